@@ -1,0 +1,125 @@
+"""Record files to seconds: lists of paths, parsing, errors that name the file.
+
+Reads what records/ (or the authors' converters) wrote; hands on one second at a time as a
+dictionary of tensors. `data/store.py` reads each record once through here; nothing else does.
+"""
+
+import pathlib
+
+import tensorflow as tf
+
+from dualcam.data import schema
+
+LABELS = ('action', 'location', 'subject')
+_MAX_MICS = 4096
+
+
+def read_list(path, root=None):
+    """Record paths of a list file.
+
+    Args:
+        path: a text file with one record path a line, absolute or relative to the records' root.
+        root: the records' root; default two folders above the list's (<root>/<N>_seconds/lists).
+
+    Returns:
+        Absolute paths as strings, in the list's order.
+
+    Raises:
+        ValueError: no such list, an empty one, or a record in it that does not exist.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise ValueError(f'{path}: no such list; make it with python -m records.make_lists')
+    root = pathlib.Path(root) if root else path.resolve().parents[2]
+    lines = [line.strip() for line in path.read_text(encoding='utf-8').splitlines()]
+    paths = [root / line for line in lines if line]
+    if not paths:
+        raise ValueError(f'{path}: an empty list; are there enough records for this split?')
+    for record in paths:
+        if not record.is_file():
+            raise ValueError(f'{path}: lists {record}, which does not exist; convert the missing '
+                             'records or make the lists again')
+    return [str(record) for record in paths]
+
+
+def parse_second(serialized, modalities, label_keys=LABELS):
+    """Tensors of one serialized record; a pure TensorFlow function.
+
+    Args:
+        serialized: scalar string.
+        modalities: names, from 'acoustic', 'audio', 'video'.
+        label_keys: context keys to read as labels.
+
+    Returns:
+        A dictionary with 'acoustic' [12, 36, 48, 12] float32, 'audio' [12, mics, 1024] int32,
+        'video' [12, height, width, 3] uint8 BGR, as far as asked for, and each label, int64.
+    """
+    wanted = [schema.MODALITIES[name] for name in modalities]
+    context_keys = list(label_keys) + [key for m in wanted for key in m.size_keys]
+    context, lists = tf.io.parse_single_sequence_example(
+        serialized,
+        context_features={k: tf.io.FixedLenFeature([], tf.int64) for k in context_keys},
+        sequence_features={m.feature_list: tf.io.FixedLenSequenceFeature([], tf.string)
+                           for m in wanted})
+    second = {key: context[key] for key in label_keys}
+    for modality in wanted:
+        sizes = [context[key] for key in modality.size_keys]
+        _check_sizes(modality, sizes, lists[modality.feature_list])
+        data = tf.io.decode_raw(lists[modality.feature_list], tf.dtypes.as_dtype(modality.dtype))
+        second[modality.name] = tf.reshape(data, [schema.FRAMES_PER_SECOND, *sizes])
+    return second
+
+
+def _check_sizes(modality, sizes, items):
+    """Stops on sizes that are not the modality's, before memory is taken for them."""
+    expected = {'acoustic': schema.ACOUSTIC_SHAPE, 'audio': (None, schema.SAMPLES_PER_FRAME),
+                'video': (None, None, 3)}[modality.name]
+    limits = {'acoustic': schema.ACOUSTIC_SHAPE, 'audio': (_MAX_MICS, schema.SAMPLES_PER_FRAME),
+              'video': (4320, 7680, 3)}[modality.name]
+    for key, size, exact, limit in zip(modality.size_keys, sizes, expected, limits, strict=True):
+        good = tf.equal(size, exact) if exact else (size >= 1) & (size <= limit)
+        tf.debugging.Assert(good, [f'{key} is', size, f'expected {exact or f"1 - {limit}"}'])
+    tf.debugging.assert_equal(tf.size(items), schema.FRAMES_PER_SECOND,
+                              f'{modality.feature_list}: not 12 frames')
+    num_bytes = tf.reduce_prod(tf.stack(sizes)) * tf.dtypes.as_dtype(modality.dtype).size
+    tf.debugging.assert_equal(tf.cast(tf.strings.length(items), tf.int64),
+                              num_bytes, f'{modality.feature_list}: items of another size')
+
+
+def seconds_dataset(paths, modalities, label_keys=LABELS):
+    """A `tf.data.Dataset` of parsed seconds in the order of `paths`, decoded in parallel."""
+    def load(path):
+        file = tf.data.TFRecordDataset(path, compression_type='GZIP')
+        return parse_second(file.get_single_element(), modalities, label_keys)
+    return (tf.data.Dataset.from_tensor_slices(list(paths))
+            .map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(8))
+
+
+def read_seconds(paths, modalities, label_keys=LABELS):
+    """Yields the seconds of `paths` as dictionaries of NumPy arrays.
+
+    Raises:
+        ValueError: a record cannot be read, or is no such record; the message names it.
+    """
+    paths = list(paths)
+    iterator = iter(seconds_dataset(paths, modalities, label_keys))
+    done = 0
+    while done < len(paths):
+        try:
+            second = next(iterator)
+        except tf.errors.OpError as error:
+            raise ValueError(_explain(paths, done, modalities, label_keys, error)) from error
+        yield {key: value.numpy() for key, value in second.items()}
+        done += 1
+
+
+def _explain(paths, done, modalities, label_keys, error):
+    """What is wrong with the record that stopped a pipeline somewhere after `done` seconds."""
+    for path in paths[done:]:
+        try:
+            next(iter(seconds_dataset([path], modalities, label_keys)))
+        except tf.errors.OpError as own_error:
+            first_line = own_error.message.strip().splitlines()[0]
+            return (f'{path}: not a whole record with {" and ".join(modalities)} '
+                    f'({first_line}); convert it again')
+    return f'reading failed after {done} of {len(paths)} records: {error.message}'

@@ -1,0 +1,62 @@
+"""The record contract: what one second of a recording looks like on disk.
+
+One GZIP TFRecord file holds one `tf.train.SequenceExample` with one second of up to three
+modalities. The keys, dtypes and sizes are those of the WACV 2020 programs and must not
+change: records are the interchange format. Wire keys are spelled here and nowhere else;
+past this file the modalities are called `acoustic`, `audio` and `video`.
+"""
+
+import dataclasses
+
+FRAMES_PER_SECOND = 12
+SAMPLES_PER_FRAME = 1024
+ARRAY_RATE_HZ = FRAMES_PER_SECOND * SAMPLES_PER_FRAME      # 12,288; the papers round to 12 kHz
+
+ROWS, COLS, CEPSTRA = 36, 48, 12      # an acoustic image after compression
+BINS = 512                            # an acoustic image before it
+ACOUSTIC_SHAPE = (ROWS, COLS, CEPSTRA)
+VIDEO_SHAPE = (480, 640, 3)           # AVIA, channel order BGR
+
+RECORD_SUFFIX = '.tfrecord'
+
+
+@dataclasses.dataclass(frozen=True)
+class Modality:
+    """Where one modality lives in a record.
+
+    Attributes:
+        name: what the code calls it.
+        number: what the converters' `--modalities` calls it, as the authors' did.
+        feature_list: key of the feature list with one bytes item a frame.
+        dtype: NumPy dtype of an item, little-endian.
+        size_keys: context keys that hold the item's shape, in the order of its axes.
+    """
+    name: str
+    number: int
+    feature_list: str
+    dtype: str
+    size_keys: tuple[str, ...]
+
+
+ACOUSTIC = Modality('acoustic', 0, 'audio/image', '<f4',
+                    ('audio_image/height', 'audio_image/width', 'audio_image/depth'))
+AUDIO = Modality('audio', 1, 'audio/data', '<i4', ('audio_data/mics', 'audio_data/samples'))
+VIDEO = Modality('video', 2, 'video/image', '|u1',
+                 ('video/height', 'video/width', 'video/depth'))
+
+MODALITIES = {m.name: m for m in (ACOUSTIC, AUDIO, VIDEO)}
+
+
+def modalities_by_number(numbers):
+    """The modalities behind the converters' numbers, in the order 0, 1, 2.
+
+    Raises:
+        ValueError: a number that is none of 0, 1, 2, a repeated one, or none at all.
+    """
+    known = {m.number: m for m in MODALITIES.values()}
+    wanted = list(numbers)
+    if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(known):
+        raise ValueError(
+            f'modalities {wanted}: expected one or more of 0 (acoustic images), 1 (audio), '
+            '2 (video), each once, for example --modalities=0,1')
+    return [known[n] for n in sorted(wanted)]

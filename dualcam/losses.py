@@ -1,0 +1,52 @@
+"""What is minimised: softened cross-entropies (WACV 2020, section 4.3)."""
+
+import tensorflow as tf
+
+
+def cross_entropy(labels, logits):
+    """Mean cross-entropy of class numbers.
+
+    Args:
+        labels: [batch] integers.
+        logits: [batch, classes].
+
+    Returns:
+        A scalar.
+    """
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+
+
+def soft_cross_entropy(teacher_logits, student_logits, temperature):
+    """Mean cross-entropy of the student against a teacher's softened answers.
+
+    Args:
+        teacher_logits, student_logits: [batch, classes]; the temperature divides the teacher's
+            only, and there is no factor temperature**2, as in the authors' program.
+        temperature: above 0.
+
+    Returns:
+        A scalar; no gradient reaches the teacher.
+    """
+    targets = tf.stop_gradient(tf.nn.softmax(teacher_logits / temperature))
+    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, student_logits))
+
+
+def distillation(labels, student_logits, teacher_logits, imitation, temperature):
+    """(1 - imitation) * cross-entropy with the labels + imitation * that with the teacher.
+
+    Args:
+        labels: [batch] integers.
+        student_logits, teacher_logits: [batch, classes].
+        imitation: lambda of equation 4, 0 - 1.
+        temperature: T of equation 4, above 0.
+
+    Returns:
+        A scalar.
+    """
+    return ((1.0 - imitation) * cross_entropy(labels, student_logits)
+            + imitation * soft_cross_entropy(teacher_logits, student_logits, temperature))
+
+
+def l2_penalty(kernels, weight_decay=5e-4):
+    """weight_decay * sum of squares / 2 over kernels, as in the authors' programs."""
+    return weight_decay * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])

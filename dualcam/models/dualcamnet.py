@@ -1,0 +1,64 @@
+"""DualCamNet, the teacher that sees acoustic images (WACV 2020, section 4.2, Figure 4).
+
+A temporal convolution joins the 12 frames of one record; the rest sees each frame alone and
+answers for it; a second's logits are the mean over its frames. The paper's text has pooling
+with stride 1 and batch normalisation; the authors' code and their Figure 4 have stride 2 and
+none, and so has this.
+"""
+
+import keras
+
+from dualcam.data import schema
+from dualcam.models import layers
+
+FEATURES = 'full1'
+
+
+def build(num_classes=14, seconds=1, frame_stride=1, batch_norm=False, mean=None, std_dev=None):
+    """The network.
+
+    Args:
+        num_classes: of the answer.
+        seconds: records in a clip.
+        frame_stride: 1 answers for every frame; n for every n-th only, at 1 / n of the cost,
+            with the same weights.
+        batch_norm: normalise after each convolution below `full1`, as the paper's text says.
+        mean, std_dev: [12] of the cepstral channels, to standardise the input with; None for
+            cepstra as they are.
+
+    Returns:
+        A Keras model from [batch, seconds * 12, 36, 48, 12] float32 to logits [batch, classes].
+        Its layer `frame_logits` holds those of every frame, [batch, frames, classes].
+    """
+    frames = schema.FRAMES_PER_SECOND
+    rows, cols, cepstra = schema.ACOUSTIC_SHAPE
+    inputs = keras.Input((seconds * frames, rows, cols, cepstra), name='acoustic')
+    x = inputs
+    if mean is not None:
+        x = layers.standardise(mean, std_dev)(x)
+    # A record at a time, its directions in a row: a 7x1 convolution over time for each of them.
+    x = keras.ops.reshape(x, [-1, frames, rows * cols, cepstra])
+    x = keras.layers.Conv2D(12, (7, 1), padding='same', activation=None if batch_norm else 'relu',
+                            name='conv1')(x)
+    if batch_norm:
+        x = keras.layers.BatchNormalization(name='conv1_norm')(x)
+        x = keras.layers.ReLU()(x)
+    if frame_stride != 1:
+        x = x[:, frame_stride // 2::frame_stride]
+    answered = len(range(frame_stride // 2 if frame_stride != 1 else 0, frames, frame_stride))
+    x = keras.ops.reshape(x, [-1, rows, cols, 12])                    # [batch * frames, ...]
+    for name, filters in (('conv2', 32), ('conv3', 64)):
+        x = keras.layers.Conv2D(filters, 5, padding='same',
+                                activation=None if batch_norm else 'relu', name=name)(x)
+        if batch_norm:
+            x = keras.layers.BatchNormalization(name=f'{name}_norm')(x)
+            x = keras.layers.ReLU()(x)
+        x = keras.layers.MaxPooling2D(2, name=name.replace('conv', 'pool'))(x)
+    # The 9x12 VALID convolution covers all that is left, so it is a matrix product.
+    x = keras.layers.Conv2D(1024, (9, 12), activation='relu', name=FEATURES)(x)
+    x = keras.ops.reshape(x, [-1, 1024])
+    x = keras.layers.Dense(1000, activation='relu', name='fc1')(x)
+    x = keras.layers.Dense(num_classes, name='fc2')(x)
+    x = keras.layers.Reshape((seconds * answered, num_classes), name='frame_logits')(
+        keras.ops.reshape(x, [-1, seconds * answered * num_classes]))
+    return keras.Model(inputs, keras.ops.mean(x, axis=1), name='dualcamnet')

@@ -1,0 +1,53 @@
+"""HearNet, the student that sees a spectrogram (WACV 2020, section 4.2).
+
+All its convolutions run along time only, so they are one-dimensional here; the authors' [k, 1]
+kernels are the same numbers (`models/weights.py`).
+"""
+
+import keras
+
+from dualcam.data import audio
+
+FEATURES = 'fc1'
+INPUT = 'spectrogram'
+REGULARIZED = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5')
+
+
+def build(num_classes=14, seconds=5, num_frames=None, dropout=0.0):
+    """The network.
+
+    Args:
+        num_classes: of the answer.
+        seconds: of a clip.
+        num_frames: of its spectrogram; default what `audio.SpectrogramParams` gives for so many
+            seconds. Where less than four steps are left after the pools (the kernel of conv4),
+            the kernel takes what is left; where more are, their answers are averaged.
+        dropout: rate before fc1 and fc2. The authors feed one of 0.5 that nothing uses.
+
+    Returns:
+        A Keras model from normalised spectrograms [batch, frames, 257] to logits [batch,
+        classes].
+    """
+    params = audio.SpectrogramParams()
+    if num_frames is None:
+        num_frames = params.num_frames(audio.num_samples(seconds))
+    # Below 2 s the third pool would have nothing to pool unless it may look past the end.
+    padding = 'valid' if num_frames >= 125 else 'same'
+    inputs = keras.Input((num_frames, params.num_bins), name=INPUT)
+    x = inputs
+    for i, (filters, taps) in enumerate(((128, 11), (256, 5), (256, 3)), 1):
+        x = keras.layers.Conv1D(filters, taps, padding='same', activation='relu',
+                                name=f'conv{i}')(x)
+        x = keras.layers.MaxPooling1D(5, padding=padding, name=f'pool{i}')(x)
+    x = keras.layers.Conv1D(1024, min(4, x.shape[1]), activation='relu', name='conv4')(x)
+    x = keras.layers.Conv1D(1024, 1, activation='relu', name='conv5')(x)
+    return keras.Model(inputs, head(x, num_classes, dropout), name='hearnet')
+
+
+def head(x, num_classes, dropout):
+    """fc1 and fc2 over [batch, steps, 1024], averaged over the steps; OurSoundNet has it too."""
+    for name, units, activation in (('fc1', 1000, 'relu'), ('fc2', num_classes, None)):
+        if dropout:
+            x = keras.layers.Dropout(dropout)(x)
+        x = keras.layers.Dense(units, activation=activation, name=name)(x)
+    return keras.layers.GlobalAveragePooling1D(name='logits')(x)

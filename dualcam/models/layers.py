@@ -1,0 +1,83 @@
+"""Building blocks that several networks share."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class FramedConv1D(keras.layers.Layer):
+    """A strided convolution over a long signal with few channels, as one matrix product.
+
+    Gives what ZeroPadding1D(padding) and Conv1D(filters, kernel_size, strides) give, but `block`
+    outputs at a time: one input channel and a stride of 2 starve a convolution kernel, while
+    the same work as [.., frame] x [frame, block * filters] keeps the processor busy.
+
+    Input [batch, samples, channels]; output [batch, blocks, block, filters] with the outputs
+    that do not fill a block at the end left out: pooling by `block` ignores them too.
+
+    Args:
+        filters: output channels.
+        kernel_size: taps.
+        strides: input samples from output to output.
+        padding: zeros on both sides.
+        block: outputs in a block.
+    """
+
+    def __init__(self, filters, kernel_size, strides, padding, block, **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
+        self.padding, self.block = padding, block
+
+    def build(self, input_shape):
+        """Makes kernel [taps, channels, filters] and bias [filters]."""
+        self.kernel = self.add_weight((self.kernel_size, input_shape[-1], self.filters),
+                                      initializer='glorot_uniform', name='kernel')
+        self.bias = self.add_weight((self.filters,), initializer='zeros', name='bias')
+
+    def call(self, inputs):
+        """See the class."""
+        channels = inputs.shape[-1]
+        step = self.strides * self.block                                  # samples a block
+        frame = step - self.strides + self.kernel_size
+        padded = tf.pad(inputs, [[0, 0], [self.padding, self.padding], [0, 0]])
+        outputs = (padded.shape[1] - self.kernel_size) // self.strides + 1
+        blocks = outputs // self.block
+        # A frame is a few whole steps: cut the signal once a step, and set steps side by side.
+        parts = -(-frame // step)
+        needed = (blocks + parts - 1) * step
+        padded = tf.pad(padded, [[0, 0], [0, max(0, needed - padded.shape[1])], [0, 0]])
+        steps = tf.reshape(padded[:, :needed], [-1, blocks + parts - 1, step * channels])
+        frames = tf.concat([steps[:, i:i + blocks] for i in range(parts)], axis=-1)
+        frames = frames[..., :frame * channels]
+        weights = self._frame_weights(frame, channels)
+        result = tf.reshape(tf.matmul(tf.reshape(frames, [-1, frame * channels]), weights),
+                            [-1, blocks, self.block, self.filters])
+        return result + self.bias
+
+    def compute_output_shape(self, input_shape):
+        """[batch, blocks, block, filters]."""
+        outputs = (input_shape[1] + 2 * self.padding - self.kernel_size) // self.strides + 1
+        return input_shape[0], outputs // self.block, self.block, self.filters
+
+    def get_config(self):
+        """Arguments, for Keras."""
+        return super().get_config() | {
+            'filters': self.filters, 'kernel_size': self.kernel_size, 'strides': self.strides,
+            'padding': self.padding, 'block': self.block}
+
+    def _frame_weights(self, frame, channels):
+        """The kernel at each of a block's places: [frame * channels, block * filters]."""
+        rows = []
+        kernel = tf.reshape(self.kernel, [self.kernel_size * channels, self.filters])
+        for place in range(self.block):
+            before = place * self.strides * channels
+            after = frame * channels - before - self.kernel_size * channels
+            rows.append(tf.pad(kernel, [[before, after], [0, 0]]))
+        return tf.concat(rows, axis=1)
+
+
+def standardise(mean, std_dev, name='standardise'):
+    """A layer that subtracts `mean` and divides by `std_dev`, both [channels]."""
+    return keras.layers.Normalization(
+        mean=np.asarray(mean, np.float32), variance=np.square(np.asarray(std_dev, np.float32)),
+        name=name)

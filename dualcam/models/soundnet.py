@@ -1,0 +1,57 @@
+"""OurSoundNet, the student that hears a waveform: SoundNet-5 with a new end (WACV 2020, 4.2).
+
+Each convolution pads its zeros on both sides, then batch normalisation and ReLU; pools are VALID.
+Pooling before the ReLU gives the same numbers and works on an eighth of them.
+"""
+
+import keras
+
+from dualcam.data import audio
+from dualcam.models import hearnet, layers
+
+FEATURES = 'fc1'
+INPUT = 'waveform'
+REGULARIZED = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'conv6')
+
+# name, filters, taps, stride, zeros on both sides, pool
+_CONVOLUTIONS = (
+    ('conv1', 32, 64, 2, 32, 8),
+    ('conv2', 64, 32, 2, 16, 8),
+    ('conv3', 128, 16, 2, 8, 8),
+    ('conv4', 256, 8, 2, 4, None),
+    ('conv5', 1024, 16, 12, 4, None),
+)
+_FRAMED = ('conv1', 'conv2')
+
+
+def build(num_classes=14, seconds=5, dropout=0.0):
+    """The network.
+
+    Args:
+        num_classes: of the answer.
+        seconds: of a clip, 4 or more; where conv5 leaves several steps their answers are
+            averaged.
+        dropout: rate before fc1 and fc2.
+
+    Returns:
+        A Keras model from waveforms [batch, seconds * 22,050], largest magnitude 256, to logits
+        [batch, classes].
+    """
+    if seconds < 4:
+        raise ValueError(f'a clip of {seconds} s: OurSoundNet needs 4 s or more, its convolutions '
+                         'leave nothing of a shorter one')
+    inputs = keras.Input((audio.num_samples(seconds),), name=INPUT)
+    x = keras.ops.expand_dims(inputs, -1)
+    for name, filters, taps, stride, zeros, pool in _CONVOLUTIONS:
+        norm = keras.layers.BatchNormalization(epsilon=1e-3, momentum=0.9, name=f'{name}_norm')
+        if name in _FRAMED:
+            x = layers.FramedConv1D(filters, taps, stride, zeros, pool, name=name)(x)
+            x = keras.ops.max(norm(x), axis=2)                # [batch, blocks, filters]
+        else:
+            x = keras.layers.ZeroPadding1D(zeros)(x)
+            x = norm(keras.layers.Conv1D(filters, taps, stride, name=name)(x))
+            if pool:
+                x = keras.layers.MaxPooling1D(pool, name=name.replace('conv', 'pool'))(x)
+        x = keras.layers.ReLU()(x)
+    x = keras.layers.Conv1D(1024, 1, activation='relu', name='conv6')(x)
+    return keras.Model(inputs, hearnet.head(x, num_classes, dropout), name='oursoundnet')

@@ -1,0 +1,1 @@
+"""Raw recordings to one-second TFRecords; run from the checkout."""

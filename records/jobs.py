@@ -1,0 +1,40 @@
+"""Many like pieces of work: several processes, a progress bar, errors that name the piece."""
+
+import concurrent.futures
+import multiprocessing
+import os
+
+from tqdm import tqdm
+
+
+def default_processes():
+    """One a processor, but not so many that each holding a second of video fills the memory."""
+    return max(1, min(8, os.cpu_count() or 1))
+
+
+def run_all(work, pieces, processes, unit, start_method='spawn'):
+    """`work(piece)` for every piece, in order, with a progress bar; the first error stops it.
+
+    Args:
+        work: a picklable function.
+        pieces: a list of its arguments.
+        processes: how many at a time; 1 stays in this process.
+        unit: what a piece is called in the progress bar.
+        start_method: 'fork' where workers should share what this process has worked out.
+
+    Returns:
+        The results, in the order of the pieces.
+    """
+    bar = {'total': len(pieces), 'unit': unit, 'dynamic_ncols': True, 'mininterval': 1.0}
+    if processes <= 1 or len(pieces) <= 1:
+        return list(tqdm(map(work, pieces), **bar))
+    context = multiprocessing.get_context(start_method)
+    with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
+        futures = [pool.submit(work, piece) for piece in pieces]
+        try:
+            for done in tqdm(concurrent.futures.as_completed(futures), **bar):
+                done.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+        return [future.result() for future in futures]

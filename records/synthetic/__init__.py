@@ -1,0 +1,1 @@
+"""The embedded default: scenes simulated into the AVIA raw layout."""

@@ -1,0 +1,246 @@
+"""What sounds where: the three scenarios of AVIA as physics (WACV 2020, section 4).
+
+The actor stays near the middle of the view, where people on AVIA stand: each subject has a
+place in each scenario, 1.2 - 1.8 m away, moves about it slowly, and holds an action at the
+height it is done (a mouth is higher than a keyboard). Everything else comes from elsewhere:
+
+1. anechoic chamber: free field, faint hiss, a fan at the side;
+2. open-space office: a shoebox room (six wall reflections of the actor, a diffuse tail by
+   Sabine's formula), colleagues at the sides who speak, type, click, knock and shuffle paper,
+   and a diffuse ventilation noise;
+3. terrace: one reflection from the ground, traffic along the horizon, wind that each microphone
+   hears for itself, someone hammering, whistling or talking at the sides.
+
+Levels are ratios at the array centre over a take, so that a quiet action is not drowned.
+"""
+
+import dataclasses
+
+import numpy as np
+import scipy.signal
+
+from dualcam.data import schema
+from records.array import SPEED_OF_SOUND
+from records.synthetic import propagation
+
+_RATE_HZ = schema.ARRAY_RATE_HZ
+
+# Height of an action above the middle of its subject, metres, in the order of the classes.
+_ACTION_HEIGHT_M = (0.05, 0.05, 0.30, 0.30, 0.0, -0.05, -0.15, 0.10, -0.10, -0.05, 0.0, 0.0,
+                    0.05, -0.30)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """The surroundings of a take.
+
+    Attributes:
+        name: for people.
+        room_m: width, height and depth of a shoebox, or None.
+        absorption: share of the energy that a wall takes.
+        ground_m: how far the ground lies below the array, or None for none.
+        ground_gain: pressure that the ground reflects.
+        others: classes that others at the sides may be busy with.
+        num_others: how many others a take has.
+        others_db: level of the actor above all the others together, from - to.
+        diffuse_db: level of the actor above noise from all around.
+        traffic_db: level of the actor above traffic, or None.
+        wind_db: level of the actor above each microphone's own wind noise, or None.
+        hiss_db: level of the actor above each microphone's electric noise.
+    """
+    name: str
+    room_m: tuple[float, float, float] | None = None
+    absorption: float = 0.35
+    ground_m: float | None = None
+    ground_gain: float = 0.7
+    others: tuple[int, ...] = ()
+    num_others: int = 0
+    others_db: tuple[float, float] = (0.0, 0.0)
+    diffuse_db: float = 40.0
+    traffic_db: float | None = None
+    wind_db: float | None = None
+    hiss_db: float = 30.0
+
+
+# Actions of the colleagues in the office: speaking, clicking, typing, knocking, paper shaking;
+# on the terrace: snapping fingers, speaking, whistling, hammering, plastic crumpling.
+SCENARIOS = (
+    Scenario('anechoic chamber', others=(), diffuse_db=18.0, hiss_db=20.0),
+    Scenario('open-space office', room_m=(7.0, 2.9, 6.0), others=(2, 5, 6, 7, 12), num_others=2,
+             others_db=(-3.0, 4.0), diffuse_db=8.0),
+    Scenario('terrace', ground_m=1.2, others=(1, 2, 3, 8, 11), num_others=2,
+             others_db=(-5.0, 2.0), diffuse_db=12.0, traffic_db=2.0, wind_db=6.0),
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Take:
+    """A simulated recording.
+
+    Attributes:
+        frames: [frames, mics, 1024] int32, 2**20 a unit of pressure, clipped at 24 bits.
+        path_m: [frames, 3] where the actor's sound is.
+        levels: [frames] 0 - 1, how loud it is.
+    """
+    frames: np.ndarray
+    path_m: np.ndarray
+    levels: np.ndarray
+
+
+def record_take(scenario, action, sound, others, home_m, positions_m, rng):
+    """Simulates one take.
+
+    Args:
+        scenario: a `Scenario`.
+        action: from 0; beyond the 14 actions its height repeats.
+        sound: [samples] the actor's dry sound, a multiple of 1024.
+        others: dry sounds of the same length, one for each of the others.
+        home_m: [3] where this subject stands in this scenario.
+        positions_m: [mics, 3].
+        rng: a `numpy.random.Generator`.
+
+    Returns:
+        A `Take`.
+    """
+    num_frames = len(sound) // schema.SAMPLES_PER_FRAME
+    path_m = _wander(home_m, action, num_frames + 1, rng)
+    actor = propagation.PointSource(sound, path_m)
+    sources = [actor, *_reflections(scenario, actor)]
+    reference = _rms(propagation.heard_at_centre(actor, len(sound)))
+
+    if scenario.num_others:
+        shares = rng.dirichlet(np.full(len(others), 3.0))
+        over_db = rng.uniform(*scenario.others_db)
+        for other, share in zip(others, shares, strict=True):
+            place_m = _aside(rng)
+            level = reference * _gain(-over_db) * np.sqrt(share) * np.linalg.norm(place_m)
+            sources.append(propagation.PointSource(other * (level / _rms(other)), place_m[None]))
+    sources += _diffuse(scenario, actor, reference, rng)
+    if scenario.traffic_db is not None:
+        sources += _traffic(len(sound), reference * _gain(-scenario.traffic_db), rng)
+
+    signals = propagation.microphone_signals(sources, positions_m, num_frames)
+    signals += _gain(-scenario.hiss_db) * reference * rng.standard_normal(signals.shape, np.float32)
+    if scenario.wind_db is not None:
+        signals += _wind(signals.shape, reference * _gain(-scenario.wind_db), rng)
+    counts = np.clip(signals * 2.0**20, -2**23, 2**23 - 1).astype(np.int32)
+    frames = counts.reshape(len(counts), num_frames, -1).transpose(1, 0, 2)
+    loudness = np.sqrt(np.square(sound.reshape(num_frames, -1)).mean(axis=1))
+    return Take(frames, path_m[:-1], np.clip(loudness / (loudness.max() + 1e-12), 0.0, 1.0))
+
+
+def subject_home(rng):
+    """Where a subject stands in a scenario, [3] m."""
+    return np.array([rng.uniform(-0.35, 0.35), rng.uniform(-0.15, 0.1), rng.uniform(1.2, 1.8)])
+
+
+def _wander(home_m, action, num_points, rng):
+    """A slow walk about the home, [points, 3] m."""
+    base_m = home_m + rng.normal(0.0, 0.04, 3)
+    base_m[1] += _ACTION_HEIGHT_M[action % len(_ACTION_HEIGHT_M)]
+    seconds = np.arange(num_points) / schema.FRAMES_PER_SECOND
+    rates_hz, phases = rng.uniform(0.05, 0.25, 3), rng.uniform(0, 2 * np.pi, 3)
+    reach_m = rng.uniform(0.02, 0.10, 3)
+    return base_m + reach_m * np.sin(2 * np.pi * rates_hz * seconds[:, None] + phases)
+
+
+def _aside(rng):
+    """A place off the middle: 22 - 65 degrees to a side, 2 - 4 m away."""
+    azimuth = np.deg2rad(rng.uniform(22.0, 65.0)) * rng.choice([-1.0, 1.0])
+    elevation = np.deg2rad(rng.uniform(-12.0, 15.0))
+    return rng.uniform(2.0, 4.0) * np.array([
+        np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])
+
+
+def _reflections(scenario, actor):
+    """First-order images of the actor in the room's walls or the ground."""
+    if scenario.room_m is not None:
+        width_m, height_m, depth_m = scenario.room_m
+        # The array stands in the middle of the wall behind it, 1.2 m up and 0.6 m away from it.
+        walls = [(0, -width_m / 2), (0, width_m / 2), (1, -1.2), (1, height_m - 1.2),
+                 (2, -0.6), (2, depth_m - 0.6)]
+        gain = np.sqrt(1.0 - scenario.absorption)
+    elif scenario.ground_m is not None:
+        walls, gain = [(1, -scenario.ground_m)], scenario.ground_gain
+    else:
+        return []
+    signal = actor.signal * gain
+    images = []
+    for axis, place_m in walls:
+        path_m = actor.path_m.copy()
+        path_m[:, axis] = 2 * place_m - path_m[:, axis]
+        images.append(propagation.PointSource(signal, path_m))
+    return images
+
+
+def _diffuse(scenario, actor, reference, rng, num_waves=16):
+    """Reverberation and noise from all around, as plane waves from even directions."""
+    num_samples = len(actor.signal)
+    reverberation = np.zeros((num_waves, num_samples))
+    if scenario.room_m is not None:
+        width_m, height_m, depth_m = scenario.room_m
+        surface = 2 * (width_m * height_m + width_m * depth_m + height_m * depth_m)
+        lost = surface * scenario.absorption
+        decay_s = 0.161 * width_m * height_m * depth_m / lost                 # Sabine's RT60
+        seconds = np.arange(int(decay_s * _RATE_HZ)) / _RATE_HZ
+        tails = rng.standard_normal((num_waves, len(seconds))) * 10 ** (-3 * seconds / decay_s)
+        tails[:, :int(0.02 * _RATE_HZ)] = 0.0          # the six reflections are the early part
+        # Energy of the reverberant field against that of the direct sound at 1 m: 16 pi / R.
+        energy = 16 * np.pi * (1 - scenario.absorption) / lost
+        tails *= np.sqrt(energy / np.square(tails).sum())
+        reverberation = scipy.signal.oaconvolve(tails, actor.signal[None], axes=1)[:, :num_samples]
+    noise = _coloured(rng.standard_normal((num_waves, num_samples)), -1.0)
+    noise *= reference * _gain(-scenario.diffuse_db) / np.sqrt(num_waves) / _rms(noise)
+    height = 1 - (2 * np.arange(num_waves) + 1) / num_waves
+    turn = np.arange(num_waves) * np.pi * (3 - np.sqrt(5)) + rng.uniform(0, 2 * np.pi)
+    flat = np.sqrt(1 - height**2)
+    directions = np.stack([flat * np.cos(turn), height, flat * np.sin(turn)], axis=1)
+    return [propagation.plane_wave_source(_roll(r + n), d)
+            for r, n, d in zip(reverberation, noise, directions, strict=True)]
+
+
+def _traffic(num_samples, level, rng):
+    """Cars along the horizon: rumble from a few directions that swells and fades."""
+    waves = []
+    for _ in range(3):
+        azimuth = np.deg2rad(rng.uniform(-70.0, 70.0))
+        rumble = _coloured(rng.standard_normal(num_samples), -3.0)
+        seconds = np.arange(num_samples) / _RATE_HZ
+        swell = 0.6 + 0.4 * np.sin(2 * np.pi * rng.uniform(0.05, 0.15) * seconds
+                                   + rng.uniform(0, 2 * np.pi))
+        rumble *= swell * level / np.sqrt(3) / _rms(rumble * swell)
+        waves.append(propagation.plane_wave_source(
+            _roll(rumble), (np.sin(azimuth), 0.02, np.cos(azimuth))))
+    return waves
+
+
+def _wind(shape, level, rng):
+    """Turbulence at each microphone for itself: steep low-frequency noise in gusts."""
+    gusts = _coloured(rng.standard_normal(shape, np.float32), -5.0)
+    seconds = np.arange(shape[1], dtype=np.float32) / _RATE_HZ
+    gusts *= 0.6 + 0.4 * np.sin(2 * np.pi * 0.2 * seconds + rng.uniform(0, 2 * np.pi),
+                                dtype=np.float32)
+    return gusts * np.float32(level / _rms(gusts))
+
+
+def _coloured(white, slope_db_per_octave_above_100):
+    """White noise [..., samples] tilted above 100 Hz; below it stays flat down to 40 Hz."""
+    spectrum = scipy.fft.rfft(white, axis=-1)
+    hz = np.fft.rfftfreq(white.shape[-1], 1 / _RATE_HZ)
+    gain = np.maximum(hz, 100.0) ** (slope_db_per_octave_above_100 / (20 * np.log10(2)))
+    gain[hz < 40.0] = 0.0
+    gain /= gain.max()
+    return scipy.fft.irfft(spectrum * gain.astype(white.dtype), n=white.shape[-1], axis=-1)
+
+
+def _roll(signal, distance_m=50.0):
+    """Takes the travel time of a far plane wave out, as the sound goes on before the take."""
+    return np.roll(signal, -round(distance_m / SPEED_OF_SOUND * _RATE_HZ))
+
+
+def _rms(signal):
+    return float(np.sqrt(np.mean(np.square(signal), dtype=np.float64))) + 1e-12
+
+
+def _gain(level_db):
+    return np.float32(10 ** (level_db / 20))

@@ -1,0 +1,66 @@
+"""One second to one GZIP SequenceExample, written whole or not at all.
+
+The only file of records/ that needs TensorFlow.
+"""
+
+import os
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from dualcam.data import schema
+
+
+def second_to_example(labels, frames):
+    """The record of one second.
+
+    Args:
+        labels: {context key: int}, for example action, location and subject, all from 0.
+        frames: {modality name: list of 12 arrays}, dtypes and shapes as in the schema.
+
+    Returns:
+        A `tf.train.SequenceExample`.
+
+    Raises:
+        ValueError: not 12 frames, or frames of one modality that differ in shape.
+    """
+    example = tf.train.SequenceExample()
+    for key, value in labels.items():
+        example.context.feature[key].int64_list.value.append(int(value))
+    for name, items in frames.items():
+        modality = schema.MODALITIES[name]
+        shape = items[0].shape
+        if len(items) != schema.FRAMES_PER_SECOND or any(x.shape != shape for x in items):
+            raise ValueError(f'{name}: {len(items)} frames of shapes {sorted({x.shape for x in items})}; '
+                             f'expected {schema.FRAMES_PER_SECOND} of one shape')
+        for key, size in zip(modality.size_keys, shape, strict=True):
+            example.context.feature[key].int64_list.value.append(size)
+        features = example.feature_lists.feature_list[modality.feature_list].feature
+        for item in items:
+            data = np.ascontiguousarray(item, modality.dtype).tobytes()
+            features.add().bytes_list.value.append(data)
+    return example
+
+
+def write_record(path, example, compression_level=1):
+    """Writes one record: a temporary file beside it, flushed to disk, then renamed.
+
+    Args:
+        path: of the .tfrecord file; its folder is made.
+        example: a `tf.train.SequenceExample`.
+        compression_level: of GZIP, 1 (fast) to 9 (small); sound and images are noisy, so that
+            9 saves about 2 % and takes several times as long.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
+    options = tf.io.TFRecordOptions('GZIP', compression_level=compression_level)
+    try:
+        with tf.io.TFRecordWriter(str(partial), options) as writer:
+            writer.write(example.SerializeToString())
+        with open(partial, 'rb') as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,35 @@
+"""Installs the `dualcam` package; records/ and experiments/ run from the checkout."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+
+setup(
+    name='dualcam',
+    version='0.1.0',
+    description='Learning from acoustic images: teachers, one-microphone students, distillation.',
+    long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='MIT',
+    packages=find_packages(include=['dualcam', 'dualcam.*']),
+    python_requires='>=3.10,<3.13',
+    install_requires=[
+        # tensorflow-io's compiled part loads with TensorFlow 2.16 and 2.17 only; pip does not know.
+        'tensorflow>=2.16.2,<2.18',
+        'tensorflow-io==0.37.1',
+        'keras>=3.10',
+        'numpy>=1.26,<2',
+        'scipy>=1.11',
+        'python_speech_features==0.6',
+        'absl-py',
+        'scikit-learn',
+        'matplotlib',
+        'soundfile',
+        'pillow',
+        'tqdm',
+        'setuptools<82',     # TensorBoard 2.16 imports pkg_resources
+    ],
+    extras_require={'dev': ['pytest', 'ruff']},
+)
