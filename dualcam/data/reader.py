@@ -6,6 +6,7 @@ dictionary of tensors. `data/store.py` reads each record once through here; noth
 
 import pathlib
 
+import numpy as np
 import tensorflow as tf
 
 from dualcam.data import schema
@@ -65,7 +66,7 @@ def parse_second(serialized, modalities, label_keys=LABELS):
     for modality in wanted:
         sizes = [context[key] for key in modality.size_keys]
         _check_sizes(modality, sizes, lists[modality.feature_list])
-        data = tf.io.decode_raw(lists[modality.feature_list], tf.dtypes.as_dtype(modality.dtype))
+        data = tf.io.decode_raw(lists[modality.feature_list], tf.dtypes.as_dtype(np.dtype(modality.dtype)))
         second[modality.name] = tf.reshape(data, [schema.FRAMES_PER_SECOND, *sizes])
     return second
 
@@ -81,7 +82,7 @@ def _check_sizes(modality, sizes, items):
         tf.debugging.Assert(good, [f'{key} is', size, f'expected {exact or f"1 - {limit}"}'])
     tf.debugging.assert_equal(tf.size(items), schema.FRAMES_PER_SECOND,
                               f'{modality.feature_list}: not 12 frames')
-    num_bytes = tf.reduce_prod(tf.stack(sizes)) * tf.dtypes.as_dtype(modality.dtype).size
+    num_bytes = tf.reduce_prod(tf.stack(sizes)) * np.dtype(modality.dtype).itemsize
     tf.debugging.assert_equal(tf.cast(tf.strings.length(items), tf.int64),
                               num_bytes, f'{modality.feature_list}: items of another size')
 

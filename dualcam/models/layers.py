@@ -12,8 +12,8 @@ class FramedConv1D(keras.layers.Layer):
     outputs at a time: one input channel and a stride of 2 starve a convolution kernel, while
     the same work as [.., frame] x [frame, block * filters] keeps the processor busy.
 
-    Input [batch, samples, channels]; output [batch, blocks, block, filters] with the outputs
-    that do not fill a block at the end left out: pooling by `block` ignores them too.
+    Input [batch, samples, channels]; output [batch, blocks * block, filters]: the outputs that
+    do not fill a block at the end are left out, as VALID pooling by `block` ignores them too.
 
     Args:
         filters: output channels.
@@ -51,13 +51,13 @@ class FramedConv1D(keras.layers.Layer):
         frames = frames[..., :frame * channels]
         weights = self._frame_weights(frame, channels)
         result = tf.reshape(tf.matmul(tf.reshape(frames, [-1, frame * channels]), weights),
-                            [-1, blocks, self.block, self.filters])
+                            [-1, blocks * self.block, self.filters])
         return result + self.bias
 
     def compute_output_shape(self, input_shape):
-        """[batch, blocks, block, filters]."""
+        """[batch, blocks * block, filters]."""
         outputs = (input_shape[1] + 2 * self.padding - self.kernel_size) // self.strides + 1
-        return input_shape[0], outputs // self.block, self.block, self.filters
+        return input_shape[0], outputs // self.block * self.block, self.filters
 
     def get_config(self):
         """Arguments, for Keras."""
@@ -74,6 +74,24 @@ class FramedConv1D(keras.layers.Layer):
             after = frame * channels - before - self.kernel_size * channels
             rows.append(tf.pad(kernel, [[before, after], [0, 0]]))
         return tf.concat(rows, axis=1)
+
+
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation of [batch, steps, channels] by TensorFlow's one-pass kernel.
+
+    On a long signal the plain form reads and writes it five times over. The kernel's variance,
+    which the moving average follows, has Bessel's correction, as TF-Slim's has.
+    """
+
+    def call(self, inputs, training=None):
+        """See the class."""
+        if not (training and self.trainable):
+            return super().call(inputs, training=False)
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs[:, :, None], self.gamma, self.beta, epsilon=self.epsilon, is_training=True)
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+        return outputs[:, :, 0]
 
 
 def standardise(mean, std_dev, name='standardise'):

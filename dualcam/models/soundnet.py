@@ -21,9 +21,6 @@ _CONVOLUTIONS = (
     ('conv4', 256, 8, 2, 4, None),
     ('conv5', 1024, 16, 12, 4, None),
 )
-_FRAMED = ('conv1', 'conv2')
-
-
 def build(num_classes=14, seconds=5, dropout=0.0):
     """The network.
 
@@ -43,15 +40,14 @@ def build(num_classes=14, seconds=5, dropout=0.0):
     inputs = keras.Input((audio.num_samples(seconds),), name=INPUT)
     x = keras.ops.expand_dims(inputs, -1)
     for name, filters, taps, stride, zeros, pool in _CONVOLUTIONS:
-        norm = keras.layers.BatchNormalization(epsilon=1e-3, momentum=0.9, name=f'{name}_norm')
-        if name in _FRAMED:
+        if x.shape[-1] == 1:
             x = layers.FramedConv1D(filters, taps, stride, zeros, pool, name=name)(x)
-            x = keras.ops.max(norm(x), axis=2)                # [batch, blocks, filters]
         else:
             x = keras.layers.ZeroPadding1D(zeros)(x)
-            x = norm(keras.layers.Conv1D(filters, taps, stride, name=name)(x))
-            if pool:
-                x = keras.layers.MaxPooling1D(pool, name=name.replace('conv', 'pool'))(x)
+            x = keras.layers.Conv1D(filters, taps, stride, name=name)(x)
+        x = layers.FusedBatchNormalization(epsilon=1e-3, momentum=0.9, name=f'{name}_norm')(x)
+        if pool:
+            x = keras.layers.MaxPooling1D(pool, name=name.replace('conv', 'pool'))(x)
         x = keras.layers.ReLU()(x)
     x = keras.layers.Conv1D(1024, 1, activation='relu', name='conv6')(x)
     return keras.Model(inputs, hearnet.head(x, num_classes, dropout), name='oursoundnet')

@@ -1,0 +1,83 @@
+# Each target does all its set-up itself, and nothing twice. The README tells what to call.
+#
+#   PRESET=demo|smoke|paper   size of the embedded data and of the training
+#   AVIA=DIR                  the real data set: DIR/matfiles and DIR/sync
+#   SOURCES=DIR               real recordings for the simulator, one folder a class
+#   SEEDS=0,1,2               several seeds give mean and deviation
+#   WORK=DIR                  where data and results go
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+AVIA ?=
+SOURCES ?=
+SEEDS ?= 0
+PRESET ?= $(if $(AVIA),paper,demo)
+WORK ?= work/$(if $(AVIA),avia,$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES)))))
+RECORDS := $(WORK)/records
+RESULTS := $(WORK)/results-$(PRESET)
+
+ifneq ($(filter-out demo smoke paper,$(PRESET)),)
+$(error PRESET=$(PRESET): expected demo, smoke or paper)
+endif
+
+# Seconds of a take in the embedded data; AVIA's are cut to 30.
+TAKE_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$(PRESET)),30,10)))
+
+PY := .venv/bin/python
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: setup lint test tfrecords table2 table3 tensorboard clean
+
+setup: .venv/installed
+
+.venv/installed: setup.py constraints.txt
+	@python=; for p in $(PYTHON) python3.11 python3.12 python3.10 python3; do \
+	  if $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
+	      2>/dev/null; then python=$$p; break; fi; done; \
+	if [ -z "$$python" ]; then \
+	  echo 'error: no Python 3.10 - 3.12 found; install one, or make ... PYTHON=/path/to/it' >&2; \
+	  exit 1; fi; \
+	$$python -m venv .venv || { \
+	  echo 'This Python cannot make a venv; installing python3-venv.'; \
+	  apt-get update -q && apt-get install -qy python3-venv && $$python -m venv .venv; }
+	$(PY) -m pip install -q -c constraints.txt pip setuptools wheel
+	$(PY) -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+lint: setup
+	$(PY) -m ruff check .
+
+test: lint
+	$(PY) -m pytest
+
+tfrecords: $(RECORDS)/.made
+
+ifeq ($(AVIA),)
+$(WORK)/raw/.made: | setup
+	$(PY) -m records.synthetic --out=$(WORK)/raw --preset=$(PRESET) \
+	  --matfiles=$(WORK)/raw/matfiles --nokeep_array $(if $(SOURCES),--sources=$(SOURCES))
+	@touch $@
+
+$(RECORDS)/.made: $(WORK)/raw/.made | setup
+	$(PY) -m records.convert_avia --matfiles=$(WORK)/raw/matfiles --sync=$(WORK)/raw/sync \
+	  --out=$(RECORDS) --modalities=0,1 --sequence_seconds=$(TAKE_S)
+	@touch $@
+else
+# Not keyed on a stamp: the converter itself leaves alone what is there.
+.PHONY: $(RECORDS)/.made
+$(RECORDS)/.made: | setup
+	$(PY) -m records.convert_avia --matfiles=$(AVIA)/matfiles --sync=$(AVIA)/sync \
+	  --out=$(RECORDS) --modalities=0,1 --sequence_seconds=$(TAKE_S)
+endif
+
+table2 table3: tfrecords
+	$(PY) experiments/run_$@.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
+	  --seeds=$(SEEDS)
+
+tensorboard: setup
+	.venv/bin/tensorboard --logdir=$(RESULTS)/runs
+
+clean:
+	rm -rf work

@@ -1,0 +1,222 @@
+"""Seconds to clips to batches: sequences, crops, windows, shuffling.
+
+A list holds sequences of `total_length` consecutive records; a clip is `sample_length` of them.
+Training draws `number_of_crops` starts in each sequence, the same in every epoch, and shuffles
+the clips by the epoch's number; inference cuts the sequence into clips that do not overlap.
+(WACV 2020, section 5, and the authors' loader.)
+"""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from dualcam.data import audio, schema
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipParams:
+    """How clips are cut, in whole seconds; the published commands' values.
+
+    Attributes:
+        total_length: records in a sequence.
+        sample_length: records in a clip.
+        number_of_crops: clips drawn from a training sequence in an epoch.
+    """
+    total_length: int = 10
+    sample_length: int = 5
+    number_of_crops: int = 6
+
+    def __post_init__(self):
+        if not 1 <= self.sample_length <= self.total_length or self.number_of_crops < 1:
+            raise ValueError(f'clips of {self.sample_length} s, {self.number_of_crops} from each '
+                             f'sequence of {self.total_length} s; expected 1 or more of 1 s up to '
+                             'the whole sequence')
+
+
+def sequence_rows(store, paths, total_length):
+    """Rows of a list's sequences.
+
+    Args:
+        store: a `store.Store` that holds them.
+        paths: of the records in the list's order.
+        total_length: records in a sequence.
+
+    Returns:
+        [sequences, total_length] int64.
+
+    Raises:
+        ValueError: the list is not made of such sequences; the message names the record.
+    """
+    if len(paths) % total_length:
+        raise ValueError(f'a list of {len(paths)} records is not made of sequences of '
+                         f'{total_length}; make the lists with --num_seconds={total_length}')
+    for first in range(0, len(paths), total_length):
+        start = _numbered(paths[first])
+        for i in range(1, total_length):
+            if _numbered(paths[first + i]) != (start[0], start[1] + i):
+                raise ValueError(f'{paths[first + i]} does not follow {paths[first + i - 1]}; '
+                                 f'make the lists with --num_seconds={total_length}')
+    return store.rows(paths).reshape(-1, total_length)
+
+
+def training_windows(rows, params, seed):
+    """Random clips of each sequence.
+
+    Args:
+        rows: [sequences, total_length], what `sequence_rows` gives.
+        params: a `ClipParams`.
+        seed: with the sequence's number it decides the starts, whatever else is drawn.
+
+    Returns:
+        [sequences * number_of_crops, sample_length] rows.
+    """
+    room = params.total_length - params.sample_length + 1
+    windows = []
+    for index, sequence in enumerate(rows):
+        rng = np.random.default_rng([seed, index])
+        # Each possible start once before any comes again, so that few crops cover the sequence.
+        starts = np.concatenate([rng.permutation(room)
+                                 for _ in range(-(-params.number_of_crops // room))])
+        windows += [sequence[s:s + params.sample_length]
+                    for s in starts[:params.number_of_crops]]
+    return np.array(windows)
+
+
+def inference_windows(rows, params):
+    """Clips that follow each other, [sequences * (total_length // sample_length), sample_length]."""
+    count = rows.shape[1] // params.sample_length
+    return rows[:, :count * params.sample_length].reshape(-1, params.sample_length)
+
+
+class Clips:
+    """Clips of one network input, batch by batch.
+
+    Args:
+        store: a `store.Store`.
+        windows: [clips, seconds] rows of it.
+        kind: 'acoustic', 'waveform' or 'spectrogram'.
+        minimum, maximum: [257] of the training set's spectrograms, which are then normalised
+            to 0 - 1; None leaves them as they are.
+        columns: {name: [clips, ...]} that go along with each clip.
+        memory_bytes: sound inputs are worked out once and kept up to this size; past it, in
+            every epoch anew.
+    """
+
+    def __init__(self, store, windows, kind, minimum=None, maximum=None, columns=None,
+                 memory_bytes=3 << 30):
+        if not len(windows):
+            raise ValueError('no clips: the list is empty')
+        self.windows, self.kind = windows, kind
+        self.seconds = windows.shape[1]
+        self.columns = {'label': store.labels['action'][windows[:, 0]], **(columns or {})}
+        self._minimum, self._maximum = minimum, maximum
+        self._array = store.arrays['acoustic' if kind == 'acoustic' else 'audio']
+        # Windows are consecutive rows: the first one says which.
+        self._starts, self._unique = np.unique(windows[:, 0], return_inverse=True)
+        self._kept = None
+        if kind != 'acoustic' and len(self._starts) * self._clip_bytes() <= memory_bytes:
+            self._kept = self._work_out_all()
+
+    def __len__(self):
+        return len(self.windows)
+
+    def batches(self, batch_size, shuffle_seed=None):
+        """One pass over the clips.
+
+        Args:
+            batch_size: clips in a batch; the last one may have fewer.
+            shuffle_seed: seed of the order, for example (seed, epoch); None keeps the clips' own.
+
+        Returns:
+            A `tf.data.Dataset` of {'input': ..., 'label': [batch], 'clip': [batch] numbers of
+            the clips, and the columns}.
+        """
+        order = np.arange(len(self))
+        if shuffle_seed is not None:
+            order = np.random.default_rng(shuffle_seed).permutation(order)
+        shape, dtype = self._gathered_spec()
+
+        def gather(chosen):
+            inputs = tf.numpy_function(self._gather, [chosen], dtype, stateful=False)
+            return tf.ensure_shape(inputs, [None, *shape]), chosen
+
+        def complete(inputs, chosen):
+            if self.kind != 'acoustic' and self._kept is None:
+                inputs = self._network_input(inputs)
+            batch = {'input': inputs, 'clip': chosen}
+            for name, values in constants.items():
+                batch[name] = tf.gather(values, chosen)
+            return batch
+
+        constants = {name: tf.constant(values) for name, values in self.columns.items()}
+        return (tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+                .map(gather, num_parallel_calls=2).map(complete, num_parallel_calls=2)
+                .prefetch(2))
+
+    def raw_batches(self, batch_size=32):
+        """Yields inputs [batch, ...] as NumPy arrays in the clips' order, for statistics."""
+        for batch in self.batches(batch_size):
+            yield batch['input'].numpy()
+
+    def normalise(self, minimum, maximum):
+        """The same clips with spectrograms normalised; see the class."""
+        other = object.__new__(Clips)
+        other.__dict__ = self.__dict__ | {'_minimum': minimum, '_maximum': maximum}
+        if self._kept is not None:
+            other._kept = _normalise(self._kept, minimum, maximum)
+        return other
+
+    def _clip_bytes(self):
+        samples = audio.num_samples(self.seconds)
+        params = audio.SpectrogramParams()
+        return 4 * (samples if self.kind == 'waveform'
+                    else params.num_frames(samples) * params.num_bins)
+
+    def _gathered_spec(self):
+        if self._kept is not None:
+            return self._kept.shape[1:], tf.float32
+        frames = self.seconds * schema.FRAMES_PER_SECOND
+        if self.kind == 'acoustic':
+            return (frames, *schema.ACOUSTIC_SHAPE), tf.float32
+        return (frames, schema.SAMPLES_PER_FRAME), tf.int32
+
+    def _gather(self, chosen):
+        if self._kept is not None:
+            return self._kept[self._unique[chosen]]
+        return self._rows(self.windows[chosen])
+
+    def _rows(self, windows):
+        """[clips, seconds] rows to [clips, frames, ...] of the packed array."""
+        values = self._array[windows]                          # [clips, seconds, 12, ...]
+        return values.reshape(len(windows), -1, *values.shape[3:])
+
+    def _network_input(self, frames):
+        signal = audio.waveform(frames[..., None, :])           # [clips, samples]
+        if self.kind == 'waveform':
+            return signal
+        magnitude = audio.spectrogram(signal)                  # [clips, frames, 257]
+        if self._minimum is None:
+            return magnitude
+        return _normalise(magnitude, self._minimum, self._maximum)
+
+    def _work_out_all(self, batch_size=16):
+        work = tf.function(self._network_input)
+        shape = (None, self.seconds * schema.FRAMES_PER_SECOND, schema.SAMPLES_PER_FRAME)
+        work = work.get_concrete_function(tf.TensorSpec(shape, tf.int32))
+        offsets = np.arange(self.seconds)
+        parts = []
+        for first in range(0, len(self._starts), batch_size):
+            starts = self._starts[first:first + batch_size]
+            parts.append(work(tf.constant(self._rows(starts[:, None] + offsets))).numpy())
+        return np.concatenate(parts)
+
+
+def _normalise(magnitude, minimum, maximum):
+    return (magnitude - minimum) / (maximum - minimum)
+
+
+def _numbered(path):
+    path = pathlib.PurePath(path)
+    return str(path.parent), int(path.stem.rpartition('_')[2])

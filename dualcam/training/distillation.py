@@ -1,0 +1,69 @@
+"""Learning from labels and from a frozen teacher, which is asked once per record.
+
+DualCamNet's temporal convolution sees one record at a time, so a record's logits do not depend
+on the clip it is part of: the mean over a clip's records is what the teacher says of the clip.
+That is exact, and a step then costs what the student costs.
+"""
+
+import os
+import pathlib
+
+import numpy as np
+from tqdm import tqdm
+
+from dualcam import losses
+from dualcam.data import clips
+from dualcam.training import supervised
+
+
+class DistillationStep(supervised.SupervisedStep):
+    """A student follows the labels and a teacher's softened answers (WACV 2020, equation 4).
+
+    Args:
+        model: the student.
+        imitation: lambda, the teacher's share.
+        temperature: T, which softens the teacher's answers.
+        weight_decay: of the student's own L2 terms.
+    """
+
+    def __init__(self, model, imitation=0.5, temperature=1.0, weight_decay=5e-4):
+        if not 0.0 <= imitation <= 1.0 or temperature <= 0.0:
+            raise ValueError(f'imitation {imitation}, temperature {temperature}: expected 0 - 1 '
+                             'and above 0')
+        super().__init__(model, weight_decay)
+        self._imitation, self._temperature = imitation, temperature
+
+    def losses(self, batch, training):
+        """Named scalars, 'total' among them, and the student's logits [batch, classes]."""
+        logits = self.model(batch['input'], training=training)
+        hard = losses.cross_entropy(batch['label'], logits)
+        soft = losses.soft_cross_entropy(batch['teacher_logits'], logits, self._temperature)
+        return self.add_penalty({'hard': (1.0 - self._imitation) * hard,
+                                 'soft': self._imitation * soft}), logits
+
+
+def answers(teacher, store, path, batch_size=32):
+    """The teacher's logits of every record of a store, worked out once and kept.
+
+    Args:
+        teacher: a network on acoustic images of one second.
+        store: a `store.Store` with acoustic images.
+        path: of the .npy file that keeps them.
+
+    Returns:
+        [records, classes] float32.
+    """
+    path = pathlib.Path(path)
+    if path.exists():
+        return np.load(path)
+    seconds = clips.Clips(store, np.arange(len(store.paths))[:, None], 'acoustic')
+    batches = seconds.batches(batch_size)
+    logits = np.concatenate([
+        teacher.predict_on_batch(batch['input'])
+        for batch in tqdm(batches, 'asking the teacher', -(-len(seconds) // batch_size),
+                          unit='batch', mininterval=1.0, leave=False)])
+    partial = path.with_name(f'.{path.name}.partial')
+    with open(partial, 'wb') as file:
+        np.save(file, logits)
+    os.replace(partial, path)
+    return logits

@@ -1,0 +1,180 @@
+"""The loop: steps, epochs, checkpoints, curves. What is learned, a step says.
+
+After each epoch the validation clips are answered; the weights with the best validation accuracy
+are kept (of equal ones, those with the smaller validation loss). A run that was stopped goes on
+after its last whole epoch and ends at the weights it would have had.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import time
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from dualcam.evaluation import metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopParams:
+    """How long and how fast (WACV 2020, section 5: Adam, batch 32, 100 epochs)."""
+    epochs: int = 100
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    seed: int = 0
+
+
+class NotFinite(RuntimeError):
+    """A loss became infinite or not a number."""
+
+
+def fit(step, training, validation, params, folder, optimizer, name=''):
+    """Trains `step.model` and leaves it with the best weights.
+
+    Args:
+        step: has `model`, `variables` and `losses(batch, training)`.
+        training, validation: `clips.Clips`.
+        params: a `LoopParams`.
+        folder: of the run; checkpoints and TensorBoard curves go there.
+        optimizer: a Keras optimizer.
+        name: for the progress bar.
+
+    Returns:
+        The curves: a list with one dictionary of scalars an epoch.
+
+    Raises:
+        NotFinite: a loss was; the message names the epoch and step.
+    """
+    folder = pathlib.Path(folder)
+    optimizer.build(step.variables)
+    progress = Progress(step.model, optimizer, folder / 'checkpoints')
+    history = progress.restore()
+    train_step = _train_step(step, optimizer)
+    answer = tf.function(lambda batch: step.losses(batch, training=False), reduce_retracing=True)
+    writers = {kind: tf.summary.create_file_writer(str(folder / 'tensorboard' / kind))
+               for kind in ('train', 'validation')}
+    for epoch in range(len(history), params.epochs):
+        started = time.perf_counter()
+        losses, accuracy = _epoch(train_step, training, params, epoch, name)
+        seconds = time.perf_counter() - started
+        record = {'epoch': epoch, 'learning_rate': float(optimizer.learning_rate.numpy()),
+                  'clips_per_second': len(training) / seconds}
+        record |= {f'train/{key}': value for key, value in losses.items()}
+        record['train/accuracy'] = accuracy
+        logits, losses = _answer_all(answer, validation, params.batch_size)
+        record |= {f'validation/{key}': value for key, value in losses.items()}
+        record['validation/accuracy'] = metrics.accuracy(validation.columns['label'], logits)
+        history.append(record)
+        _write_curves(writers, record)
+        progress.save(history)
+    progress.restore_best()
+    for writer in writers.values():
+        writer.close()
+    return history
+
+
+def predict(model, clips, batch_size=32):
+    """Logits of all clips, [clips, classes] float32, in their order."""
+    answer = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+    return np.concatenate([answer(b['input']).numpy() for b in clips.batches(batch_size)])
+
+
+class Progress:
+    """Checkpoints of a run: the latest state to go on from, and the best weights."""
+
+    def __init__(self, model, optimizer, folder):
+        self._latest = tf.train.CheckpointManager(
+            tf.train.Checkpoint(model=model, optimizer=optimizer), str(folder / 'latest'), 1)
+        self._best = tf.train.CheckpointManager(
+            tf.train.Checkpoint(model=model), str(folder / 'best'), 1)
+        self._history_file = folder / 'history.json'
+        self._history = []
+
+    def restore(self):
+        """Brings model and optimizer to the last whole epoch; returns the curves up to it."""
+        if not self._latest.latest_checkpoint or not self._history_file.exists():
+            return []
+        self._latest.checkpoint.restore(self._latest.latest_checkpoint).assert_consumed()
+        saved = json.loads(self._history_file.read_text(encoding='utf-8'))
+        # The curves may be one epoch ahead, if the run was stopped between the two files.
+        count = int(self._latest.latest_checkpoint.rpartition('-')[2])
+        return saved[:count]
+
+    def save(self, history):
+        """Keeps the state after `len(history)` epochs, and the weights if they are the best."""
+        partial = self._history_file.with_suffix('.partial')
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(history), encoding='utf-8')
+        os.replace(partial, self._history_file)
+        if best_epoch(history) == len(history) - 1:
+            self._best.save(len(history))
+        self._latest.save(len(history))
+
+    def restore_best(self):
+        """Brings the model to its best weights."""
+        self._best.checkpoint.restore(self._best.latest_checkpoint).expect_partial()
+
+
+def best_epoch(history):
+    """Epoch (from 0) with the best validation accuracy, then the smallest validation loss."""
+    return max(range(len(history)), key=lambda i: (history[i]['validation/accuracy'],
+                                                   -history[i]['validation/total'], -i))
+
+
+def _train_step(step, optimizer):
+    @tf.function(reduce_retracing=True)
+    def train_step(batch):
+        with tf.GradientTape() as tape:
+            losses, logits = step.losses(batch, training=True)
+        gradients = tape.gradient(losses['total'], step.variables)
+        optimizer.apply_gradients(zip(gradients, step.variables, strict=True))
+        right = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == batch['label'], tf.int32))
+        return losses, right
+    return train_step
+
+
+def _epoch(train_step, training, params, epoch, name):
+    sums, right, seen = {}, 0, 0
+    batches = training.batches(params.batch_size, (params.seed, epoch))
+    with tqdm(total=len(training), desc=f'{name} epoch {epoch + 1}/{params.epochs}', unit='clip',
+              mininterval=1.0, leave=False) as bar:
+        for number, batch in enumerate(batches):
+            losses, correct = train_step(batch)
+            losses = {key: float(value) for key, value in losses.items()}
+            if not np.isfinite(losses['total']):
+                raise NotFinite(
+                    f'epoch {epoch + 1}, step {number + 1}: the losses are {losses}; lower the '
+                    'learning rate, or look for damaged records among clips '
+                    f'{batch["clip"].numpy().tolist()}')
+            size = len(batch['label'])
+            for key, value in losses.items():
+                sums[key] = sums.get(key, 0.0) + value * size
+            right, seen = right + int(correct), seen + size
+            bar.update(size)
+            bar.set_postfix(loss=f'{sums["total"] / seen:.3f}', accuracy=f'{right / seen:.3f}')
+    return {key: value / seen for key, value in sums.items()}, right / seen
+
+
+def _answer_all(answer, clips, batch_size):
+    sums, logits = {}, []
+    for batch in clips.batches(batch_size):
+        losses, part = answer(batch)
+        logits.append(part.numpy())
+        for key, value in losses.items():
+            sums[key] = sums.get(key, 0.0) + float(value) * len(part)
+    return np.concatenate(logits), {key: value / len(clips) for key, value in sums.items()}
+
+
+def _write_curves(writers, record):
+    for key, value in record.items():
+        kind, _, curve = key.rpartition('/')
+        if curve == 'epoch':
+            continue
+        with writers[kind or 'train'].as_default():
+            tf.summary.scalar(f'loss/{curve}' if kind and curve != 'accuracy' else curve, value,
+                              step=record['epoch'] + 1)
+    for writer in writers.values():
+        writer.flush()

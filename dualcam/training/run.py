@@ -1,0 +1,239 @@
+"""A run is a folder: what it was made with, checkpoints, curves, scores, an exported student.
+
+    run.json         parameters, seed, digests of the lists, versions, commit
+    checkpoints/     the latest state and the best weights
+    tensorboard/     train and validation curves
+    stats/           statistics of the training set that the input is normalised with
+    metrics.json     the curves and the chosen epoch; written last, so it says the run is done
+    saved_model/1/   the student, listening to a raw waveform
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import subprocess
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dualcam import export, models
+from dualcam.data import clips as clips_lib
+from dualcam.data import datasets, stats
+from dualcam.training import distillation, loop, supervised
+
+
+@dataclasses.dataclass(frozen=True)
+class RunParams:
+    """All that decides the outcome of a run, next to its data.
+
+    Attributes:
+        network: name, see `models.build`.
+        clips: how clips are cut.
+        loop: how long and how fast.
+        imitation, temperature: of the teacher; None without one.
+        weight_decay: of the L2 terms.
+        standardise: give acoustic images zero mean and unit deviation per cepstral channel.
+        options: further arguments of the network, as (name, value) pairs.
+    """
+    network: str
+    clips: clips_lib.ClipParams
+    loop: loop.LoopParams
+    imitation: float | None = None
+    temperature: float | None = None
+    weight_decay: float = 5e-4
+    standardise: bool = False
+    options: tuple[tuple[str, object], ...] = ()
+
+    def __post_init__(self):
+        if self.network not in models.INPUTS:
+            raise ValueError(f'network {self.network!r}: expected one of '
+                             f'{", ".join(models.INPUTS)}')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RunData:
+    """What a run learns from.
+
+    Attributes:
+        store: holds all records.
+        training, validation: record paths in their lists' order.
+        info: the data set.
+    """
+    store: object
+    training: list[str]
+    validation: list[str]
+    info: datasets.DatasetInfo
+
+
+def train(params, data, folder, teacher_logits=None, name=''):
+    """Trains a network and fills the run's folder; goes on where a stopped run was.
+
+    Args:
+        params: a `RunParams`.
+        data: a `RunData`.
+        folder: of the run; if it is complete, nothing is done.
+        teacher_logits: [records of the store, classes], to learn from them too.
+        name: for the progress bar.
+
+    Returns:
+        The trained model.
+
+    Raises:
+        ValueError: the folder belongs to a run with other parameters or data.
+        loop.NotFinite: the loss was not finite.
+    """
+    folder = pathlib.Path(folder)
+    _claim(folder, params, data)
+    if (folder / 'metrics.json').exists():
+        return load(folder)
+    keras.utils.set_random_seed(params.loop.seed)
+    training, validation = _clips(params, data, folder, teacher_logits)
+    model = _build(params, data.info.num_classes, folder)
+    if teacher_logits is None:
+        step = supervised.SupervisedStep(model, params.weight_decay)
+    else:
+        step = distillation.DistillationStep(model, params.imitation, params.temperature,
+                                             params.weight_decay)
+    optimizer = keras.optimizers.Adam(params.loop.learning_rate)
+    history = loop.fit(step, training, validation, params.loop, folder, optimizer, name)
+    best = loop.best_epoch(history)
+    if models.INPUTS[params.network] != 'acoustic':
+        export_student(model, params, data.info, folder)
+    write_json(folder / 'metrics.json', {
+        'best_epoch': best, 'validation_accuracy': history[best]['validation/accuracy'],
+        'training_clips': len(training), 'validation_clips': len(validation),
+        'history': history})
+    return model
+
+
+def load(folder):
+    """The trained model of a run's folder, with its best weights.
+
+    Raises:
+        ValueError: there is no such run.
+    """
+    folder = pathlib.Path(folder)
+    try:
+        saved = json.loads((folder / 'run.json').read_text(encoding='utf-8'))
+        params = params_from_json(saved['params'])
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f'{folder}: not the folder of a run ({error!r})') from error
+    model = _build(params, len(saved['classes']), folder)
+    best = tf.train.latest_checkpoint(str(folder / 'checkpoints' / 'best'))
+    if best is None:
+        raise ValueError(f'{folder}: no checkpoint; the run has not finished an epoch')
+    tf.train.Checkpoint(model=model).restore(best).expect_partial()
+    return model
+
+
+def test_clips(params, store, paths, folder):
+    """Clips of a list as the run of this folder takes them, cut without overlap."""
+    rows = clips_lib.sequence_rows(store, paths, params.clips.total_length)
+    windows = clips_lib.inference_windows(rows, params.clips)
+    return clips_lib.Clips(store, windows, models.INPUTS[params.network],
+                           *_spectrogram_range(params, folder))
+
+
+def params_from_json(fields):
+    """`RunParams` from what `run.json` holds."""
+    return RunParams(**(fields | {
+        'clips': clips_lib.ClipParams(**fields['clips']),
+        'loop': loop.LoopParams(**fields['loop']),
+        'options': tuple((key, value) for key, value in fields['options'])}))
+
+
+def write_json(path, value):
+    """Writes JSON, whole or not at all."""
+    partial = path.with_suffix('.partial')
+    partial.write_text(json.dumps(value, indent=1) + '\n', encoding='utf-8')
+    os.replace(partial, path)
+
+
+def export_student(model, params, info, folder):
+    """Exports a student to `saved_model/1` and compares the reloaded one with it."""
+    minimum, maximum = _spectrogram_range(params, folder)
+    export.export(model, folder / 'saved_model' / '1', info,
+                  seconds=params.clips.sample_length, minimum=minimum, maximum=maximum)
+    export.verify(model, folder / 'saved_model' / '1', params.clips.sample_length, minimum,
+                  maximum)
+
+
+def _clips(params, data, folder, teacher_logits):
+    """Training and validation clips, normalised by statistics that land in the folder."""
+    kind = models.INPUTS[params.network]
+    rows = clips_lib.sequence_rows(data.store, data.training, params.clips.total_length)
+    valid_rows = clips_lib.sequence_rows(data.store, data.validation, params.clips.total_length)
+    windows = (clips_lib.training_windows(rows, params.clips, params.loop.seed),
+               clips_lib.inference_windows(valid_rows, params.clips))
+    whole = clips_lib.inference_windows(rows, params.clips)
+    if kind == 'spectrogram' and not (folder / 'stats').exists():
+        stats.save(folder / 'stats', stats.gather(
+            clips_lib.Clips(data.store, whole, kind).raw_batches()))
+    if params.standardise and not (folder / 'stats').exists():
+        acoustic = data.store.arrays['acoustic']
+        stats.save(folder / 'stats', stats.gather(acoustic[row] for row in rows.reshape(-1)))
+    made = []
+    for chosen in windows:
+        columns = {}
+        if teacher_logits is not None:
+            columns['teacher_logits'] = teacher_logits[chosen].mean(axis=1)
+        made.append(clips_lib.Clips(data.store, chosen, kind,
+                                    *_spectrogram_range(params, folder), columns))
+    return made
+
+
+def _build(params, num_classes, folder):
+    options = dict(params.options) | {'seconds': params.clips.sample_length}
+    if params.standardise:
+        options |= {name: np.load(folder / 'stats' / f'global_{name}.npy')
+                    for name in ('mean', 'std_dev')}
+    return models.build(params.network, num_classes, **options)
+
+
+def _spectrogram_range(params, folder):
+    """Minimum and maximum [257] of the training set, or (None, None)."""
+    if models.INPUTS[params.network] != 'spectrogram':
+        return None, None
+    return tuple(np.load(pathlib.Path(folder) / 'stats' / f'global_{name}.npy')
+                 for name in ('min', 'max'))
+
+
+def _claim(folder, params, data):
+    """Writes run.json, or refuses a folder that another run has."""
+    root = os.path.commonpath(data.store.paths)
+    made_with = {
+        'params': dataclasses.asdict(params),
+        'classes': list(data.info.classes),
+        'origin': data.info.origin,
+        'records': data.store.digest,
+        'lists': {name: {'records': len(paths), 'sha256': hashlib.sha256('\n'.join(
+            os.path.relpath(p, root) for p in paths).encode()).hexdigest()}
+            for name, paths in (('training', data.training), ('validation', data.validation))},
+    }
+    made_with = json.loads(json.dumps(made_with))
+    path = folder / 'run.json'
+    if path.exists():
+        before = json.loads(path.read_text(encoding='utf-8'))
+        other = [key for key, value in made_with.items() if before.get(key) != value]
+        if other:
+            raise ValueError(f'{folder}: holds a run with other {", ".join(other)}; choose '
+                             'another folder or delete it')
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, made_with | {
+        'seed': params.loop.seed, 'commit': _commit(),
+        'versions': {'python': platform.python_version(), 'tensorflow': tf.__version__,
+                     'keras': keras.__version__, 'numpy': np.__version__}})
+
+
+def _commit():
+    """The commit of the checkout this runs from, or None."""
+    try:
+        return subprocess.run(['git', 'rev-parse', 'HEAD'], check=True, capture_output=True,
+                              text=True, cwd=pathlib.Path(__file__).parent).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,41 @@
+"""What the table scripts share: their flags and their one call."""
+
+import os
+import pathlib
+import sys
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')     # before TensorFlow: its start is chatty
+# A script's own folder is on the path, the checkout's is not.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from absl import app, flags, logging  # noqa: E402
+
+
+def run(table, networks):
+    """Parses the flags, fills the table, prints it, and says where it was written."""
+    flags.DEFINE_string('records', None, 'Folder with the records.', required=True)
+    flags.DEFINE_string('out', None, 'Where runs and results go.', required=True)
+    flags.DEFINE_string('preset', 'demo', 'Size: paper, demo or smoke.')
+    flags.DEFINE_list('seeds', ['0'], 'Seeds, as in 0,1,2; several give mean and deviation.')
+
+    import tensorflow as tf
+
+    from experiments import presets, runs, tables
+    from records import command
+
+    def main(_):
+        logging.set_verbosity(logging.WARNING)
+        tf.get_logger().setLevel('WARNING')
+        options = flags.FLAGS
+        try:
+            seeds = [int(seed) for seed in options.seeds]
+        except ValueError:
+            raise ValueError(f'--seeds={",".join(options.seeds)}: expected whole numbers, as in '
+                             '0,1,2') from None
+        preset = presets.preset_named(options.preset)
+        workshop = runs.Workshop(options.records, options.out, preset, networks)
+        cells = tables.fill(table, workshop, seeds)
+        print('\n' + tables.write(table, cells, workshop, options.out))
+        print(f'written: {options.out}/{table.file_name}.md, .csv, .json, .png; runs: '
+              f'{options.out}/runs; curves: make tensorboard')
+    app.run(command.clean_errors(main))

@@ -1,0 +1,82 @@
+"""Sizes of the experiments: paper settings, the demo, and a smoke test of the whole path."""
+
+import dataclasses
+
+from dualcam.data import clips
+from dualcam.training import loop, run
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """How the tables' runs are trained.
+
+    Attributes:
+        name: for titles.
+        total_length: records in a sequence of the lists.
+        learning_rates: {(network, column): rate}; a column is 'hard' for teachers, G, D or R.
+        scenario_1_rates: what differs from them on scenario 1.
+        epochs: {network: epochs}.
+        crops: {network: clips from a sequence in an epoch}.
+        standardise: acoustic images by training statistics.
+        frame_stride: DualCamNet answers for every n-th frame.
+        note: for titles; empty where the settings are the papers'.
+    """
+    name: str
+    total_length: int
+    learning_rates: dict
+    scenario_1_rates: dict
+    epochs: dict
+    crops: dict
+    standardise: bool = False
+    frame_stride: int = 1
+    note: str = ''
+
+    def run_params(self, network, column, train_on, seed):
+        """`run.RunParams` of one cell of a table."""
+        key = (network, column)
+        rate = self.learning_rates[key]
+        if train_on == 'scenario_1':
+            rate = self.scenario_1_rates.get(key, rate)
+        teacher = column in ('D', 'R')
+        acoustic = network == 'dualcamnet'
+        return run.RunParams(
+            network=network,
+            clips=clips.ClipParams(self.total_length, 1 if acoustic else 5, self.crops[network]),
+            loop=loop.LoopParams(self.epochs[network], learning_rate=rate, seed=seed),
+            imitation=0.5 if teacher else None, temperature=1.0 if teacher else None,
+            standardise=self.standardise and acoustic,
+            options=(('frame_stride', self.frame_stride),)
+            if acoustic and self.frame_stride != 1 else ())
+
+
+# published/wacv2020_learning_rates.csv
+_PUBLISHED_RATES = {
+    ('dualcamnet', 'hard'): 1e-3,
+    ('hearnet', 'G'): 1e-4, ('hearnet', 'D'): 1e-3, ('hearnet', 'R'): 1e-3,
+    ('oursoundnet', 'G'): 1e-4, ('oursoundnet', 'D'): 1e-3, ('oursoundnet', 'R'): 1e-4,
+}
+_SCENARIO_1_RATES = {('hearnet', 'D'): 1e-4}
+# Few clips and few epochs call for steps of one size for all; chosen on validation data.
+_SHORT_RATES = dict.fromkeys(_PUBLISHED_RATES, 1e-3)
+
+PRESETS = {
+    'paper': Preset('paper', 10, _PUBLISHED_RATES, _SCENARIO_1_RATES,
+                    epochs={'dualcamnet': 100, 'hearnet': 100, 'oursoundnet': 100},
+                    crops={'dualcamnet': 20, 'hearnet': 6, 'oursoundnet': 6}),
+    'demo': Preset('demo', 10, _SHORT_RATES, {},
+                   epochs={'dualcamnet': 6, 'hearnet': 20, 'oursoundnet': 12},
+                   crops={'dualcamnet': 10, 'hearnet': 4, 'oursoundnet': 3},
+                   standardise=True, frame_stride=3, note='demo preset: short training'),
+    'smoke': Preset('smoke', 5, _SHORT_RATES, {},
+                    epochs={'dualcamnet': 2, 'hearnet': 2, 'oursoundnet': 2},
+                    crops={'dualcamnet': 5, 'hearnet': 1, 'oursoundnet': 1},
+                    standardise=True, frame_stride=3,
+                    note='smoke preset: proves the path, not the numbers'),
+}
+
+
+def preset_named(name):
+    """The preset, or a `ValueError` that lists them."""
+    if name not in PRESETS:
+        raise ValueError(f'preset {name!r}: expected one of {", ".join(PRESETS)}')
+    return PRESETS[name]

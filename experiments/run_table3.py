@@ -1,0 +1,26 @@
+"""WACV 2020, Table 3: HearNet from hard labels (G) and from DualCamNet's soft labels (D).
+
+    python experiments/run_table3.py --records=DIR --out=DIR [--preset=demo] [--seeds=0,1,2]
+
+Four training settings (each scenario, and all), tested on their own test split and on all data of
+the other scenarios. HOURS
+"""
+
+import command
+
+from experiments.runs import Run
+from experiments.tables import Table
+
+
+def columns(train_on):
+    """The runs of one training setting."""
+    teacher = Run('dualcamnet', 'hard', train_on)
+    return {'G': Run('hearnet', 'G', train_on),
+            'D': Run('hearnet', 'D', train_on, teacher)}
+
+
+TABLE = Table(title='WACV 2020, Table 3: HearNet', file_name='table3', columns=columns,
+              published='wacv2020_table3_hearnet.csv')
+
+if __name__ == '__main__':
+    command.run(TABLE, networks=('dualcamnet', 'hearnet'))

@@ -1,0 +1,145 @@
+"""Runs that tables are made of: trained once for all tables, tested once, found again.
+
+A `Run` says what is learned from what, with whose help. Its folder's name is made of that and a
+digest of all parameters and data, so that equal runs of different tables are one folder.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+
+from dualcam import models
+from dualcam.data import datasets, reader, store
+from dualcam.evaluation import metrics
+from dualcam.training import distillation, loop, run
+from records import lists
+
+SCENARIOS = ('scenario_1', 'scenario_2', 'scenario_3')
+SETTINGS = (*SCENARIOS, 'all')
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One trained network.
+
+    Attributes:
+        network: name, see `models.build`.
+        column: what the papers call its supervision: 'hard' for a teacher, 'G' for a student
+            that learns from labels, 'D' or 'R' for one that learns from a teacher too.
+        train_on: 'scenario_1' - 'scenario_3' or 'all'.
+        teacher: the teacher's own run, or None.
+    """
+    network: str
+    column: str
+    train_on: str
+    teacher: 'Run | None' = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """A test: accuracy, number of clips and seed."""
+    accuracy: float
+    num_clips: int
+    seed: int
+
+
+class Workshop:
+    """Trains and tests runs on the records of one folder.
+
+    Args:
+        records: folder of the records; its lists are made if they are not there.
+        out: folder for runs and packed records.
+        preset: a `presets.Preset`.
+        networks: names of the networks that will be asked for, which decides what is read.
+    """
+
+    def __init__(self, records, out, preset, networks):
+        self.records, self.out = pathlib.Path(records), pathlib.Path(out)
+        self.preset = preset
+        if not self.records.is_dir():
+            raise ValueError(f'{records}: no such folder; make records with make tfrecords')
+        self.info = datasets.read_description(self.records)
+        self._lists = self._make_lists()
+        modalities = {'acoustic' if models.INPUTS[n] == 'acoustic' else 'audio' for n in networks}
+        paths = [p for setting in self._lists.values() for part in setting.values() for p in part]
+        self.store = store.open_store(paths, sorted(modalities), self.out / 'cache')
+
+    def scores(self, wanted, tests, seed):
+        """Trains a run if need be, and tests it.
+
+        Args:
+            wanted: a `Run`.
+            tests: scenarios to test on, or 'all'.
+            seed: of the run and its teacher.
+
+        Returns:
+            {test: `Score`}
+        """
+        params, folder = self._prepare(wanted, seed)
+        found = {}
+        for test in tests:
+            path = folder / f'test_{test}.json'
+            if not path.exists():
+                model = self._trained(wanted, seed)
+                clips = run.test_clips(params, self.store, self._test_paths(wanted.train_on, test),
+                                       folder)
+                logits = loop.predict(model, clips)
+                labels = clips.columns['label']
+                run.write_json(path, {
+                    'accuracy': metrics.accuracy(labels, logits), 'num_clips': len(labels),
+                    'labels': labels.tolist(), 'answers': np.argmax(logits, -1).tolist()})
+            saved = json.loads(path.read_text(encoding='utf-8'))
+            found[test] = Score(saved['accuracy'], saved['num_clips'], seed)
+        return found
+
+    def folder(self, wanted, seed):
+        """Where a run is."""
+        return self._prepare(wanted, seed)[1]
+
+    def _trained(self, wanted, seed):
+        params, folder = self._prepare(wanted, seed)
+        if (folder / 'metrics.json').exists():
+            print(f'found     {folder.name}')
+            return run.load(folder)
+        teacher_logits = None
+        if wanted.teacher is not None:
+            teacher = self._trained(wanted.teacher, seed)
+            teacher_logits = distillation.answers(
+                teacher, self.store,
+                self.folder(wanted.teacher, seed) / f'answers_{self.store.digest}.npy')
+        setting = self._lists[wanted.train_on]
+        data = run.RunData(self.store, setting['training.txt'], setting['validation.txt'],
+                           self.info)
+        print(f'training  {folder.name}')
+        return run.train(params, data, folder, teacher_logits, name=folder.name.rsplit('-', 1)[0])
+
+    def _prepare(self, wanted, seed):
+        params = self.preset.run_params(wanted.network, wanted.column, wanted.train_on, seed)
+        teacher = self.folder(wanted.teacher, seed).name if wanted.teacher else ''
+        setting = self._lists[wanted.train_on]
+        content = json.dumps([dataclasses.asdict(params), teacher, self.store.digest,
+                              setting['training.txt'], setting['validation.txt']])
+        digest = hashlib.sha256(content.encode()).hexdigest()[:8]
+        name = f'{wanted.network}-{wanted.column}-{wanted.train_on}-seed{seed}-{digest}'
+        return params, self.out / 'runs' / name
+
+    def _make_lists(self):
+        """{setting: {list name: paths}}; 'all' joins the scenarios' splits."""
+        seconds = self.preset.total_length
+        found = {}
+        for number, scenario in enumerate(SCENARIOS, 1):
+            folder = lists.lists_folder(self.records, seconds, number)
+            for split in ('train_valid_test', 'all'):
+                lists.write_lists(self.records, seconds, split, number)
+            found[scenario] = {path.name: reader.read_list(path, self.records)
+                               for path in sorted(folder.glob('*.txt'))}
+        found['all'] = {name: [p for s in SCENARIOS for p in found[s][name]]
+                        for name in ('training.txt', 'validation.txt', 'testing.txt')}
+        return found
+
+    def _test_paths(self, train_on, test):
+        """Test split of the training setting itself; all data of any other scenario."""
+        return self._lists[test]['testing.txt' if test == train_on else 'dataset.txt']
