@@ -13,8 +13,8 @@ import pathlib
 import numpy as np
 import scipy.io
 from absl import app, flags
-from tqdm import tqdm
 
+from dualcam import progress as progress_lib
 from dualcam.data import schema
 from records import array, beamforming, cepstrum, command, raw
 
@@ -61,7 +61,7 @@ def main(_):
     beamformer = beamforming.Beamformer(layout, grid, options.focus_m or None)
     filters = cepstrum.mel_filters()
     written = existing = 0
-    with tqdm(total=sum(s.num_frames for s in sequences), unit='frame') as progress:
+    with progress_lib.bar(total=sum(s.num_frames for s in sequences), unit='frame') as progress:
         for sequence in sequences:
             paths = [mat_path(options.out, sequence.name, i + 1)
                      for i in range(sequence.num_frames)]

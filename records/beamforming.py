@@ -16,6 +16,7 @@ import os
 import threading
 
 import numpy as np
+import scipy.fft
 import threadpoolctl
 
 from dualcam.data import schema
@@ -31,11 +32,11 @@ def frame_spectra(frames):
         frames: [..., 1024] samples.
 
     Returns:
-        [..., 512] complex128; bin k is k * 12 Hz.
+        [..., 512] complex64; bin k is k * 12 Hz.
     """
     samples = frames.shape[-1]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(samples) / samples)
-    return np.fft.rfft(frames * window)[..., :schema.BINS]
+    return scipy.fft.rfft((frames * window).astype(np.float32))[..., :schema.BINS]
 
 
 class Beamformer:
@@ -111,7 +112,7 @@ class Beamformer:
     def _for_each_block(self, frames, bins, consume):
         """Calls `consume(bins, pressures [bins, frames, directions])`, from several threads."""
         self._check(frames)
-        spectra = np.moveaxis(frame_spectra(frames).astype(np.complex64), -1, 0).copy()
+        spectra = np.moveaxis(frame_spectra(frames), -1, 0).copy()
         num_directions = self.grid.directions[..., 0].size
 
         def work(block):

@@ -26,7 +26,7 @@ class CepstrumParams:
     num_cepstra: int = schema.CEPSTRA
 
 
-def mel_filters(params=CepstrumParams()):       # noqa: B008 - frozen
+def mel_filters(params=CepstrumParams()):
     """Weights of the 512 bins in each mel filter, [filters, 512] float64."""
     filters = python_speech_features.get_filterbanks(
         params.num_filters, schema.SAMPLES_PER_FRAME, schema.ARRAY_RATE_HZ,
@@ -34,7 +34,7 @@ def mel_filters(params=CepstrumParams()):       # noqa: B008 - frozen
     return filters[:, :schema.BINS]     # the last bin ends the last triangle: its weight is 0
 
 
-def energies_to_cepstra(energies, params=CepstrumParams()):     # noqa: B008 - frozen
+def energies_to_cepstra(energies, params=CepstrumParams()):
     """Cepstra of mel energies.
 
     Args:
@@ -49,7 +49,7 @@ def energies_to_cepstra(energies, params=CepstrumParams()):     # noqa: B008 - f
     return logs @ basis[:params.num_cepstra].T.astype(np.float32)
 
 
-def power_to_cepstra(power, params=CepstrumParams()):           # noqa: B008 - frozen
+def power_to_cepstra(power, params=CepstrumParams()):
     """Cepstra of multispectral acoustic images.
 
     Args:

@@ -49,7 +49,7 @@ def convert_sequence(sequence, out, sequence_seconds=30, overwrite=False, compre
     Raises:
         ValueError: a raw file is damaged; the message names it, records before it are whole.
     """
-    from records import writer      # TensorFlow is loaded by the processes that write
+    from records import writer  # TensorFlow is loaded by the processes that write
 
     labels = {'action': sequence.action, 'location': sequence.location - 1,
               'subject': sequence.subject - 1}

@@ -4,7 +4,7 @@ import concurrent.futures
 import multiprocessing
 import os
 
-from tqdm import tqdm
+from dualcam import progress
 
 
 def default_processes():
@@ -25,14 +25,14 @@ def run_all(work, pieces, processes, unit, start_method='spawn'):
     Returns:
         The results, in the order of the pieces.
     """
-    bar = {'total': len(pieces), 'unit': unit, 'dynamic_ncols': True, 'mininterval': 1.0}
+    bar = {'total': len(pieces), 'unit': unit}
     if processes <= 1 or len(pieces) <= 1:
-        return list(tqdm(map(work, pieces), **bar))
+        return list(progress.bar(map(work, pieces), **bar))
     context = multiprocessing.get_context(start_method)
     with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
         futures = [pool.submit(work, piece) for piece in pieces]
         try:
-            for done in tqdm(concurrent.futures.as_completed(futures), **bar):
+            for done in progress.bar(concurrent.futures.as_completed(futures), **bar):
                 done.result()
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)

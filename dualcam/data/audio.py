@@ -99,7 +99,7 @@ def resample(signal):
     return result[..., :length * _UP // _DOWN]
 
 
-def spectrogram(signal, params=SpectrogramParams()):       # noqa: B008 - frozen
+def spectrogram(signal, params=SpectrogramParams()):
     """Magnitude spectrogram.
 
     Args:

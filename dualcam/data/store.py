@@ -14,8 +14,8 @@ import pathlib
 import shutil
 
 import numpy as np
-from tqdm import tqdm
 
+from dualcam import progress
 from dualcam.data import reader, schema
 
 _ROW_SHAPES = {
@@ -93,8 +93,8 @@ def _pack(paths, modalities, root):
                                                      (len(paths), *shape))
         labels = {key: np.zeros(len(paths), np.int64) for key in reader.LABELS}
         seconds = reader.read_seconds(paths, modalities)
-        for row, second in enumerate(tqdm(seconds, 'reading records', len(paths), unit='record',
-                                          mininterval=1.0)):
+        for row, second in enumerate(progress.bar(
+                seconds, desc='reading records', total=len(paths), unit='record')):
             for name, array in arrays.items():
                 value = second[name]
                 array[row] = value[:, 0] if name == 'audio' else value      # microphone 0

@@ -14,7 +14,8 @@ from dualcam.models import layers
 FEATURES = 'full1'
 
 
-def build(num_classes=14, seconds=1, frame_stride=1, batch_norm=False, mean=None, std_dev=None):
+def build(num_classes=14, seconds=1, frame_stride=1, batch_norm=False, dropout=0.0,
+          mean=None, std_dev=None):
     """The network.
 
     Args:
@@ -23,6 +24,7 @@ def build(num_classes=14, seconds=1, frame_stride=1, batch_norm=False, mean=None
         frame_stride: 1 answers for every frame; n for every n-th only, at 1 / n of the cost,
             with the same weights.
         batch_norm: normalise after each convolution below `full1`, as the paper's text says.
+        dropout: rate before full1, fc1 and fc2; the authors feed one of 0.5 that nothing uses.
         mean, std_dev: [12] of the cepstral channels, to standardise the input with; None for
             cepstra as they are.
 
@@ -54,11 +56,12 @@ def build(num_classes=14, seconds=1, frame_stride=1, batch_norm=False, mean=None
             x = keras.layers.BatchNormalization(name=f'{name}_norm')(x)
             x = keras.layers.ReLU()(x)
         x = keras.layers.MaxPooling2D(2, name=name.replace('conv', 'pool'))(x)
+    drop = keras.layers.Dropout(dropout) if dropout else lambda y: y
     # The 9x12 VALID convolution covers all that is left, so it is a matrix product.
-    x = keras.layers.Conv2D(1024, (9, 12), activation='relu', name=FEATURES)(x)
+    x = keras.layers.Conv2D(1024, (9, 12), activation='relu', name=FEATURES)(drop(x))
     x = keras.ops.reshape(x, [-1, 1024])
-    x = keras.layers.Dense(1000, activation='relu', name='fc1')(x)
-    x = keras.layers.Dense(num_classes, name='fc2')(x)
+    x = keras.layers.Dense(1000, activation='relu', name='fc1')(drop(x))
+    x = keras.layers.Dense(num_classes, name='fc2')(drop(x))
     x = keras.layers.Reshape((seconds * answered, num_classes), name='frame_logits')(
         keras.ops.reshape(x, [-1, seconds * answered * num_classes]))
     return keras.Model(inputs, keras.ops.mean(x, axis=1), name='dualcamnet')

@@ -9,9 +9,8 @@ import os
 import pathlib
 
 import numpy as np
-from tqdm import tqdm
 
-from dualcam import losses
+from dualcam import losses, progress
 from dualcam.data import clips
 from dualcam.training import supervised
 
@@ -60,8 +59,8 @@ def answers(teacher, store, path, batch_size=32):
     batches = seconds.batches(batch_size)
     logits = np.concatenate([
         teacher.predict_on_batch(batch['input'])
-        for batch in tqdm(batches, 'asking the teacher', -(-len(seconds) // batch_size),
-                          unit='batch', mininterval=1.0, leave=False)])
+        for batch in progress.bar(batches, desc='asking the teacher', unit='batch',
+                                  total=-(-len(seconds) // batch_size))])
     partial = path.with_name(f'.{path.name}.partial')
     with open(partial, 'wb') as file:
         np.save(file, logits)

@@ -13,8 +13,8 @@ import time
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
+from dualcam import progress as progress_lib
 from dualcam.evaluation import metrics
 
 
@@ -56,9 +56,11 @@ def fit(step, training, validation, params, folder, optimizer, name=''):
     answer = tf.function(lambda batch: step.losses(batch, training=False), reduce_retracing=True)
     writers = {kind: tf.summary.create_file_writer(str(folder / 'tensorboard' / kind))
                for kind in ('train', 'validation')}
-    for epoch in range(len(history), params.epochs):
+    epochs = progress_lib.bar(range(len(history), params.epochs), desc=name, unit='epoch',
+                              initial=len(history), total=params.epochs)
+    for epoch in epochs:
         started = time.perf_counter()
-        losses, accuracy = _epoch(train_step, training, params, epoch, name)
+        losses, accuracy = _epoch(train_step, training, params, epoch)
         seconds = time.perf_counter() - started
         record = {'epoch': epoch, 'learning_rate': float(optimizer.learning_rate.numpy()),
                   'clips_per_second': len(training) / seconds}
@@ -70,6 +72,8 @@ def fit(step, training, validation, params, folder, optimizer, name=''):
         history.append(record)
         _write_curves(writers, record)
         progress.save(history)
+        epochs.set_postfix(accuracy=f'{record["train/accuracy"]:.3f}',
+                           validation=f'{record["validation/accuracy"]:.3f}', refresh=False)
     progress.restore_best()
     for writer in writers.values():
         writer.close()
@@ -136,11 +140,11 @@ def _train_step(step, optimizer):
     return train_step
 
 
-def _epoch(train_step, training, params, epoch, name):
+def _epoch(train_step, training, params, epoch):
     sums, right, seen = {}, 0, 0
     batches = training.batches(params.batch_size, (params.seed, epoch))
-    with tqdm(total=len(training), desc=f'{name} epoch {epoch + 1}/{params.epochs}', unit='clip',
-              mininterval=1.0, leave=False) as bar:
+    with progress_lib.bar(total=len(training), desc=f'epoch {epoch + 1}', unit='clip',
+                          inner=True) as bar:
         for number, batch in enumerate(batches):
             losses, correct = train_step(batch)
             losses = {key: float(value) for key, value in losses.items()}
@@ -154,7 +158,8 @@ def _epoch(train_step, training, params, epoch, name):
                 sums[key] = sums.get(key, 0.0) + value * size
             right, seen = right + int(correct), seen + size
             bar.update(size)
-            bar.set_postfix(loss=f'{sums["total"] / seen:.3f}', accuracy=f'{right / seen:.3f}')
+            bar.set_postfix(loss=f'{sums["total"] / seen:.3f}', accuracy=f'{right / seen:.3f}',
+                            refresh=False)
     return {key: value / seen for key, value in sums.items()}, right / seen
 
 

@@ -17,7 +17,7 @@ import pathlib
 import numpy as np
 from absl import app, flags
 
-from dualcam.data import datasets, schema
+from dualcam.data import datasets
 from records import array, beamform, beamforming, cepstrum, command, jobs, raw
 from records.synthetic import presets, recordings, scenes, sources, subjects, video
 
@@ -112,7 +112,7 @@ _BEAMFORMER = None      # worked out once, before the workers fork from this pro
 
 def main(_):
     """The command."""
-    global _BEAMFORMER      # noqa: PLW0603 - a forked worker has no other way to share it
+    global _BEAMFORMER
     options = flags.FLAGS
     preset = presets.preset_named(options.preset)
     num_subjects = options.subjects or preset.num_subjects

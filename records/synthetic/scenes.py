@@ -17,6 +17,7 @@ Levels are ratios at the array centre over a take, so that a quiet action is not
 import dataclasses
 
 import numpy as np
+import scipy.fft
 import scipy.signal
 
 from dualcam.data import schema

@@ -1,0 +1,15 @@
+"""Progress bars: rate and time left; fewer lines where nobody watches a terminal."""
+
+import sys
+
+from tqdm import tqdm
+
+
+def bar(iterable=None, keep=True, inner=False, **options):
+    """A `tqdm` bar with this project's defaults; `keep` leaves it on the screen at the end.
+
+    An `inner` bar, within another one, is shown on a terminal only.
+    """
+    watched = sys.stderr.isatty()
+    return tqdm(iterable, mininterval=0.5 if watched else 15.0, dynamic_ncols=watched,
+                leave=keep and not inner, disable=inner and not watched, **options)

@@ -1,0 +1,52 @@
+"""Fixtures: golden files, generators, and a tiny data set that goes the whole way once."""
+
+import os
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+GOLDEN = pathlib.Path(__file__).parent / 'golden'
+
+
+@pytest.fixture
+def rng():
+    """A generator, the same for every test."""
+    return np.random.default_rng(7)
+
+
+@pytest.fixture(scope='session')
+def golden():
+    """Folder of numbers measured on the authors' programs."""
+    return GOLDEN
+
+
+@pytest.fixture(scope='session')
+def command():
+    """Runs a Python command in the checkout: (exit code, stdout, stderr)."""
+    def run(*arguments):
+        done = subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, text=True,
+                              capture_output=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+    return run
+
+
+@pytest.fixture(scope='session')
+def smoke(tmp_path_factory, command):
+    """The embedded data at smoke size, from the simulator to records: its folder."""
+    folder = tmp_path_factory.mktemp('smoke')
+    code, _, errors = command('-m', 'records.synthetic', f'--out={folder}/raw', '--preset=smoke',
+                              f'--matfiles={folder}/raw/matfiles', '--nokeep_array')
+    assert code == 0, errors
+    code, _, errors = command(
+        '-m', 'records.convert_avia', f'--matfiles={folder}/raw/matfiles',
+        f'--sync={folder}/raw/sync', f'--out={folder}/records', '--modalities=0,1',
+        '--sequence_seconds=5')
+    assert code == 0, errors
+    return folder
