@@ -88,7 +88,8 @@ def _serve_function(model, seconds, minimum, maximum):
 
 def _network_input(model, signal, minimum, maximum):
     """What a student sees of a waveform of any scale at 22,050 Hz."""
-    signal = audio.to_peak(signal) * audio.PEAK
+    # Scaled first: rounding in the transforms is relative to the largest magnitude.
+    signal = audio.to_peak(audio.limit_band(audio.to_peak(signal))) * audio.PEAK
     if models.INPUTS[model.name] == 'waveform':
         return signal
-    return (audio.spectrogram(signal) - minimum) / (maximum - minimum)
+    return audio.normalise(audio.spectrogram(signal), minimum, maximum)

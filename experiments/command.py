@@ -1,12 +1,8 @@
 """What the table scripts share: their flags and their one call."""
 
 import os
-import pathlib
-import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')     # before TensorFlow: its start is chatty
-# A script's own folder is on the path, the checkout's is not.
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from absl import app, flags, logging
 

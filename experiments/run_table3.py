@@ -6,8 +6,12 @@ Four training settings (each scenario, and all), tested on their own test split 
 the other scenarios. HOURS
 """
 
-import command
+import pathlib
+import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))     # run from the checkout
+
+from experiments import command
 from experiments.runs import Run
 from experiments.tables import Table
 

@@ -63,6 +63,7 @@ class Workshop:
             raise ValueError(f'{records}: no such folder; make records with make tfrecords')
         self.info = datasets.read_description(self.records)
         self._lists = self._make_lists()
+        self._models = {}
         modalities = {'acoustic' if models.INPUTS[n] == 'acoustic' else 'audio' for n in networks}
         paths = [p for setting in self._lists.values() for part in setting.values() for p in part]
         self.store = store.open_store(paths, sorted(modalities), self.out / 'cache')
@@ -101,6 +102,11 @@ class Workshop:
 
     def _trained(self, wanted, seed):
         params, folder = self._prepare(wanted, seed)
+        if folder not in self._models:
+            self._models = {folder: self._train(wanted, seed, params, folder)}   # the latest only
+        return self._models[folder]
+
+    def _train(self, wanted, seed, params, folder):
         if (folder / 'metrics.json').exists():
             print(f'found     {folder.name}')
             return run.load(folder)

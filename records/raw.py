@@ -148,7 +148,7 @@ def read_mat(path):
         raise ValueError(f'{path}: not a readable .mat file ({error})') from error
     wanted = schema.ACOUSTIC_SHAPE
     if (not isinstance(image, np.ndarray) or image.dtype.kind not in 'fiu' or image.ndim != 3
-            or min(image.shape) < 1 or any(a > b for a, b in zip(image.shape, wanted, strict=True))):
+            or min(image.shape) < 1 or np.any(np.array(image.shape) > wanted)):
         raise ValueError(f'{path}: MFCC is {_describe(image)}; expected numbers of shape up to '
                          f'{wanted}')
     return np.pad(image.astype('<f4'),

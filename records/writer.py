@@ -32,8 +32,9 @@ def second_to_example(labels, frames):
         modality = schema.MODALITIES[name]
         shape = items[0].shape
         if len(items) != schema.FRAMES_PER_SECOND or any(x.shape != shape for x in items):
-            raise ValueError(f'{name}: {len(items)} frames of shapes {sorted({x.shape for x in items})}; '
-                             f'expected {schema.FRAMES_PER_SECOND} of one shape')
+            raise ValueError(f'{name}: {len(items)} frames of shapes '
+                             f'{sorted({x.shape for x in items})}; expected '
+                             f'{schema.FRAMES_PER_SECOND} of one shape')
         for key, size in zip(modality.size_keys, shape, strict=True):
             example.context.feature[key].int64_list.value.append(size)
         features = example.feature_lists.feature_list[modality.feature_list].feature

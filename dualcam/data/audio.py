@@ -99,6 +99,26 @@ def resample(signal):
     return result[..., :length * _UP // _DOWN]
 
 
+def limit_band(signal):
+    """What a 22,050 Hz signal keeps of a way through 12,288 Hz, that is, of training's way.
+
+    Networks have never heard anything above 6.1 kHz; the range that their spectrograms are
+    normalised with is that of rounding errors there.
+
+    Args:
+        signal: [..., samples] float32 at 22,050 Hz, whole seconds, the length known.
+
+    Returns:
+        [..., samples] float32.
+    """
+    length = signal.shape[-1]
+    blocks, response = _response(length * _DOWN // _UP)
+    spectrum = tf.signal.rfft(signal, [blocks * _UP])[..., :len(response)]
+    kept = tf.where(np.arange(len(response)) <= blocks * _DOWN // 2,
+                    spectrum * response * (_DOWN / _UP), 0)
+    return tf.signal.irfft(kept, [blocks * _UP])[..., :length]
+
+
 def spectrogram(signal, params=SpectrogramParams()):
     """Magnitude spectrogram.
 
@@ -110,6 +130,25 @@ def spectrogram(signal, params=SpectrogramParams()):
         [..., frames, 257] float32, in the signal's unit times samples.
     """
     return tf.abs(tf.signal.stft(signal, params.window, params.hop, params.n_fft))
+
+
+def normalise(magnitude, minimum, maximum, floor=1e-4):
+    """Magnitudes to about 0 - 1 by the training set's range (WACV 2020, section 4.1).
+
+    Nothing is clipped.
+
+    Args:
+        magnitude: [..., 257].
+        minimum, maximum: [257] of the training set.
+        floor: smallest range of a channel as a share of the largest. A sound that came over
+            12,288 Hz has nothing above 6.2 kHz but rounding errors, which differ from machine
+            to machine; the authors (floor=0) blow those up to 0 - 1 too.
+
+    Returns:
+        [..., 257] float32.
+    """
+    width = np.maximum(np.subtract(maximum, minimum), floor * np.max(np.subtract(maximum, minimum)))
+    return (magnitude - minimum) / width.astype(np.float32)
 
 
 @functools.lru_cache(maxsize=64)

@@ -85,7 +85,7 @@ def training_windows(rows, params, seed):
 
 
 def inference_windows(rows, params):
-    """Clips that follow each other, [sequences * (total_length // sample_length), sample_length]."""
+    """Clips that follow each other, [sequences * (total // sample_length), sample_length]."""
     count = rows.shape[1] // params.sample_length
     return rows[:, :count * params.sample_length].reshape(-1, params.sample_length)
 
@@ -160,14 +160,6 @@ class Clips:
         for batch in self.batches(batch_size):
             yield batch['input'].numpy()
 
-    def normalise(self, minimum, maximum):
-        """The same clips with spectrograms normalised; see the class."""
-        other = object.__new__(Clips)
-        other.__dict__ = self.__dict__ | {'_minimum': minimum, '_maximum': maximum}
-        if self._kept is not None:
-            other._kept = _normalise(self._kept, minimum, maximum)
-        return other
-
     def _clip_bytes(self):
         samples = audio.num_samples(self.seconds)
         params = audio.SpectrogramParams()
@@ -199,7 +191,7 @@ class Clips:
         magnitude = audio.spectrogram(signal)                  # [clips, frames, 257]
         if self._minimum is None:
             return magnitude
-        return _normalise(magnitude, self._minimum, self._maximum)
+        return audio.normalise(magnitude, self._minimum, self._maximum)
 
     def _work_out_all(self, batch_size=16):
         work = tf.function(self._network_input)
@@ -211,10 +203,6 @@ class Clips:
             starts = self._starts[first:first + batch_size]
             parts.append(work(tf.constant(self._rows(starts[:, None] + offsets))).numpy())
         return np.concatenate(parts)
-
-
-def _normalise(magnitude, minimum, maximum):
-    return (magnitude - minimum) / (maximum - minimum)
 
 
 def _numbered(path):

@@ -66,7 +66,8 @@ def parse_second(serialized, modalities, label_keys=LABELS):
     for modality in wanted:
         sizes = [context[key] for key in modality.size_keys]
         _check_sizes(modality, sizes, lists[modality.feature_list])
-        data = tf.io.decode_raw(lists[modality.feature_list], tf.dtypes.as_dtype(np.dtype(modality.dtype)))
+        data = tf.io.decode_raw(lists[modality.feature_list],
+                                tf.dtypes.as_dtype(np.dtype(modality.dtype)))
         second[modality.name] = tf.reshape(data, [schema.FRAMES_PER_SECOND, *sizes])
     return second
 

@@ -97,6 +97,9 @@ def _pack(paths, modalities, root):
                 seconds, desc='reading records', total=len(paths), unit='record')):
             for name, array in arrays.items():
                 value = second[name]
+                if name == 'acoustic' and not np.isfinite(value).all():
+                    raise ValueError(f'{paths[row]}: an acoustic image has values that are not '
+                                     'finite; beamform and convert it again')
                 array[row] = value[:, 0] if name == 'audio' else value      # microphone 0
             for key, values in labels.items():
                 values[row] = second[key]

@@ -82,8 +82,8 @@ def fit(step, training, validation, params, folder, optimizer, name=''):
 
 def predict(model, clips, batch_size=32):
     """Logits of all clips, [clips, classes] float32, in their order."""
-    answer = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
-    return np.concatenate([answer(b['input']).numpy() for b in clips.batches(batch_size)])
+    return np.concatenate([model.predict_on_batch(batch['input'])
+                           for batch in clips.batches(batch_size)])
 
 
 class Progress:

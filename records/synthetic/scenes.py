@@ -150,7 +150,8 @@ def _aside(rng):
     azimuth = np.deg2rad(rng.uniform(22.0, 65.0)) * rng.choice([-1.0, 1.0])
     elevation = np.deg2rad(rng.uniform(-12.0, 15.0))
     return rng.uniform(2.0, 4.0) * np.array([
-        np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation)])
+        np.sin(azimuth) * np.cos(elevation), np.sin(elevation),
+        np.cos(azimuth) * np.cos(elevation)])
 
 
 def _reflections(scenario, actor):

@@ -133,7 +133,8 @@ def _person(draw, subject, at, pixels_per_m, mouth, level):
     shoulder_y = eye_y + 1.9 * head
     draw.rounded_rectangle((x - 2.2 * head, shoulder_y, x + 2.2 * head, shoulder_y + 6.5 * head),
                            head, fill=subject.shirt)
-    draw.rectangle((x - 0.4 * head, eye_y + head, x + 0.4 * head, shoulder_y + 2), fill=subject.skin)
+    draw.rectangle((x - 0.4 * head, eye_y + head, x + 0.4 * head, shoulder_y + 2),
+                   fill=subject.skin)
     draw.ellipse((x - head * 1.05, eye_y - 1.3 * head, x + head * 1.05, eye_y + 0.9 * head),
                  fill=subject.hair)
     draw.ellipse((x - 0.9 * head, eye_y - 0.9 * head, x + 0.9 * head, eye_y + 1.2 * head),

@@ -1,0 +1,97 @@
+"""All networks through one list of checks; a new network joins the list."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dualcam import models
+from dualcam.models import layers
+
+NETWORKS = [
+    ('dualcamnet', {}, (12, 36, 48, 12)),
+    ('dualcamnet', {'frame_stride': 3, 'seconds': 2, 'mean': np.arange(12.0),
+                    'std_dev': np.ones(12)}, (24, 36, 48, 12)),
+    ('dualcamnet', {'batch_norm': True, 'dropout': 0.5}, (12, 36, 48, 12)),
+    ('hearnet', {}, (500, 257)),
+    ('hearnet', {'seconds': 1}, (99, 257)),
+    ('hearnet', {'seconds': 2, 'dropout': 0.5}, (199, 257)),
+    ('hearnet', {'seconds': 8}, (800, 257)),
+    ('oursoundnet', {}, (110_250,)),
+    ('oursoundnet', {'seconds': 6}, (132_300,)),
+]
+
+
+@pytest.mark.parametrize('name, options, shape', NETWORKS)
+def test_network(name, options, shape, rng, tmp_path):
+    model = models.build(name, num_classes=5, **options)
+    inputs = rng.standard_normal((3, *shape)).astype(np.float32)
+    assert model.input_shape == (None, *shape)
+    assert model(inputs).shape == (3, 5)
+    unknown_batch = tf.function(lambda x: model(x, training=False),
+                                input_signature=[tf.TensorSpec((None, *shape), tf.float32)])
+    np.testing.assert_allclose(unknown_batch(inputs[:2]), model(inputs)[:2], rtol=1e-3, atol=1e-4)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(model(inputs, training=True)))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        assert gradient is not None and np.any(gradient.numpy() != 0), variable.path
+    assert model.get_layer(models.FEATURES[name]) is not None
+    model.save_weights(tmp_path / 'a.weights.h5')
+    other = models.build(name, num_classes=5, **options)
+    other.load_weights(tmp_path / 'a.weights.h5')
+    np.testing.assert_array_equal(model(inputs), other(inputs))
+
+
+def test_unknown_network_and_impossible_clip():
+    with pytest.raises(ValueError, match=r'dualcamnet, hearnet, oursoundnet'):
+        models.build('vgg')
+    with pytest.raises(ValueError, match='4 s'):
+        models.build('oursoundnet', seconds=3)
+
+
+@pytest.mark.parametrize('samples, channels, taps, stride, zeros, block', [
+    (1000, 1, 64, 2, 32, 8), (999, 3, 7, 3, 2, 4), (400, 2, 5, 5, 0, 1), (801, 1, 4, 8, 1, 2)])
+def test_framed_convolution_equals_plain(rng, samples, channels, taps, stride, zeros, block):
+    signal = rng.standard_normal((2, samples, channels)).astype(np.float32)
+    framed = layers.FramedConv1D(6, taps, stride, zeros, block)
+    got = framed(signal).numpy()
+    plain = keras.Sequential([keras.layers.ZeroPadding1D(zeros),
+                              keras.layers.Conv1D(6, taps, stride)])
+    plain(signal)
+    plain.set_weights([framed.kernel.numpy(), rng.standard_normal(6)])
+    framed.bias.assign(plain.layers[1].bias)
+    want = plain(signal).numpy()
+    got = framed(signal).numpy()
+    assert got.shape[1] == want.shape[1] // block * block
+    assert framed.compute_output_shape(signal.shape) == got.shape
+    np.testing.assert_allclose(got, want[:, :got.shape[1]], atol=1e-4)
+
+
+def test_fused_normalisation_equals_plain(rng):
+    x = rng.standard_normal((4, 50, 6)).astype(np.float32) * 3 + 1
+    fused, plain = (kind(epsilon=1e-3, momentum=0.9) for kind in
+                    (layers.FusedBatchNormalization, keras.layers.BatchNormalization))
+    np.testing.assert_allclose(fused(x, training=True), plain(x, training=True), atol=1e-4)
+    np.testing.assert_allclose(fused.moving_mean, plain.moving_mean, atol=1e-5)
+    np.testing.assert_allclose(fused.moving_variance, plain.moving_variance, rtol=1e-2)
+    np.testing.assert_allclose(fused(x, training=False), plain(x, training=False), rtol=2e-2)
+
+
+def test_dualcamnet_frame_stride_answers_a_share_of_the_same_frames(rng):
+    every, third = models.build('dualcamnet'), models.build('dualcamnet', frame_stride=3)
+    third.set_weights(every.get_weights())
+    images = rng.standard_normal((2, 12, 36, 48, 12)).astype(np.float32)
+    frames = [keras.Model(m.input, m.get_layer('frame_logits').output)(images).numpy()
+              for m in (every, third)]
+    np.testing.assert_allclose(frames[1], frames[0][:, 1::3], atol=1e-4)
+
+
+def test_dualcamnet_joins_frames_of_one_record_only(rng):
+    model = models.build('dualcamnet', seconds=2)
+    images = rng.standard_normal((1, 24, 36, 48, 12)).astype(np.float32)
+    frames = keras.Model(model.input, model.get_layer('frame_logits').output)
+    changed = images.copy()
+    changed[:, 12:] += 1
+    np.testing.assert_allclose(frames(images)[:, :12], frames(changed)[:, :12], atol=1e-5)
+    assert np.abs(frames(images)[:, 12:] - frames(changed)[:, 12:]).max() > 1e-3

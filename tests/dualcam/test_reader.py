@@ -1,0 +1,166 @@
+"""Bad input gets an error that names the file; packed records equal the records."""
+
+import gzip
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dualcam.data import datasets, reader, schema
+from dualcam.data import store as store_lib
+from records import writer
+
+LABELS = {'action': 3, 'location': 1, 'subject': 2}
+
+
+def second(rng, mics=2):
+    return {'acoustic': list(rng.standard_normal((12, 36, 48, 12)).astype(np.float32)),
+            'audio': list(rng.integers(-9, 9, (12, mics, 1024), dtype=np.int32))}
+
+
+@pytest.fixture
+def paths(rng, tmp_path):
+    made = []
+    for i in range(5):
+        path = tmp_path / 'Location_02' / f'Data_{i + 1:03d}.tfrecord'
+        writer.write_record(path, writer.second_to_example(LABELS | {'action': i}, second(rng)))
+        made.append(str(path))
+    return made
+
+
+def test_packed_records_equal_the_records(paths, tmp_path):
+    seconds = list(reader.read_seconds(paths, ['acoustic', 'audio']))
+    store = store_lib.open_store(paths[::-1] + paths, ['acoustic', 'audio'], tmp_path / 'cache')
+    rows = store.rows(paths)
+    np.testing.assert_array_equal(store.labels['action'][rows], np.arange(5))
+    for row, one in zip(rows, seconds, strict=True):
+        np.testing.assert_array_equal(store.arrays['acoustic'][row], one['acoustic'])
+        np.testing.assert_array_equal(store.arrays['audio'][row], one['audio'][:, 0])
+    again = store_lib.open_store(paths, ['audio'], tmp_path / 'cache')
+    assert again.digest == store.digest
+    assert not [p for p in (tmp_path / 'cache').iterdir() if 'partial' in p.name]
+
+
+def test_changed_records_are_packed_anew(paths, tmp_path, rng):
+    before = store_lib.open_store(paths, ['audio'], tmp_path / 'cache')
+    writer.write_record(paths[0], writer.second_to_example(LABELS, second(rng)))
+    os.utime(paths[0], ns=(1, 1))
+    after = store_lib.open_store(paths, ['audio'], tmp_path / 'cache')
+    assert after.digest != before.digest
+    assert np.any(after.arrays['audio'][0] != before.arrays['audio'][0])
+
+
+def damage_truncated(path, rng):
+    data = pathlib.Path(path).read_bytes()
+    pathlib.Path(path).write_bytes(data[:len(data) // 2])
+
+
+def damage_empty(path, rng):
+    pathlib.Path(path).write_bytes(b'')
+
+
+def damage_not_gzip(path, rng):
+    with tf.io.TFRecordWriter(path) as file:
+        file.write(writer.second_to_example(LABELS, second(rng)).SerializeToString())
+
+
+def damage_foreign(path, rng):
+    with tf.io.TFRecordWriter(path, 'GZIP') as file:
+        file.write(b'something else')
+
+
+def damage_missing_modality(path, rng):
+    frames = second(rng)
+    del frames['audio']
+    writer.write_record(path, writer.second_to_example(LABELS, frames))
+
+
+def damage_flipped_bit(path, rng):
+    data = bytearray(gzip.decompress(pathlib.Path(path).read_bytes()))
+    data[5000] ^= 1
+    pathlib.Path(path).write_bytes(gzip.compress(data, 1))
+
+
+def damage_size(path, rng):
+    example = writer.second_to_example(LABELS, second(rng))
+    example.context.feature['audio_image/height'].int64_list.value[0] = 10**9
+    writer.write_record(path, example)
+
+
+def damage_short_item(path, rng):
+    example = writer.second_to_example(LABELS, second(rng))
+    feature = example.feature_lists.feature_list['audio/data'].feature[4]
+    feature.bytes_list.value[0] = feature.bytes_list.value[0][:-4]
+    writer.write_record(path, example)
+
+
+def damage_not_finite(path, rng):
+    frames = second(rng)
+    frames['acoustic'][3][1, 2, 3] = np.nan
+    writer.write_record(path, writer.second_to_example(LABELS, frames))
+
+
+@pytest.mark.parametrize('damage', [
+    damage_not_finite,
+    damage_truncated, damage_empty, damage_not_gzip, damage_foreign, damage_missing_modality,
+    damage_flipped_bit, damage_size, damage_short_item], ids=lambda f: f.__name__[7:])
+def test_a_damaged_record_is_named_and_nothing_half_packed_is_left(damage, paths, tmp_path, rng):
+    damage(paths[3], rng)
+    with pytest.raises(ValueError, match=r'Data_004\.tfrecord'):
+        store_lib.open_store(paths, ['acoustic', 'audio'], tmp_path / 'cache')
+    assert not list((tmp_path / 'cache').iterdir())
+
+
+def test_bad_lists_are_named(paths, tmp_path):
+    path = tmp_path / '10_seconds' / 'lists' / 'training.txt'
+    with pytest.raises(ValueError, match='make_lists'):
+        reader.read_list(path)
+    path.parent.mkdir(parents=True)
+    path.write_text('\n\n')
+    with pytest.raises(ValueError, match='empty'):
+        reader.read_list(path)
+    path.write_text('Location_02/Data_001.tfrecord\nLocation_02/Data_009.tfrecord\n')
+    with pytest.raises(ValueError, match=r'Data_009\.tfrecord, which does not exist'):
+        reader.read_list(path)
+    path.write_text('Location_02/Data_001.tfrecord\n' + paths[4] + '\n')
+    assert reader.read_list(path) == [paths[0], paths[4]]
+
+
+def test_writer_leaves_no_half_record(tmp_path, rng):
+    frames = second(rng)
+    frames['audio'] = frames['audio'][:11]
+    with pytest.raises(ValueError, match='11 frames'):
+        writer.second_to_example(LABELS, frames)
+    path = tmp_path / 'Data_001.tfrecord'
+    example = writer.second_to_example(LABELS, second(rng))
+
+    class Broken:
+        def SerializeToString(self):
+            raise OSError('disk full')
+    with pytest.raises(OSError, match='full'):
+        writer.write_record(path, Broken())
+    assert not list(tmp_path.iterdir())
+    writer.write_record(path, example)
+    assert [p.name for p in tmp_path.iterdir()] == ['Data_001.tfrecord']
+
+
+def test_modalities_by_number():
+    assert [m.name for m in schema.modalities_by_number([2, 0])] == ['acoustic', 'video']
+    for wrong in ([], [3], [1, 1]):
+        with pytest.raises(ValueError, match='acoustic images'):
+            schema.modalities_by_number(wrong)
+
+
+def test_descriptions_travel_and_bad_ones_are_named(tmp_path):
+    assert datasets.read_description(tmp_path).num_classes == 14
+    info = datasets.DatasetInfo('mine', ('a', 'b'), 'somewhere', 2)
+    datasets.write_description(tmp_path, info)
+    assert datasets.read_description(tmp_path) == info
+    shutil.copy(tmp_path / 'dataset.json', tmp_path / 'copy')
+    for text in ('{', '{}', '{"name": "x", "classes": ["a"], "origin": "", "num_locations": 1}'):
+        (tmp_path / 'dataset.json').write_text(text)
+        with pytest.raises(ValueError, match=r'dataset\.json'):
+            datasets.read_description(tmp_path)

@@ -1,0 +1,116 @@
+"""Tables: the papers' rows, nothing trained twice, numbers that are what they say."""
+
+import csv
+import json
+import pathlib
+
+import pytest
+
+from experiments import presets, run_table2, run_table3, runs, tables
+
+PUBLISHED = pathlib.Path(tables.__file__).parent / 'published'
+
+
+def test_the_papers_ten_rows():
+    assert tables.rows() == [
+        (f'scenario_{a}', f'scenario_{b}') for a in (1, 2, 3) for b in (1, 2, 3)] + [('all', 'all')]
+
+
+@pytest.mark.parametrize('table, network', [(run_table2.TABLE, 'oursoundnet'),
+                                            (run_table3.TABLE, 'hearnet')])
+def test_columns_and_published_values(table, network):
+    for setting in runs.SETTINGS:
+        columns = table.columns(setting)
+        assert {c: r.network for c, r in columns.items()} == {'G': network, 'D': network}
+        assert columns['G'].teacher is None
+        assert columns['D'].teacher == runs.Run('dualcamnet', 'hard', setting)
+    with open(PUBLISHED / table.published, newline='') as file:
+        assert [(line['train'], line['test']) for line in csv.DictReader(file)] == tables.rows()
+
+
+def test_paper_preset_has_the_published_rates():
+    with open(PUBLISHED / 'wacv2020_learning_rates.csv', newline='') as file:
+        lines = {(line['network'], line['supervision']): line['learning_rates']
+                 for line in csv.DictReader(file)}
+    preset = presets.preset_named('paper')
+    for (network, column), rate in preset.learning_rates.items():
+        general, _, special = lines[network, column].partition(' ')
+        assert rate == float(general)
+        assert preset.run_params(network, column, 'scenario_2', 0).loop.learning_rate == rate
+        on_1 = float(special.split()[0].strip('(')) if special else rate
+        assert preset.run_params(network, column, 'scenario_1', 0).loop.learning_rate == on_1
+    params = preset.run_params('hearnet', 'D', 'all', 3)
+    assert (params.imitation, params.temperature) == (0.5, 1.0)
+    assert (params.loop.epochs, params.loop.batch_size, params.loop.seed) == (100, 32, 3)
+    assert not params.standardise and not params.options
+
+
+def score(accuracy, seed=0):
+    return runs.Score(accuracy, 84, seed)
+
+
+def test_mean_deviation_and_blanks():
+    cell = tables.Cell('all', 'all', 'G', (score(0.5), score(0.7, 1), score(0.9, 2)), None)
+    assert cell.mean == pytest.approx(0.7) and cell.deviation == pytest.approx(0.2)
+    assert tables.Cell('all', 'all', 'G', (score(0.5),), None).deviation is None
+    cells = [tables.Cell(a, b, 'G', (score(0.25),), None) for a, b in tables.rows()]
+    text = tables.markdown('title', cells)
+    assert '| all | all | 84 | 0.2500 |  |' in text
+
+
+@pytest.fixture(scope='module')
+def made(smoke, command):
+    """Table 3, then Table 2, of the smoke data, two seeds for the first."""
+    results = {}
+    for number, seeds in ((3, '0,1'), (2, '0')):
+        code, out, errors = command(
+            f'experiments/run_table{number}.py', f'--records={smoke}/records',
+            f'--out={smoke}/results', '--preset=smoke', f'--seeds={seeds}')
+        assert code == 0, errors
+        results[number] = out
+    return smoke, results
+
+
+@pytest.mark.slow
+def test_a_table_is_made_from_records_to_picture(made):
+    smoke, out = made
+    assert '± ' in out[3] and '# WACV 2020, Table 3: HearNet' in out[3]
+    title = json.loads((smoke / 'results/table3.json').read_text())['title']
+    assert 'simulated sounds, array and rooms' in title and 'smoke preset' in title
+    with open(smoke / 'results/table3.csv', newline='') as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 20
+    for line in lines:
+        assert 0 <= float(line['accuracy']) <= 1 and line['seeds'] == '2' and line['std']
+        if line['test'] == line['train']:
+            continue
+        assert line['clips'] == '14'        # all data of another scenario: 14 takes of 5 s
+    assert (smoke / 'results/table3.png').read_bytes()[:4] == b'\x89PNG'
+    saved = list((smoke / 'results/runs').glob('hearnet-D-all-*/saved_model/1/saved_model.pb'))
+    assert len(saved) == 2
+
+
+@pytest.mark.slow
+def test_accuracies_are_those_of_the_stored_answers(made):
+    smoke, _ = made
+    cells = json.loads((smoke / 'results/table2.json').read_text())['cells']
+    for cell in cells:
+        folder, = (smoke / 'results/runs').glob(
+            f'oursoundnet-{cell["column"]}-{cell["train"]}-seed0-*')
+        test = json.loads((folder / f'test_{cell["test"]}.json').read_text())
+        right = sum(a == b for a, b in zip(test['labels'], test['answers'], strict=True))
+        assert cell['mean'] == pytest.approx(right / len(test['labels']))
+
+
+@pytest.mark.slow
+def test_tables_share_their_teachers_and_a_second_call_trains_nothing(made, command):
+    smoke, out = made
+    teachers = list((smoke / 'results/runs').glob('dualcamnet-*'))
+    assert len(teachers) == 8                                  # 4 settings, 2 seeds, 2 tables
+    assert 'training  dualcamnet' not in out[2] and 'found     dualcamnet' in out[2]
+    before = (smoke / 'results/table3.csv').read_text()
+    code, again, errors = command('experiments/run_table3.py', f'--records={smoke}/records',
+                                  f'--out={smoke}/results', '--preset=smoke', '--seeds=0,1')
+    assert code == 0, errors
+    assert 'training' not in again
+    assert (smoke / 'results/table3.csv').read_text() == before

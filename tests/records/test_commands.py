@@ -1,0 +1,208 @@
+"""Commands as a user calls them: the whole way, the same bytes twice, and what bad input gets."""
+
+import hashlib
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import scipy.io
+import soundfile
+
+from records import raw
+from records.synthetic import __main__ as synthetic
+
+GOLDEN_RAW = pathlib.Path(__file__).parents[1] / 'golden' / 'avia_raw'
+
+
+def digests(folder):
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+            for p in sorted(folder.rglob('*')) if p.is_file()}
+
+
+@pytest.fixture(scope='module')
+def two_classes(tmp_path_factory):
+    """A folder of recordings with two classes: the smallest data set there is."""
+    folder = tmp_path_factory.mktemp('recordings')
+    for number, name in enumerate(('dog_bark', 'rain')):
+        (folder / name).mkdir()
+        for i in range(3):
+            noise = np.random.default_rng([number, i]).standard_normal(22_050) * 0.1
+            soundfile.write(folder / name / f'{i}.wav', noise, 22_050)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def simulated(two_classes, tmp_path_factory, command):
+    """The simulator's output with its 128 channels, from real recordings."""
+    folder = tmp_path_factory.mktemp('simulated')
+    code, out, errors = command('-m', 'records.synthetic', f'--out={folder}/raw', '--preset=smoke',
+                                f'--sources={two_classes}', '--processes=2')
+    assert code == 0, errors
+    assert '6 takes of 5 s written' in out
+    return folder / 'raw'
+
+
+def test_the_raw_layout(simulated):
+    sequences = raw.find_sequences({'audio': simulated / 'sync', 'video': simulated / 'sync',
+                                    'array': simulated / 'array'})
+    assert [s.name for s in sequences] == [
+        f'Location_{place:02d}/Subject_01/Action_{action:03d}'
+        for place in (1, 2, 3) for action in (0, 1)]
+    for sequence in sequences:
+        assert sequence.num_frames == 60
+        channels = raw.read_frame('array', sequence.files['array'][7])
+        assert channels.shape == (128, 1024)
+        mono = raw.read_frame('audio', sequence.files['audio'][7])
+        np.testing.assert_array_equal(mono, channels[:1])
+        assert raw.read_frame('video', sequence.files['video'][7]).shape == (480, 640, 3)
+
+
+def test_the_same_seed_gives_the_same_bytes(simulated, two_classes, tmp_path, command):
+    code, _, errors = command('-m', 'records.synthetic', f'--out={tmp_path}/raw', '--preset=smoke',
+                              f'--sources={two_classes}', '--processes=1',
+                              f'--matfiles={tmp_path}/raw/matfiles')
+    assert code == 0, errors
+    again = digests(tmp_path / 'raw')
+    assert {k: v for k, v in again.items() if not k.startswith('matfiles')} == digests(simulated)
+    # Images made on the way equal those made of the kept channels by the command.
+    code, out, errors = command('-m', 'records.beamform', f'--raw={simulated}',
+                                f'--out={tmp_path}/later')
+    assert code == 0, errors
+    assert '360 acoustic images written' in out
+    now, later = tmp_path / 'raw/matfiles', tmp_path / 'later'
+    files = sorted(p.relative_to(now) for p in now.rglob('*.mat'))
+    assert len(files) == 360
+    for path in files:
+        a, b = (scipy.io.loadmat(root / path)['MFCC'] for root in (now, later))
+        assert a.shape == (36, 48, 12) and a.dtype == np.float32
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-2)
+    # A second call does nothing; another seed is refused.
+    code, out, _ = command('-m', 'records.synthetic', f'--out={simulated}', '--preset=smoke',
+                           f'--sources={two_classes}')
+    assert code == 0 and '0 takes of 5 s written, 6 were there' in out
+    code, _, errors = command('-m', 'records.synthetic', f'--out={simulated}', '--preset=smoke',
+                              f'--sources={two_classes}', '--seed=1')
+    assert code == 1 and 'another preset, seed or set of sources' in errors
+
+
+def test_another_seed_gives_another_take():
+    job = synthetic.Job(None, None, False, 0, 2, 2, 1, None)
+    mics = synthetic.array.built_in_array()
+    takes = [synthetic.simulate_take(job, 1, 1, 3, mics)[0].frames for _ in range(2)]
+    np.testing.assert_array_equal(*takes)
+    other = synthetic.dataclasses.replace(job, seed=1)
+    assert np.any(takes[0] != synthetic.simulate_take(other, 1, 1, 3, mics)[0].frames)
+
+
+# Bad input: an error that names it, exit code not 0, no half-written record.
+
+def copy_raw(tmp_path):
+    shutil.copytree(GOLDEN_RAW, tmp_path / 'raw')
+    return tmp_path / 'raw'
+
+
+def remove_modality(root):
+    shutil.rmtree(root / 'sync/Location_03/Subject_09/Action_013/audio')
+    return 'Location_03/Subject_09/Action_013'
+
+
+def remove_tree(root):
+    shutil.rmtree(root / 'matfiles')
+    return 'matfiles: no such folder'
+
+
+def remove_last_frame(root):
+    (root / 'sync/Location_03/Subject_09/Action_013/audio/A_000014.npy').unlink()
+    return "unequal numbers of frames {'acoustic': 14, 'audio': 13, 'video': 14}"
+
+
+def remove_middle_frame(root):
+    (root / 'matfiles/Location_01/Subject_01/Action_000/MFCC_Image/Data_7.mat').unlink()
+    return 'frame 7 is missing'
+
+
+def break_mat(root):
+    path = root / 'matfiles/Location_01/Subject_01/Action_000/MFCC_Image/Data_13.mat'
+    path.write_bytes(path.read_bytes()[:5000])
+    return 'Data_13.mat'
+
+
+def wrong_mat(root):
+    path = root / 'matfiles/Location_01/Subject_01/Action_000/MFCC_Image/Data_13.mat'
+    scipy.io.savemat(path, {'MFCC': np.zeros((37, 48, 12))})
+    return 'Data_13.mat: MFCC is float64 of shape (37, 48, 12)'
+
+
+def nameless_mat(root):
+    path = root / 'matfiles/Location_01/Subject_01/Action_000/MFCC_Image/Data_13.mat'
+    scipy.io.savemat(path, {'other': np.zeros((36, 48, 12))})
+    return 'Data_13.mat: no variable MFCC'
+
+
+def break_npy(root):
+    (root / 'sync/Location_01/Subject_01/Action_000/audio/A_000013.npy').write_bytes(b'no')
+    return 'A_000013.npy'
+
+
+def wrong_npy(root):
+    np.save(root / 'sync/Location_01/Subject_01/Action_000/audio/A_000013.npy',
+            np.zeros((1, 1000), np.int32))
+    return 'A_000013.npy: int32 of shape (1, 1000)'
+
+
+def pickled_npy(root):
+    np.save(root / 'sync/Location_01/Subject_01/Action_000/audio/A_000013.npy',
+            np.array([{}], dtype=object), allow_pickle=True)
+    return 'A_000013.npy'
+
+
+def break_jpeg(root):
+    path = root / 'sync/Location_01/Subject_01/Action_000/video/I_000013.jpeg'
+    path.write_bytes(path.read_bytes()[:3000])
+    return 'I_000013.jpeg'
+
+
+def wrong_jpeg(root):
+    (root / 'sync/Location_01/Subject_01/Action_000/video/I_000013.jpeg').write_text('text')
+    return 'I_000013.jpeg'
+
+
+@pytest.mark.parametrize('damage', [
+    remove_modality, remove_tree, remove_last_frame, remove_middle_frame, break_mat, wrong_mat,
+    nameless_mat, break_npy, wrong_npy, pickled_npy, break_jpeg, wrong_jpeg],
+    ids=lambda f: f.__name__)
+def test_bad_raw_data_is_named(damage, tmp_path):
+    from dualcam.data import reader, schema
+    from records import convert_avia
+    root = copy_raw(tmp_path)
+    expected = damage(root)
+    with pytest.raises(ValueError) as caught:
+        convert_avia.convert(root / 'matfiles', root / 'sync', tmp_path / 'out',
+                             schema.modalities_by_number([0, 1, 2]), sequence_seconds=2)
+    assert expected in str(caught.value)
+    left = [p for p in (tmp_path / 'out').rglob('*') if p.is_file() and p.suffix != '.json']
+    assert all(p.suffix == '.tfrecord' for p in left)
+    for path in left:
+        next(reader.read_seconds([str(path)], ['acoustic', 'audio', 'video']))
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['-m', 'records.convert_avia', '--out=OUT', '--modalities=0,1'], '--matfiles'),
+    (['-m', 'records.convert_avia', '--out=OUT', '--modalities=7', '--sync=x'], '0 (acoustic'),
+    (['-m', 'records.convert_avia', '--out=OUT', '--modalities=1', '--sync=nowhere'], 'nowhere'),
+    (['-m', 'records.make_lists', '--root=nowhere'], 'nowhere'),
+    (['-m', 'records.synthetic', '--out=OUT', '--preset=huge'], 'smoke, demo, paper'),
+    (['-m', 'records.synthetic', '--out=OUT', '--sources=nowhere'], 'nowhere'),
+    (['-m', 'records.beamform', '--raw=nowhere', '--out=OUT'], 'nowhere'),
+    (['experiments/run_table2.py', '--records=nowhere', '--out=OUT'], 'nowhere'),
+    (['experiments/run_table3.py', '--records=OUT', '--out=OUT', '--preset=huge'],
+     'paper, demo, smoke'),
+    (['experiments/run_table3.py', '--records=OUT', '--out=OUT', '--seeds=a'], 'whole numbers'),
+])
+def test_a_wrong_call_ends_with_one_line_and_code_1(arguments, message, tmp_path, command):
+    arguments = [a.replace('OUT', str(tmp_path)) for a in arguments]
+    code, _, errors = command(*arguments)
+    assert code == 1
+    assert message in errors and 'Traceback' not in errors
+    assert not list(tmp_path.rglob('*.tfrecord'))
