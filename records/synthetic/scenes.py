@@ -79,7 +79,7 @@ class Take:
     """A simulated recording.
 
     Attributes:
-        frames: [frames, mics, 1024] int32, 2**20 a unit of pressure, clipped at 24 bits.
+        frames: [frames, mics, 1024] int32, 2**19 a unit of pressure, clipped at 24 bits.
         path_m: [frames, 3] where the actor's sound is.
         levels: [frames] 0 - 1, how loud it is.
     """
@@ -124,7 +124,7 @@ def record_take(scenario, action, sound, others, home_m, positions_m, rng):
     signals += _gain(-scenario.hiss_db) * reference * rng.standard_normal(signals.shape, np.float32)
     if scenario.wind_db is not None:
         signals += _wind(signals.shape, reference * _gain(-scenario.wind_db), rng)
-    counts = np.clip(signals * 2.0**20, -2**23, 2**23 - 1).astype(np.int32)
+    counts = np.clip(signals * 2.0**19, -2**23, 2**23 - 1).astype(np.int32)
     frames = counts.reshape(len(counts), num_frames, -1).transpose(1, 0, 2)
     loudness = np.sqrt(np.square(sound.reshape(num_frames, -1)).mean(axis=1))
     return Take(frames, path_m[:-1], np.clip(loudness / (loudness.max() + 1e-12), 0.0, 1.0))

@@ -1,0 +1,48 @@
+"""Statistics of the students' spectrograms over a training list, per channel.
+
+    python -m records.make_stats --root=DIR --num_seconds=10 [--location=L] [--sample_length=5]
+
+Writes <root>/<N>_seconds[_location_L]/stats/global_{min,max,sum,sum_squared,mean,std_dev}.npy,
+257 float32 values each, in one pass that holds a few clips at a time. The authors' program has
+the mean and the deviation wrong by the count it divides by; these are right.
+"""
+
+import itertools
+
+import numpy as np
+from absl import app, flags
+
+from dualcam import progress
+from dualcam.data import audio, reader, stats
+from records import command, lists
+
+
+def spectrograms(paths, sample_length):
+    """Yields the magnitude spectrogram [frames, 257] of each clip of `sample_length` records."""
+    seconds = progress.bar(reader.read_seconds(paths, ['audio']), desc='reading records',
+                           total=len(paths), unit='record')
+    sound = (second['audio'][:, :1] for second in seconds)
+    while clip := list(itertools.islice(sound, sample_length)):
+        if len(clip) == sample_length:
+            yield audio.spectrogram(audio.waveform(np.concatenate(clip))).numpy()
+
+
+def main(_):
+    """The command."""
+    options = flags.FLAGS
+    if options.num_seconds % options.sample_length:
+        raise ValueError(f'--sample_length={options.sample_length}: sequences of '
+                         f'{options.num_seconds} s are not cut into whole clips of it')
+    folder = lists.lists_folder(options.root, options.num_seconds, options.location)
+    paths = reader.read_list(folder / 'training.txt')
+    gathered = stats.gather(spectrograms(paths, options.sample_length))
+    stats.save(folder.parent / 'stats', gathered)
+    print(f'{len(paths) // options.sample_length} clips: {folder.parent / "stats"}')
+
+
+if __name__ == '__main__':
+    flags.DEFINE_string('root', None, 'Folder with the records and their lists.', required=True)
+    flags.DEFINE_integer('num_seconds', 10, 'Records in a sequence.', lower_bound=1)
+    flags.DEFINE_integer('location', None, 'One scenario, from 1; default all.', lower_bound=1)
+    flags.DEFINE_integer('sample_length', 5, 'Records in a clip.', lower_bound=1)
+    app.run(command.clean_errors(main))
