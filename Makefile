@@ -23,7 +23,7 @@ $(error PRESET=$(PRESET): expected demo, smoke or paper)
 endif
 
 # Seconds of a take in the embedded data; AVIA's are cut to 30.
-TAKE_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$(PRESET)),30,10)))
+TAKE_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$(PRESET)),30,20)))
 
 PY := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 2

@@ -21,7 +21,8 @@ def run(table, networks):
 
     def main(_):
         logging.set_verbosity(logging.WARNING)
-        tf.get_logger().setLevel('WARNING')
+        # A new network is a new trace: TensorFlow takes a table's many networks for a mistake.
+        tf.get_logger().setLevel('ERROR')
         options = flags.FLAGS
         try:
             seeds = [int(seed) for seed in options.seeds]

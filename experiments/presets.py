@@ -64,7 +64,7 @@ PRESETS = {
                     epochs={'dualcamnet': 100, 'hearnet': 100, 'oursoundnet': 100},
                     crops={'dualcamnet': 20, 'hearnet': 6, 'oursoundnet': 6}),
     'demo': Preset('demo', 10, _SHORT_RATES, {},
-                   epochs={'dualcamnet': 8, 'hearnet': 15, 'oursoundnet': 10},
+                   epochs={'dualcamnet': 8, 'hearnet': 15, 'oursoundnet': 8},
                    crops={'dualcamnet': 5, 'hearnet': 4, 'oursoundnet': 2},
                    standardise=True, frame_stride=3, note='demo preset: short training'),
     'smoke': Preset('smoke', 5, _SHORT_RATES, {},

@@ -103,12 +103,13 @@ class Workshop:
     def _trained(self, wanted, seed):
         params, folder = self._prepare(wanted, seed)
         if folder not in self._models:
-            self._models = {folder: self._train(wanted, seed, params, folder)}   # the latest only
+            while len(self._models) > 1:                # a teacher and a student at a time
+                del self._models[next(iter(self._models))]
+            self._models[folder] = self._train(wanted, seed, params, folder)
         return self._models[folder]
 
     def _train(self, wanted, seed, params, folder):
         if (folder / 'metrics.json').exists():
-            print(f'found     {folder.name}')
             return run.load(folder)
         teacher_logits = None
         if wanted.teacher is not None:

@@ -9,7 +9,7 @@ import matplotlib
 
 from experiments import runs
 
-_PUBLISHED = pathlib.Path(__file__).parent / 'published'
+PUBLISHED = pathlib.Path(__file__).parent / 'published'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,14 +20,12 @@ class Table:
         title: for people.
         file_name: of the results, without an ending.
         columns: function from a training setting to {column: `runs.Run`}.
-        published: name of the CSV in published/ with train, test and the columns.
-        published_columns: {column: its name in that CSV}, where they differ.
+        published: {column: (CSV in published/ with train and test, column there)}.
     """
     title: str
     file_name: str
     columns: object
-    published: str
-    published_columns: dict = dataclasses.field(default_factory=dict)
+    published: dict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,20 +99,15 @@ def write(table, cells, workshop, out):
 
 
 def markdown(title, cells):
-    """The table for people: measured (clips) and published, side by side."""
+    """The table for people: measured, clips and published, column by column."""
     columns = list(dict.fromkeys(c.column for c in cells))
     found = {(c.train, c.test, c.column): c for c in cells}
     lines = [f'# {title}', '',
-             'Accuracy (test clips); `published` is what the paper printed on AVIA.', '',
-             '| train | test | clips | ' + ' | '.join(columns) + ' | '
-             + ' | '.join(f'{c} published' for c in columns) + ' |',
-             '|---|---|---|' + '---|' * (2 * len(columns))]
+             'Accuracy, (test clips), and in italics what the paper printed on AVIA.', '',
+             '| train | test | ' + ' | '.join(columns) + ' |', '|---|---|' + '---|' * len(columns)]
     for train, test in rows():
-        line = [found[train, test, c] for c in columns]
-        lines.append(f'| {train} | {test} | {line[0].scores[0].num_clips} | '
-                     + ' | '.join(_measured(c) for c in line) + ' | '
-                     + ' | '.join('' if c.published is None else f'{c.published:.4f}'
-                                  for c in line) + ' |')
+        line = [_measured(found[train, test, column]) for column in columns]
+        lines.append(f'| {train} | {test} | ' + ' | '.join(line) + ' |')
     return '\n'.join(lines) + '\n'
 
 
@@ -147,18 +140,18 @@ def chart(title, cells, path):
 
 
 def _measured(cell):
-    if cell.deviation is None:
-        return f'{cell.mean:.4f}'
-    return f'{cell.mean:.4f} ± {cell.deviation:.4f}'
+    text = f'{cell.mean:.4f}'
+    if cell.deviation is not None:
+        text += f' ± {cell.deviation:.4f}'
+    text += f' ({cell.scores[0].num_clips})'
+    return text if cell.published is None else f'{text} *{cell.published:.4f}*'
 
 
 def _read_published(table):
-    with open(_PUBLISHED / table.published, newline='', encoding='utf-8') as file:
-        lines = list(csv.DictReader(file))
     values = {}
-    for line in lines:
-        for column in table.columns(line['train']):
-            name = table.published_columns.get(column, column)
-            if line.get(name):
-                values[line['train'], line['test'], column] = float(line[name])
+    for column, (file_name, name) in table.published.items():
+        with open(PUBLISHED / file_name, newline='', encoding='utf-8') as file:
+            for line in csv.DictReader(file):
+                if line[name]:
+                    values[line['train'], line['test'], column] = float(line[name])
     return values

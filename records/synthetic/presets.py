@@ -19,7 +19,7 @@ class SyntheticPreset:
 
 PRESETS = {
     'smoke': SyntheticPreset(num_subjects=1, take_s=5, unit_s=5),
-    'demo': SyntheticPreset(num_subjects=5, take_s=10, unit_s=10),
+    'demo': SyntheticPreset(num_subjects=3, take_s=20, unit_s=10),
     'paper': SyntheticPreset(num_subjects=9, take_s=30, unit_s=10),
 }
 

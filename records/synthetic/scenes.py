@@ -137,7 +137,7 @@ def subject_home(rng):
 
 def _wander(home_m, action, num_points, rng):
     """A slow walk about the home, [points, 3] m."""
-    base_m = home_m + rng.normal(0.0, 0.04, 3)
+    base_m = home_m + rng.normal(0.0, 0.10, 3)
     base_m[1] += _ACTION_HEIGHT_M[action % len(_ACTION_HEIGHT_M)]
     seconds = np.arange(num_points) / schema.FRAMES_PER_SECOND
     rates_hz, phases = rng.uniform(0.05, 0.25, 3), rng.uniform(0, 2 * np.pi, 3)

@@ -9,6 +9,7 @@ import pytest
 import scipy.io
 import soundfile
 
+from dualcam.data import audio, reader
 from records import raw
 from records.synthetic import __main__ as synthetic
 
@@ -206,3 +207,36 @@ def test_a_wrong_call_ends_with_one_line_and_code_1(arguments, message, tmp_path
     assert code == 1
     assert message in errors and 'Traceback' not in errors
     assert not list(tmp_path.rglob('*.tfrecord'))
+
+
+@pytest.mark.slow
+def test_statistics_of_a_training_list(smoke, command):
+    code, out, errors = command('-m', 'records.make_lists', f'--root={smoke}/records',
+                                '--num_seconds=5', '--split=train_valid_test', '--location=2')
+    assert code == 0, errors
+    code, out, errors = command('-m', 'records.make_stats', f'--root={smoke}/records',
+                                '--num_seconds=5', '--location=2')
+    assert code == 0, errors
+    assert '11 clips' in out
+    folder = smoke / 'records/5_seconds_location_2'
+    paths = (folder / 'lists/training.txt').read_text().split()
+    clips = []
+    for start in range(0, len(paths), 5):
+        seconds = reader.read_seconds([str(smoke / 'records' / p) for p in paths[start:start + 5]],
+                                      ['audio'])
+        wave = audio.waveform(np.concatenate([s['audio'] for s in seconds])).numpy()
+        frames = np.lib.stride_tricks.sliding_window_view(wave, 440)[::220]
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(440) / 440)
+        clips.append(np.abs(np.fft.rfft(frames * window, 512)))
+    clips = np.concatenate(clips)
+    assert clips.shape == (11 * 500, 257)
+    for name, want in {'min': clips.min(0), 'max': clips.max(0), 'sum': clips.sum(0),
+                       'sum_squared': (clips**2).sum(0), 'mean': clips.mean(0),
+                       'std_dev': clips.std(0)}.items():
+        got = np.load(folder / f'stats/global_{name}.npy')
+        assert got.dtype == np.float32 and got.shape == (257,)
+        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5 * clips.max() ** (
+            2 if name == 'sum_squared' else 1), err_msg=name)
+    code, _, errors = command('-m', 'records.make_stats', f'--root={smoke}/records',
+                              '--num_seconds=5', '--location=2', '--sample_length=2')
+    assert code == 1 and '--sample_length=2' in errors
