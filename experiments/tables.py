@@ -134,7 +134,7 @@ def chart(title, cells, path):
     axes.set(xlabel='trained on → tested on', ylabel='accuracy', ylim=(0, 1))
     axes.set_title(title, fontsize=9, wrap=True)
     axes.grid(axis='y', alpha=0.3)
-    axes.legend(fontsize=8)
+    figure.legend(loc='outside lower center', ncols=len(columns) + 1, fontsize=8)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
