@@ -32,10 +32,29 @@ def build(num_classes=14, seconds=1, frame_stride=1, batch_norm=False, dropout=0
         A Keras model from [batch, seconds * 12, 36, 48, 12] float32 to logits [batch, classes].
         Its layer `frame_logits` holds those of every frame, [batch, frames, classes].
     """
+    inputs = keras.Input((seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE),
+                         name='acoustic')
+    x, answered = trunk(inputs, seconds, frame_stride, batch_norm, dropout, mean, std_dev)
+    drop = _dropout(dropout)
+    x = keras.layers.Dense(1000, activation='relu', name='fc1')(drop(x))
+    logits = layers.mean_logits(drop(x), num_classes, answered, 'fc2')
+    return keras.Model(inputs, logits, name='dualcamnet')
+
+
+def trunk(acoustic, seconds=1, frame_stride=1, batch_norm=False, dropout=0.0, mean=None,
+          std_dev=None):
+    """The network up to its 1024-d layer, which AVNet shares.
+
+    Args:
+        acoustic: Keras tensor [batch, seconds * 12, 36, 48, 12].
+        seconds, frame_stride, batch_norm, dropout, mean, std_dev: as in `build`.
+
+    Returns:
+        ([batch * answered, 1024], number of frames of a clip that are answered for).
+    """
     frames = schema.FRAMES_PER_SECOND
     rows, cols, cepstra = schema.ACOUSTIC_SHAPE
-    inputs = keras.Input((seconds * frames, rows, cols, cepstra), name='acoustic')
-    x = inputs
+    x = acoustic
     if mean is not None:
         x = layers.standardise(mean, std_dev)(x)
     # A record at a time, its directions in a row: a 7x1 convolution over time for each of them.
@@ -47,7 +66,7 @@ def build(num_classes=14, seconds=1, frame_stride=1, batch_norm=False, dropout=0
         x = keras.layers.ReLU()(x)
     if frame_stride != 1:
         x = x[:, frame_stride // 2::frame_stride]
-    answered = len(range(frame_stride // 2 if frame_stride != 1 else 0, frames, frame_stride))
+    answered = len(range(frame_stride // 2, frames, frame_stride))
     x = keras.ops.reshape(x, [-1, rows, cols, 12])                    # [batch * frames, ...]
     for name, filters in (('conv2', 32), ('conv3', 64)):
         x = keras.layers.Conv2D(filters, 5, padding='same',
@@ -56,12 +75,10 @@ def build(num_classes=14, seconds=1, frame_stride=1, batch_norm=False, dropout=0
             x = keras.layers.BatchNormalization(name=f'{name}_norm')(x)
             x = keras.layers.ReLU()(x)
         x = keras.layers.MaxPooling2D(2, name=name.replace('conv', 'pool'))(x)
-    drop = keras.layers.Dropout(dropout) if dropout else lambda y: y
     # The 9x12 VALID convolution covers all that is left, so it is a matrix product.
-    x = keras.layers.Conv2D(1024, (9, 12), activation='relu', name=FEATURES)(drop(x))
-    x = keras.ops.reshape(x, [-1, 1024])
-    x = keras.layers.Dense(1000, activation='relu', name='fc1')(drop(x))
-    x = keras.layers.Dense(num_classes, name='fc2')(drop(x))
-    x = keras.layers.Reshape((seconds * answered, num_classes), name='frame_logits')(
-        keras.ops.reshape(x, [-1, seconds * answered * num_classes]))
-    return keras.Model(inputs, keras.ops.mean(x, axis=1), name='dualcamnet')
+    x = keras.layers.Conv2D(1024, (9, 12), activation='relu', name=FEATURES)(_dropout(dropout)(x))
+    return keras.ops.reshape(x, [-1, 1024]), seconds * answered
+
+
+def _dropout(rate):
+    return keras.layers.Dropout(rate) if rate else lambda x: x

@@ -99,3 +99,21 @@ def standardise(mean, std_dev, name='standardise'):
     return keras.layers.Normalization(
         mean=np.asarray(mean, np.float32), variance=np.square(np.asarray(std_dev, np.float32)),
         name=name)
+
+
+def mean_logits(x, num_classes, num_frames, name):
+    """The last layer of a network that answers frame by frame.
+
+    Args:
+        x: Keras tensor [batch * num_frames, channels].
+        num_classes: of the answer.
+        num_frames: of a clip.
+        name: of the dense layer.
+
+    Returns:
+        Logits of the clips, [batch, classes]; the layer `frame_logits` holds the frames'.
+    """
+    x = keras.layers.Dense(num_classes, name=name)(x)
+    x = keras.layers.Reshape((num_frames, num_classes), name='frame_logits')(
+        keras.ops.reshape(x, [-1, num_frames * num_classes]))
+    return keras.ops.mean(x, axis=1)

@@ -2,29 +2,44 @@
 
 The authors' TensorFlow 1 variables are called <scope>/<layer>/weights, biases, and norm/gamma,
 beta, moving_mean, moving_variance; convolutions along time have kernels [k, 1, in, out], the
-temporal one [7, 1, 1, in, out], and dense layers [1, 1, in, out].
+temporal ones [k, 1, 1, in, out], and dense layers [1, 1, in, out]. ResNet's follow TF-Slim:
+resnet_v1_50/block1/unit_1/bottleneck_v1/conv1/weights and .../BatchNorm/gamma.
 """
+
+import re
 
 import numpy as np
 
-_SCOPES = {'dualcamnet': 'DualCamNet', 'hearnet': 'hear_net', 'oursoundnet': 'SoundNet'}
+_SCOPES = {'dualcamnet': 'DualCamNet', 'hearnet': 'hear_net', 'oursoundnet': 'SoundNet',
+           'avnet': 'DualCamNet', 'resnet50': 'resnet_v1_50', 'temporal_resnet50': 'resnet_v1_50'}
 _PARTS = {'kernel': 'weights', 'bias': 'biases'}
+_RESNET_UNIT = re.compile(r'resnet_(block\d)_(unit_\d)_(\w+)')
 
 
 def tf1_names(model):
     """{TF1 variable name: Keras variable} of a network built by `dualcam.models.build`."""
-    scope = _SCOPES[model.name]
     names = {}
     for layer in model.layers:
+        if layer.name.startswith('standardise'):
+            continue                          # statistics of the data, not of the network
+        of_norm = layer.name.endswith('_norm')
+        place = _tf1_place(model.name, layer.name.removesuffix('_norm'))
+        if of_norm:
+            place += '/BatchNorm' if place.startswith('resnet') else '/norm'
         for variable in layer.weights:
-            if layer.name.startswith('standardise'):
-                continue                      # statistics of the data, not of the network
-            if layer.name.endswith('_norm'):
-                name = f'{scope}/{layer.name.removesuffix("_norm")}/norm/{variable.name}'
-            else:
-                name = f'{scope}/{layer.name}/{_PARTS.get(variable.name, variable.name)}'
-            names[name] = variable
+            part = variable.name if of_norm else _PARTS.get(variable.name, variable.name)
+            names[f'{place}/{part}'] = variable
     return names
+
+
+def _tf1_place(network, layer):
+    if unit := _RESNET_UNIT.fullmatch(layer):
+        return 'resnet_v1_50/{}/{}/bottleneck_v1/{}'.format(*unit.groups())
+    if layer in ('resnet_conv1', 'logits'):
+        return 'resnet_v1_50/' + layer.removeprefix('resnet_')
+    if network == 'avnet' and layer in ('fc1', 'fc2'):
+        return f'AVNet/{layer}'
+    return f'{_SCOPES[network]}/{layer}'
 
 
 def assign_tf1(model, arrays):

@@ -83,9 +83,15 @@ def golden_weights(name, shape):
     }[name.rsplit('/', 1)[1]]().astype(np.float32)
 
 
+MEANS = (123.68, 116.78, 103.94)
+
+
 def golden_input(key, entry):
     seed = zlib.crc32(f'A:input:{entry.get("key", key)}'.encode()) & 0xFFFFFFFF
-    value = np.random.RandomState(seed).standard_normal(entry['shape'])
+    random = np.random.RandomState(seed)
+    if entry['formula'].startswith('randint(0,256,shape)'):
+        return random.randint(0, 256, entry['shape']).astype(np.float32) - np.float32(MEANS)
+    value = random.standard_normal(entry['shape'])
     formula, scale = entry['formula'].split('*')
     assert formula in ('standard_normal', 'abs(standard_normal)')
     value = np.abs(value) if formula.startswith('abs') else value
@@ -120,6 +126,35 @@ def test_network(golden, key, name, shape):
     if kernels:
         assert float(losses.l2_penalty(kernels)) == pytest.approx(
             entry['regularization_loss_total'], rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('scale, suffix', [(1, ''), (1 / 64, '__video_input_div64')])
+@pytest.mark.parametrize('key, name, frames', [
+    ('wacv_ResNet50', 'resnet50', 1), ('wacv_ResNet50Temporal', 'temporal_resnet50', 5),
+    ('wacv_AVModel', 'avnet', 12)])
+def test_video_network(golden, key, name, frames, scale, suffix):
+    entry = json.loads((golden / 'models.json').read_text())[key]
+    stored = np.load(golden / 'models.npz')
+    model = models.build(name, **({'frame_stride': 12} if name == 'resnet50' else {}))
+    weights.assign_tf1(model, {v['name']: golden_weights(v['name'], v['shape'])
+                               for v in entry['variables']})
+    assert model.count_params() == entry['params_total']
+    if name == 'avnet':
+        inputs = {part: golden_input(key, entry['input'][at])
+                  for part, at in (('video', 'video'), ('acoustic', 'audio'))}
+        inputs = {part: value[None] for part, value in inputs.items()}
+        inputs['video'] *= np.float32(scale)
+    else:
+        inputs = golden_input(key, entry['input']) * np.float32(scale)
+        inputs = inputs.reshape(-1, frames, *inputs.shape[1:])
+    both = keras.Model(model.input, [model.output, model.get_layer('frame_logits').output])
+    logits, of_frames = (value.numpy() for value in both(inputs, training=False))
+    if name == 'avnet':
+        assert relative_l2(of_frames[0], stored[f'{key}/logits{suffix}']) < 1e-4
+        assert relative_l2(logits, stored[f'{key}/logits_mean_over_12{suffix}']) < 1e-4
+    else:
+        assert relative_l2(logits, stored[f'{key}/logits{suffix}']) < 1e-4
 
 
 def test_a_network_is_not_given_half_its_weights(golden):

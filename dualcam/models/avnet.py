@@ -1,0 +1,55 @@
+"""AVNet, the teacher that sees video and acoustic images (WACV 2020, section 4.2).
+
+ResNet-50 with a 1024-d logits layer beside DualCamNet up to its 1024-d layer, frame by frame;
+both are concatenated, and two more layers answer. DualCamNet, the 1024-d layer and the head are
+trained, ResNet-50 below them is not.
+"""
+
+import keras
+
+from dualcam.data import schema
+from dualcam.models import dualcamnet, layers, resnet
+
+FEATURES = 'fc1'
+INPUT = 'video+acoustic'
+
+
+def build(num_classes=14, seconds=1, frame_stride=1, mean=None, std_dev=None):
+    """The network.
+
+    Args:
+        num_classes: of the answer.
+        seconds: records in a clip.
+        frame_stride: 1 answers for every frame; n for every n-th only.
+        mean, std_dev: [12] of the cepstral channels, to standardise them with, or None.
+
+    Returns:
+        A Keras model from a dictionary of `video` [batch, frames, 224, 224, 3], RGB with the
+        means subtracted, only the frames that are answered for, and `acoustic`
+        [batch, seconds * 12, 36, 48, 12], to logits [batch, classes]. Its layer `frame_logits`
+        holds those of every frame.
+    """
+    answered = len(range(frame_stride // 2, schema.FRAMES_PER_SECOND, frame_stride)) * seconds
+    video = keras.Input((answered, *resnet.IMAGE_SHAPE), name='video')
+    features = resnet.backbone(keras.ops.reshape(video, [-1, *resnet.IMAGE_SHAPE]), answered)
+    acoustic, logits = head(features, num_classes, seconds, frame_stride, mean, std_dev)
+    return keras.Model({'video': video, 'acoustic': acoustic}, logits, name='avnet')
+
+
+def head(features, num_classes, seconds, frame_stride=1, mean=None, std_dev=None):
+    """The part that is trained.
+
+    Args:
+        features: Keras tensor [batch * frames, 2048] of ResNet-50.
+        num_classes, seconds, frame_stride, mean, std_dev: as in `build`.
+
+    Returns:
+        (Keras input of the acoustic images, logits [batch, classes]).
+    """
+    acoustic = keras.Input((seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE),
+                           name='acoustic')
+    heard, answered = dualcamnet.trunk(acoustic, seconds, frame_stride, mean=mean, std_dev=std_dev)
+    seen = keras.layers.Dense(1024, name='logits')(features)
+    x = keras.ops.concatenate([seen, heard], axis=-1)
+    x = keras.layers.Dense(1000, activation='relu', name=FEATURES)(x)
+    return acoustic, layers.mean_logits(x, num_classes, answered, 'fc2')

@@ -1,0 +1,130 @@
+"""ResNet-50 and Temporal ResNet-50, the teachers that see video (WACV 2020, section 4.2).
+
+Version 1 in TF-Slim's layout: the last unit of a block has its stride, strided convolutions pad
+the same number of zeros on both sides whatever the size, and shortcuts are subsampled. Only the
+logits layer is trained; what lies below gives 2048 features a frame, which can therefore be
+worked out once a record (`data/features.py`).
+
+Temporal ResNet-50 has a convolution over three frames after the 3x3 convolution of each block's
+second unit. It starts as the identity and the authors never train it, so a frame's features do
+not depend on its neighbours until weights from elsewhere say so.
+"""
+
+import keras
+
+from dualcam.data import schema
+from dualcam.models import layers
+
+FEATURES = 'pool'
+INPUT = 'video'
+IMAGE_SHAPE = (224, 224, 3)
+NUM_FEATURES = 2048
+TEMPORAL_FRAMES = 5
+
+# filters inside, units, stride of the last unit
+_BLOCKS = ((64, 3, 2), (128, 4, 2), (256, 6, 2), (512, 3, 1))
+
+
+def build(num_classes=14, seconds=1, frame_stride=1):
+    """ResNet-50: an answer a frame, averaged over a clip.
+
+    Args:
+        num_classes: of the answer.
+        seconds: records in a clip.
+        frame_stride: 1 answers for every frame; n for every n-th only.
+
+    Returns:
+        A Keras model from [batch, frames, 224, 224, 3] float32, RGB with the means subtracted
+        (`data/video.py`), to logits [batch, classes]. Its layer `frame_logits` holds those of
+        every frame, [batch, frames, classes].
+    """
+    num_frames = len(range(frame_stride // 2, schema.FRAMES_PER_SECOND, frame_stride)) * seconds
+    return _network('resnet50', num_classes, num_frames, temporal=False)
+
+
+def build_temporal(num_classes=14, num_frames=TEMPORAL_FRAMES):
+    """Temporal ResNet-50: a few frames of a clip, seen together.
+
+    Args:
+        num_classes: of the answer.
+        num_frames: of a clip.
+
+    Returns:
+        As `build`, from [batch, num_frames, 224, 224, 3].
+    """
+    return _network('temporal_resnet50', num_classes, num_frames, temporal=True)
+
+
+def backbone(images, num_frames, temporal=False):
+    """Features of frames.
+
+    Args:
+        images: Keras tensor [batch * num_frames, 224, 224, 3].
+        num_frames: that belong together.
+        temporal: with convolutions over them.
+
+    Returns:
+        [batch * num_frames, 2048].
+    """
+    x = keras.layers.ZeroPadding2D(3)(images)
+    x = _convolution(x, 64, 7, 'resnet_conv1', strides=2, padding='valid')
+    x = keras.layers.MaxPooling2D(3, 2, padding='same')(x)
+    for number, (filters, units, stride) in enumerate(_BLOCKS, 1):
+        for unit in range(1, units + 1):
+            x = _unit(x, filters, stride if unit == units else 1,
+                      f'resnet_block{number}_unit_{unit}',
+                      num_frames if temporal and unit == 2 else None)
+    return keras.layers.GlobalAveragePooling2D(name=FEATURES)(x)
+
+
+def _network(name, num_classes, num_frames, temporal):
+    inputs = keras.Input((num_frames, *IMAGE_SHAPE), name=INPUT)
+    x = backbone(keras.ops.reshape(inputs, [-1, *IMAGE_SHAPE]), num_frames, temporal)
+    return keras.Model(inputs, head(x, num_classes, num_frames), name=name)
+
+
+def head(features, num_classes, num_frames):
+    """Logits of clips from features of frames: the part that is trained.
+
+    Args:
+        features: Keras tensor [batch * num_frames, 2048].
+        num_classes: of the answer.
+        num_frames: of a clip.
+
+    Returns:
+        [batch, classes].
+    """
+    return layers.mean_logits(features, num_classes, num_frames, 'logits')
+
+
+def _unit(x, filters, stride, name, temporal_frames):
+    """A bottleneck unit."""
+    if x.shape[-1] == 4 * filters:
+        shortcut = x[:, ::stride, ::stride] if stride > 1 else x
+    else:
+        shortcut = _convolution(x, 4 * filters, 1, f'{name}_shortcut', strides=stride, relu=False)
+    x = _convolution(x, filters, 1, f'{name}_conv1')
+    if stride > 1:
+        x = keras.layers.ZeroPadding2D(1)(x)
+    x = _convolution(x, filters, 3, f'{name}_conv2', strides=stride,
+                     padding='valid' if stride > 1 else 'same')
+    if temporal_frames:
+        rows, cols = x.shape[1:3]
+        x = keras.ops.reshape(x, [-1, temporal_frames, rows * cols, filters])
+        x = keras.layers.Conv2D(filters, (3, 1), padding='same', activation='relu',
+                                kernel_initializer=_identity, name=f'{name}_conv_temp')(x)
+        x = keras.ops.reshape(x, [-1, rows, cols, filters])
+    x = _convolution(x, 4 * filters, 1, f'{name}_conv3', relu=False)
+    return keras.layers.ReLU()(keras.layers.Add()([x, shortcut]))
+
+
+def _convolution(x, filters, size, name, strides=1, padding='same', relu=True):
+    x = keras.layers.Conv2D(filters, size, strides, padding, use_bias=False, name=name)(x)
+    x = keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.997, name=f'{name}_norm')(x)
+    return keras.layers.ReLU()(x) if relu else x
+
+
+def _identity(shape, dtype=None):
+    """A kernel [3, 1, channels, channels] that passes the middle frame on."""
+    middle = keras.ops.eye(shape[2], dtype=dtype)[None, None]
+    return keras.ops.pad(middle, [(1, 1), (0, 0), (0, 0), (0, 0)])
