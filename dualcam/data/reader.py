@@ -72,6 +72,28 @@ def parse_second(serialized, modalities, label_keys=LABELS):
     return second
 
 
+def parse_frames(serialized, frames):
+    """Some video frames of one serialized record; the others are not decoded.
+
+    Args:
+        serialized: scalar string.
+        frames: [n] numbers of frames, 0 - 11.
+
+    Returns:
+        [n, height, width, 3] uint8 BGR.
+    """
+    video = schema.VIDEO
+    context, lists = tf.io.parse_single_sequence_example(
+        serialized,
+        context_features={k: tf.io.FixedLenFeature([], tf.int64) for k in video.size_keys},
+        sequence_features={video.feature_list: tf.io.FixedLenSequenceFeature([], tf.string)})
+    sizes = [context[key] for key in video.size_keys]
+    items = lists[video.feature_list]
+    _check_sizes(video, sizes, items)
+    pixels = tf.io.decode_raw(tf.gather(items, frames), tf.uint8)
+    return tf.reshape(pixels, [-1, *sizes[:2], 3])
+
+
 def _check_sizes(modality, sizes, items):
     """Stops on sizes that are not the modality's, before memory is taken for them."""
     expected = {'acoustic': schema.ACOUSTIC_SHAPE, 'audio': (None, schema.SAMPLES_PER_FRAME),
@@ -88,11 +110,32 @@ def _check_sizes(modality, sizes, items):
                               num_bytes, f'{modality.feature_list}: items of another size')
 
 
+def frames_dataset(paths, frames):
+    """A `tf.data.Dataset` of chosen video frames, record by record, in the order of `paths`.
+
+    Args:
+        paths: of the records.
+        frames: for each of them a list of frame numbers, 0 - 11.
+
+    Returns:
+        Yields [n, height, width, 3] uint8 BGR.
+    """
+    def load(path, chosen):
+        return parse_frames(_read(path), chosen)
+    return (tf.data.Dataset.from_tensor_slices((list(paths), tf.ragged.constant(
+                frames, dtype=tf.int64, ragged_rank=1)))
+            .map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(4))
+
+
+def _read(path):
+    """The serialized example of a record file."""
+    return tf.data.TFRecordDataset(path, compression_type='GZIP').get_single_element()
+
+
 def seconds_dataset(paths, modalities, label_keys=LABELS):
     """A `tf.data.Dataset` of parsed seconds in the order of `paths`, decoded in parallel."""
     def load(path):
-        file = tf.data.TFRecordDataset(path, compression_type='GZIP')
-        return parse_second(file.get_single_element(), modalities, label_keys)
+        return parse_second(_read(path), modalities, label_keys)
     return (tf.data.Dataset.from_tensor_slices(list(paths))
             .map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(8))
 
@@ -104,15 +147,28 @@ def read_seconds(paths, modalities, label_keys=LABELS):
         ValueError: a record cannot be read, or is no such record; the message names it.
     """
     paths = list(paths)
-    iterator = iter(seconds_dataset(paths, modalities, label_keys))
-    done = 0
-    while done < len(paths):
+    for second in _named_errors(seconds_dataset(paths, modalities, label_keys), paths,
+                                modalities, label_keys):
+        yield {key: value.numpy() for key, value in second.items()}
+
+
+def read_frames(paths, frames):
+    """Yields chosen video frames of each record, see `frames_dataset`, as tensors.
+
+    Raises:
+        ValueError: as `read_seconds`.
+    """
+    yield from _named_errors(frames_dataset(paths, frames), list(paths), ['video'], ())
+
+
+def _named_errors(dataset, paths, modalities, label_keys):
+    iterator = iter(dataset)
+    for done in range(len(paths)):
         try:
-            second = next(iterator)
+            item = next(iterator)
         except tf.errors.OpError as error:
             raise ValueError(_explain(paths, done, modalities, label_keys, error)) from error
-        yield {key: value.numpy() for key, value in second.items()}
-        done += 1
+        yield item
 
 
 def _explain(paths, done, modalities, label_keys, error):

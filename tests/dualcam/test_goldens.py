@@ -1,15 +1,17 @@
 """Numbers measured on the authors' programs: sound, statistics, networks, losses."""
 
+import hashlib
 import json
 import zlib
 
 import keras
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
 from dualcam import losses, models
-from dualcam.data import audio, stats
+from dualcam.data import audio, stats, video
 from dualcam.models import weights
 
 
@@ -83,14 +85,11 @@ def golden_weights(name, shape):
     }[name.rsplit('/', 1)[1]]().astype(np.float32)
 
 
-MEANS = (123.68, 116.78, 103.94)
-
-
 def golden_input(key, entry):
     seed = zlib.crc32(f'A:input:{entry.get("key", key)}'.encode()) & 0xFFFFFFFF
     random = np.random.RandomState(seed)
     if entry['formula'].startswith('randint(0,256,shape)'):
-        return random.randint(0, 256, entry['shape']).astype(np.float32) - np.float32(MEANS)
+        return random.randint(0, 256, entry['shape']).astype(np.float32) - np.float32(video.MEANS)
     value = random.standard_normal(entry['shape'])
     formula, scale = entry['formula'].split('*')
     assert formula in ('standard_normal', 'abs(standard_normal)')
@@ -196,3 +195,15 @@ def test_distillation_values_and_gradients(golden):
         soft = case['lambda'] * losses.soft_cross_entropy(teacher, student, case['temperature'])
         assert float(hard) == pytest.approx(case['cross_loss_weighted'], rel=1e-5)
         assert float(soft) == pytest.approx(case['dist_loss_weighted'], rel=1e-5, abs=1e-7)
+
+
+def test_video_frame(golden, loader):
+    frame = np.asarray(PIL.Image.open(golden / 'loader_frame.png'))[..., ::-1]      # RGB file
+    assert hashlib.sha256(frame.tobytes()).hexdigest() == str(loader['video_frame_sha256'])
+    theirs = video.preprocess(frame, bgr=True).numpy()
+    assert np.abs(theirs - loader['video_preprocessed_float32']).max() < 1e-3
+    ours = video.preprocess(frame).numpy()
+    means = np.array(video.MEANS)
+    np.testing.assert_allclose((ours + means)[..., ::-1], theirs + means, atol=1e-3)
+    picked = loader['video_random_pick_indices_of_60']
+    np.testing.assert_array_equal(video.spread_frames(60, 5), picked)

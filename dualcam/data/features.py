@@ -1,0 +1,115 @@
+"""Features of video frames by a frozen network: worked out once, kept on disk, asked by many.
+
+A frozen ResNet-50 gives the same 2048 numbers for a frame in every epoch, clip and run, and they
+cost far more than all that is trained on top. So they are kept beside the packed records, in
+files keyed by the weights. Only frames that somebody asks for are decoded, resized and answered;
+a job that was stopped goes on where it was.
+"""
+
+import hashlib
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from dualcam import progress
+from dualcam.data import reader, schema, video
+
+_RECORDS_AT_A_TIME = 64      # between two savings of what is done
+
+
+class FrameFeatures:
+    """Features of a store's frames.
+
+    Attributes:
+        array: [records, 12, features] float32, mapped; frames that were not asked for are zero.
+
+    Args:
+        store: a `store.Store`; its records hold video.
+        network: a Keras model from [frames, 224, 224, 3] to [frames, features].
+        folder: where the features are kept; they are found again there.
+        bgr: see `video.preprocess`.
+        batch_size: frames answered at a time.
+    """
+
+    def __init__(self, store, network, folder, bgr=False, batch_size=16):
+        self._paths, self._bgr, self._batch_size = store.paths, bgr, batch_size
+        self._network = network
+        name = f'{network.name}-{weights_digest(network)}{"-bgr" if bgr else ""}-{store.digest}'
+        folder = pathlib.Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        shape = (len(store.paths), schema.FRAMES_PER_SECOND)
+        self.array = _mapped(folder / f'{name}.npy', np.float32,
+                             (*shape, network.output_shape[-1]))
+        self._done = _mapped(folder / f'{name}.done.npy', np.bool_, shape)
+
+        @tf.function(reduce_retracing=True)
+        def answer(frames):
+            return network(video.preprocess(frames, bgr), training=False)
+        self._answer = answer
+
+    def require(self, rows, frames):
+        """Sees to it that frames have been answered.
+
+        Args:
+            rows: [n] rows of the store, repeated ones count once.
+            frames: [n] numbers of frames, 0 - 11.
+
+        Raises:
+            ValueError: a record cannot be read or holds no video; the message names it.
+        """
+        asked = np.zeros_like(self._done)
+        asked[rows, frames] = True
+        missing = asked & ~self._done
+        if not missing.any():
+            return
+        rows = np.flatnonzero(missing.any(axis=1))
+        with progress.bar(total=int(missing.sum()), desc='features of frames', unit='frame') as bar:
+            for first in range(0, len(rows), _RECORDS_AT_A_TIME):
+                part = rows[first:first + _RECORDS_AT_A_TIME]
+                self._work_out(part, [np.flatnonzero(missing[row]) for row in part], bar)
+
+    def _work_out(self, rows, frames, bar):
+        seconds = reader.read_frames([self._paths[row] for row in rows], frames)
+        pending, places = [], [(row, f) for row, chosen in zip(rows, frames, strict=True)
+                               for f in chosen]
+        answers = []
+        for second in seconds:
+            pending.extend(second)
+            while len(pending) >= self._batch_size:
+                answers.append(self._answer_batch(pending[:self._batch_size]))
+                del pending[:self._batch_size]
+                bar.update(self._batch_size)
+        if pending:
+            answers.append(self._answer_batch(pending))
+            bar.update(len(pending))
+        rows, frames = np.array(places).T
+        self.array[rows, frames] = np.concatenate(answers)
+        self.array.flush()
+        self._done[rows, frames] = True
+        self._done.flush()
+
+    def _answer_batch(self, frames):
+        """Answers [n, features]; always asks for a whole batch, so that one trace serves."""
+        batch = tf.stack(frames + frames[:1] * (self._batch_size - len(frames)))
+        return self._answer(batch).numpy()[:len(frames)]
+
+
+def weights_digest(network):
+    """A name for the numbers in a network."""
+    digest = hashlib.sha256()
+    for variable in network.variables:
+        digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _mapped(path, dtype, shape):
+    """An array on disk, zeros when it is made; one that a crash left behind half is made anew."""
+    if path.exists():
+        try:
+            array = np.load(path, mmap_mode='r+')
+        except ValueError:
+            array = None
+        if array is not None and array.shape == shape and array.dtype == dtype:
+            return array
+    return np.lib.format.open_memmap(path, 'w+', dtype, shape)
