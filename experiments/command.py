@@ -7,11 +7,13 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')     # before TensorFlow: its 
 from absl import app, flags, logging
 
 
-def run(table, networks):
+def run(table):
     """Parses the flags, fills the table, prints it, and says where it was written."""
     flags.DEFINE_string('records', None, 'Folder with the records.', required=True)
     flags.DEFINE_string('out', None, 'Where runs and results go.', required=True)
     flags.DEFINE_string('preset', 'demo', 'Size: paper, demo or smoke.')
+    flags.DEFINE_string('backbone', None, 'Weights of ResNet-50 (.weights.h5), for teachers that '
+                        'see video; default untrained.')
     flags.DEFINE_list('seeds', ['0'], 'Seeds, as in 0,1,2; several give mean and deviation.')
 
     import tensorflow as tf
@@ -30,7 +32,15 @@ def run(table, networks):
             raise ValueError(f'--seeds={",".join(options.seeds)}: expected whole numbers, as in '
                              '0,1,2') from None
         preset = presets.preset_named(options.preset)
-        workshop = runs.Workshop(options.records, options.out, preset, networks)
+        wanted = {setting: table.columns(setting) for setting in runs.SETTINGS}
+        workshop = runs.Workshop(
+            options.records, options.out, preset,
+            [one for columns in wanted.values() for one in columns.values()], options.backbone)
+        left_out = [column for column, one in wanted['all'].items()
+                    if not workshop.can_train(one)]
+        if left_out:
+            print(f'Left blank: {", ".join(left_out)}; their records need '
+                  '--modalities=0,1,2 of records.convert_avia.')
         cells = tables.fill(table, workshop, seeds)
         print('\n' + tables.write(table, cells, workshop, options.out))
         print(f'written: {options.out}/{table.file_name}.md, .csv, .json, .png; runs: '

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from dualcam import models
 from dualcam.data import clips
 from dualcam.training import loop, run
 
@@ -17,8 +18,8 @@ class Preset:
         scenario_1_rates: what differs from them on scenario 1.
         epochs: {network: epochs}.
         crops: {network: clips from a sequence in an epoch}.
-        standardise: acoustic images by training statistics.
-        frame_stride: DualCamNet answers for every n-th frame.
+        standardise: what teachers see, by training statistics.
+        frame_strides: {network: n} for teachers that answer for every n-th frame only.
         note: for titles; empty where the settings are the papers'.
     """
     name: str
@@ -28,7 +29,7 @@ class Preset:
     epochs: dict
     crops: dict
     standardise: bool = False
-    frame_stride: int = 1
+    frame_strides: dict = dataclasses.field(default_factory=dict)
     note: str = ''
 
     def run_params(self, network, column, train_on, seed):
@@ -37,21 +38,24 @@ class Preset:
         rate = self.learning_rates[key]
         if train_on == 'scenario_1':
             rate = self.scenario_1_rates.get(key, rate)
-        teacher = column in ('D', 'R')
-        acoustic = network == 'dualcamnet'
+        taught = column in ('D', 'R')
+        student = models.CLIPS[network] in ('waveform', 'spectrogram')
+        one_second = not student and network != 'temporal_resnet50'
+        stride = self.frame_strides.get(network, 1)
         return run.RunParams(
             network=network,
-            clips=clips.ClipParams(self.total_length, 1 if acoustic else 5, self.crops[network]),
+            clips=clips.ClipParams(self.total_length, 1 if one_second else 5,
+                                   self.crops[network]),
             loop=loop.LoopParams(self.epochs[network], learning_rate=rate, seed=seed),
-            imitation=0.5 if teacher else None, temperature=1.0 if teacher else None,
-            standardise=self.standardise and acoustic,
-            options=(('frame_stride', self.frame_stride),)
-            if acoustic and self.frame_stride != 1 else ())
+            imitation=0.5 if taught else None, temperature=1.0 if taught else None,
+            standardise=self.standardise and not student,
+            options=(('frame_stride', stride),) if stride != 1 else ())
 
 
 # published/wacv2020_learning_rates.csv
 _PUBLISHED_RATES = {
-    ('dualcamnet', 'hard'): 1e-3,
+    ('dualcamnet', 'hard'): 1e-3, ('resnet50', 'hard'): 1e-4,
+    ('temporal_resnet50', 'hard'): 1e-4, ('avnet', 'hard'): 1e-4,
     ('hearnet', 'G'): 1e-4, ('hearnet', 'D'): 1e-3, ('hearnet', 'R'): 1e-3,
     ('oursoundnet', 'G'): 1e-4, ('oursoundnet', 'D'): 1e-3, ('oursoundnet', 'R'): 1e-4,
 }
@@ -61,16 +65,23 @@ _SHORT_RATES = dict.fromkeys(_PUBLISHED_RATES, 1e-3)
 
 PRESETS = {
     'paper': Preset('paper', 10, _PUBLISHED_RATES, _SCENARIO_1_RATES,
-                    epochs={'dualcamnet': 100, 'hearnet': 100, 'oursoundnet': 100},
-                    crops={'dualcamnet': 20, 'hearnet': 6, 'oursoundnet': 6}),
+                    epochs=dict.fromkeys(models.CLIPS, 100),
+                    crops={'dualcamnet': 20, 'resnet50': 20, 'temporal_resnet50': 6, 'avnet': 20,
+                           'hearnet': 6, 'oursoundnet': 6}),
     'demo': Preset('demo', 10, _SHORT_RATES, {},
-                   epochs={'dualcamnet': 8, 'hearnet': 15, 'oursoundnet': 8},
-                   crops={'dualcamnet': 5, 'hearnet': 4, 'oursoundnet': 2},
-                   standardise=True, frame_stride=3, note='demo preset: short training'),
+                   epochs={'dualcamnet': 8, 'resnet50': 30, 'temporal_resnet50': 30, 'avnet': 8,
+                           'hearnet': 15, 'oursoundnet': 8},
+                   crops={'dualcamnet': 5, 'resnet50': 5, 'temporal_resnet50': 2, 'avnet': 5,
+                          'hearnet': 4, 'oursoundnet': 2},
+                   standardise=True,
+                   frame_strides={'dualcamnet': 3, 'resnet50': 6, 'avnet': 6},
+                   note='demo preset: short training'),
     'smoke': Preset('smoke', 5, _SHORT_RATES, {},
-                    epochs={'dualcamnet': 2, 'hearnet': 2, 'oursoundnet': 2},
-                    crops={'dualcamnet': 5, 'hearnet': 1, 'oursoundnet': 1},
-                    standardise=True, frame_stride=3,
+                    epochs=dict.fromkeys(models.CLIPS, 2),
+                    crops={'dualcamnet': 5, 'resnet50': 5, 'temporal_resnet50': 1, 'avnet': 5,
+                           'hearnet': 1, 'oursoundnet': 1},
+                    standardise=True,
+                    frame_strides={'dualcamnet': 3, 'resnet50': 12, 'avnet': 12},
                     note='smoke preset: proves the path, not the numbers'),
 }
 

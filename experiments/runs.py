@@ -9,16 +9,21 @@ import hashlib
 import json
 import pathlib
 
+import keras
 import numpy as np
 
 from dualcam import models
-from dualcam.data import datasets, reader, store
+from dualcam.data import datasets, features, reader, store
 from dualcam.evaluation import metrics
+from dualcam.models import resnet
 from dualcam.training import distillation, loop, run
 from records import lists
 
 SCENARIOS = ('scenario_1', 'scenario_2', 'scenario_3')
 SETTINGS = (*SCENARIOS, 'all')
+
+_MODALITIES = {'acoustic': 'acoustic', 'waveform': 'audio', 'spectrogram': 'audio',
+               'features': 'video'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +42,11 @@ class Run:
     train_on: str
     teacher: 'Run | None' = None
 
+    def modalities(self):
+        """Names of what is read of the records for it and its teacher."""
+        own = {_MODALITIES[part] for part in models.CLIPS[self.network].split('+')}
+        return own | (self.teacher.modalities() if self.teacher else set())
+
 
 @dataclasses.dataclass(frozen=True)
 class Score:
@@ -53,10 +63,11 @@ class Workshop:
         records: folder of the records; its lists are made if they are not there.
         out: folder for runs and packed records.
         preset: a `presets.Preset`.
-        networks: names of the networks that will be asked for, which decides what is read.
+        wanted: all `Run`s that will be asked for, which decides what is read of the records.
+        backbone: file with the weights of ResNet-50; None for an untrained one, which is said.
     """
 
-    def __init__(self, records, out, preset, networks):
+    def __init__(self, records, out, preset, wanted, backbone=None):
         self.records, self.out = pathlib.Path(records), pathlib.Path(out)
         self.preset = preset
         if not self.records.is_dir():
@@ -64,9 +75,23 @@ class Workshop:
         self.info = datasets.read_description(self.records)
         self._lists = self._make_lists()
         self._models = {}
-        modalities = {'acoustic' if models.INPUTS[n] == 'acoustic' else 'audio' for n in networks}
         paths = [p for setting in self._lists.values() for part in setting.values() for p in part]
-        self.store = store.open_store(paths, sorted(modalities), self.out / 'cache')
+        self._holds = reader.modalities_of(paths[0])
+        needed = {part for one in wanted if self.can_train(one) for part in one.modalities()}
+        if not needed:
+            raise ValueError(f'{records}: its records hold {" and ".join(self._holds)} only; '
+                             'convert them again with --modalities=0,1,2')
+        self.store = store.open_store(paths, sorted(needed - {'video'}), self.out / 'cache')
+        self._backbone = None
+        if 'video' in needed:
+            network = _backbone(backbone)
+            self._backbone = features.weights_digest(network)
+            self.store = dataclasses.replace(self.store, frame_features=features.FrameFeatures(
+                self.store, network, self.out / 'cache' / 'features'))
+
+    def can_train(self, wanted):
+        """Whether the records hold what a `Run` and its teacher see."""
+        return wanted.modalities() <= set(self._holds)
 
     def scores(self, wanted, tests, seed):
         """Trains a run if need be, and tests it.
@@ -114,9 +139,10 @@ class Workshop:
         teacher_logits = None
         if wanted.teacher is not None:
             teacher = self._trained(wanted.teacher, seed)
+            its_params, its_folder = self._prepare(wanted.teacher, seed)
             teacher_logits = distillation.answers(
-                teacher, self.store,
-                self.folder(wanted.teacher, seed) / f'answers_{self.store.digest}.npy')
+                teacher, run.record_clips(its_params, self.store, its_folder),
+                its_folder / f'answers_{self.store.digest}.npy')
         setting = self._lists[wanted.train_on]
         data = run.RunData(self.store, setting['training.txt'], setting['validation.txt'],
                            self.info)
@@ -125,6 +151,8 @@ class Workshop:
 
     def _prepare(self, wanted, seed):
         params = self.preset.run_params(wanted.network, wanted.column, wanted.train_on, seed)
+        if 'features' in models.CLIPS[wanted.network]:
+            params = dataclasses.replace(params, backbone=self._backbone)
         teacher = self.folder(wanted.teacher, seed).name if wanted.teacher else ''
         setting = self._lists[wanted.train_on]
         content = json.dumps([dataclasses.asdict(params), teacher, self.store.digest,
@@ -150,3 +178,31 @@ class Workshop:
     def _test_paths(self, train_on, test):
         """Test split of the training setting itself; all data of any other scenario."""
         return self._lists[test]['testing.txt' if test == train_on else 'dataset.txt']
+
+
+def student_columns(network):
+    """Columns of a student's table: its teachers, and itself without and with them.
+
+    Args:
+        network: the student's name.
+
+    Returns:
+        A function from a training setting to {column: `Run`}.
+    """
+    def columns(train_on):
+        acoustic, video = (Run(name, 'hard', train_on) for name in ('dualcamnet', 'resnet50'))
+        return {'DualCamNet': acoustic,
+                'ResNet-50': video,
+                'G': Run(network, 'G', train_on),
+                'D': Run(network, 'D', train_on, acoustic),
+                'R': Run(network, 'R', train_on, video)}
+    return columns
+
+
+def _backbone(path):
+    """ResNet-50 below its logits, with the weights of a file, or untrained, the same each time."""
+    if path is None:
+        keras.utils.set_random_seed(0)
+        print('No weights for ResNet-50 (--backbone=FILE): it stays as it was drawn, untrained.')
+        return resnet.build_backbone()
+    raise NotImplementedError

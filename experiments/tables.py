@@ -30,7 +30,7 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """Scores of all seeds for one row and column."""
+    """Scores of all seeds for one row and column; none where it was not measured."""
     train: str
     test: str
     column: str
@@ -39,7 +39,9 @@ class Cell:
 
     @property
     def mean(self):
-        """Accuracy, mean over the seeds."""
+        """Accuracy, mean over the seeds; None where it was not measured."""
+        if not self.scores:
+            return None
         return sum(s.accuracy for s in self.scores) / len(self.scores)
 
     @property
@@ -58,16 +60,27 @@ def rows():
 
 
 def fill(table, workshop, seeds):
-    """Trains and tests all runs of a table; returns its `Cell`s in the order of the rows."""
+    """Trains and tests all runs of a table that the records allow.
+
+    Args:
+        table: a `Table`.
+        workshop: a `runs.Workshop`.
+        seeds: whole numbers.
+
+    Returns:
+        `Cell`s in the order of the rows; those that the records do not allow have no scores.
+    """
     published = _read_published(table)
     scores = {}
     for seed in seeds:
         for train in runs.SETTINGS:
             tests = [test for trained, test in rows() if trained == train]
             for column, wanted in table.columns(train).items():
+                if not workshop.can_train(wanted):
+                    continue
                 for test, score in workshop.scores(wanted, tests, seed).items():
                     scores.setdefault((train, test, column), []).append(score)
-    return [Cell(train, test, column, tuple(scores[train, test, column]),
+    return [Cell(train, test, column, tuple(scores.get((train, test, column), ())),
                  published.get((train, test, column)))
             for train, test in rows() for column in table.columns(train)]
 
@@ -86,9 +99,9 @@ def write(table, cells, workshop, out):
         writer.writerow(['train', 'test', 'column', 'accuracy', 'std', 'seeds', 'clips',
                          'published'])
         for c in cells:
-            writer.writerow([c.train, c.test, c.column, f'{c.mean:.4f}',
-                             '' if c.deviation is None else f'{c.deviation:.4f}', len(c.scores),
-                             c.scores[0].num_clips, '' if c.published is None else c.published])
+            writer.writerow([c.train, c.test, c.column, _number(c.mean), _number(c.deviation),
+                             len(c.scores), c.scores[0].num_clips if c.scores else '',
+                             '' if c.published is None else c.published])
     (out / f'{table.file_name}.json').write_text(json.dumps({
         'title': title, 'preset': workshop.preset.name, 'records': workshop.store.digest,
         'classes': list(workshop.info.classes),
@@ -122,7 +135,7 @@ def chart(title, cells, path):
     for i, column in enumerate(columns):
         own = [c for c in cells if c.column == column]
         places = [row + (i - (len(columns) - 1) / 2) * width for row in range(len(own))]
-        axes.bar(places, [c.mean for c in own], width * 0.92, label=f'{column}, measured',
+        axes.bar(places, [c.mean or 0.0 for c in own], width * 0.92, label=f'{column}, measured',
                  yerr=[c.deviation or 0.0 for c in own] if own[0].deviation else None, capsize=2)
         marks = [(p, c.published) for p, c in zip(places, own, strict=True)
                  if c.published is not None]
@@ -139,11 +152,16 @@ def chart(title, cells, path):
     plt.close(figure)
 
 
+def _number(value):
+    return '' if value is None else f'{value:.4f}'
+
+
 def _measured(cell):
-    text = f'{cell.mean:.4f}'
+    text = _number(cell.mean)
     if cell.deviation is not None:
         text += f' ± {cell.deviation:.4f}'
-    text += f' ({cell.scores[0].num_clips})'
+    if cell.scores:
+        text += f' ({cell.scores[0].num_clips})'
     return text if cell.published is None else f'{text} *{cell.published:.4f}*'
 
 

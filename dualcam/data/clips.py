@@ -96,27 +96,39 @@ class Clips:
     Args:
         store: a `store.Store`.
         windows: [clips, seconds] rows of it.
-        kind: 'acoustic', 'waveform' or 'spectrogram'.
+        kind: 'acoustic', 'waveform', 'spectrogram', 'features' or 'features+acoustic'; the
+            last one's inputs are dictionaries. Features are those of the store's
+            `frame_features`, which works out what these clips need.
         minimum, maximum: [257] of the training set's spectrograms, which are then normalised
             to 0 - 1; None leaves them as they are.
         columns: {name: [clips, ...]} that go along with each clip.
+        frames: numbers of the frames of a clip whose features count.
         memory_bytes: sound inputs are worked out once and kept up to this size; past it, in
             every epoch anew.
     """
 
     def __init__(self, store, windows, kind, minimum=None, maximum=None, columns=None,
-                 memory_bytes=3 << 30):
+                 frames=None, memory_bytes=3 << 30):
         if not len(windows):
             raise ValueError('no clips: the list is empty')
         self.windows, self.kind = windows, kind
         self.seconds = windows.shape[1]
         self.columns = {'label': store.labels['action'][windows[:, 0]], **(columns or {})}
         self._minimum, self._maximum = minimum, maximum
-        self._array = store.arrays['acoustic' if kind == 'acoustic' else 'audio']
+        self._parts = kind.split('+')
+        self._sound = kind in ('waveform', 'spectrogram')
+        self._arrays = {part: store.arrays[part] for part in ('acoustic', 'audio')
+                        if part in store.arrays}
+        if 'features' in self._parts:
+            self._frames = np.divmod(np.asarray(frames), schema.FRAMES_PER_SECOND)
+            second, frame = self._frames
+            asked = windows[:, second]
+            store.frame_features.require(asked.reshape(-1), np.tile(frame, len(asked)))
+            self._arrays['features'] = store.frame_features.array
         # Windows are consecutive rows: the first one says which.
         self._starts, self._unique = np.unique(windows[:, 0], return_inverse=True)
         self._kept = None
-        if kind != 'acoustic' and len(self._starts) * self._clip_bytes() <= memory_bytes:
+        if self._sound and len(self._starts) * self._clip_bytes() <= memory_bytes:
             self._kept = self._work_out_all()
 
     def __len__(self):
@@ -136,14 +148,19 @@ class Clips:
         order = np.arange(len(self))
         if shuffle_seed is not None:
             order = np.random.default_rng(shuffle_seed).permutation(order)
-        shape, dtype = self._gathered_spec()
+        specs = [self._gathered_spec(part) for part in self._parts]
 
         def gather(chosen):
-            inputs = tf.numpy_function(self._gather, [chosen], dtype, stateful=False)
-            return tf.ensure_shape(inputs, [None, *shape]), chosen
+            inputs = tf.numpy_function(self._gather, [chosen], [dtype for _, dtype in specs],
+                                       stateful=False)
+            inputs = [tf.ensure_shape(values, [None, *shape])
+                      for values, (shape, _) in zip(inputs, specs, strict=True)]
+            if len(inputs) == 1:
+                return inputs[0], chosen
+            return dict(zip(self._parts, inputs, strict=True)), chosen
 
         def complete(inputs, chosen):
-            if self.kind != 'acoustic' and self._kept is None:
+            if self._sound and self._kept is None:
                 inputs = self._network_input(inputs)
             batch = {'input': inputs, 'clip': chosen}
             for name, values in constants.items():
@@ -166,23 +183,28 @@ class Clips:
         return 4 * (samples if self.kind == 'waveform'
                     else params.num_frames(samples) * params.num_bins)
 
-    def _gathered_spec(self):
+    def _gathered_spec(self, part):
         if self._kept is not None:
             return self._kept.shape[1:], tf.float32
+        if part == 'features':
+            return (len(self._frames[0]), self._arrays[part].shape[-1]), tf.float32
         frames = self.seconds * schema.FRAMES_PER_SECOND
-        if self.kind == 'acoustic':
+        if part == 'acoustic':
             return (frames, *schema.ACOUSTIC_SHAPE), tf.float32
         return (frames, schema.SAMPLES_PER_FRAME), tf.int32
 
     def _gather(self, chosen):
         if self._kept is not None:
-            return self._kept[self._unique[chosen]]
-        return self._rows(self.windows[chosen])
+            return [self._kept[self._unique[chosen]]]
+        return [self._rows(part, self.windows[chosen]) for part in self._parts]
 
-    def _rows(self, windows):
-        """[clips, seconds] rows to [clips, frames, ...] of the packed array."""
-        values = self._array[windows]                          # [clips, seconds, 12, ...]
-        return values.reshape(len(windows), -1, *values.shape[3:])
+    def _rows(self, part, windows):
+        """[clips, seconds] rows to [clips, frames, ...] of a packed array."""
+        if part == 'features':
+            second, frame = self._frames
+            return self._arrays[part][windows[:, second], frame]
+        values = self._arrays[part if part == 'acoustic' else 'audio'][windows]
+        return values.reshape(len(windows), -1, *values.shape[3:])    # from [clips, seconds, 12..]
 
     def _network_input(self, frames):
         signal = audio.waveform(frames[..., None, :])           # [clips, samples]
@@ -201,7 +223,7 @@ class Clips:
         parts = []
         for first in range(0, len(self._starts), batch_size):
             starts = self._starts[first:first + batch_size]
-            parts.append(work(tf.constant(self._rows(starts[:, None] + offsets))).numpy())
+            parts.append(work(tf.constant(self._rows('audio', starts[:, None] + offsets))).numpy())
         return np.concatenate(parts)
 
 

@@ -8,6 +8,7 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import message
 
 from dualcam.data import schema
 
@@ -108,6 +109,20 @@ def _check_sizes(modality, sizes, items):
     num_bytes = tf.reduce_prod(tf.stack(sizes)) * np.dtype(modality.dtype).itemsize
     tf.debugging.assert_equal(tf.cast(tf.strings.length(items), tf.int64),
                               num_bytes, f'{modality.feature_list}: items of another size')
+
+
+def modalities_of(path):
+    """Names of the modalities that a record holds, in the order of their numbers.
+
+    Raises:
+        ValueError: no such record can be read there.
+    """
+    try:
+        example = tf.train.SequenceExample.FromString(_read(str(path)).numpy())
+    except (tf.errors.OpError, message.DecodeError) as error:
+        raise ValueError(f'{path}: not a record ({error}); convert it again') from error
+    return [m.name for m in schema.MODALITIES.values()
+            if m.feature_list in example.feature_lists.feature_list]
 
 
 def frames_dataset(paths, frames):

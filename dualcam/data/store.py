@@ -34,11 +34,13 @@ class Store:
         arrays: {'acoustic': [records, 12, 36, 48, 12] float32, 'audio': [records, 12, 1024]
             int32, microphone 0}, as far as asked for; mapped from disk, read only.
         digest: names this content.
+        frame_features: a `features.FrameFeatures` of these records, where video counts.
     """
     paths: tuple[str, ...]
     labels: dict[str, np.ndarray]
     arrays: dict[str, np.ndarray]
     digest: str
+    frame_features: object = None
 
     def rows(self, paths):
         """Row of each record path, [paths] int64."""

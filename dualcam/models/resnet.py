@@ -42,17 +42,24 @@ def build(num_classes=14, seconds=1, frame_stride=1):
     return _network('resnet50', num_classes, num_frames, temporal=False)
 
 
-def build_temporal(num_classes=14, num_frames=TEMPORAL_FRAMES):
+def build_temporal(num_classes=14, num_frames=TEMPORAL_FRAMES, seconds=None):
     """Temporal ResNet-50: a few frames of a clip, seen together.
 
     Args:
         num_classes: of the answer.
         num_frames: of a clip.
+        seconds: of a clip; the network is the same for any.
 
     Returns:
         As `build`, from [batch, num_frames, 224, 224, 3].
     """
     return _network('temporal_resnet50', num_classes, num_frames, temporal=True)
+
+
+def build_backbone():
+    """What is below the logits: a Keras model from [frames, 224, 224, 3] to [frames, 2048]."""
+    images = keras.Input(IMAGE_SHAPE, name='images')
+    return keras.Model(images, backbone(images, 1), name='resnet50_backbone')
 
 
 def backbone(images, num_frames, temporal=False):

@@ -11,7 +11,6 @@ import pathlib
 import numpy as np
 
 from dualcam import losses, progress
-from dualcam.data import clips
 from dualcam.training import supervised
 
 
@@ -41,12 +40,12 @@ class DistillationStep(supervised.SupervisedStep):
                                  'soft': self._imitation * soft}), logits
 
 
-def answers(teacher, store, path, batch_size=32):
+def answers(teacher, seconds, path, batch_size=32):
     """The teacher's logits of every record of a store, worked out once and kept.
 
     Args:
-        teacher: a network on acoustic images of one second.
-        store: a `store.Store` with acoustic images.
+        teacher: a network on clips of one second.
+        seconds: `clips.Clips` of every record, see `run.record_clips`.
         path: of the .npy file that keeps them.
 
     Returns:
@@ -55,7 +54,6 @@ def answers(teacher, store, path, batch_size=32):
     path = pathlib.Path(path)
     if path.exists():
         return np.load(path)
-    seconds = clips.Clips(store, np.arange(len(store.paths))[:, None], 'acoustic')
     batches = seconds.batches(batch_size)
     logits = np.concatenate([
         teacher.predict_on_batch(batch['input'])

@@ -36,8 +36,11 @@ class RunParams:
         loop: how long and how fast.
         imitation, temperature: of the teacher; None without one.
         weight_decay: of the L2 terms.
-        standardise: give acoustic images zero mean and unit deviation per cepstral channel.
+        standardise: give acoustic images zero mean and unit deviation per cepstral channel,
+            features of video likewise.
         options: further arguments of the network, as (name, value) pairs.
+        backbone: names the weights that the features of video come from
+            (`features.weights_digest`); None without video.
     """
     network: str
     clips: clips_lib.ClipParams
@@ -47,6 +50,7 @@ class RunParams:
     weight_decay: float = 5e-4
     standardise: bool = False
     options: tuple[tuple[str, object], ...] = ()
+    backbone: str | None = None
 
     def __post_init__(self):
         if self.network not in models.INPUTS:
@@ -101,7 +105,7 @@ def train(params, data, folder, teacher_logits=None, name=''):
     optimizer = keras.optimizers.Adam(params.loop.learning_rate)
     history = loop.fit(step, training, validation, params.loop, folder, optimizer, name)
     best = loop.best_epoch(history)
-    if models.INPUTS[params.network] != 'acoustic':
+    if models.INPUTS[params.network] in ('waveform', 'spectrogram'):
         export_student(model, params, data.info, folder)
     write_json(folder / 'metrics.json', {
         'best_epoch': best, 'validation_accuracy': history[best]['validation/accuracy'],
@@ -133,9 +137,12 @@ def load(folder):
 def test_clips(params, store, paths, folder):
     """Clips of a list as the run of this folder takes them, cut without overlap."""
     rows = clips_lib.sequence_rows(store, paths, params.clips.total_length)
-    windows = clips_lib.inference_windows(rows, params.clips)
-    return clips_lib.Clips(store, windows, models.INPUTS[params.network],
-                           *_spectrogram_range(params, folder))
+    return _cut(params, store, clips_lib.inference_windows(rows, params.clips), folder)
+
+
+def record_clips(params, store, folder):
+    """Every record of a store as a clip of the run of this folder, a teacher of one second."""
+    return _cut(params, store, np.arange(len(store.paths))[:, None], folder)
 
 
 def params_from_json(fields):
@@ -164,34 +171,68 @@ def export_student(model, params, info, folder):
 
 def _clips(params, data, folder, teacher_logits):
     """Training and validation clips, normalised by statistics that land in the folder."""
-    kind = models.INPUTS[params.network]
     rows = clips_lib.sequence_rows(data.store, data.training, params.clips.total_length)
     valid_rows = clips_lib.sequence_rows(data.store, data.validation, params.clips.total_length)
     windows = (clips_lib.training_windows(rows, params.clips, params.loop.seed),
                clips_lib.inference_windows(valid_rows, params.clips))
-    whole = clips_lib.inference_windows(rows, params.clips)
-    if kind == 'spectrogram' and not (folder / 'stats').exists():
-        stats.save(folder / 'stats', stats.gather(
-            clips_lib.Clips(data.store, whole, kind).raw_batches()))
-    if params.standardise and not (folder / 'stats').exists():
-        acoustic = data.store.arrays['acoustic']
-        stats.save(folder / 'stats', stats.gather(acoustic[row] for row in rows.reshape(-1)))
+    _gather_stats(params, data.store, rows, windows[0], folder)
     made = []
     for chosen in windows:
         columns = {}
         if teacher_logits is not None:
             columns['teacher_logits'] = teacher_logits[chosen].mean(axis=1)
-        made.append(clips_lib.Clips(data.store, chosen, kind,
-                                    *_spectrogram_range(params, folder), columns))
+        made.append(_cut(params, data.store, chosen, folder, columns))
     return made
 
 
+def _cut(params, store, windows, folder, columns=None):
+    """Windows of a store as clips of this run's network."""
+    kind = models.CLIPS[params.network]
+    frames = None
+    if 'features' in kind:
+        frames = models.feature_frames(params.network, _options(params))
+    return clips_lib.Clips(store, windows, kind, *_spectrogram_range(params, folder), columns,
+                           frames)
+
+
+def _gather_stats(params, store, rows, windows, folder):
+    """Statistics of the training set that the input is normalised with, unless they are there."""
+    kind = models.CLIPS[params.network]
+    if kind == 'spectrogram' and not (folder / 'stats').exists():
+        whole = clips_lib.inference_windows(rows, params.clips)
+        stats.save(folder / 'stats', stats.gather(
+            clips_lib.Clips(store, whole, kind).raw_batches()))
+    if not params.standardise:
+        return
+    if 'acoustic' in kind and not (folder / 'stats').exists():
+        acoustic = store.arrays['acoustic']
+        stats.save(folder / 'stats', stats.gather(acoustic[row] for row in rows.reshape(-1)))
+    if 'features' in kind and not (folder / 'stats_features').exists():
+        frames = models.feature_frames(params.network, _options(params))
+        stats.save(folder / 'stats_features', stats.gather(
+            clips_lib.Clips(store, windows, 'features', frames=frames).raw_batches()))
+
+
 def _build(params, num_classes, folder):
-    options = dict(params.options) | {'seconds': params.clips.sample_length}
+    kind, options = models.CLIPS[params.network], _options(params)
+    if params.standardise and 'acoustic' in kind:
+        options |= dict(zip(('mean', 'std_dev'), _mean_and_deviation(folder / 'stats'),
+                            strict=True))
+    if 'features' not in kind:
+        return models.build(params.network, num_classes, **options)
     if params.standardise:
-        options |= {name: np.load(folder / 'stats' / f'global_{name}.npy')
-                    for name in ('mean', 'std_dev')}
-    return models.build(params.network, num_classes, **options)
+        mean, deviation = _mean_and_deviation(folder / 'stats_features')
+        # A feature that hardly moves in training would otherwise be blown up where it does.
+        options['feature_stats'] = mean, np.maximum(deviation, 1e-3 * deviation.max())
+    return models.build_head(params.network, num_classes, **options)
+
+
+def _options(params):
+    return dict(params.options) | {'seconds': params.clips.sample_length}
+
+
+def _mean_and_deviation(folder):
+    return tuple(np.load(folder / f'global_{name}.npy') for name in ('mean', 'std_dev'))
 
 
 def _spectrogram_range(params, folder):

@@ -15,7 +15,7 @@ class SupervisedStep:
 
     def __init__(self, model, weight_decay=5e-4):
         self.model = model
-        self.variables = model.trainable_variables
+        self.variables = models.trained_variables(model)
         self._weight_decay = weight_decay
         self._kernels = [model.get_layer(name).kernel for name in models.REGULARIZED[model.name]]
 

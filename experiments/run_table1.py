@@ -1,0 +1,34 @@
+"""WACV 2020, Table 1: the teachers, from hard labels.
+
+    python experiments/run_table1.py --records=DIR --out=DIR [--preset=demo] [--seeds=0,1,2]
+        [--backbone=resnet50.weights.h5]
+
+DualCamNet sees acoustic images, ResNet-50 and Temporal ResNet-50 see video, AVNet both. Four
+training settings (each scenario, and all), tested on their own test split and on all data of the
+other scenarios. HOURS
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))     # run from the checkout
+
+from experiments import command
+from experiments.runs import Run
+from experiments.tables import Table
+
+_NETWORKS = {'DualCamNet': 'dualcamnet', 'ResNet-50': 'resnet50',
+             'Temporal ResNet-50': 'temporal_resnet50', 'AVNet': 'avnet'}
+
+
+def columns(train_on):
+    """The runs of one training setting."""
+    return {column: Run(network, 'hard', train_on) for column, network in _NETWORKS.items()}
+
+
+TABLE = Table(
+    title='WACV 2020, Table 1: teachers', file_name='table1', columns=columns,
+    published={column: ('wacv2020_table1.csv', network) for column, network in _NETWORKS.items()})
+
+if __name__ == '__main__':
+    command.run(TABLE)
