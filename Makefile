@@ -4,6 +4,9 @@
 #   AVIA=DIR                  the real data set: DIR/matfiles and DIR/sync
 #   SOURCES=DIR               real recordings for the simulator, one folder a class
 #   SEEDS=0,1,2               several seeds give mean and deviation
+#   VIDEO=1                   records with video, which column R needs; always with table1 and
+#                             AVIA, and once they are there
+#   BACKBONE=FILE             weights of ResNet-50, see dualcam import-weights
 #   WORK=DIR                  where data and results go
 
 SHELL := /bin/bash
@@ -15,7 +18,11 @@ SOURCES ?=
 SEEDS ?= 0
 PRESET ?= $(if $(AVIA),paper,demo)
 WORK ?= work/$(if $(AVIA),avia,$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES)))))
-RECORDS := $(WORK)/records
+VIDEO ?= $(if $(AVIA)$(filter table1,$(MAKECMDGOALS))$(wildcard $(WORK)/records-video/.made),1)
+BACKBONE ?=
+RECORDS := $(WORK)/records$(if $(VIDEO),-video)
+COMMA := ,
+MODALITIES := 0,1$(if $(VIDEO),$(COMMA)2)
 RESULTS := $(WORK)/results-$(PRESET)
 
 ifneq ($(filter-out demo smoke paper,$(PRESET)),)
@@ -28,7 +35,7 @@ TAKE_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$
 PY := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup lint test tfrecords table2 table3 tensorboard clean
+.PHONY: setup lint test tfrecords table1 table2 table3 tensorboard clean
 
 setup: .venv/installed
 
@@ -62,19 +69,19 @@ $(WORK)/raw/.made: | setup
 
 $(RECORDS)/.made: $(WORK)/raw/.made | setup
 	$(PY) -m records.convert_avia --matfiles=$(WORK)/raw/matfiles --sync=$(WORK)/raw/sync \
-	  --out=$(RECORDS) --modalities=0,1 --sequence_seconds=$(TAKE_S)
+	  --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(TAKE_S)
 	@touch $@
 else
 # Not keyed on a stamp: the converter itself leaves alone what is there.
 .PHONY: $(RECORDS)/.made
 $(RECORDS)/.made: | setup
 	$(PY) -m records.convert_avia --matfiles=$(AVIA)/matfiles --sync=$(AVIA)/sync \
-	  --out=$(RECORDS) --modalities=0,1 --sequence_seconds=$(TAKE_S)
+	  --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(TAKE_S)
 endif
 
-table2 table3: tfrecords
+table1 table2 table3: tfrecords
 	$(PY) experiments/run_$@.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
-	  --seeds=$(SEEDS)
+	  --seeds=$(SEEDS) $(if $(BACKBONE),--backbone=$(BACKBONE))
 
 tensorboard: setup
 	.venv/bin/tensorboard --logdir=$(RESULTS)/runs
