@@ -14,6 +14,9 @@ def run(table):
     flags.DEFINE_string('preset', 'demo', 'Size: paper, demo or smoke.')
     flags.DEFINE_string('backbone', None, 'Weights of ResNet-50 (.weights.h5), for teachers that '
                         'see video; default untrained.')
+    flags.DEFINE_bool('bgr', False, 'Feed video as the authors do, for weights they trained.')
+    flags.DEFINE_enum('batch_norm', 'frozen', ['frozen', 'authors'], 'Of ResNet-50 while its '
+                      'logits are trained; authors takes days.')
     flags.DEFINE_list('seeds', ['0'], 'Seeds, as in 0,1,2; several give mean and deviation.')
 
     import tensorflow as tf
@@ -35,7 +38,8 @@ def run(table):
         wanted = {setting: table.columns(setting) for setting in runs.SETTINGS}
         workshop = runs.Workshop(
             options.records, options.out, preset,
-            [one for columns in wanted.values() for one in columns.values()], options.backbone)
+            [one for columns in wanted.values() for one in columns.values()],
+            runs.VideoParams(options.backbone, options.bgr, options.batch_norm))
         left_out = [column for column, one in wanted['all'].items()
                     if not workshop.can_train(one)]
         if left_out:

@@ -74,7 +74,7 @@ PRESETS = {
                    crops={'dualcamnet': 5, 'resnet50': 5, 'temporal_resnet50': 2, 'avnet': 5,
                           'hearnet': 4, 'oursoundnet': 2},
                    standardise=True,
-                   frame_strides={'dualcamnet': 3, 'resnet50': 6, 'avnet': 6},
+                   frame_strides={'dualcamnet': 3, 'resnet50': 12, 'avnet': 12},
                    note='demo preset: short training'),
     'smoke': Preset('smoke', 5, _SHORT_RATES, {},
                     epochs=dict.fromkeys(models.CLIPS, 2),

@@ -13,9 +13,9 @@ import keras
 import numpy as np
 
 from dualcam import models
-from dualcam.data import datasets, features, reader, store
+from dualcam.data import datasets, features, reader, schema, store
 from dualcam.evaluation import metrics
-from dualcam.models import resnet
+from dualcam.models import resnet, weights
 from dualcam.training import distillation, loop, run
 from records import lists
 
@@ -56,6 +56,20 @@ class Score:
     seed: int
 
 
+@dataclasses.dataclass(frozen=True)
+class VideoParams:
+    """How teachers that see video are made.
+
+    Attributes:
+        backbone: file with the weights of ResNet-50; None for an untrained one, which is said.
+        bgr: feed frames as the authors do, see `video.preprocess`.
+        batch_norm: see `run.RunParams`.
+    """
+    backbone: str | None = None
+    bgr: bool = False
+    batch_norm: str = 'frozen'
+
+
 class Workshop:
     """Trains and tests runs on the records of one folder.
 
@@ -64,10 +78,10 @@ class Workshop:
         out: folder for runs and packed records.
         preset: a `presets.Preset`.
         wanted: all `Run`s that will be asked for, which decides what is read of the records.
-        backbone: file with the weights of ResNet-50; None for an untrained one, which is said.
+        video: a `VideoParams`.
     """
 
-    def __init__(self, records, out, preset, wanted, backbone=None):
+    def __init__(self, records, out, preset, wanted, video=VideoParams()):
         self.records, self.out = pathlib.Path(records), pathlib.Path(out)
         self.preset = preset
         if not self.records.is_dir():
@@ -82,16 +96,41 @@ class Workshop:
             raise ValueError(f'{records}: its records hold {" and ".join(self._holds)} only; '
                              'convert them again with --modalities=0,1,2')
         self.store = store.open_store(paths, sorted(needed - {'video'}), self.out / 'cache')
-        self._backbone = None
+        self._video, self._backbone = video, None
         if 'video' in needed:
-            network = _backbone(backbone)
-            self._backbone = features.weights_digest(network)
+            network = _backbone(video.backbone)
+            self._backbone = features.weights_digest(network) + ('-bgr' if video.bgr else '')
             self.store = dataclasses.replace(self.store, frame_features=features.FrameFeatures(
-                self.store, network, self.out / 'cache' / 'features'))
+                self.store, network, self.out / 'cache' / 'features', video.bgr))
 
     def can_train(self, wanted):
         """Whether the records hold what a `Run` and its teacher see."""
         return wanted.modalities() <= set(self._holds)
+
+    def prepare_features(self, wanted, seed):
+        """Works out all features that runs and their tests will ask for, in one pass.
+
+        Asked for run by run, a record would be read again for each of its frames.
+
+        Args:
+            wanted: [(`Run`, tests)], as `scores` takes them.
+            seed: of the runs.
+        """
+        asked = []
+        for one, tests in wanted:
+            for student_or_teacher in filter(None, (one, one.teacher)):
+                if 'features' not in models.CLIPS[student_or_teacher.network]:
+                    continue
+                params, _ = self._prepare(student_or_teacher, seed)
+                setting = self._lists[one.train_on]
+                others = [setting['validation.txt'],
+                          *(self._test_paths(one.train_on, test) for test in tests)]
+                if student_or_teacher is one.teacher:
+                    others += [self._lists[s]['dataset.txt'] for s in SCENARIOS]
+                asked.append(run.asked_frames(params, self.store, setting['training.txt'], others))
+        if asked:
+            self.store.frame_features.require(*(np.concatenate(parts)
+                                                for parts in zip(*asked, strict=True)))
 
     def scores(self, wanted, tests, seed):
         """Trains a run if need be, and tests it.
@@ -152,7 +191,8 @@ class Workshop:
     def _prepare(self, wanted, seed):
         params = self.preset.run_params(wanted.network, wanted.column, wanted.train_on, seed)
         if 'features' in models.CLIPS[wanted.network]:
-            params = dataclasses.replace(params, backbone=self._backbone)
+            params = dataclasses.replace(params, backbone=self._backbone,
+                                         batch_norm=self._video.batch_norm)
         teacher = self.folder(wanted.teacher, seed).name if wanted.teacher else ''
         setting = self._lists[wanted.train_on]
         content = json.dumps([dataclasses.asdict(params), teacher, self.store.digest,
@@ -205,4 +245,9 @@ def _backbone(path):
         keras.utils.set_random_seed(0)
         print('No weights for ResNet-50 (--backbone=FILE): it stays as it was drawn, untrained.')
         return resnet.build_backbone()
-    raise NotImplementedError
+    keras.backend.clear_session()
+    network = models.build('resnet50', frame_stride=schema.FRAMES_PER_SECOND)
+    weights.load(network, path)
+    backbone = resnet.build_backbone()
+    resnet.copy_weights(network, backbone)
+    return backbone

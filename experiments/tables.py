@@ -72,14 +72,14 @@ def fill(table, workshop, seeds):
     """
     published = _read_published(table)
     scores = {}
+    wanted = [(train, column, one, [test for trained, test in rows() if trained == train])
+              for train in runs.SETTINGS for column, one in table.columns(train).items()
+              if workshop.can_train(one)]
     for seed in seeds:
-        for train in runs.SETTINGS:
-            tests = [test for trained, test in rows() if trained == train]
-            for column, wanted in table.columns(train).items():
-                if not workshop.can_train(wanted):
-                    continue
-                for test, score in workshop.scores(wanted, tests, seed).items():
-                    scores.setdefault((train, test, column), []).append(score)
+        workshop.prepare_features([(one, tests) for _, _, one, tests in wanted], seed)
+        for train, column, one, tests in wanted:
+            for test, score in workshop.scores(one, tests, seed).items():
+                scores.setdefault((train, test, column), []).append(score)
     return [Cell(train, test, column, tuple(scores.get((train, test, column), ())),
                  published.get((train, test, column)))
             for train, test in rows() for column in table.columns(train)]

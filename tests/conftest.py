@@ -46,7 +46,7 @@ def smoke(tmp_path_factory, command):
     assert code == 0, errors
     code, _, errors = command(
         '-m', 'records.convert_avia', f'--matfiles={folder}/raw/matfiles',
-        f'--sync={folder}/raw/sync', f'--out={folder}/records', '--modalities=0,1',
+        f'--sync={folder}/raw/sync', f'--out={folder}/records',
         '--sequence_seconds=5')
     assert code == 0, errors
     return folder

@@ -12,7 +12,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from dualcam.data import audio, schema
+from dualcam.data import audio, schema, video
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,13 +96,14 @@ class Clips:
     Args:
         store: a `store.Store`.
         windows: [clips, seconds] rows of it.
-        kind: 'acoustic', 'waveform', 'spectrogram', 'features' or 'features+acoustic'; the
-            last one's inputs are dictionaries. Features are those of the store's
-            `frame_features`, which works out what these clips need.
+        kind: 'acoustic', 'waveform', 'spectrogram', 'features', 'video', or one of the last two
+            with '+acoustic', whose inputs are dictionaries. Features are those of the store's
+            `frame_features`, which works out what these clips need; video is read from the
+            records in every epoch.
         minimum, maximum: [257] of the training set's spectrograms, which are then normalised
             to 0 - 1; None leaves them as they are.
         columns: {name: [clips, ...]} that go along with each clip.
-        frames: numbers of the frames of a clip whose features count.
+        frames: numbers of the frames of a clip that count, for features and video.
         memory_bytes: sound inputs are worked out once and kept up to this size; past it, in
             every epoch anew.
     """
@@ -119,8 +120,10 @@ class Clips:
         self._sound = kind in ('waveform', 'spectrogram')
         self._arrays = {part: store.arrays[part] for part in ('acoustic', 'audio')
                         if part in store.arrays}
-        if 'features' in self._parts:
+        if frames is not None:
             self._frames = np.divmod(np.asarray(frames), schema.FRAMES_PER_SECOND)
+            self._images = store.frame_features.images
+        if 'features' in self._parts:
             second, frame = self._frames
             asked = windows[:, second]
             store.frame_features.require(asked.reshape(-1), np.tile(frame, len(asked)))
@@ -188,6 +191,8 @@ class Clips:
             return self._kept.shape[1:], tf.float32
         if part == 'features':
             return (len(self._frames[0]), self._arrays[part].shape[-1]), tf.float32
+        if part == 'video':
+            return (len(self._frames[0]), *video.SHAPE), tf.float32
         frames = self.seconds * schema.FRAMES_PER_SECOND
         if part == 'acoustic':
             return (frames, *schema.ACOUSTIC_SHAPE), tf.float32
@@ -203,6 +208,10 @@ class Clips:
         if part == 'features':
             second, frame = self._frames
             return self._arrays[part][windows[:, second], frame]
+        if part == 'video':
+            second, frame = self._frames
+            images = self._images(windows[:, second].reshape(-1), np.tile(frame, len(windows)))
+            return images.reshape(len(windows), -1, *video.SHAPE)
         values = self._arrays[part if part == 'acoustic' else 'audio'][windows]
         return values.reshape(len(windows), -1, *values.shape[3:])    # from [clips, seconds, 12..]
 

@@ -23,6 +23,7 @@ class FrameFeatures:
 
     Attributes:
         array: [records, 12, features] float32, mapped; frames that were not asked for are zero.
+        network, bgr: as given.
 
     Args:
         store: a `store.Store`; its records hold video.
@@ -33,8 +34,8 @@ class FrameFeatures:
     """
 
     def __init__(self, store, network, folder, bgr=False, batch_size=16):
-        self._paths, self._bgr, self._batch_size = store.paths, bgr, batch_size
-        self._network = network
+        self._paths, self._batch_size = store.paths, batch_size
+        self.network, self.bgr = network, bgr
         name = f'{network.name}-{weights_digest(network)}{"-bgr" if bgr else ""}-{store.digest}'
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,6 +69,24 @@ class FrameFeatures:
             for first in range(0, len(rows), _RECORDS_AT_A_TIME):
                 part = rows[first:first + _RECORDS_AT_A_TIME]
                 self._work_out(part, [np.flatnonzero(missing[row]) for row in part], bar)
+
+    def images(self, rows, frames):
+        """What the network sees of frames, for those that train it.
+
+        Args:
+            rows, frames: as in `require`.
+
+        Returns:
+            [n, 224, 224, 3] float32.
+        """
+        records, place = np.unique(rows, return_inverse=True)
+        chosen = [np.unique(np.asarray(frames)[place == i]) for i in range(len(records))]
+        found = {}
+        for row, numbers, pixels in zip(records, chosen, reader.read_frames(
+                [self._paths[row] for row in records], chosen), strict=True):
+            images = video.preprocess(pixels.numpy(), self.bgr).numpy()
+            found |= {(row, number): image for number, image in zip(numbers, images, strict=True)}
+        return np.stack([found[key] for key in zip(rows, frames, strict=True)])
 
     def _work_out(self, rows, frames, bar):
         seconds = reader.read_frames([self._paths[row] for row in rows], frames)

@@ -11,6 +11,7 @@ from dualcam.data import schema
 
 MEANS = (123.68, 116.78, 103.94)      # of ImageNet's red, green and blue, 0 - 255
 _RESIZED, _CROPPED = 256, 224
+SHAPE = (_CROPPED, _CROPPED, 3)       # of a preprocessed frame
 
 
 def preprocess(frames, bgr=False):

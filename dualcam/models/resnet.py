@@ -12,12 +12,12 @@ not depend on its neighbours until weights from elsewhere say so.
 
 import keras
 
-from dualcam.data import schema
+from dualcam.data import schema, video
 from dualcam.models import layers
 
 FEATURES = 'pool'
 INPUT = 'video'
-IMAGE_SHAPE = (224, 224, 3)
+IMAGE_SHAPE = video.SHAPE
 NUM_FEATURES = 2048
 TEMPORAL_FRAMES = 5
 
@@ -60,6 +60,14 @@ def build_backbone():
     """What is below the logits: a Keras model from [frames, 224, 224, 3] to [frames, 2048]."""
     images = keras.Input(IMAGE_SHAPE, name='images')
     return keras.Model(images, backbone(images, 1), name='resnet50_backbone')
+
+
+def copy_weights(source, target):
+    """Gives `target` the weights of all layers below the logits that `source` has too."""
+    for layer in target.layers:
+        if layer.name.startswith('resnet_') and layer.weights and not (
+                layer.name.endswith('conv_temp')):
+            layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
 def backbone(images, num_frames, temporal=False):

@@ -67,5 +67,17 @@ def assign_tf1(model, arrays):
         variable.assign(np.asarray(arrays[name], np.float32).reshape(variable.shape))
 
 
+def load(model, path):
+    """Gives a network the weights of a `.weights.h5` file that was saved from one like it.
+
+    Raises:
+        ValueError: the file is damaged, or another network's; it is named.
+    """
+    try:
+        model.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f'{path}: not the weights of {model.name} ({error})') from error
+
+
 def _long_axes(shape):
     return [size for size in shape if size != 1]

@@ -22,7 +22,8 @@ import tensorflow as tf
 
 from dualcam import export, models
 from dualcam.data import clips as clips_lib
-from dualcam.data import datasets, stats
+from dualcam.data import datasets, schema, stats
+from dualcam.models import resnet
 from dualcam.training import distillation, loop, supervised
 
 
@@ -41,6 +42,9 @@ class RunParams:
         options: further arguments of the network, as (name, value) pairs.
         backbone: names the weights that the features of video come from
             (`features.weights_digest`); None without video.
+        batch_norm: 'frozen' keeps a ResNet's normalisation as it is, so that its features are
+            worked out once; 'authors' feeds it batch statistics, which move its averages, as
+            the authors' programs do while they train the logits, at a hundred times the cost.
     """
     network: str
     clips: clips_lib.ClipParams
@@ -51,8 +55,11 @@ class RunParams:
     standardise: bool = False
     options: tuple[tuple[str, object], ...] = ()
     backbone: str | None = None
+    batch_norm: str = 'frozen'
 
     def __post_init__(self):
+        if self.batch_norm not in ('frozen', 'authors'):
+            raise ValueError(f'batch_norm {self.batch_norm!r}: expected frozen or authors')
         if self.network not in models.INPUTS:
             raise ValueError(f'network {self.network!r}: expected one of '
                              f'{", ".join(models.INPUTS)}')
@@ -97,6 +104,8 @@ def train(params, data, folder, teacher_logits=None, name=''):
     keras.utils.set_random_seed(params.loop.seed)
     training, validation = _clips(params, data, folder, teacher_logits)
     model = _build(params, data.info.num_classes, folder)
+    if 'video' in _kind(params):
+        resnet.copy_weights(data.store.frame_features.network, model)
     if teacher_logits is None:
         step = supervised.SupervisedStep(model, params.weight_decay)
     else:
@@ -145,6 +154,32 @@ def record_clips(params, store, folder):
     return _cut(params, store, np.arange(len(store.paths))[:, None], folder)
 
 
+def asked_frames(params, store, training, others):
+    """Which frames' features a run on video and its tests need.
+
+    Args:
+        params: a `RunParams`.
+        store: holds the records.
+        training: record paths of its training list.
+        others: record paths of the lists that are cut without overlap.
+
+    Returns:
+        (rows of the store [n], numbers of frames [n]).
+    """
+    if 'features' not in _kind(params):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    second, frame = np.divmod(models.feature_frames(params.network, _options(params)),
+                              schema.FRAMES_PER_SECOND)
+    windows = [clips_lib.training_windows(
+        clips_lib.sequence_rows(store, training, params.clips.total_length), params.clips,
+        params.loop.seed)]
+    for paths in others:
+        rows = clips_lib.sequence_rows(store, paths, params.clips.total_length)
+        windows.append(clips_lib.inference_windows(rows, params.clips))
+    windows = np.concatenate(windows)
+    return windows[:, second].reshape(-1), np.tile(frame, len(windows))
+
+
 def params_from_json(fields):
     """`RunParams` from what `run.json` holds."""
     return RunParams(**(fields | {
@@ -187,9 +222,9 @@ def _clips(params, data, folder, teacher_logits):
 
 def _cut(params, store, windows, folder, columns=None):
     """Windows of a store as clips of this run's network."""
-    kind = models.CLIPS[params.network]
+    kind = _kind(params)
     frames = None
-    if 'features' in kind:
+    if 'features' in kind or 'video' in kind:
         frames = models.feature_frames(params.network, _options(params))
     return clips_lib.Clips(store, windows, kind, *_spectrogram_range(params, folder), columns,
                            frames)
@@ -197,7 +232,7 @@ def _cut(params, store, windows, folder, columns=None):
 
 def _gather_stats(params, store, rows, windows, folder):
     """Statistics of the training set that the input is normalised with, unless they are there."""
-    kind = models.CLIPS[params.network]
+    kind = _kind(params)
     if kind == 'spectrogram' and not (folder / 'stats').exists():
         whole = clips_lib.inference_windows(rows, params.clips)
         stats.save(folder / 'stats', stats.gather(
@@ -214,7 +249,7 @@ def _gather_stats(params, store, rows, windows, folder):
 
 
 def _build(params, num_classes, folder):
-    kind, options = models.CLIPS[params.network], _options(params)
+    kind, options = _kind(params), _options(params)
     if params.standardise and 'acoustic' in kind:
         options |= dict(zip(('mean', 'std_dev'), _mean_and_deviation(folder / 'stats'),
                             strict=True))
@@ -225,6 +260,12 @@ def _build(params, num_classes, folder):
         # A feature that hardly moves in training would otherwise be blown up where it does.
         options['feature_stats'] = mean, np.maximum(deviation, 1e-3 * deviation.max())
     return models.build_head(params.network, num_classes, **options)
+
+
+def _kind(params):
+    """What clips are cut to for this run."""
+    kind = models.CLIPS[params.network]
+    return kind.replace('features', 'video') if params.batch_norm == 'authors' else kind
 
 
 def _options(params):

@@ -139,6 +139,8 @@ def test_video_network(golden, key, name, frames, scale, suffix):
     weights.assign_tf1(model, {v['name']: golden_weights(v['name'], v['shape'])
                                for v in entry['variables']})
     assert model.count_params() == entry['params_total']
+    assert sum(int(np.prod(v.shape)) for v in models.trained_variables(model)) == entry[
+        'params_in_reference_train_vars']
     if name == 'avnet':
         inputs = {part: golden_input(key, entry['input'][at])
                   for part, at in (('video', 'video'), ('acoustic', 'audio'))}
