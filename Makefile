@@ -35,7 +35,7 @@ TAKE_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$
 PY := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup lint test tfrecords table1 table2 table3 tensorboard clean
+.PHONY: setup lint test tfrecords table1 table2 table3 tensorboard bench clean
 
 setup: .venv/installed
 
@@ -85,6 +85,9 @@ table1 table2 table3: tfrecords
 
 tensorboard: setup
 	.venv/bin/tensorboard --logdir=$(RESULTS)/runs
+
+bench: setup
+	$(PY) benchmarks/run.py --out=work/benchmarks
 
 clean:
 	rm -rf work

@@ -24,6 +24,7 @@ setup(
         'scipy>=1.11',
         'python_speech_features==0.6',
         'absl-py',
+        'h5py',
         'scikit-learn',
         'matplotlib',
         'soundfile',
@@ -31,5 +32,6 @@ setup(
         'tqdm',
         'setuptools<82',     # TensorBoard 2.16 imports pkg_resources
     ],
+    entry_points={'console_scripts': ['dualcam=dualcam.main:main']},
     extras_require={'dev': ['pytest', 'ruff']},
 )

@@ -245,9 +245,9 @@ def _backbone(path):
         keras.utils.set_random_seed(0)
         print('No weights for ResNet-50 (--backbone=FILE): it stays as it was drawn, untrained.')
         return resnet.build_backbone()
-    keras.backend.clear_session()
-    network = models.build('resnet50', frame_stride=schema.FRAMES_PER_SECOND)
+    layout = weights.layout(path)
+    network = models.build('resnet50', frame_stride=schema.FRAMES_PER_SECOND, layout=layout)
     weights.load(network, path)
-    backbone = resnet.build_backbone()
+    backbone = resnet.build_backbone(layout)
     resnet.copy_weights(network, backbone)
     return backbone

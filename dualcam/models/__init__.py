@@ -7,19 +7,22 @@ from dualcam.models import avnet, dualcamnet, hearnet, layers, resnet, soundnet
 
 # What each network sees: 'acoustic', 'spectrogram', 'waveform', 'video' or 'video+acoustic'.
 INPUTS = {'dualcamnet': 'acoustic', 'hearnet': hearnet.INPUT, 'oursoundnet': soundnet.INPUT,
+          'soundnet8': soundnet.INPUT,
           'resnet50': resnet.INPUT, 'temporal_resnet50': resnet.INPUT, 'avnet': avnet.INPUT}
 # Layers whose kernels carry an L2 penalty in the authors' programs. (The penalties of a frozen
 # ResNet's kernels are constants, and left out; that of the logits layer is trained against.)
 REGULARIZED = {'dualcamnet': (), 'hearnet': hearnet.REGULARIZED,
-               'oursoundnet': soundnet.REGULARIZED,
+               'oursoundnet': soundnet.REGULARIZED, 'soundnet8': soundnet.REGULARIZED_8,
                'resnet50': ('logits',), 'temporal_resnet50': ('logits',), 'avnet': ('logits',)}
 # The layer whose output is a network's embedding.
 FEATURES = {'dualcamnet': dualcamnet.FEATURES, 'hearnet': hearnet.FEATURES,
-            'oursoundnet': soundnet.FEATURES, 'resnet50': resnet.FEATURES,
-            'temporal_resnet50': resnet.FEATURES, 'avnet': avnet.FEATURES}
+            'oursoundnet': soundnet.FEATURES, 'soundnet8': soundnet.FEATURES,
+            'resnet50': resnet.FEATURES, 'temporal_resnet50': resnet.FEATURES,
+            'avnet': avnet.FEATURES}
 
 _BUILDERS = {'dualcamnet': dualcamnet.build, 'hearnet': hearnet.build,
-             'oursoundnet': soundnet.build, 'resnet50': resnet.build,
+             'oursoundnet': soundnet.build, 'soundnet8': soundnet.build_8,
+             'resnet50': resnet.build,
              'temporal_resnet50': resnet.build_temporal, 'avnet': avnet.build}
 
 
@@ -27,7 +30,8 @@ def build(name, num_classes=14, **options):
     """A network by its lower-case name.
 
     Args:
-        name: 'dualcamnet', 'hearnet', 'oursoundnet', 'resnet50', 'temporal_resnet50' or 'avnet'.
+        name: 'dualcamnet', 'hearnet', 'oursoundnet', 'soundnet8', 'resnet50',
+            'temporal_resnet50' or 'avnet'.
         num_classes: of the answer.
         **options: of the network's own `build`.
 

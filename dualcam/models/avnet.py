@@ -14,7 +14,7 @@ FEATURES = 'fc1'
 INPUT = 'video+acoustic'
 
 
-def build(num_classes=14, seconds=1, frame_stride=1, mean=None, std_dev=None):
+def build(num_classes=14, seconds=1, frame_stride=1, mean=None, std_dev=None, layout='slim'):
     """The network.
 
     Args:
@@ -22,6 +22,7 @@ def build(num_classes=14, seconds=1, frame_stride=1, mean=None, std_dev=None):
         seconds: records in a clip.
         frame_stride: 1 answers for every frame; n for every n-th only.
         mean, std_dev: [12] of the cepstral channels, to standardise them with, or None.
+        layout: of ResNet-50, see `resnet.build`.
 
     Returns:
         A Keras model from a dictionary of `video` [batch, frames, 224, 224, 3], RGB with the
@@ -31,7 +32,8 @@ def build(num_classes=14, seconds=1, frame_stride=1, mean=None, std_dev=None):
     """
     answered = len(range(frame_stride // 2, schema.FRAMES_PER_SECOND, frame_stride)) * seconds
     video = keras.Input((answered, *resnet.IMAGE_SHAPE), name='video')
-    features = resnet.backbone(keras.ops.reshape(video, [-1, *resnet.IMAGE_SHAPE]), answered)
+    features = resnet.backbone(keras.ops.reshape(video, [-1, *resnet.IMAGE_SHAPE]), answered,
+                               layout=layout)
     acoustic, logits = head(features, num_classes, seconds, frame_stride, mean, std_dev)
     return keras.Model({'video': video, 'acoustic': acoustic}, logits, name='avnet')
 

@@ -20,18 +20,20 @@ INPUT = 'video'
 IMAGE_SHAPE = video.SHAPE
 NUM_FEATURES = 2048
 TEMPORAL_FRAMES = 5
+LAYOUTS = ('slim', 'keras')
 
 # filters inside, units, stride of the last unit
 _BLOCKS = ((64, 3, 2), (128, 4, 2), (256, 6, 2), (512, 3, 1))
 
 
-def build(num_classes=14, seconds=1, frame_stride=1):
+def build(num_classes=14, seconds=1, frame_stride=1, layout='slim'):
     """ResNet-50: an answer a frame, averaged over a clip.
 
     Args:
         num_classes: of the answer.
         seconds: records in a clip.
         frame_stride: 1 answers for every frame; n for every n-th only.
+        layout: 'slim', or 'keras' for the weights of Keras' own ResNet-50.
 
     Returns:
         A Keras model from [batch, frames, 224, 224, 3] float32, RGB with the means subtracted
@@ -39,27 +41,28 @@ def build(num_classes=14, seconds=1, frame_stride=1):
         every frame, [batch, frames, classes].
     """
     num_frames = len(range(frame_stride // 2, schema.FRAMES_PER_SECOND, frame_stride)) * seconds
-    return _network('resnet50', num_classes, num_frames, temporal=False)
+    return _network('resnet50', num_classes, num_frames, temporal=False, layout=layout)
 
 
-def build_temporal(num_classes=14, num_frames=TEMPORAL_FRAMES, seconds=None):
+def build_temporal(num_classes=14, num_frames=TEMPORAL_FRAMES, seconds=None, layout='slim'):
     """Temporal ResNet-50: a few frames of a clip, seen together.
 
     Args:
         num_classes: of the answer.
         num_frames: of a clip.
         seconds: of a clip; the network is the same for any.
+        layout: as in `build`.
 
     Returns:
         As `build`, from [batch, num_frames, 224, 224, 3].
     """
-    return _network('temporal_resnet50', num_classes, num_frames, temporal=True)
+    return _network('temporal_resnet50', num_classes, num_frames, temporal=True, layout=layout)
 
 
-def build_backbone():
+def build_backbone(layout='slim'):
     """What is below the logits: a Keras model from [frames, 224, 224, 3] to [frames, 2048]."""
     images = keras.Input(IMAGE_SHAPE, name='images')
-    return keras.Model(images, backbone(images, 1), name='resnet50_backbone')
+    return keras.Model(images, backbone(images, 1, layout=layout), name='resnet50_backbone')
 
 
 def copy_weights(source, target):
@@ -70,31 +73,44 @@ def copy_weights(source, target):
             layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
-def backbone(images, num_frames, temporal=False):
+def backbone(images, num_frames, temporal=False, layout='slim'):
     """Features of frames.
 
     Args:
         images: Keras tensor [batch * num_frames, 224, 224, 3].
         num_frames: that belong together.
         temporal: with convolutions over them.
+        layout: as in `build`.
 
     Returns:
         [batch * num_frames, 2048].
+
+    Raises:
+        ValueError: an unknown layout.
     """
+    if layout not in LAYOUTS:
+        raise ValueError(f'layout {layout!r}: expected one of {", ".join(LAYOUTS)}')
     x = keras.layers.ZeroPadding2D(3)(images)
     x = _convolution(x, 64, 7, 'resnet_conv1', strides=2, padding='valid')
-    x = keras.layers.MaxPooling2D(3, 2, padding='same')(x)
+    if layout == 'keras':
+        x = keras.layers.MaxPooling2D(3, 2)(keras.layers.ZeroPadding2D(1)(x))
+    else:
+        x = keras.layers.MaxPooling2D(3, 2, padding='same')(x)
     for number, (filters, units, stride) in enumerate(_BLOCKS, 1):
         for unit in range(1, units + 1):
-            x = _unit(x, filters, stride if unit == units else 1,
-                      f'resnet_block{number}_unit_{unit}',
-                      num_frames if temporal and unit == 2 else None)
+            if layout == 'keras':
+                # A block is halved where it begins, not where the one before it ends.
+                stride_of_unit = 2 if unit == 1 and number > 1 else 1
+            else:
+                stride_of_unit = stride if unit == units else 1
+            x = _unit(x, filters, stride_of_unit, f'resnet_block{number}_unit_{unit}',
+                      num_frames if temporal and unit == 2 else None, layout)
     return keras.layers.GlobalAveragePooling2D(name=FEATURES)(x)
 
 
-def _network(name, num_classes, num_frames, temporal):
+def _network(name, num_classes, num_frames, temporal, layout):
     inputs = keras.Input((num_frames, *IMAGE_SHAPE), name=INPUT)
-    x = backbone(keras.ops.reshape(inputs, [-1, *IMAGE_SHAPE]), num_frames, temporal)
+    x = backbone(keras.ops.reshape(inputs, [-1, *IMAGE_SHAPE]), num_frames, temporal, layout)
     return keras.Model(inputs, head(x, num_classes, num_frames), name=name)
 
 
@@ -112,17 +128,18 @@ def head(features, num_classes, num_frames):
     return layers.mean_logits(features, num_classes, num_frames, 'logits')
 
 
-def _unit(x, filters, stride, name, temporal_frames):
-    """A bottleneck unit."""
+def _unit(x, filters, stride, name, temporal_frames, layout):
+    """A bottleneck unit; its stride lies in the 3x3 convolution, Keras' in the first 1x1."""
+    first_stride, stride_of_3x3 = (stride, 1) if layout == 'keras' else (1, stride)
     if x.shape[-1] == 4 * filters:
         shortcut = x[:, ::stride, ::stride] if stride > 1 else x
     else:
         shortcut = _convolution(x, 4 * filters, 1, f'{name}_shortcut', strides=stride, relu=False)
-    x = _convolution(x, filters, 1, f'{name}_conv1')
-    if stride > 1:
+    x = _convolution(x, filters, 1, f'{name}_conv1', strides=first_stride)
+    if stride_of_3x3 > 1:
         x = keras.layers.ZeroPadding2D(1)(x)
-    x = _convolution(x, filters, 3, f'{name}_conv2', strides=stride,
-                     padding='valid' if stride > 1 else 'same')
+    x = _convolution(x, filters, 3, f'{name}_conv2', strides=stride_of_3x3,
+                     padding='valid' if stride_of_3x3 > 1 else 'same')
     if temporal_frames:
         rows, cols = x.shape[1:3]
         x = keras.ops.reshape(x, [-1, temporal_frames, rows * cols, filters])

@@ -1,5 +1,7 @@
 """OurSoundNet, the student that hears a waveform: SoundNet-5 with a new end (WACV 2020, 4.2).
 
+SoundNet-8 (Aytar, Vondrick, Torralba, NIPS 2016) with the same new end is here too.
+
 Each convolution pads its zeros on both sides, then batch normalisation and ReLU; pools are VALID.
 Pooling before the ReLU gives the same numbers and works on an eighth of them.
 """
@@ -12,6 +14,7 @@ from dualcam.models import hearnet, layers
 FEATURES = 'fc1'
 INPUT = 'waveform'
 REGULARIZED = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'conv6')
+REGULARIZED_8 = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'conv6', 'conv7')
 
 # name, filters, taps, stride, zeros on both sides, pool
 _CONVOLUTIONS = (
@@ -21,6 +24,17 @@ _CONVOLUTIONS = (
     ('conv4', 256, 8, 2, 4, None),
     ('conv5', 1024, 16, 12, 4, None),
 )
+_CONVOLUTIONS_8 = (
+    ('conv1', 16, 64, 2, 32, 8),
+    ('conv2', 32, 32, 2, 16, 8),
+    ('conv3', 64, 16, 2, 8, None),
+    ('conv4', 128, 8, 2, 4, None),
+    ('conv5', 256, 4, 2, 2, 4),
+    ('conv6', 512, 4, 2, 2, None),
+    ('conv7', 1024, 4, 2, 2, None),
+)
+
+
 def build(num_classes=14, seconds=5, dropout=0.0):
     """The network.
 
@@ -37,9 +51,22 @@ def build(num_classes=14, seconds=5, dropout=0.0):
     if seconds < 4:
         raise ValueError(f'a clip of {seconds} s: OurSoundNet needs 4 s or more, its convolutions '
                          'leave nothing of a shorter one')
+    inputs, x = _trunk(_CONVOLUTIONS, seconds)
+    x = keras.layers.Conv1D(1024, 1, activation='relu', name='conv6')(x)
+    return keras.Model(inputs, hearnet.head(x, num_classes, dropout), name='oursoundnet')
+
+
+def build_8(num_classes=14, seconds=5, dropout=0.0):
+    """SoundNet-8 with the head of OurSoundNet; arguments and result as in `build`, from 1 s."""
+    inputs, x = _trunk(_CONVOLUTIONS_8, seconds)
+    return keras.Model(inputs, hearnet.head(x, num_classes, dropout), name='soundnet8')
+
+
+def _trunk(convolutions, seconds):
+    """Input and last feature map [batch, steps, 1024]."""
     inputs = keras.Input((audio.num_samples(seconds),), name=INPUT)
     x = keras.ops.expand_dims(inputs, -1)
-    for name, filters, taps, stride, zeros, pool in _CONVOLUTIONS:
+    for name, filters, taps, stride, zeros, pool in convolutions:
         if x.shape[-1] == 1:
             x = layers.FramedConv1D(filters, taps, stride, zeros, pool, name=name)(x)
         else:
@@ -49,5 +76,4 @@ def build(num_classes=14, seconds=5, dropout=0.0):
         if pool:
             x = keras.layers.MaxPooling1D(pool, name=name.replace('conv', 'pool'))(x)
         x = keras.layers.ReLU()(x)
-    x = keras.layers.Conv1D(1024, 1, activation='relu', name='conv6')(x)
-    return keras.Model(inputs, hearnet.head(x, num_classes, dropout), name='oursoundnet')
+    return inputs, x

@@ -6,12 +6,16 @@ temporal ones [k, 1, 1, in, out], and dense layers [1, 1, in, out]. ResNet's fol
 resnet_v1_50/block1/unit_1/bottleneck_v1/conv1/weights and .../BatchNorm/gamma.
 """
 
+import os
+import pathlib
 import re
 
+import h5py
 import numpy as np
 
 _SCOPES = {'dualcamnet': 'DualCamNet', 'hearnet': 'hear_net', 'oursoundnet': 'SoundNet',
-           'avnet': 'DualCamNet', 'resnet50': 'resnet_v1_50', 'temporal_resnet50': 'resnet_v1_50'}
+           'soundnet8': 'SoundNet', 'avnet': 'DualCamNet',
+           'resnet50': 'resnet_v1_50', 'temporal_resnet50': 'resnet_v1_50'}
 _PARTS = {'kernel': 'weights', 'bias': 'biases'}
 _RESNET_UNIT = re.compile(r'resnet_(block\d)_(unit_\d)_(\w+)')
 
@@ -59,24 +63,63 @@ def assign_tf1(model, arrays):
     if missing or left:
         raise KeyError(f'{model.name}: missing {missing}, left over {left}')
     for name, variable in names.items():
-        array = np.asarray(arrays[name])
-        if _long_axes(array.shape) != _long_axes(variable.shape):
-            raise ValueError(f'{name}: an array of shape {array.shape} for a variable of shape '
-                             f'{tuple(variable.shape)}')
+        check_shape(name, arrays[name], variable)
     for name, variable in names.items():
         variable.assign(np.asarray(arrays[name], np.float32).reshape(variable.shape))
 
 
+def check_shape(name, array, variable):
+    """A `ValueError` if an array's axes of length above 1 are not the variable's."""
+    if _long_axes(np.shape(array)) != _long_axes(variable.shape):
+        raise ValueError(f'{name}: an array of shape {np.shape(array)} for a variable of shape '
+                         f'{tuple(variable.shape)}')
+
+
+def save(model, path, layout='slim'):
+    """Writes a network's weights to a `.weights.h5` file, whole or not at all.
+
+    Args:
+        model: built by `dualcam.models.build`.
+        path: of the file.
+        layout: of its ResNet-50, see `resnet.build`; noted in the file.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{os.getpid()}.partial.{path.name}')
+    try:
+        model.save_weights(partial)
+        with h5py.File(partial, 'a') as file:
+            file.attrs['dualcam_layout'] = layout
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def load(model, path):
-    """Gives a network the weights of a `.weights.h5` file that was saved from one like it.
+    """Gives a network the weights of a file that `save` wrote for one like it.
 
     Raises:
         ValueError: the file is damaged, or another network's; it is named.
     """
+    _open(path).close()
     try:
         model.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f'{path}: not the weights of {model.name} ({error})') from error
+
+
+def layout(path):
+    """The ResNet-50 layout that a file of `save` is for."""
+    with _open(path) as file:
+        return file.attrs.get('dualcam_layout', 'slim')
+
+
+def _open(path):
+    try:
+        return h5py.File(path)
+    except OSError as error:
+        raise ValueError(f'{path}: not a whole file of weights ({error}); make it with dualcam '
+                         'import-weights') from error
 
 
 def _long_axes(shape):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import zlib
 
 import keras
 import numpy as np
@@ -13,10 +12,7 @@ import tensorflow as tf
 from dualcam import losses, models
 from dualcam.data import audio, stats, video
 from dualcam.models import weights
-
-
-def relative_l2(got, want):
-    return np.linalg.norm(got - want) / np.linalg.norm(want)
+from tests import goldens
 
 
 def signal_to_noise_db(got, want):
@@ -38,8 +34,8 @@ def test_waveform_and_spectrogram(loader, clip):
     assert signal_to_noise_db(got[middle], want[middle]) > 100
     assert np.abs(got).max() == pytest.approx(256.0)
     magnitude = loader[f'magnitude_clip{clip}'][:, 0]
-    assert relative_l2(audio.spectrogram(want).numpy(), magnitude) < 1e-5
-    assert relative_l2(audio.spectrogram(got).numpy()[10:-10], magnitude[10:-10]) < 1e-5
+    assert goldens.relative_l2(audio.spectrogram(want).numpy(), magnitude) < 1e-5
+    assert goldens.relative_l2(audio.spectrogram(got).numpy()[10:-10], magnitude[10:-10]) < 1e-5
 
 
 @pytest.mark.parametrize('seconds, first, name', [
@@ -66,35 +62,11 @@ def test_statistics(loader):
     want = loader['normalized_clip0'][:, 0]
     span = loader['stats_global_min'], loader['stats_global_max']
     theirs = audio.normalise(loader['magnitude_clip0'][:, 0], *span, floor=0)
-    assert relative_l2(theirs, want) < 1e-5
+    assert goldens.relative_l2(theirs, want) < 1e-5
     # Ours differs above 6.2 kHz only, where their range is that of rounding errors.
     ours = audio.normalise(magnitudes[0], *span)
-    assert relative_l2(ours[:, :140], want[:, :140]) < 1e-4
+    assert goldens.relative_l2(ours[:, :140], want[:, :140]) < 1e-4
     assert np.abs(ours[:, 150:]).max() < 0.5
-
-
-def golden_weights(name, shape):
-    """The weights of golden/README: a formula of the variable's name."""
-    seed = zlib.crc32(f'A:{name}'.encode()) & 0xFFFFFFFF
-    value = np.random.RandomState(seed).standard_normal(shape)
-    return {
-        'weights': lambda: value * np.sqrt(2 / np.prod(shape[:-1])),
-        'biases': lambda: value * 0.02, 'beta': lambda: value * 0.02,
-        'gamma': lambda: 1 + 0.1 * value, 'moving_mean': lambda: 0.05 * value,
-        'moving_variance': lambda: 1 + 0.1 * np.abs(value),
-    }[name.rsplit('/', 1)[1]]().astype(np.float32)
-
-
-def golden_input(key, entry):
-    seed = zlib.crc32(f'A:input:{entry.get("key", key)}'.encode()) & 0xFFFFFFFF
-    random = np.random.RandomState(seed)
-    if entry['formula'].startswith('randint(0,256,shape)'):
-        return random.randint(0, 256, entry['shape']).astype(np.float32) - np.float32(video.MEANS)
-    value = random.standard_normal(entry['shape'])
-    formula, scale = entry['formula'].split('*')
-    assert formula in ('standard_normal', 'abs(standard_normal)')
-    value = np.abs(value) if formula.startswith('abs') else value
-    return (value * float(scale)).astype(np.float32)
 
 
 GOLDEN_NETWORKS = [('wacv_HearNet', 'hearnet', (2, 500, 257)),
@@ -107,16 +79,16 @@ def test_network(golden, key, name, shape):
     entry = json.loads((golden / 'models.json').read_text())[key]
     stored = np.load(golden / 'models.npz')
     model = models.build(name)
-    weights.assign_tf1(model, {v['name']: golden_weights(v['name'], v['shape'])
+    weights.assign_tf1(model, {v['name']: goldens.weights(v['name'], v['shape'])
                                for v in entry['variables']})
-    inputs = golden_input(key, entry['input']).reshape(shape)
+    inputs = goldens.network_input(key, entry['input']).reshape(shape)
     logits = model(inputs, training=False).numpy()
     if name == 'dualcamnet':
         frames = keras.Model(model.input, model.get_layer('frame_logits').output)(inputs).numpy()
-        assert relative_l2(frames.reshape(24, 14), stored[f'{key}/logits']) < 1e-4
-        assert relative_l2(logits, stored[f'{key}/logits_mean_over_12']) < 1e-4
+        assert goldens.relative_l2(frames.reshape(24, 14), stored[f'{key}/logits']) < 1e-4
+        assert goldens.relative_l2(logits, stored[f'{key}/logits_mean_over_12']) < 1e-4
     else:
-        assert relative_l2(logits, stored[f'{key}/logits']) < 1e-4
+        assert goldens.relative_l2(logits, stored[f'{key}/logits']) < 1e-4
     assert model.count_params() == entry['params_total']
     trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     assert trainable == entry['params_in_reference_train_vars']
@@ -136,31 +108,31 @@ def test_video_network(golden, key, name, frames, scale, suffix):
     entry = json.loads((golden / 'models.json').read_text())[key]
     stored = np.load(golden / 'models.npz')
     model = models.build(name, **({'frame_stride': 12} if name == 'resnet50' else {}))
-    weights.assign_tf1(model, {v['name']: golden_weights(v['name'], v['shape'])
+    weights.assign_tf1(model, {v['name']: goldens.weights(v['name'], v['shape'])
                                for v in entry['variables']})
     assert model.count_params() == entry['params_total']
     assert sum(int(np.prod(v.shape)) for v in models.trained_variables(model)) == entry[
         'params_in_reference_train_vars']
     if name == 'avnet':
-        inputs = {part: golden_input(key, entry['input'][at])
+        inputs = {part: goldens.network_input(key, entry['input'][at])
                   for part, at in (('video', 'video'), ('acoustic', 'audio'))}
         inputs = {part: value[None] for part, value in inputs.items()}
         inputs['video'] *= np.float32(scale)
     else:
-        inputs = golden_input(key, entry['input']) * np.float32(scale)
+        inputs = goldens.network_input(key, entry['input']) * np.float32(scale)
         inputs = inputs.reshape(-1, frames, *inputs.shape[1:])
     both = keras.Model(model.input, [model.output, model.get_layer('frame_logits').output])
     logits, of_frames = (value.numpy() for value in both(inputs, training=False))
     if name == 'avnet':
-        assert relative_l2(of_frames[0], stored[f'{key}/logits{suffix}']) < 1e-4
-        assert relative_l2(logits, stored[f'{key}/logits_mean_over_12{suffix}']) < 1e-4
+        assert goldens.relative_l2(of_frames[0], stored[f'{key}/logits{suffix}']) < 1e-4
+        assert goldens.relative_l2(logits, stored[f'{key}/logits_mean_over_12{suffix}']) < 1e-4
     else:
-        assert relative_l2(logits, stored[f'{key}/logits{suffix}']) < 1e-4
+        assert goldens.relative_l2(logits, stored[f'{key}/logits{suffix}']) < 1e-4
 
 
 def test_a_network_is_not_given_half_its_weights(golden):
     entry = json.loads((golden / 'models.json').read_text())['wacv_HearNet']
-    arrays = {v['name']: golden_weights(v['name'], v['shape']) for v in entry['variables']}
+    arrays = {v['name']: goldens.weights(v['name'], v['shape']) for v in entry['variables']}
     model = models.build('hearnet')
     before = [v.numpy() for v in model.variables]
     with pytest.raises(KeyError, match='hear_net/conv3/weights'):

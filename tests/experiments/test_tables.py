@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from experiments import presets, run_table2, run_table3, runs, tables
+from experiments import presets, run_table1, run_table2, run_table3, runs, tables
 
 PUBLISHED = tables.PUBLISHED
 
@@ -22,15 +22,40 @@ def test_columns_and_published_values(table, network):
     for setting in runs.SETTINGS:
         columns = table.columns(setting)
         assert {c: r.network for c, r in columns.items()} == {
-            'DualCamNet': 'dualcamnet', 'G': network, 'D': network}
+            'DualCamNet': 'dualcamnet', 'ResNet-50': 'resnet50', 'G': network, 'D': network,
+            'R': network}
         assert columns['G'].teacher is None
         assert columns['D'].teacher == columns['DualCamNet'] == runs.Run(
             'dualcamnet', 'hard', setting)
+        assert columns['R'].teacher == columns['ResNet-50'] == runs.Run(
+            'resnet50', 'hard', setting)
+        # Table 1 has these very teachers, so that they are trained once for all tables.
+        assert set(run_table1.columns(setting).values()) > {columns['D'].teacher,
+                                                            columns['R'].teacher}
     for file_name, column in table.published.values():
         with open(PUBLISHED / file_name, newline='') as file:
             lines = list(csv.DictReader(file))
         assert [(line['train'], line['test']) for line in lines] == tables.rows()
         assert all(0 < float(line[column]) < 1 for line in lines)
+
+
+def test_what_records_do_not_allow_is_left_blank():
+    class Workshop:
+        def can_train(self, wanted):
+            return 'video' not in wanted.modalities()
+
+        def prepare_features(self, wanted, seed):
+            assert all('video' not in one.modalities() for one, _ in wanted)
+
+        def scores(self, wanted, tests, seed):
+            return {test: score(0.5, seed) for test in tests}
+
+    cells = tables.fill(run_table3.TABLE, Workshop(), [0])
+    blank = {c.column for c in cells if not c.scores}
+    assert blank == {'ResNet-50', 'R'} and len(cells) == 50
+    assert {c.column for c in cells if c.scores} == {'DualCamNet', 'G', 'D'}
+    text = tables.markdown('title', cells)
+    assert '| all | all | 0.5000 (84) *0.7702* |  *0.6335* | 0.5000 (84)' in text
 
 
 def test_paper_preset_has_the_published_rates():
@@ -68,9 +93,9 @@ def test_mean_deviation_and_blanks():
 
 @pytest.fixture(scope='module')
 def made(smoke, command):
-    """Table 3, then Table 2, of the smoke data, two seeds for the first."""
+    """Table 3, then 2, then 1, of the smoke data, two seeds for the first."""
     results = {}
-    for number, seeds in ((3, '0,1'), (2, '0')):
+    for number, seeds in ((3, '0,1'), (2, '0'), (1, '0')):
         code, out, errors = command(
             f'experiments/run_table{number}.py', f'--records={smoke}/records',
             f'--out={smoke}/results', '--preset=smoke', f'--seeds={seeds}')
@@ -87,13 +112,13 @@ def test_a_table_is_made_from_records_to_picture(made):
     assert 'simulated sounds, array and rooms' in title and 'smoke preset' in title
     with open(smoke / 'results/table3.csv', newline='') as file:
         lines = list(csv.DictReader(file))
-    assert len(lines) == 30
+    assert len(lines) == 50
     for line in lines:
         assert 0 <= float(line['accuracy']) <= 1 and line['seeds'] == '2' and line['std']
         if line['test'] == line['train']:
             continue
         # All data of another scenario: 14 takes of 5 s, which teachers answer second by second.
-        assert line['clips'] == ('70' if line['column'] == 'DualCamNet' else '14')
+        assert line['clips'] == ('14' if line['column'] in 'GDR' else '70')
     assert (smoke / 'results/table3.png').read_bytes()[:4] == b'\x89PNG'
     saved = list((smoke / 'results/runs').glob('hearnet-D-all-*/saved_model/1/saved_model.pb'))
     assert len(saved) == 2
@@ -104,8 +129,8 @@ def test_accuracies_are_those_of_the_stored_answers(made):
     smoke, _ = made
     cells = json.loads((smoke / 'results/table2.json').read_text())['cells']
     for cell in cells:
-        network = {'DualCamNet': 'dualcamnet-hard'}.get(cell['column'],
-                                                        f'oursoundnet-{cell["column"]}')
+        network = {'DualCamNet': 'dualcamnet-hard', 'ResNet-50': 'resnet50-hard'}.get(
+            cell['column'], f'oursoundnet-{cell["column"]}')
         folder, = (smoke / 'results/runs').glob(f'{network}-{cell["train"]}-seed0-*')
         test = json.loads((folder / f'test_{cell["test"]}.json').read_text())
         right = sum(a == b for a, b in zip(test['labels'], test['answers'], strict=True))
@@ -115,9 +140,14 @@ def test_accuracies_are_those_of_the_stored_answers(made):
 @pytest.mark.slow
 def test_tables_share_their_teachers_and_a_second_call_trains_nothing(made, command):
     smoke, out = made
-    teachers = list((smoke / 'results/runs').glob('dualcamnet-*'))
-    assert len(teachers) == 8                                  # 4 settings, 2 seeds, 2 tables
-    assert 'training  dualcamnet' not in out[2] and 'training  oursoundnet' in out[2]
+    for teacher in ('dualcamnet', 'resnet50'):
+        made = list((smoke / 'results/runs').glob(f'{teacher}-*'))
+        assert len(made) == 8                                  # 4 settings, 2 seeds, 3 tables
+        for table in (1, 2):
+            assert f'training  {teacher}' not in out[table]
+    assert 'training  oursoundnet' in out[2]
+    assert 'training  temporal_resnet50' in out[1] and 'training  avnet' in out[1]
+    assert 'untrained' in out[1]
     before = (smoke / 'results/table3.csv').read_text()
     code, again, errors = command('experiments/run_table3.py', f'--records={smoke}/records',
                                   f'--out={smoke}/results', '--preset=smoke', '--seeds=0,1')

@@ -1,0 +1,1 @@
+"""Rates on this machine; run with make bench."""

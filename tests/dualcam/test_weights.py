@@ -1,0 +1,394 @@
+"""Weights from other programs: written in their formats, read, and the golden numbers come out."""
+
+import json
+import struct
+import time
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dualcam import main, models
+from dualcam.models import foreign, torch7, weights
+from tests import goldens
+
+NETWORKS = {'dualcamnet': 'wacv_DualCamHybrid', 'hearnet': 'wacv_HearNet',
+            'oursoundnet': 'wacv_SoundNet5', 'resnet50': 'wacv_ResNet50',
+            'temporal_resnet50': 'wacv_ResNet50Temporal', 'avnet': 'wacv_AVModel'}
+
+
+def golden_arrays(golden, name):
+    entry = json.loads((golden / 'models.json').read_text())[NETWORKS[name]]
+    return entry, {v['name']: goldens.weights(v['name'], v['shape']) for v in entry['variables']}
+
+
+def write_checkpoint(path, arrays):
+    """A TensorFlow 1 checkpoint, as a Saver writes it."""
+    names = sorted(arrays)
+    tf.raw_ops.SaveV2(prefix=str(path), tensor_names=names, shape_and_slices=[''] * len(names),
+                      tensors=[tf.constant(arrays[name]) for name in names])
+    return path
+
+
+def logits_of(model, golden, name):
+    """The network's logits of the golden input, and what they should be."""
+    entry = json.loads((golden / 'models.json').read_text())[NETWORKS[name]]
+    stored = np.load(golden / 'models.npz')
+    if name == 'avnet':
+        inputs = {'video': goldens.network_input(NETWORKS[name], entry['input']['video'])[None],
+                  'acoustic': goldens.network_input(NETWORKS[name], entry['input']['audio'])[None]}
+        want = stored[f'{NETWORKS[name]}/logits_mean_over_12']
+    else:
+        inputs = goldens.network_input(NETWORKS[name], entry['input']).reshape(
+            -1, *model.input_shape[1:])
+        want = stored[f'{NETWORKS[name]}/logits' + (
+            '_mean_over_12' if name == 'dualcamnet' else '')]
+    return model(inputs, training=False).numpy(), want
+
+
+def build(name, **options):
+    return models.build(name, **({'frame_stride': 12} if name == 'resnet50' else {}), **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', NETWORKS)
+def test_checkpoints_of_the_authors_programs(name, golden, tmp_path):
+    _, arrays = golden_arrays(golden, name)
+    slots = {f'{next(iter(arrays))}/Adam': np.zeros(3, np.float32),
+             'beta1_power': np.float32(0.9), 'global_step': np.int64(7)}
+    path = write_checkpoint(tmp_path / 'model.ckpt', arrays | slots)
+    model = build(name)
+    report = foreign.import_weights(path, model)
+    assert set(report.taken) == set(arrays) and not report.missing
+    assert set(report.left) == set(slots)
+    got, want = logits_of(model, golden, name)
+    assert goldens.relative_l2(got, want) < 1e-4
+    # Any of its files names it, too.
+    other = build(name)
+    foreign.import_weights(tmp_path / 'model.ckpt.index', other)
+    for a, b in zip(model.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+@pytest.mark.slow
+def test_slim_checkpoint_of_imagenet(golden, tmp_path):
+    _, arrays = golden_arrays(golden, 'resnet50')
+    del arrays['resnet_v1_50/logits/weights'], arrays['resnet_v1_50/logits/biases']
+    imagenet = {'resnet_v1_50/logits/weights': np.zeros((1, 1, 2048, 1000), np.float32),
+                'resnet_v1_50/logits/biases': np.zeros(1000, np.float32),
+                'global_step': np.int64(1), 'resnet_v1_50/mean_rgb': np.zeros(3, np.float32)}
+    path = write_checkpoint(tmp_path / 'resnet_v1_50.ckpt', arrays | imagenet)
+    for name, missing in (('resnet50', 2), ('temporal_resnet50', 10), ('avnet', 14)):
+        model = build(name)
+        report = foreign.import_weights(path, model)
+        assert set(report.taken) == set(arrays) and set(report.left) == set(imagenet)
+        assert len(report.missing) == missing
+    assert 'DualCamNet/full1/weights' in report.missing
+    assert 'resnet_v1_50/logits/weights' in report.missing
+
+
+@pytest.mark.slow
+def test_keras_own_resnet(tmp_path, rng):
+    keras.utils.set_random_seed(3)
+    theirs = keras.applications.ResNet50(weights=None, classifier_activation=None)
+    for variable in theirs.weights:         # normalisation that does something
+        if 'moving' in variable.name or 'gamma' in variable.name or 'bias' in variable.name:
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    path = tmp_path / 'resnet50_weights_tf_dim_ordering_tf_kernels.h5'
+    with h5py.File(path, 'w') as file:      # the layout of the file that Keras downloads
+        for layer in filter(lambda layer: layer.weights, theirs.layers):
+            group = file.create_group(layer.name)
+            for variable in layer.weights:
+                group.create_dataset(f'{layer.name}/{variable.name}:0', data=variable.numpy())
+    model = models.build('resnet50', 1000, frame_stride=12, layout=foreign.layout_of(path))
+    report = foreign.import_weights(path, model)
+    assert not report.missing and not report.left
+    frames = rng.uniform(0, 255, (2, 224, 224, 3)).astype(np.float32)
+    rgb = frames - np.float32([123.68, 116.78, 103.94])
+    bgr = frames[..., ::-1] - np.float32([103.94, 116.78, 123.68])
+    want = theirs(bgr, training=False).numpy()
+    assert goldens.relative_l2(model(rgb[:, None], training=False).numpy(), want) < 1e-4
+    # With 14 classes the logits stay as they were drawn.
+    report = foreign.import_weights(path, models.build('resnet50', layout='keras', frame_stride=12))
+    assert set(report.missing) == set(report.left) and len(report.missing) == 2
+    # A foreign stride would give another function; the default layout is not Keras'.
+    other = models.build('resnet50', 1000, frame_stride=12)
+    foreign.import_weights(path, other)
+    assert goldens.relative_l2(other(rgb[:, None], training=False).numpy(), want) > 1e-2
+
+
+# Torch 7
+
+class TorchWriter:
+    """Writes the format, as far as these tests need it."""
+
+    def __init__(self):
+        self.data, self.count = b'', 0
+
+    def int(self, *values):
+        self.data += struct.pack(f'<{len(values)}i', *values)
+
+    def long(self, *values):
+        self.data += struct.pack(f'<{len(values)}q', *values)
+
+    def text(self, value):
+        self.int(len(value))
+        self.data += value.encode()
+
+    def begin(self, kind, name=None):
+        self.count += 1
+        self.int(kind, self.count)
+        if name:
+            self.text('V 1')
+            self.text(name)
+
+    def value(self, value):
+        if value is None:
+            self.int(0)
+        elif isinstance(value, bool):
+            self.int(5, int(value))
+        elif isinstance(value, int | float):
+            self.int(1)
+            self.data += struct.pack('<d', value)
+        elif isinstance(value, str):
+            self.int(2)
+            self.text(value)
+        elif isinstance(value, dict):
+            self.begin(3)
+            self.int(len(value))
+            for key, item in value.items():
+                self.value(key)
+                self.value(item)
+        elif isinstance(value, tuple):
+            self.begin(4, value[0])
+            self.value(value[1])
+        else:
+            self.begin(4, 'torch.FloatTensor')
+            self.int(value.ndim)
+            self.long(*value.shape, *(s // 4 for s in value.strides), 1)
+            self.begin(4, 'torch.FloatStorage')
+            self.long(value.size)
+            self.data += value.astype('<f4').tobytes()
+
+
+def soundnet_file(path, arrays, places, old_norm=False):
+    """A SoundNet as Torch keeps it: an nn.Sequential, its kernels [out, in, height, width]."""
+    modules = {}
+    for number, place in enumerate(places, 1):
+        scope = f'SoundNet/conv{number}'
+        kernel = np.ascontiguousarray(arrays[f'{scope}/weights'].transpose(3, 2, 0, 1))
+        modules[place + 1] = ('nn.SpatialConvolution', {
+            'weight': kernel, 'bias': arrays[f'{scope}/biases'], 'train': False})
+        norm = {'weight': arrays[f'{scope}/norm/gamma'], 'bias': arrays[f'{scope}/norm/beta'],
+                'running_mean': arrays[f'{scope}/norm/moving_mean'], 'eps': 1e-5}
+        variance = arrays[f'{scope}/norm/moving_variance']
+        if old_norm:
+            norm['running_std'] = (1 / np.sqrt(variance + 1e-5)).astype(np.float32)
+        else:
+            norm['running_var'] = variance
+        modules[place + 2] = ('nn.SpatialBatchNormalization', norm)
+    for place in range(1, max(modules)):
+        modules.setdefault(place, ('nn.ReLU', {'inplace': True}))
+    modules[max(modules) + 1] = ('nn.SpatialConvolution', {
+        'weight': np.ones((2, 3, 1, 1), np.float32), 'bias': np.zeros(2, np.float32)})
+    writer = TorchWriter()
+    writer.value(('nn.Sequential', {'modules': modules, '_type': 'torch.FloatTensor'}))
+    path.write_bytes(writer.data)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('old_norm', [False, True])
+def test_soundnet_5(golden, tmp_path, old_norm):
+    _, arrays = golden_arrays(golden, 'oursoundnet')
+    path = soundnet_file(tmp_path / 'soundnet5.t7', arrays, (0, 4, 8, 12), old_norm)
+    model = models.build('oursoundnet')
+    rest = {name: variable.numpy() for name, variable in weights.tf1_names(model).items()}
+    report = foreign.import_weights(path, model)
+    assert len(report.taken) == 4 * 6 and len(report.left) == 1
+    assert all(name.split('/')[1] in ('conv5', 'conv6', 'fc1', 'fc2') for name in report.missing)
+    for name, variable in weights.tf1_names(model).items():
+        want = arrays[name] if name in report.taken else rest[name]
+        np.testing.assert_allclose(variable.numpy().reshape(-1), want.reshape(-1), rtol=1e-5,
+                                   atol=1e-7)
+    # With the rest from a checkpoint the golden numbers come out.
+    others = {n: a for n, a in arrays.items() if n in report.missing}
+    foreign.import_weights(write_checkpoint(tmp_path / 'rest.ckpt', others), model)
+    got, want = logits_of(model, golden, 'oursoundnet')
+    assert goldens.relative_l2(got, want) < 1e-4
+
+
+def soundnet_8_arrays():
+    names = weights.tf1_names(models.build('soundnet8'))
+    shapes = {}
+    for name, variable in names.items():
+        shape = tuple(variable.shape)
+        shapes[name] = (shape[0], 1, *shape[1:]) if len(shape) == 3 else shape
+    return {name: goldens.weights(name, shape) for name, shape in shapes.items()
+            if name.split('/')[1].startswith('conv')}
+
+
+def test_soundnet_8(tmp_path):
+    arrays = soundnet_8_arrays()
+    path = soundnet_file(tmp_path / 'soundnet8.t7', arrays, (0, 4, 8, 11, 14, 18, 21))
+    model = models.build('soundnet8')
+    report = foreign.import_weights(path, model)
+    assert set(report.taken) == set(arrays) and len(report.taken) == 7 * 6
+    for name, variable in weights.tf1_names(model).items():
+        if name in arrays:
+            np.testing.assert_array_equal(variable.numpy().reshape(-1), arrays[name].reshape(-1))
+
+
+def test_tensors_with_strides_and_shared_storages(tmp_path):
+    writer = TorchWriter()
+    writer.begin(3)
+    writer.int(2)
+    writer.value('a')
+    writer.begin(4, 'torch.DoubleTensor')
+    writer.int(2)
+    writer.long(2, 3, 1, 2, 2)              # [2, 3], transposed, from the second number on
+    writer.begin(4, 'torch.DoubleStorage')
+    writer.long(7)
+    storage = writer.count
+    writer.data += np.arange(7, dtype='<f8').tobytes()
+    writer.value('b')
+    writer.begin(4, 'torch.DoubleTensor')
+    writer.int(1)
+    writer.long(3, 1, 1)
+    writer.int(4, storage)                  # written above
+    (tmp_path / 'x.t7').write_bytes(writer.data)
+    found = torch7.read(tmp_path / 'x.t7')
+    np.testing.assert_array_equal(found['a'], [[1, 3, 5], [2, 4, 6]])
+    np.testing.assert_array_equal(found['b'], [0, 1, 2])
+
+
+@pytest.mark.parametrize('data, message', [
+    (b'', 'ends at byte 0'),
+    (struct.pack('<ii', 2, 2**31 - 1), 'items announced'),
+    (struct.pack('<ii', 6, 1), 'type 6'),
+    (struct.pack('<iii', 3, 1, 2**30), 'items announced'),
+    (struct.pack('<iii', 4, 1, 17) + b'torch.FloatTensor'
+     + struct.pack('<iqqqi', 1, 2**62, 1, 1, 0), ''),
+    (struct.pack('<iii', 4, 1, 18) + b'torch.FloatStorage' + struct.pack('<q', 2**60),
+     'items announced'),
+    (struct.pack('<iii', 3, 1, 1) * 5000, 'key|deep|ends'),
+])
+def test_absurd_torch_files_are_refused_at_once(data, message, tmp_path):
+    path = tmp_path / 'bad.t7'
+    path.write_bytes(data)
+    started = time.monotonic()
+    if message:
+        with pytest.raises(ValueError, match=rf'bad\.t7.*({message})'):
+            torch7.read(path)
+    else:
+        assert torch7.read(path).size == 0              # a tensor without a storage is empty
+    assert time.monotonic() - started < 2
+
+
+# Damage
+
+@pytest.fixture
+def hearnet(golden, tmp_path):
+    _, arrays = golden_arrays(golden, 'hearnet')
+    model = models.build('hearnet')
+    return arrays, model, [v.numpy() for v in model.variables], tmp_path
+
+
+def check_refused(path, model, before, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        foreign.import_weights(path, model)
+    assert str(path) in str(caught.value)
+    for was, now in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(was, now.numpy())
+
+
+def test_a_wrong_shape_names_the_variable(hearnet):
+    arrays, model, before, folder = hearnet
+    wrong = arrays | {'hear_net/conv3/weights': np.zeros((3, 1, 256, 255), np.float32)}
+    check_refused(write_checkpoint(folder / 'a.ckpt', wrong), model, before,
+                  'hear_net/conv3/weights')
+
+
+def test_half_a_layer_names_the_variable(hearnet):
+    arrays, model, before, folder = hearnet
+    half = {n: a for n, a in arrays.items() if n != 'hear_net/fc1/biases'}
+    check_refused(write_checkpoint(folder / 'a.ckpt', half), model, before, 'hear_net/fc1/biases')
+
+
+def test_a_value_that_is_not_finite_names_the_variable(hearnet):
+    arrays, model, before, folder = hearnet
+    bad = arrays | {'hear_net/fc1/biases': np.full(1000, np.nan, np.float32)}
+    check_refused(write_checkpoint(folder / 'a.ckpt', bad), model, before, 'hear_net/fc1/biases')
+
+
+def test_a_foreign_checkpoint_is_named(hearnet):
+    _, model, before, folder = hearnet
+    path = write_checkpoint(folder / 'a.ckpt', {'other/weights': np.zeros(3, np.float32)})
+    check_refused(path, model, before, 'nothing of hearnet.*other/weights')
+    check_refused(folder / 'none.ckpt', model, before, 'no such checkpoint')
+
+
+def test_a_truncated_checkpoint_names_where(hearnet):
+    arrays, model, before, folder = hearnet
+    path = write_checkpoint(folder / 'a.ckpt', arrays)
+    data = folder / 'a.ckpt.data-00000-of-00001'
+    data.write_bytes(data.read_bytes()[:1_000_000])
+    check_refused(path, model, before, 'hear_net/')
+    index = folder / 'a.ckpt.index'
+    index.write_bytes(index.read_bytes()[:50])
+    check_refused(path, model, before, 'not a whole checkpoint')
+
+
+def test_damaged_soundnet_files_name_file_and_variable(tmp_path):
+    arrays = soundnet_8_arrays()
+    model = models.build('soundnet8')
+    before = [v.numpy() for v in model.variables]
+    places = (0, 4, 8, 11, 14, 18, 21)
+    path = soundnet_file(tmp_path / 'a.t7', arrays, places)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:len(whole) // 2])
+    check_refused(path, model, before, 'not a whole Torch 7 file')
+    wrong = arrays | {'SoundNet/conv2/weights': np.zeros((32, 1, 16, 31), np.float32)}
+    soundnet_file(path, wrong, places)
+    check_refused(path, model, before, 'SoundNet/conv2/weights')
+    soundnet_file(path, arrays, (1, 4, 8, 11, 14, 18, 21))
+    check_refused(path, model, before, 'module 0')
+    other = models.build('hearnet')
+    check_refused(path, other, [v.numpy() for v in other.variables], 'not for hearnet')
+
+
+def test_the_command(hearnet, capsys):
+    arrays, model, _, folder = hearnet
+    source = write_checkpoint(folder / 'model.ckpt', arrays | {'global_step': np.int64(1)})
+    out = folder / 'new' / 'hearnet.weights.h5'
+    call = ['import-weights', f'--from={source}', '--model=hearnet', f'--out={out}']
+    assert main.main(call) == 0
+    printed = capsys.readouterr().out
+    assert '14 taken, 1 left, 0 missing' in printed and '    global_step' in printed
+    weights.load(model, out)
+    for name, variable in weights.tf1_names(model).items():
+        np.testing.assert_array_equal(variable.numpy().reshape(-1), arrays[name].reshape(-1))
+    assert weights.layout(out) == 'slim'
+    assert [p.name for p in out.parent.iterdir()] == [out.name]
+    for bad, message in ((call, 'exists'), (call[:-1] + ['--out=x.h5'], r'.weights.h5'),
+                         (call[:2] + ['--model=nothing', '--out=y.weights.h5'], 'nothing'),
+                         (['import-weights', '--from=/none', '--model=hearnet',
+                           '--out=y.weights.h5'], '/none')):
+        assert main.main(bad) == 1
+        errors = capsys.readouterr().err
+        assert message in errors and errors.startswith('error: ') and errors.count('\n') == 1
+
+
+def test_files_of_weights_that_do_not_fit_are_named(hearnet):
+    _, model, _, folder = hearnet
+    path = folder / 'a.weights.h5'
+    weights.save(models.build('dualcamnet'), path)
+    with pytest.raises(ValueError, match=r'a\.weights\.h5: not the weights of hearnet'):
+        weights.load(model, path)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(ValueError, match=r'a\.weights\.h5: not a whole file'):
+        weights.load(model, path)
+    with pytest.raises(ValueError, match='layout'):
+        models.build('resnet50', layout='torch')

@@ -1,0 +1,35 @@
+"""The weights and inputs that the golden numbers were measured with: formulas of their names."""
+
+import zlib
+
+import numpy as np
+
+from dualcam.data import video
+
+
+def relative_l2(got, want):
+    return np.linalg.norm(got - want) / np.linalg.norm(want)
+
+
+def weights(name, shape):
+    """The weights of golden/README: a formula of the variable's name."""
+    seed = zlib.crc32(f'A:{name}'.encode()) & 0xFFFFFFFF
+    value = np.random.RandomState(seed).standard_normal(shape)
+    return {
+        'weights': lambda: value * np.sqrt(2 / np.prod(shape[:-1])),
+        'biases': lambda: value * 0.02, 'beta': lambda: value * 0.02,
+        'gamma': lambda: 1 + 0.1 * value, 'moving_mean': lambda: 0.05 * value,
+        'moving_variance': lambda: 1 + 0.1 * np.abs(value),
+    }[name.rsplit('/', 1)[1]]().astype(np.float32)
+
+
+def network_input(key, entry):
+    seed = zlib.crc32(f'A:input:{entry.get("key", key)}'.encode()) & 0xFFFFFFFF
+    random = np.random.RandomState(seed)
+    if entry['formula'].startswith('randint(0,256,shape)'):
+        return random.randint(0, 256, entry['shape']).astype(np.float32) - np.float32(video.MEANS)
+    value = random.standard_normal(entry['shape'])
+    formula, scale = entry['formula'].split('*')
+    assert formula in ('standard_normal', 'abs(standard_normal)')
+    value = np.abs(value) if formula.startswith('abs') else value
+    return (value * float(scale)).astype(np.float32)
