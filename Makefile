@@ -28,7 +28,7 @@ TAKE_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$
 PY := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup lint test tfrecords table2 table3 tensorboard clean
+.PHONY: setup lint test tfrecords table2 table3 confusion tensorboard clean
 
 setup: .venv/installed
 
@@ -74,6 +74,10 @@ endif
 
 table2 table3: tfrecords
 	$(PY) experiments/run_$@.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
+	  --seeds=$(SEEDS)
+
+confusion: tfrecords
+	$(PY) experiments/run_confusion.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
 	  --seeds=$(SEEDS)
 
 tensorboard: setup

@@ -1,4 +1,4 @@
-"""What the table scripts share: their flags and their one call."""
+"""What the commands here share: their flags, their seeds, and how they end."""
 
 import os
 
@@ -9,6 +9,24 @@ from absl import app, flags, logging
 
 def run(table, networks):
     """Parses the flags, fills the table, prints it, and says where it was written."""
+    def body(options, preset, seeds):
+        from experiments import runs, tables
+
+        workshop = runs.Workshop(options.records, options.out, preset, networks)
+        cells = tables.fill(table, workshop, seeds)
+        print('\n' + tables.write(table, cells, workshop, options.out))
+        print(f'written: {options.out}/{table.file_name}.md, .csv, .json, .png; runs: '
+              f'{options.out}/runs; curves: make tensorboard')
+    start(body)
+
+
+def start(body):
+    """Parses the flags, with those that all commands share, and ends the program with `body`.
+
+    Args:
+        body: function of the flags, a `presets.Preset` and the list of seeds. Flags of its own
+            are to be defined before.
+    """
     flags.DEFINE_string('records', None, 'Folder with the records.', required=True)
     flags.DEFINE_string('out', None, 'Where runs and results go.', required=True)
     flags.DEFINE_string('preset', 'demo', 'Size: paper, demo or smoke.')
@@ -16,7 +34,7 @@ def run(table, networks):
 
     import tensorflow as tf
 
-    from experiments import presets, runs, tables
+    from experiments import presets
     from records import command
 
     def main(_):
@@ -29,10 +47,5 @@ def run(table, networks):
         except ValueError:
             raise ValueError(f'--seeds={",".join(options.seeds)}: expected whole numbers, as in '
                              '0,1,2') from None
-        preset = presets.preset_named(options.preset)
-        workshop = runs.Workshop(options.records, options.out, preset, networks)
-        cells = tables.fill(table, workshop, seeds)
-        print('\n' + tables.write(table, cells, workshop, options.out))
-        print(f'written: {options.out}/{table.file_name}.md, .csv, .json, .png; runs: '
-              f'{options.out}/runs; curves: make tensorboard')
+        return body(options, presets.preset_named(options.preset), seeds)
     app.run(command.clean_errors(main))
