@@ -5,6 +5,8 @@
 #   SOURCES=DIR               real recordings for the simulator, one folder a class
 #   SEEDS=0,1,2               several seeds give mean and deviation
 #   WORK=DIR                  where data and results go
+#   NETWORK=hearnet|oursoundnet  TRAIN_ON=scenario_1|..|all  COLUMN=G|D   what make grid searches
+#   LOGS=DIR                  what make tensorboard shows
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -17,6 +19,10 @@ PRESET ?= $(if $(AVIA),paper,demo)
 WORK ?= work/$(if $(AVIA),avia,$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES)))))
 RECORDS := $(WORK)/records
 RESULTS := $(WORK)/results-$(PRESET)
+NETWORK ?= hearnet
+TRAIN_ON ?= all
+COLUMN ?= D
+LOGS ?= $(RESULTS)/runs
 
 ifneq ($(filter-out demo smoke paper,$(PRESET)),)
 $(error PRESET=$(PRESET): expected demo, smoke or paper)
@@ -28,7 +34,7 @@ TAKE_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$
 PY := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup lint test tfrecords table2 table3 confusion tensorboard clean
+.PHONY: setup lint test tfrecords table2 table3 confusion grid tensorboard clean
 
 setup: .venv/installed
 
@@ -80,8 +86,12 @@ confusion: tfrecords
 	$(PY) experiments/run_confusion.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
 	  --seeds=$(SEEDS)
 
+grid: tfrecords
+	$(PY) experiments/grid_search.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
+	  --seeds=$(SEEDS) --network=$(NETWORK) --train_on=$(TRAIN_ON) --column=$(COLUMN)
+
 tensorboard: setup
-	.venv/bin/tensorboard --logdir=$(RESULTS)/runs
+	.venv/bin/tensorboard --logdir=$(LOGS)
 
 clean:
 	rm -rf work

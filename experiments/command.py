@@ -43,9 +43,11 @@ def start(body):
         tf.get_logger().setLevel('ERROR')
         options = flags.FLAGS
         try:
-            seeds = [int(seed) for seed in options.seeds]
+            seeds = list(dict.fromkeys(int(seed) for seed in options.seeds))
         except ValueError:
-            raise ValueError(f'--seeds={",".join(options.seeds)}: expected whole numbers, as in '
-                             '0,1,2') from None
+            seeds = []
+        if not seeds or min(seeds) < 0:
+            raise ValueError(f'--seeds={",".join(options.seeds)}: expected whole numbers from 0, '
+                             'as in 0,1,2')
         return body(options, presets.preset_named(options.preset), seeds)
     app.run(command.clean_errors(main))

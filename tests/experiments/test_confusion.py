@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from dualcam.evaluation import figures, metrics
 from experiments import matrices, run_confusion, runs
@@ -73,13 +72,6 @@ def test_seeds_are_summed():
         matrices.markdown('title', [matrix]))
 
 
-def images(folder):
-    """Tags of the images in a folder's event files."""
-    events = [e for path in folder.glob('events.*')
-              for e in tf.compat.v1.train.summary_iterator(str(path))]
-    return [v.tag for e in events for v in e.summary.value]
-
-
 @pytest.fixture(scope='module')
 def made(smoke, command):
     """The matrices of the smoke data, two seeds, from runs that the tables' tests share."""
@@ -91,7 +83,7 @@ def made(smoke, command):
 
 
 @pytest.mark.slow
-def test_matrices_are_made_from_records_to_picture(made):
+def test_matrices_are_made_from_records_to_picture(made, summaries):
     results, out, _ = made
     folder = results / 'confusion'
     assert f'{folder}/confusion.md' in out
@@ -111,7 +103,8 @@ def test_matrices_are_made_from_records_to_picture(made):
             answered = json.loads((run_folder / 'test_all.json').read_text())
             for label, answer in zip(answered['labels'], answered['answers'], strict=True):
                 expected[label, answer] += 1
-            assert images(run_folder / 'tensorboard/test_all') == ['confusion']
+            image, = summaries(run_folder / 'tensorboard/test_all')
+            assert image.tag == 'confusion' and image.metadata.plugin_data.plugin_name == 'images'
         np.testing.assert_array_equal([[int(n) for n in row[1:]] for row in rows], expected)
 
 
