@@ -44,7 +44,13 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a point scored: a `runs.Validation` a seed, in `folders`; none if a loss exploded."""
+    """What a point scored.
+
+    Attributes:
+        point: the `Point`.
+        validations: a `runs.Validation` for each seed; empty if a loss was not finite.
+        folders: names of the runs' folders, in the same order.
+    """
     point: Point
     validations: tuple = ()
     folders: tuple = ()
