@@ -8,6 +8,8 @@
 #                             AVIA, and once they are there
 #   BACKBONE=FILE             weights of ResNet-50, see dualcam import-weights
 #   WORK=DIR                  where data and results go
+#   NETWORK=hearnet|oursoundnet  TRAIN_ON=scenario_1|..|all  COLUMN=G|D|R   what make grid searches
+#   LOGS=DIR                  what make tensorboard shows
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -24,6 +26,10 @@ RECORDS := $(WORK)/records$(if $(VIDEO),-video)
 COMMA := ,
 MODALITIES := 0,1$(if $(VIDEO),$(COMMA)2)
 RESULTS := $(WORK)/results-$(PRESET)
+NETWORK ?= hearnet
+TRAIN_ON ?= all
+COLUMN ?= D
+LOGS ?= $(RESULTS)/runs
 
 ifneq ($(filter-out demo smoke paper,$(PRESET)),)
 $(error PRESET=$(PRESET): expected demo, smoke or paper)
@@ -35,7 +41,7 @@ TAKE_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$
 PY := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup lint test tfrecords table1 table2 table3 tensorboard bench clean
+.PHONY: setup lint test tfrecords table1 table2 table3 confusion grid tensorboard bench clean
 
 setup: .venv/installed
 
@@ -83,8 +89,17 @@ table1 table2 table3: tfrecords
 	$(PY) experiments/run_$@.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
 	  --seeds=$(SEEDS) $(if $(BACKBONE),--backbone=$(BACKBONE))
 
+confusion: tfrecords
+	$(PY) experiments/run_confusion.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
+	  --seeds=$(SEEDS) $(if $(BACKBONE),--backbone=$(BACKBONE))
+
+grid: tfrecords
+	$(PY) experiments/grid_search.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
+	  --seeds=$(SEEDS) --network=$(NETWORK) --train_on=$(TRAIN_ON) --column=$(COLUMN) \
+	  $(if $(BACKBONE),--backbone=$(BACKBONE))
+
 tensorboard: setup
-	.venv/bin/tensorboard --logdir=$(RESULTS)/runs
+	.venv/bin/tensorboard --logdir=$(LOGS)
 
 bench: setup
 	$(PY) benchmarks/run.py --out=work/benchmarks

@@ -1,4 +1,4 @@
-"""What the table scripts share: their flags and their one call."""
+"""What the commands here share: their flags, their seeds, and how they end."""
 
 import os
 
@@ -6,9 +6,48 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')     # before TensorFlow: its 
 
 from absl import app, flags, logging
 
+NEEDS_VIDEO = 'it takes records with video (records.convert_avia --modalities=0,1,2)'
+
 
 def run(table):
     """Parses the flags, fills the table, prints it, and says where it was written."""
+    def body(options, preset, seeds):
+        from experiments import runs, tables
+
+        workshop = open_workshop(options, preset, [
+            one for setting in runs.SETTINGS for one in table.columns(setting).values()])
+        left_out = [column for column, one in table.columns('all').items()
+                    if not workshop.can_train(one)]
+        if left_out:
+            print(f'Left blank: {", ".join(left_out)}; {NEEDS_VIDEO}')
+        cells = tables.fill(table, workshop, seeds)
+        print('\n' + tables.write(table, cells, workshop, options.out))
+        print(f'written: {options.out}/{table.file_name}.md, .csv, .json, .png; runs: '
+              f'{options.out}/runs; curves: make tensorboard')
+    start(body)
+
+
+def open_workshop(options, preset, wanted):
+    """The `runs.Workshop` of a command.
+
+    Args:
+        options: the flags.
+        preset: a `presets.Preset`.
+        wanted: all `runs.Run`s that will be asked for.
+    """
+    from experiments import runs
+
+    video = runs.VideoParams(options.backbone, options.bgr, options.batch_norm)
+    return runs.Workshop(options.records, options.out, preset, wanted, video)
+
+
+def start(body):
+    """Parses the flags, with those that all commands share, and ends the program with `body`.
+
+    Args:
+        body: function of the flags, a `presets.Preset` and the list of seeds. Flags of its own
+            are to be defined before.
+    """
     flags.DEFINE_string('records', None, 'Folder with the records.', required=True)
     flags.DEFINE_string('out', None, 'Where runs and results go.', required=True)
     flags.DEFINE_string('preset', 'demo', 'Size: paper, demo or smoke.')
@@ -21,7 +60,7 @@ def run(table):
 
     import tensorflow as tf
 
-    from experiments import presets, runs, tables
+    from experiments import presets
     from records import command
 
     def main(_):
@@ -30,23 +69,11 @@ def run(table):
         tf.get_logger().setLevel('ERROR')
         options = flags.FLAGS
         try:
-            seeds = [int(seed) for seed in options.seeds]
+            seeds = list(dict.fromkeys(int(seed) for seed in options.seeds))
         except ValueError:
-            raise ValueError(f'--seeds={",".join(options.seeds)}: expected whole numbers, as in '
-                             '0,1,2') from None
-        preset = presets.preset_named(options.preset)
-        wanted = {setting: table.columns(setting) for setting in runs.SETTINGS}
-        workshop = runs.Workshop(
-            options.records, options.out, preset,
-            [one for columns in wanted.values() for one in columns.values()],
-            runs.VideoParams(options.backbone, options.bgr, options.batch_norm))
-        left_out = [column for column, one in wanted['all'].items()
-                    if not workshop.can_train(one)]
-        if left_out:
-            print(f'Left blank: {", ".join(left_out)}; their records need '
-                  '--modalities=0,1,2 of records.convert_avia.')
-        cells = tables.fill(table, workshop, seeds)
-        print('\n' + tables.write(table, cells, workshop, options.out))
-        print(f'written: {options.out}/{table.file_name}.md, .csv, .json, .png; runs: '
-              f'{options.out}/runs; curves: make tensorboard')
+            seeds = []
+        if not seeds or min(seeds) < 0:
+            raise ValueError(f'--seeds={",".join(options.seeds)}: expected whole numbers from 0, '
+                             'as in 0,1,2')
+        return body(options, presets.preset_named(options.preset), seeds)
     app.run(command.clean_errors(main))

@@ -36,11 +36,14 @@ class Run:
             that learns from labels, 'D' or 'R' for one that learns from a teacher too.
         train_on: 'scenario_1' - 'scenario_3' or 'all'.
         teacher: the teacher's own run, or None.
+        overrides: what differs from the preset, as (name, value) pairs: 'learning_rate',
+            'temperature', 'imitation'. A value equal to the preset's makes an equal run.
     """
     network: str
     column: str
     train_on: str
     teacher: 'Run | None' = None
+    overrides: tuple[tuple[str, float], ...] = ()
 
     def modalities(self):
         """Names of what is read of the records for it and its teacher."""
@@ -68,6 +71,23 @@ class VideoParams:
     backbone: str | None = None
     bgr: bool = False
     batch_norm: str = 'frozen'
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """What the best weights of a run score on its validation split.
+
+    Attributes:
+        accuracy: share of right clips.
+        loss: mean cross-entropy with the labels, in nats. The loss that is trained weighs and
+            softens it differently in each run; this one compares them.
+        num_clips: of the split.
+        seed: of the run.
+    """
+    accuracy: float
+    loss: float
+    num_clips: int
+    seed: int
 
 
 class Workshop:
@@ -160,6 +180,34 @@ class Workshop:
             found[test] = Score(saved['accuracy'], saved['num_clips'], seed)
         return found
 
+    def answers(self, wanted, test, seed):
+        """What a run answers on a test: labels and answers, both [clips] int64."""
+        self.scores(wanted, [test], seed)
+        path = self.folder(wanted, seed) / f'test_{test}.json'
+        saved = json.loads(path.read_text(encoding='utf-8'))
+        return np.array(saved['labels'], np.int64), np.array(saved['answers'], np.int64)
+
+    def validation(self, wanted, seed):
+        """Trains a run if need be; its `Validation`. No test data are looked at."""
+        params, folder = self._prepare(wanted, seed)
+        path = folder / 'validation.json'
+        if not path.exists():
+            model = self._trained(wanted, seed)
+            clips = run.test_clips(params, self.store,
+                                   self._lists[wanted.train_on]['validation.txt'], folder)
+            logits = loop.predict(model, clips)
+            labels = clips.columns['label']
+            run.write_json(path, dataclasses.asdict(Validation(
+                metrics.accuracy(labels, logits), metrics.cross_entropy(labels, logits),
+                len(labels), seed)))
+        return Validation(**json.loads(path.read_text(encoding='utf-8')))
+
+    @property
+    def note(self):
+        """For titles: the data and, where it is not the paper's, the size of the training."""
+        text = f'Data: {self.info.name}, {self.info.origin}'
+        return f'{text}; {self.preset.note}' if self.preset.note else text
+
     def folder(self, wanted, seed):
         """Where a run is."""
         return self._prepare(wanted, seed)[1]
@@ -189,7 +237,9 @@ class Workshop:
         return run.train(params, data, folder, teacher_logits, name=folder.name.rsplit('-', 1)[0])
 
     def _prepare(self, wanted, seed):
-        params = self.preset.run_params(wanted.network, wanted.column, wanted.train_on, seed)
+        params = _overridden(
+            self.preset.run_params(wanted.network, wanted.column, wanted.train_on, seed),
+            dict(wanted.overrides))
         if 'features' in models.CLIPS[wanted.network]:
             params = dataclasses.replace(params, backbone=self._backbone,
                                          batch_norm=self._video.batch_norm)
@@ -251,3 +301,11 @@ def _backbone(path):
     backbone = resnet.build_backbone(layout)
     resnet.copy_weights(network, backbone)
     return backbone
+
+
+def _overridden(params, values):
+    """`run.RunParams` with some values changed, the learning rate among them."""
+    if 'learning_rate' in values:
+        values = values | {'loop': dataclasses.replace(
+            params.loop, learning_rate=values.pop('learning_rate'))}
+    return dataclasses.replace(params, **values)

@@ -89,9 +89,7 @@ def write(table, cells, workshop, out):
     """Writes <out>/<file_name>.{md,csv,json,png}; returns the markdown."""
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    title = f'{table.title}. Data: {workshop.info.name}, {workshop.info.origin}'
-    if workshop.preset.note:
-        title += f'; {workshop.preset.note}'
+    title = f'{table.title}. {workshop.note}'
     text = markdown(title, cells)
     (out / f'{table.file_name}.md').write_text(text, encoding='utf-8')
     with open(out / f'{table.file_name}.csv', 'w', newline='', encoding='utf-8') as file:

@@ -38,6 +38,17 @@ def command():
 
 
 @pytest.fixture(scope='session')
+def summaries():
+    """Reads a folder's TensorBoard events: its summary values, in order."""
+    def read(folder):
+        import tensorflow as tf
+        return [value for path in sorted(folder.glob('events.*'))
+                for event in tf.compat.v1.train.summary_iterator(str(path))
+                for value in event.summary.value]
+    return read
+
+
+@pytest.fixture(scope='session')
 def smoke(tmp_path_factory, command):
     """The embedded data at smoke size, from the simulator to records: its folder."""
     folder = tmp_path_factory.mktemp('smoke')

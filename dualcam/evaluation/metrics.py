@@ -1,6 +1,7 @@
 """Scores of answers."""
 
 import numpy as np
+import scipy.special
 import sklearn.metrics
 
 
@@ -15,3 +16,30 @@ def accuracy(labels, logits):
         A float from 0 to 1.
     """
     return float(sklearn.metrics.accuracy_score(labels, np.argmax(logits, axis=-1)))
+
+
+def cross_entropy(labels, logits):
+    """Mean cross-entropy of the labels, in nats.
+
+    Args:
+        labels: [clips] integers.
+        logits: [clips, classes].
+
+    Returns:
+        A float.
+    """
+    log_shares = scipy.special.log_softmax(np.asarray(logits, np.float64), axis=-1)
+    return float(-np.mean(log_shares[np.arange(len(labels)), labels]))
+
+
+def confusion(labels, answers, num_classes):
+    """How often each class was given each answer.
+
+    Args:
+        labels, answers: [clips] integers from 0 to num_classes - 1.
+        num_classes: classes that no clip has get rows and columns of zeros.
+
+    Returns:
+        [classes, classes] int64; the row is the label, the column the answer.
+    """
+    return sklearn.metrics.confusion_matrix(labels, answers, labels=np.arange(num_classes))

@@ -1,0 +1,47 @@
+"""WACV 2020, supplement: confusion matrices of networks trained on all scenarios.
+
+    python experiments/run_confusion.py --records=DIR --out=DIR [--preset=demo] [--seeds=0,1,2]
+
+Teachers and students, and ResNet-50 trained and tested on each scenario; what needs video is left
+out where the records have none. The runs are those of Tables 1 - 3: what they have trained in the
+same --out is not trained again. With several seeds the counts are summed.
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))     # run from the checkout
+
+from experiments import command, matrices, runs
+from experiments.runs import Run
+
+_TEACHERS = (('DualCamNet', 'dualcamnet'), ('ResNet-50', 'resnet50'),
+             ('Temporal ResNet-50', 'temporal_resnet50'), ('AVNet', 'avnet'))
+_SOUND, _VIDEO = (Run(network, 'hard', 'all') for network in ('dualcamnet', 'resnet50'))
+
+# (title, run, test); a test that is the training setting means its test split.
+MATRICES = [
+    *((title, Run(network, 'hard', 'all'), 'all') for title, network in _TEACHERS),
+    *((f'{title} {words}', Run(network, column, 'all', teacher), 'all')
+      for title, network in (('HearNet', 'hearnet'), ('OurSoundNet', 'oursoundnet'))
+      for words, column, teacher in (('from labels (G)', 'G', None),
+                                     ('from DualCamNet (D)', 'D', _SOUND),
+                                     ('from ResNet-50 (R)', 'R', _VIDEO))),
+    *(('ResNet-50', Run('resnet50', 'hard', scenario), scenario) for scenario in runs.SCENARIOS),
+]
+
+
+def _body(options, preset, seeds):
+    workshop = command.open_workshop(options, preset, [run for _, run, _ in MATRICES])
+    possible = [one for one in MATRICES if workshop.can_train(one[1])]
+    if len(possible) < len(MATRICES):
+        print(f'Left out: {len(MATRICES) - len(possible)} matrices; {command.NEEDS_VIDEO}')
+    made = matrices.fill(possible, workshop, seeds)
+    folder = f'{options.out}/{matrices.FOLDER}'
+    print('\n' + matrices.write(made, workshop, options.out))
+    print(f'written: {folder}/confusion.md, and a .png and .csv for each matrix; in TensorBoard: '
+          'make tensorboard, Images')
+
+
+if __name__ == '__main__':
+    command.start(_body)
