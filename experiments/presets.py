@@ -71,7 +71,7 @@ PRESETS = {
     'demo': Preset('demo', 10, _SHORT_RATES, {},
                    epochs={'dualcamnet': 8, 'resnet50': 30, 'temporal_resnet50': 30, 'avnet': 8,
                            'hearnet': 15, 'oursoundnet': 8},
-                   crops={'dualcamnet': 5, 'resnet50': 5, 'temporal_resnet50': 2, 'avnet': 5,
+                   crops={'dualcamnet': 5, 'resnet50': 5, 'temporal_resnet50': 1, 'avnet': 5,
                           'hearnet': 4, 'oursoundnet': 2},
                    standardise=True,
                    frame_strides={'dualcamnet': 3, 'resnet50': 12, 'avnet': 12},

@@ -5,7 +5,9 @@
 
 DualCamNet sees acoustic images, ResNet-50 and Temporal ResNet-50 see video, AVNet both. Four
 training settings (each scenario, and all), tested on their own test split and on all data of the
-other scenarios. HOURS
+other scenarios.
+
+TABLE1HOURS
 """
 
 import pathlib
