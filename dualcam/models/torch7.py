@@ -3,10 +3,13 @@
 Such a file is one tree of nil, numbers, strings, booleans, tables and objects; tensors point into
 storages, and what was written already is referred to by its number. Only these are read: nothing
 in the file is run, functions are refused, and every length is held against what is left of the
-file before memory is taken for it. Little-endian, as the library writes on PCs.
+file before memory is taken for it. Arrays are views of the file's own bytes, so a file cannot
+grow in memory. Little-endian, as the library writes on PCs; types, strings and tables are counted
+in 32 bits, sizes of tensors in 64, or in 32 where the writing machine had no longer ones.
 """
 
 import dataclasses
+import math
 import pathlib
 import struct
 
@@ -14,8 +17,10 @@ import numpy as np
 
 _NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN = range(6)
 _MAX_DEPTH = 100
-_DTYPES = {'Double': '<f8', 'Float': '<f4', 'Long': '<i8', 'Int': '<i4', 'Short': '<i2',
-           'Char': '<i1', 'Byte': '<u1', 'Cuda': '<f4'}
+_MAX_AXES = 16
+_DTYPES = {'Double': '<f8', 'Float': '<f4', 'Half': '<f2', 'Long': '<i8', 'Int': '<i4',
+           'Short': '<i2', 'Char': '<i1', 'Byte': '<u1'}
+_DTYPES |= {f'Cuda{kind}': dtype for kind, dtype in _DTYPES.items()} | {'Cuda': '<f4'}
 
 
 @dataclasses.dataclass(eq=False)
@@ -37,17 +42,21 @@ def read(path):
         path: of the file.
 
     Returns:
-        None, numbers, strings, booleans, dictionaries, arrays (tensors and storages) and
-        `TorchObject`s.
+        None, numbers, strings, booleans, dictionaries, read-only arrays (tensors and storages)
+        and `TorchObject`s.
 
     Raises:
         ValueError: the file is truncated, or holds something else; it is named.
     """
     path = pathlib.Path(path)
+    data = path.read_bytes()
     try:
-        return _Reader(path.read_bytes()).value()
-    except (_Damaged, RecursionError) as error:
-        raise ValueError(f'{path}: not a whole Torch 7 file ({error})') from error
+        return _Reader(data, '<q').value()
+    except _Damaged as error:
+        try:
+            return _Reader(data, '<i').whole()
+        except _Damaged:
+            raise ValueError(f'{path}: not a whole Torch 7 file ({error})') from error
 
 
 class _Damaged(Exception):
@@ -55,8 +64,17 @@ class _Damaged(Exception):
 
 
 class _Reader:
-    def __init__(self, data):
+    def __init__(self, data, long_format):
         self._data, self._at, self._seen, self._depth = memoryview(data), 0, {}, 0
+        self._long_format = long_format
+        self._long_bytes = struct.calcsize(long_format)
+
+    def whole(self):
+        """The first value, if nothing follows: a damaged file is not to pass for an odd one."""
+        found = self.value()
+        if self._at < len(self._data):
+            raise _Damaged(f'{len(self._data) - self._at} bytes follow')
+        return found
 
     def value(self):
         """The next value."""
@@ -108,32 +126,35 @@ class _Reader:
         return self._seen[index]
 
     def _tensor(self, dtype):
-        num_axes = self._count(self._int(), 16)
+        num_axes = self._count(self._int(), 2 * self._long_bytes)
+        if num_axes > _MAX_AXES:
+            raise _Damaged(f'a tensor of {num_axes} axes')
         shape = [self._long() for _ in range(num_axes)]
         strides = [self._long() for _ in range(num_axes)]
         offset = self._long() - 1
         storage = self.value()
         if storage is None or not num_axes:
             return np.zeros(0, dtype)
-        if not isinstance(storage, np.ndarray) or storage.dtype != dtype:
+        if not isinstance(storage, np.ndarray) or storage.dtype != dtype or storage.ndim != 1:
             raise _Damaged('a tensor without a storage of its type')
+        # An axis of one place has no step, whatever the file says.
+        strides = [stride if size > 1 else 0 for size, stride in zip(shape, strides, strict=True)]
         last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides,
                                                                       strict=True))
         if min(shape) < 1 or min(strides) < 0 or offset < 0 or last >= len(storage):
             raise _Damaged(f'a tensor of shape {shape}, strides {strides} from {offset} in a '
                            f'storage of {len(storage)}')
-        if int(np.prod([float(s) for s in shape])) > len(storage):
+        if math.prod(shape) > len(storage):
             raise _Damaged(f'a tensor of shape {shape} in a storage of {len(storage)}')
-        size = dtype.itemsize
-        view = np.lib.stride_tricks.as_strided(storage[offset:], shape, [s * size for s in strides])
-        return view.copy()
+        return np.lib.stride_tricks.as_strided(
+            storage[offset:], shape, [dtype.itemsize * stride for stride in strides],
+            writeable=False)
 
-    @staticmethod
-    def _dtype(name, ending):
+    def _dtype(self, name, ending):
         kind = name.removeprefix('torch.').removesuffix(ending)
         if kind not in _DTYPES:
             raise _Damaged(f'an object of class {name}')
-        return np.dtype(_DTYPES[kind])
+        return np.dtype(self._long_format if kind.endswith('Long') else _DTYPES[kind])
 
     def _string(self):
         return bytes(self._take(self._count(self._int(), 1))).decode('utf-8', 'replace')
@@ -142,7 +163,7 @@ class _Reader:
         return self._unpack('<i', 4)
 
     def _long(self):
-        return self._unpack('<q', 8)
+        return self._unpack(self._long_format, self._long_bytes)
 
     def _unpack(self, layout, size):
         return struct.unpack(layout, self._take(size))[0]

@@ -1,8 +1,6 @@
 """Weights from other programs: written in their formats, read, and the golden numbers come out."""
 
 import json
-import struct
-import time
 
 import h5py
 import keras
@@ -11,8 +9,9 @@ import pytest
 import tensorflow as tf
 
 from dualcam import main, models
-from dualcam.models import foreign, torch7, weights
+from dualcam.models import foreign, weights
 from tests import goldens
+from tests.torch_files import TorchWriter
 
 NETWORKS = {'dualcamnet': 'wacv_DualCamHybrid', 'hearnet': 'wacv_HearNet',
             'oursoundnet': 'wacv_SoundNet5', 'resnet50': 'wacv_ResNet50',
@@ -121,58 +120,6 @@ def test_keras_own_resnet(tmp_path, rng):
 
 # Torch 7
 
-class TorchWriter:
-    """Writes the format, as far as these tests need it."""
-
-    def __init__(self):
-        self.data, self.count = b'', 0
-
-    def int(self, *values):
-        self.data += struct.pack(f'<{len(values)}i', *values)
-
-    def long(self, *values):
-        self.data += struct.pack(f'<{len(values)}q', *values)
-
-    def text(self, value):
-        self.int(len(value))
-        self.data += value.encode()
-
-    def begin(self, kind, name=None):
-        self.count += 1
-        self.int(kind, self.count)
-        if name:
-            self.text('V 1')
-            self.text(name)
-
-    def value(self, value):
-        if value is None:
-            self.int(0)
-        elif isinstance(value, bool):
-            self.int(5, int(value))
-        elif isinstance(value, int | float):
-            self.int(1)
-            self.data += struct.pack('<d', value)
-        elif isinstance(value, str):
-            self.int(2)
-            self.text(value)
-        elif isinstance(value, dict):
-            self.begin(3)
-            self.int(len(value))
-            for key, item in value.items():
-                self.value(key)
-                self.value(item)
-        elif isinstance(value, tuple):
-            self.begin(4, value[0])
-            self.value(value[1])
-        else:
-            self.begin(4, 'torch.FloatTensor')
-            self.int(value.ndim)
-            self.long(*value.shape, *(s // 4 for s in value.strides), 1)
-            self.begin(4, 'torch.FloatStorage')
-            self.long(value.size)
-            self.data += value.astype('<f4').tobytes()
-
-
 def soundnet_file(path, arrays, places, old_norm=False):
     """A SoundNet as Torch keeps it: an nn.Sequential, its kernels [out, in, height, width]."""
     modules = {}
@@ -239,52 +186,6 @@ def test_soundnet_8(tmp_path):
     for name, variable in weights.tf1_names(model).items():
         if name in arrays:
             np.testing.assert_array_equal(variable.numpy().reshape(-1), arrays[name].reshape(-1))
-
-
-def test_tensors_with_strides_and_shared_storages(tmp_path):
-    writer = TorchWriter()
-    writer.begin(3)
-    writer.int(2)
-    writer.value('a')
-    writer.begin(4, 'torch.DoubleTensor')
-    writer.int(2)
-    writer.long(2, 3, 1, 2, 2)              # [2, 3], transposed, from the second number on
-    writer.begin(4, 'torch.DoubleStorage')
-    writer.long(7)
-    storage = writer.count
-    writer.data += np.arange(7, dtype='<f8').tobytes()
-    writer.value('b')
-    writer.begin(4, 'torch.DoubleTensor')
-    writer.int(1)
-    writer.long(3, 1, 1)
-    writer.int(4, storage)                  # written above
-    (tmp_path / 'x.t7').write_bytes(writer.data)
-    found = torch7.read(tmp_path / 'x.t7')
-    np.testing.assert_array_equal(found['a'], [[1, 3, 5], [2, 4, 6]])
-    np.testing.assert_array_equal(found['b'], [0, 1, 2])
-
-
-@pytest.mark.parametrize('data, message', [
-    (b'', 'ends at byte 0'),
-    (struct.pack('<ii', 2, 2**31 - 1), 'items announced'),
-    (struct.pack('<ii', 6, 1), 'type 6'),
-    (struct.pack('<iii', 3, 1, 2**30), 'items announced'),
-    (struct.pack('<iii', 4, 1, 17) + b'torch.FloatTensor'
-     + struct.pack('<iqqqi', 1, 2**62, 1, 1, 0), ''),
-    (struct.pack('<iii', 4, 1, 18) + b'torch.FloatStorage' + struct.pack('<q', 2**60),
-     'items announced'),
-    (struct.pack('<iii', 3, 1, 1) * 5000, 'key|deep|ends'),
-])
-def test_absurd_torch_files_are_refused_at_once(data, message, tmp_path):
-    path = tmp_path / 'bad.t7'
-    path.write_bytes(data)
-    started = time.monotonic()
-    if message:
-        with pytest.raises(ValueError, match=rf'bad\.t7.*({message})'):
-            torch7.read(path)
-    else:
-        assert torch7.read(path).size == 0              # a tensor without a storage is empty
-    assert time.monotonic() - started < 2
 
 
 # Damage
