@@ -1,20 +1,3 @@
-"""What all commands share: the caller's mistakes end them with one line, not a traceback."""
+"""What all commands share; it lives in the library, whose own command needs it too."""
 
-import functools
-import sys
-
-
-def clean_errors(main):
-    """`main` with `ValueError`s and `OSError`s turned into a message and exit code 1."""
-    @functools.wraps(main)
-    def wrapped(argv):
-        if len(argv) > 1:
-            print(f'error: unexpected argument {argv[1]!r}; options look like --out=DIR',
-                  file=sys.stderr)
-            return 1
-        try:
-            return main(argv)
-        except (ValueError, OSError) as error:
-            print(f'error: {error}', file=sys.stderr)
-            return 1
-    return wrapped
+from dualcam.command import clean_errors as clean_errors

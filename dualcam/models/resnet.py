@@ -21,6 +21,8 @@ IMAGE_SHAPE = video.SHAPE
 NUM_FEATURES = 2048
 TEMPORAL_FRAMES = 5
 LAYOUTS = ('slim', 'keras')
+NETWORKS = ('resnet50', 'temporal_resnet50', 'avnet')    # all that have a backbone
+_KERAS_PADDING = 'keras_pool_pad'
 
 # filters inside, units, stride of the last unit
 _BLOCKS = ((64, 3, 2), (128, 4, 2), (256, 6, 2), (512, 3, 1))
@@ -65,6 +67,11 @@ def build_backbone(layout='slim'):
     return keras.Model(images, backbone(images, 1, layout=layout), name='resnet50_backbone')
 
 
+def layout_of(model):
+    """The layout that a network was built with; 'slim' for one without a ResNet-50."""
+    return 'keras' if any(layer.name == _KERAS_PADDING for layer in model.layers) else 'slim'
+
+
 def copy_weights(source, target):
     """Gives `target` the weights of all layers below the logits that `source` has too."""
     for layer in target.layers:
@@ -93,7 +100,8 @@ def backbone(images, num_frames, temporal=False, layout='slim'):
     x = keras.layers.ZeroPadding2D(3)(images)
     x = _convolution(x, 64, 7, 'resnet_conv1', strides=2, padding='valid')
     if layout == 'keras':
-        x = keras.layers.MaxPooling2D(3, 2)(keras.layers.ZeroPadding2D(1)(x))
+        x = keras.layers.ZeroPadding2D(1, name=_KERAS_PADDING)(x)
+        x = keras.layers.MaxPooling2D(3, 2)(x)
     else:
         x = keras.layers.MaxPooling2D(3, 2, padding='same')(x)
     for number, (filters, units, stride) in enumerate(_BLOCKS, 1):

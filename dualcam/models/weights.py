@@ -1,8 +1,9 @@
-"""Weights from elsewhere: the only file that knows other programs' names and shapes.
+"""A network's weights by the authors' names, and in files.
 
-The authors' TensorFlow 1 variables are called <scope>/<layer>/weights, biases, and norm/gamma,
-beta, moving_mean, moving_variance; convolutions along time have kernels [k, 1, in, out], the
-temporal ones [k, 1, 1, in, out], and dense layers [1, 1, in, out]. ResNet's follow TF-Slim:
+`models/sources.py` brings other programs' files to these names. The authors' TensorFlow 1
+variables are called <scope>/<layer>/weights, biases, and norm/gamma, beta, moving_mean,
+moving_variance; convolutions along time have kernels [k, 1, in, out], the temporal ones
+[k, 1, 1, in, out], and dense layers [1, 1, in, out]. ResNet's follow TF-Slim:
 resnet_v1_50/block1/unit_1/bottleneck_v1/conv1/weights and .../BatchNorm/gamma.
 """
 
@@ -12,6 +13,10 @@ import re
 
 import h5py
 import numpy as np
+
+from dualcam.models import resnet
+
+ENDING = '.weights.h5'       # of files that `save` writes
 
 _SCOPES = {'dualcamnet': 'DualCamNet', 'hearnet': 'hear_net', 'oursoundnet': 'SoundNet',
            'soundnet8': 'SoundNet', 'avnet': 'DualCamNet',
@@ -63,25 +68,26 @@ def assign_tf1(model, arrays):
     if missing or left:
         raise KeyError(f'{model.name}: missing {missing}, left over {left}')
     for name, variable in names.items():
-        check_shape(name, arrays[name], variable)
+        check_shape(name, np.shape(arrays[name]), variable)
     for name, variable in names.items():
         variable.assign(np.asarray(arrays[name], np.float32).reshape(variable.shape))
 
 
-def check_shape(name, array, variable):
+def check_shape(name, shape, variable):
     """A `ValueError` if an array's axes of length above 1 are not the variable's."""
-    if _long_axes(np.shape(array)) != _long_axes(variable.shape):
-        raise ValueError(f'{name}: an array of shape {np.shape(array)} for a variable of shape '
+    if _long_axes(shape) != _long_axes(variable.shape):
+        raise ValueError(f'{name}: an array of shape {tuple(shape)} for a variable of shape '
                          f'{tuple(variable.shape)}')
 
 
-def save(model, path, layout='slim'):
+def save(model, path):
     """Writes a network's weights to a `.weights.h5` file, whole or not at all.
+
+    The file notes the network's name and the layout of its ResNet-50.
 
     Args:
         model: built by `dualcam.models.build`.
         path: of the file.
-        layout: of its ResNet-50, see `resnet.build`; noted in the file.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +95,8 @@ def save(model, path, layout='slim'):
     try:
         model.save_weights(partial)
         with h5py.File(partial, 'a') as file:
-            file.attrs['dualcam_layout'] = layout
+            file.attrs['dualcam_network'] = model.name
+            file.attrs['dualcam_layout'] = resnet.layout_of(model)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -99,13 +106,29 @@ def load(model, path):
     """Gives a network the weights of a file that `save` wrote for one like it.
 
     Raises:
-        ValueError: the file is damaged, or another network's; it is named.
+        ValueError: the file is damaged, or another network's, or of the other layout of
+            ResNet-50; it is named, and the network is as before.
     """
-    _open(path).close()
+    path = pathlib.Path(path)
+    if not path.name.endswith(ENDING):
+        raise ValueError(f'{path}: expected a name that ends in {ENDING}; dualcam import-weights '
+                         'makes such a file')
+    with _open(path) as file:
+        network = file.attrs.get('dualcam_network', model.name)
+        if network != model.name:
+            raise ValueError(f'{path}: not the weights of {model.name} but of {network}')
+        wanted = file.attrs.get('dualcam_layout', resnet.layout_of(model))
+        if wanted != resnet.layout_of(model):
+            raise ValueError(f'{path}: weights for a network built with layout={wanted!r}; in '
+                             'this one they would give other numbers')
+        _check_sizes(path, file, model)
+    before = model.get_weights()
     try:
         model.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f'{path}: not the weights of {model.name} ({error})') from error
+    except Exception as error:       # whatever Keras happens to stumble over in a foreign file
+        model.set_weights(before)
+        raise ValueError(f'{path}: not the weights of {model.name}, or damaged '
+                         f'({" ".join(str(error).split())[:300]})') from error
 
 
 def layout(path):
@@ -117,9 +140,25 @@ def layout(path):
 def _open(path):
     try:
         return h5py.File(path)
+    except FileNotFoundError:
+        raise ValueError(f'{path}: no such file') from None
     except OSError as error:
         raise ValueError(f'{path}: not a whole file of weights ({error}); make it with dualcam '
                          'import-weights') from error
+
+
+def _check_sizes(path, file, model):
+    """Refuses arrays larger than any of the network's before memory is taken for them."""
+    largest = max(int(np.prod(weight.shape)) for weight in model.weights)
+
+    def check(name, item):
+        if isinstance(item, h5py.Dataset) and (item.size or 0) > largest:
+            raise ValueError(f'{path}: not the weights of {model.name}: {name} has shape '
+                             f'{item.shape}')
+    try:
+        file.visititems(check)
+    except (OSError, RuntimeError, KeyError) as error:
+        raise ValueError(f'{path}: not a whole file of weights ({error})') from error
 
 
 def _long_axes(shape):

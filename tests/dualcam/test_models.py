@@ -19,6 +19,8 @@ NETWORKS = [
     ('hearnet', {'seconds': 8}, (800, 257)),
     ('oursoundnet', {}, (110_250,)),
     ('oursoundnet', {'seconds': 6}, (132_300,)),
+    ('soundnet8', {}, (110_250,)),
+    ('soundnet8', {'seconds': 1}, (22_050,)),
 ]
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saver_pb2
 
 from dualcam import main, models
 from dualcam.models import foreign, weights
@@ -71,6 +72,28 @@ def test_checkpoints_of_the_authors_programs(name, golden, tmp_path):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+@pytest.mark.parametrize('version', [saver_pb2.SaverDef.V1, saver_pb2.SaverDef.V2])
+def test_checkpoint_of_a_saver(golden, tmp_path, version):
+    """The old format is one file; resnet_v1_50.ckpt is such a one."""
+    _, arrays = golden_arrays(golden, 'hearnet')
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        variables = {name: tf.compat.v1.get_variable(name, array.shape)
+                     for name, array in arrays.items()}
+        for name, variable in variables.items():
+            variable.load(arrays[name], session)
+        saver = tf.compat.v1.train.Saver(write_version=version)
+        path = saver.save(session, str(tmp_path / 'model.ckpt'), 1200)
+    model = models.build('hearnet')
+    assert len(foreign.import_weights(path, model).taken) == 14
+    got, want = logits_of(model, golden, 'hearnet')
+    assert goldens.relative_l2(got, want) < 1e-4
+    foreign.import_weights(tmp_path, model)             # a folder: its latest checkpoint
+    if version == saver_pb2.SaverDef.V1:
+        cut = tmp_path / 'cut.ckpt'
+        cut.write_bytes((tmp_path / 'model.ckpt-1200').read_bytes()[:1_000_000])
+        check_refused(cut, model, [v.numpy() for v in model.variables], 'not a whole checkpoint')
+
+
 @pytest.mark.slow
 def test_slim_checkpoint_of_imagenet(golden, tmp_path):
     _, arrays = golden_arrays(golden, 'resnet50')
@@ -84,8 +107,21 @@ def test_slim_checkpoint_of_imagenet(golden, tmp_path):
         report = foreign.import_weights(path, model)
         assert set(report.taken) == set(arrays) and set(report.left) == set(imagenet)
         assert len(report.missing) == missing
+        if name == 'resnet50':                  # with our logits the golden numbers come out
+            _, ours = golden_arrays(golden, name)
+            for variable in report.missing:
+                weights.tf1_names(model)[variable].assign(np.squeeze(ours[variable]))
+            got, want = logits_of(model, golden, name)
+            assert goldens.relative_l2(got, want) < 1e-4
     assert 'DualCamNet/full1/weights' in report.missing
     assert 'resnet_v1_50/logits/weights' in report.missing
+    other = models.build('resnet50', layout='keras')
+    check_refused(path, other, [v.numpy() for v in other.variables], "layout='slim'")
+    # A part of ours that is there but not whole is a mistake.
+    half = {n: a for n, a in arrays.items() if 'unit_2/bottleneck_v1/conv2/' not in n}
+    path = write_checkpoint(tmp_path / 'half.ckpt', half | imagenet)
+    check_refused(path, model, [v.numpy() for v in model.variables],
+                  'resnet_v1_50/block1/unit_2/bottleneck_v1/conv2/')
 
 
 @pytest.mark.slow
@@ -114,14 +150,26 @@ def test_keras_own_resnet(tmp_path, rng):
     assert set(report.missing) == set(report.left) and len(report.missing) == 2
     # A foreign stride would give another function; the default layout is not Keras'.
     other = models.build('resnet50', 1000, frame_stride=12)
-    foreign.import_weights(path, other)
-    assert goldens.relative_l2(other(rgb[:, None], training=False).numpy(), want) > 1e-2
+    check_refused(path, other, [v.numpy() for v in other.variables], "layout='keras'")
+    weights.save(model, tmp_path / 'a.weights.h5')
+    assert weights.layout(tmp_path / 'a.weights.h5') == 'keras'
+    with pytest.raises(ValueError, match=r"a\.weights\.h5.*layout='keras'"):
+        weights.load(other, tmp_path / 'a.weights.h5')
+    # Temporal ResNet-50 and AVNet take the same; what they have besides is missing.
+    for name, missing in (('temporal_resnet50', 10), ('avnet', 14)):
+        report = foreign.import_weights(path, models.build(name, layout='keras'))
+        assert len(report.missing) == missing and len(report.taken) == 265
+    path.write_bytes(path.read_bytes()[:-1000])
+    check_refused(path, model, [v.numpy() for v in model.variables], 'not a whole HDF5 file')
 
 
 # Torch 7
 
-def soundnet_file(path, arrays, places, old_norm=False):
-    """A SoundNet as Torch keeps it: an nn.Sequential, its kernels [out, in, height, width]."""
+def soundnet_file(path, arrays, places, old_norm=False, edit=None):
+    """A SoundNet as Torch keeps it: an nn.Sequential, its kernels [out, in, height, width].
+
+    `edit` may change the modules, {place from 1: (class, fields)}, before they are written.
+    """
     modules = {}
     for number, place in enumerate(places, 1):
         scope = f'SoundNet/conv{number}'
@@ -140,6 +188,8 @@ def soundnet_file(path, arrays, places, old_norm=False):
         modules.setdefault(place, ('nn.ReLU', {'inplace': True}))
     modules[max(modules) + 1] = ('nn.SpatialConvolution', {
         'weight': np.ones((2, 3, 1, 1), np.float32), 'bias': np.zeros(2, np.float32)})
+    if edit:
+        edit(modules)
     writer = TorchWriter()
     writer.value(('nn.Sequential', {'modules': modules, '_type': 'torch.FloatTensor'}))
     path.write_bytes(writer.data)
@@ -162,7 +212,8 @@ def test_soundnet_5(golden, tmp_path, old_norm):
                                    atol=1e-7)
     # With the rest from a checkpoint the golden numbers come out.
     others = {n: a for n, a in arrays.items() if n in report.missing}
-    foreign.import_weights(write_checkpoint(tmp_path / 'rest.ckpt', others), model)
+    foreign.import_weights(write_checkpoint(tmp_path / 'rest.ckpt', others), model,
+                           allow_missing=True)
     got, want = logits_of(model, golden, 'oursoundnet')
     assert goldens.relative_l2(got, want) < 1e-4
 
@@ -218,6 +269,39 @@ def test_half_a_layer_names_the_variable(hearnet):
     check_refused(write_checkpoint(folder / 'a.ckpt', half), model, before, 'hear_net/fc1/biases')
 
 
+def test_a_missing_layer_names_the_variable(hearnet):
+    arrays, model, before, folder = hearnet
+    some = {n: a for n, a in arrays.items() if 'conv3' not in n}
+    path = write_checkpoint(folder / 'a.ckpt', some)
+    check_refused(path, model, before, 'hear_net/conv3/weights and 1 more of hearnet missing')
+    report = foreign.import_weights(path, model, allow_missing=True)
+    assert set(report.missing) == {'hear_net/conv3/weights', 'hear_net/conv3/biases'}
+    names = weights.tf1_names(model)
+    np.testing.assert_array_equal(names['hear_net/conv1/biases'], arrays['hear_net/conv1/biases'])
+
+
+def test_values_of_another_type_name_the_variable(hearnet):
+    arrays, model, before, folder = hearnet
+    for values in (np.array([b'x'] * 14), np.arange(14)):
+        path = write_checkpoint(folder / 'a.ckpt', arrays | {'hear_net/fc2/biases': values})
+        check_refused(path, model, before, 'hear_net/fc2/biases holds')
+
+
+def test_an_absurd_keras_file_takes_no_memory(tmp_path):
+    path = tmp_path / 'resnet50.h5'
+    with h5py.File(path, 'w') as file:
+        file.create_dataset('conv1_conv/conv1_conv/kernel:0', (2**20, 2**20, 2**10), 'f4',
+                            chunks=(64, 64, 64))
+    model = models.build('resnet50', frame_stride=12, layout='keras')
+    with pytest.raises(ValueError, match=r'resnet50\.h5: resnet_v1_50/conv1/weights.*1048576'):
+        foreign.import_weights(path, model, allow_missing=True)
+    with pytest.raises(ValueError, match=r'nothing of hearnet'):
+        foreign.import_weights(path, models.build('hearnet'))
+    path = path.rename(tmp_path / 'resnet50.weights.h5')
+    with pytest.raises(ValueError, match=r'resnet50\.weights\.h5.*1048576'):
+        weights.load(model, path)
+
+
 def test_a_value_that_is_not_finite_names_the_variable(hearnet):
     arrays, model, before, folder = hearnet
     bad = arrays | {'hear_net/fc1/biases': np.full(1000, np.nan, np.float32)}
@@ -240,6 +324,61 @@ def test_a_truncated_checkpoint_names_where(hearnet):
     index = folder / 'a.ckpt.index'
     index.write_bytes(index.read_bytes()[:50])
     check_refused(path, model, before, 'not a whole checkpoint')
+
+
+def test_soundnet_8_forward_is_the_published_chain(tmp_path, rng):
+    """Padding, stride, normalisation, ReLU, then pooling, one module after the other."""
+    arrays = soundnet_8_arrays()
+    model = models.build('soundnet8', seconds=2)
+    foreign.import_weights(soundnet_file(tmp_path / 'a.t7', arrays, (0, 4, 8, 11, 14, 18, 21)),
+                           model)
+    wave = rng.uniform(-256, 256, (2, *model.input_shape[1:])).astype(np.float32)
+    x = wave[..., None]
+    for number, (zeros, pool) in enumerate(
+            ((32, 8), (16, 8), (8, 1), (4, 1), (2, 4), (2, 1), (2, 1)), 1):
+        scope = f'SoundNet/conv{number}'
+        x = tf.nn.conv1d(np.pad(x, ((0, 0), (zeros, zeros), (0, 0))),
+                         arrays[f'{scope}/weights'][:, 0], 2, 'VALID').numpy()
+        x = x + arrays[f'{scope}/biases']
+        norm = {part: arrays[f'{scope}/norm/{part}']
+                for part in ('gamma', 'beta', 'moving_mean', 'moving_variance')}
+        x = (x - norm['moving_mean']) / np.sqrt(norm['moving_variance'] + 1e-3)
+        x = np.maximum(x * norm['gamma'] + norm['beta'], 0)
+        x = x[:, :x.shape[1] // pool * pool]
+        x = x.reshape(2, -1, pool, x.shape[-1]).max(axis=2)
+    trunk = keras.Model(model.input, model.get_layer('fc1').input)
+    assert goldens.relative_l2(trunk(wave, training=False).numpy(), x) < 1e-4
+
+
+def test_soundnet_files_as_they_come(tmp_path):
+    """Kernels as matrices, text among the modules, another ending: the same weights."""
+    arrays = soundnet_8_arrays()
+    model = models.build('soundnet8')
+
+    def edit(modules):
+        modules['name'] = 'SoundNet-8'
+        _, fields = modules[5]
+        kernel = fields['weight']
+        modules[5] = ('nn.SpatialConvolutionMM', fields | {
+            'weight': kernel.reshape(len(kernel), -1), 'nInputPlane': 16, 'kH': 32, 'kW': 1})
+    path = soundnet_file(tmp_path / 'soundnet8_final', arrays, (0, 4, 8, 11, 14, 18, 21),
+                         edit=edit)
+    report = foreign.import_weights(path, model)
+    assert report.source == 'Torch 7' and set(report.taken) == set(arrays)
+    for name, variable in weights.tf1_names(model).items():
+        if name in arrays:
+            np.testing.assert_array_equal(variable.numpy().reshape(-1), arrays[name].reshape(-1))
+
+
+@pytest.mark.parametrize('field, value', [
+    ('running_var', -np.ones(16, np.float32)), ('running_std', np.zeros(16, np.float32)),
+    ('running_var', None), ('running_var', np.ones(17, np.float32))])
+def test_impossible_variances_name_the_variable(tmp_path, field, value):
+    path = soundnet_file(tmp_path / 'a.t7', soundnet_8_arrays(), (0, 4, 8, 11, 14, 18, 21),
+                         edit=lambda modules: modules[2][1].update({field: value}))
+    model = models.build('soundnet8')
+    check_refused(path, model, [v.numpy() for v in model.variables],
+                  'SoundNet/conv1/norm/moving_variance')
 
 
 def test_damaged_soundnet_files_name_file_and_variable(tmp_path):
@@ -275,6 +414,10 @@ def test_the_command(hearnet, capsys):
     assert [p.name for p in out.parent.iterdir()] == [out.name]
     for bad, message in ((call, 'exists'), (call[:-1] + ['--out=x.h5'], r'.weights.h5'),
                          (call[:2] + ['--model=nothing', '--out=y.weights.h5'], 'nothing'),
+                         (call[:3] + ['--out=y.weights.h5', '--classes=0'], '--classes=0'),
+                         (call[:3] + ['--out=y.weights.h5', '--classes=10'], 'hear_net/fc2/'),
+                         (call[:3], '--out'), (['nothing'], 'nothing'),
+                         (call + ['stray'], 'stray'),
                          (['import-weights', '--from=/none', '--model=hearnet',
                            '--out=y.weights.h5'], '/none')):
         assert main.main(bad) == 1
@@ -282,12 +425,44 @@ def test_the_command(hearnet, capsys):
         assert message in errors and errors.startswith('error: ') and errors.count('\n') == 1
 
 
+def test_the_command_groups_what_it_lists(hearnet, capsys):
+    arrays, _, _, folder = hearnet
+    slots = {f'{name}/Adam': array for name, array in arrays.items()}
+    rest = {n: a for n, a in (arrays | slots).items() if 'conv3/' not in n}
+    source, out = write_checkpoint(folder / 'model.ckpt', rest), folder / 'a.weights.h5'
+    call = ['import-weights', f'--from={source}', '--model=hearnet', f'--out={out}']
+    assert main.main(call) == 1 and not out.exists()
+    assert 'allow_missing' in capsys.readouterr().err
+    assert main.main(call + ['--allow_missing']) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[:2] == ['taken: 12', '    hear_net/conv1 (2)']
+    assert printed[7:11] == ['left in the file: 12', '    */Adam (12)',
+                             'missing, as they were drawn: 2', '    hear_net/conv3 (2)']
+    assert main.main(call + ['--allow_missing', '--overwrite']) == 0
+
+
+def test_the_command_prints_one_line_of_a_mistake(command):
+    code, printed, errors = command('-m', 'dualcam.main', 'import-weights', '--from=none.ckpt',
+                                    '--model=hearnet', '--out=none.weights.h5')
+    assert (code, printed, errors) == (1, '', 'error: none.ckpt: no such checkpoint\n')
+
+
 def test_files_of_weights_that_do_not_fit_are_named(hearnet):
-    _, model, _, folder = hearnet
+    _, model, before, folder = hearnet
     path = folder / 'a.weights.h5'
     weights.save(models.build('dualcamnet'), path)
     with pytest.raises(ValueError, match=r'a\.weights\.h5: not the weights of hearnet'):
         weights.load(model, path)
+    for other in (models.build('hearnet', 13), models.build('dualcamnet')):
+        other.save_weights(path)                        # by Keras alone, which notes no name
+        with pytest.raises(ValueError, match=r'a\.weights\.h5: not the weights of hearnet'):
+            weights.load(model, path)
+        for was, now in zip(before, model.variables, strict=True):
+            np.testing.assert_array_equal(was, now.numpy())
+    with pytest.raises(ValueError, match=r'none\.weights\.h5: no such file'):
+        weights.load(model, folder / 'none.weights.h5')
+    with pytest.raises(ValueError, match=r'a\.h5: expected a name that ends in'):
+        weights.load(model, folder / 'a.h5')
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(ValueError, match=r'a\.weights\.h5: not a whole file'):
         weights.load(model, path)
