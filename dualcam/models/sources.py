@@ -190,8 +190,8 @@ def _swap_red_and_blue(array):
 def _soundnet(path, network):
     """SoundNet's convolutions and normalisations.
 
-    The authors take the variances as they are although Torch's epsilon is 1e-5 and OurSoundNet's
-    1e-3, and so does this.
+    The variances are taken as they are, although Torch's epsilon is 1e-5 and the authors' network
+    has 1e-3: all of it is trained on from there, with that epsilon.
     """
     if network not in _SOUNDNET_PLACES:
         raise ValueError(f'{path}: SoundNet\'s weights are for '
