@@ -39,7 +39,7 @@ endif
 TAKE_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$(PRESET)),30,20)))
 
 PY := .venv/bin/python
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: setup lint test tfrecords table1 table2 table3 confusion grid tensorboard bench clean
 

@@ -15,7 +15,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))     # run from the checkout
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')     # before TensorFlow: its start is chatty
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')     # before TensorFlow: its start is chatty
 
 import numpy as np
 import tensorflow as tf
