@@ -4,8 +4,13 @@ import csv
 import dataclasses
 import json
 
+import keras
+import numpy as np
 import pytest
 
+from dualcam import models
+from dualcam.data import features
+from dualcam.models import weights
 from experiments import presets, run_table1, run_table2, run_table3, runs, tables
 
 PUBLISHED = tables.PUBLISHED
@@ -154,3 +159,20 @@ def test_tables_share_their_teachers_and_a_second_call_trains_nothing(made, comm
     assert code == 0, errors
     assert 'training' not in again
     assert (smoke / 'results/table3.csv').read_text() == before
+
+
+@pytest.mark.slow
+def test_a_backbone_comes_from_its_file(tmp_path, capsys):
+    for layout in ('slim', 'keras'):
+        network = models.build('resnet50', frame_stride=12, layout=layout)
+        weights.save(network, tmp_path / f'{layout}.weights.h5')
+        backbone = runs._backbone(tmp_path / f'{layout}.weights.h5')
+        images = np.random.default_rng(0).uniform(-100, 100, (1, 224, 224, 3)).astype(np.float32)
+        of_network = keras.Model(network.input, network.get_layer('pool').output)
+        np.testing.assert_allclose(backbone(images, training=False),
+                                   of_network(images[None], training=False), rtol=1e-4, atol=1e-4)
+    assert 'untrained' not in capsys.readouterr().out
+    first, again = (features.weights_digest(runs._backbone(None)) for _ in range(2))
+    assert first == again and 'untrained' in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r'none\.weights\.h5'):
+        runs._backbone(tmp_path / 'none.weights.h5')
