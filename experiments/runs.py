@@ -204,9 +204,13 @@ class Workshop:
 
     @property
     def note(self):
-        """For titles: the data and, where it is not the paper's, the size of the training."""
+        """For titles: the data and, where they are not the paper's, training and backbone."""
         text = f'Data: {self.info.name}, {self.info.origin}'
-        return f'{text}; {self.preset.note}' if self.preset.note else text
+        if self.preset.note:
+            text += f'; {self.preset.note}'
+        if self._backbone and not self._video.backbone:
+            text += '; ResNet-50 untrained below its logits'
+        return text
 
     def folder(self, wanted, seed):
         """Where a run is."""

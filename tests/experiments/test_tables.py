@@ -115,6 +115,7 @@ def test_a_table_is_made_from_records_to_picture(made):
     assert '± ' in out[3] and '# WACV 2020, Table 3: HearNet' in out[3]
     title = json.loads((smoke / 'results/table3.json').read_text())['title']
     assert 'simulated sounds, array and rooms' in title and 'smoke preset' in title
+    assert title.endswith('ResNet-50 untrained below its logits')
     with open(smoke / 'results/table3.csv', newline='') as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == 50
