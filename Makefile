@@ -7,6 +7,7 @@
 #   VIDEO=1                   records with video, which column R needs; always with table1 and
 #                             AVIA, and once they are there
 #   BACKBONE=FILE             weights of ResNet-50, see dualcam import-weights
+#   SOUNDNET=FILE             weights of SoundNet-5 that OurSoundNet starts from, likewise
 #   WORK=DIR                  where data and results go
 #   NETWORK=hearnet|oursoundnet  TRAIN_ON=scenario_1|..|all  COLUMN=G|D|R   what make grid searches
 #   LOGS=DIR                  what make tensorboard shows
@@ -22,6 +23,8 @@ PRESET ?= $(if $(AVIA),paper,demo)
 WORK ?= work/$(if $(AVIA),avia,$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES)))))
 VIDEO ?= $(if $(AVIA)$(filter table1,$(MAKECMDGOALS))$(wildcard $(WORK)/records-video/.made),1)
 BACKBONE ?=
+SOUNDNET ?=
+WEIGHTS = $(if $(BACKBONE),--backbone=$(BACKBONE)) $(if $(SOUNDNET),--soundnet=$(SOUNDNET))
 RECORDS := $(WORK)/records$(if $(VIDEO),-video)
 COMMA := ,
 MODALITIES := 0,1$(if $(VIDEO),$(COMMA)2)
@@ -87,16 +90,16 @@ endif
 
 table1 table2 table3: tfrecords
 	$(PY) experiments/run_$@.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
-	  --seeds=$(SEEDS) $(if $(BACKBONE),--backbone=$(BACKBONE))
+	  --seeds=$(SEEDS) $(WEIGHTS)
 
 confusion: tfrecords
 	$(PY) experiments/run_confusion.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
-	  --seeds=$(SEEDS) $(if $(BACKBONE),--backbone=$(BACKBONE))
+	  --seeds=$(SEEDS) $(WEIGHTS)
 
 grid: tfrecords
 	$(PY) experiments/grid_search.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
 	  --seeds=$(SEEDS) --network=$(NETWORK) --train_on=$(TRAIN_ON) --column=$(COLUMN) \
-	  $(if $(BACKBONE),--backbone=$(BACKBONE))
+	  $(WEIGHTS)
 
 tensorboard: setup
 	.venv/bin/tensorboard --logdir=$(LOGS)

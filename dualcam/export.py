@@ -55,8 +55,12 @@ def export(model, folder, info, seconds, minimum=None, maximum=None):
     partial.rename(folder)
 
 
-def verify(model, folder, seconds, minimum=None, maximum=None, tolerance=1e-4):
+def verify(model, folder, seconds, minimum=None, maximum=None, tolerance=2e-3):
     """Reloads a SavedModel and compares it with the network it was made of.
+
+    Both hear the same noise, but not through the same preprocessing: the served one works in a
+    graph, whose transforms round differently. Channels with nothing in them, above 6.2 kHz, are
+    divided by a ten-thousandth of the range, so that a rounding of 1e-7 shows as up to 1e-3.
 
     Raises:
         RuntimeError: their logits differ by more than `tolerance`, relative to the largest.

@@ -38,7 +38,7 @@ def open_workshop(options, preset, wanted):
     from experiments import runs
 
     video = runs.VideoParams(options.backbone, options.bgr, options.batch_norm)
-    return runs.Workshop(options.records, options.out, preset, wanted, video)
+    return runs.Workshop(options.records, options.out, preset, wanted, video, options.soundnet)
 
 
 def start(body):
@@ -53,6 +53,8 @@ def start(body):
     flags.DEFINE_string('preset', 'demo', 'Size: paper, demo or smoke.')
     flags.DEFINE_string('backbone', None, 'Weights of ResNet-50 (.weights.h5), for teachers that '
                         'see video; default untrained.')
+    flags.DEFINE_string('soundnet', None, 'Weights of SoundNet-5 (.weights.h5) that OurSoundNet '
+                        'starts from; default drawn.')
     flags.DEFINE_bool('bgr', False, 'Feed video as the authors do, for weights they trained.')
     flags.DEFINE_enum('batch_norm', 'frozen', ['frozen', 'authors'], 'Of ResNet-50 while its '
                       'logits are trained; authors takes days.')

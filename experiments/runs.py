@@ -16,6 +16,7 @@ from dualcam import models
 from dualcam.data import datasets, features, reader, schema, store
 from dualcam.evaluation import metrics
 from dualcam.models import resnet, weights
+from dualcam.models import soundnet as soundnet_lib
 from dualcam.training import distillation, loop, run
 from records import lists
 
@@ -99,9 +100,10 @@ class Workshop:
         preset: a `presets.Preset`.
         wanted: all `Run`s that will be asked for, which decides what is read of the records.
         video: a `VideoParams`.
+        soundnet: file with SoundNet-5's weights, which OurSoundNet then starts from.
     """
 
-    def __init__(self, records, out, preset, wanted, video=VideoParams()):
+    def __init__(self, records, out, preset, wanted, video=VideoParams(), soundnet=None):
         self.records, self.out = pathlib.Path(records), pathlib.Path(out)
         self.preset = preset
         if not self.records.is_dir():
@@ -116,6 +118,7 @@ class Workshop:
             raise ValueError(f'{records}: its records hold {" and ".join(self._holds)} only; '
                              'convert them again with --modalities=0,1,2')
         self.store = store.open_store(paths, sorted(needed - {'video'}), self.out / 'cache')
+        self._start = _soundnet_start(soundnet) if soundnet else {}
         self._video, self._backbone = video, None
         if 'video' in needed:
             network = _backbone(video.backbone)
@@ -236,7 +239,7 @@ class Workshop:
                 its_folder / f'answers_{self.store.digest}.npy')
         setting = self._lists[wanted.train_on]
         data = run.RunData(self.store, setting['training.txt'], setting['validation.txt'],
-                           self.info)
+                           self.info, self._start if params.start else {})
         print(f'training  {folder.name}')
         return run.train(params, data, folder, teacher_logits, name=folder.name.rsplit('-', 1)[0])
 
@@ -247,6 +250,8 @@ class Workshop:
         if 'features' in models.CLIPS[wanted.network]:
             params = dataclasses.replace(params, backbone=self._backbone,
                                          batch_norm=self._video.batch_norm)
+        if wanted.network == 'oursoundnet' and self._start:
+            params = dataclasses.replace(params, start=_digest(self._start))
         teacher = self.folder(wanted.teacher, seed).name if wanted.teacher else ''
         setting = self._lists[wanted.train_on]
         content = json.dumps([dataclasses.asdict(params), teacher, self.store.digest,
@@ -305,6 +310,22 @@ def _backbone(path):
     backbone = resnet.build_backbone(layout)
     resnet.copy_weights(network, backbone)
     return backbone
+
+
+def _soundnet_start(path):
+    """{layer: its weights} of SoundNet-5 in a file that dualcam import-weights made."""
+    network = models.build('oursoundnet')
+    weights.load(network, path)
+    return {layer.name: layer.get_weights() for layer in network.layers
+            if layer.name.removesuffix('_norm') in soundnet_lib.PRETRAINED}
+
+
+def _digest(start):
+    digest = hashlib.sha256()
+    for layer in sorted(start):
+        for array in start[layer]:
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:12]
 
 
 def _overridden(params, values):

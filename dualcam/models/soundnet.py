@@ -15,6 +15,8 @@ FEATURES = 'fc1'
 INPUT = 'waveform'
 REGULARIZED = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'conv6')
 REGULARIZED_8 = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'conv6', 'conv7')
+# What starts from the published SoundNet-5 where its weights are given (WACV 2020, section 4.2).
+PRETRAINED = ('conv1', 'conv2', 'conv3', 'conv4')
 
 # name, filters, taps, stride, zeros on both sides, pool
 _CONVOLUTIONS = (

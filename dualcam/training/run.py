@@ -45,6 +45,7 @@ class RunParams:
         batch_norm: 'frozen' keeps a ResNet's normalisation as it is, so that its features are
             worked out once; 'authors' feeds it batch statistics, which move its averages, as
             the authors' programs do while they train the logits, at a hundred times the cost.
+        start: names the weights that layers start from (`RunData.start`); None draws all.
     """
     network: str
     clips: clips_lib.ClipParams
@@ -56,6 +57,7 @@ class RunParams:
     options: tuple[tuple[str, object], ...] = ()
     backbone: str | None = None
     batch_norm: str = 'frozen'
+    start: str | None = None
 
     def __post_init__(self):
         if self.batch_norm not in ('frozen', 'authors'):
@@ -73,11 +75,13 @@ class RunData:
         store: holds all records.
         training, validation: record paths in their lists' order.
         info: the data set.
+        start: {layer: its weights} that training starts from; the other layers are drawn.
     """
     store: object
     training: list[str]
     validation: list[str]
     info: datasets.DatasetInfo
+    start: dict = dataclasses.field(default_factory=dict)
 
 
 def train(params, data, folder, teacher_logits=None, name=''):
@@ -104,6 +108,8 @@ def train(params, data, folder, teacher_logits=None, name=''):
     keras.utils.set_random_seed(params.loop.seed)
     training, validation = _clips(params, data, folder, teacher_logits)
     model = _build(params, data.info.num_classes, folder)
+    for layer, values in data.start.items():
+        model.get_layer(layer).set_weights(values)
     if 'video' in _kind(params):
         resnet.copy_weights(data.store.frame_features.network, model)
     if teacher_logits is None:

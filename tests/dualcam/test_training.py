@@ -111,6 +111,20 @@ def test_the_best_epoch_is_the_most_accurate_then_the_surest_then_the_first():
     assert loop.best_epoch(history) == 2
 
 
+def test_layers_start_from_given_weights(data, tmp_path):
+    other = models.build('hearnet', 3)
+    start = {'conv2': other.get_layer('conv2').get_weights()}
+    still = dataclasses.replace(params(epochs=1), start='digest',
+                                loop=loop.LoopParams(1, 4, 1e-12, seed=1))
+    given = run.train(still, dataclasses.replace(data, start=start), tmp_path / 'given')
+    drawn = run.train(dataclasses.replace(still, start=None), data, tmp_path / 'drawn')
+    for layer in ('conv1', 'conv2'):
+        want = other if layer == 'conv2' else drawn
+        np.testing.assert_allclose(given.get_layer(layer).kernel, want.get_layer(layer).kernel,
+                                   atol=1e-6)
+    assert np.abs(given.get_layer('conv2').kernel - drawn.get_layer('conv2').kernel).max() > 1e-3
+
+
 def test_a_teacher_is_asked_once_per_record_exactly(store, tmp_path):
     keras.utils.set_random_seed(2)
     teacher = models.build('dualcamnet', 3, seconds=1)

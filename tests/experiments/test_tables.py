@@ -177,3 +177,15 @@ def test_a_backbone_comes_from_its_file(tmp_path, capsys):
     assert first == again and 'untrained' in capsys.readouterr().out
     with pytest.raises(ValueError, match=r'none\.weights\.h5'):
         runs._backbone(tmp_path / 'none.weights.h5')
+
+
+def test_oursoundnet_starts_from_soundnets_convolutions(tmp_path):
+    network = models.build('oursoundnet')
+    weights.save(network, tmp_path / 'soundnet5.weights.h5')
+    start = runs._soundnet_start(tmp_path / 'soundnet5.weights.h5')
+    assert set(start) == {f'conv{i}{part}' for i in (1, 2, 3, 4) for part in ('', '_norm')}
+    for layer, values in start.items():
+        for got, want in zip(values, network.get_layer(layer).get_weights(), strict=True):
+            np.testing.assert_array_equal(got, want)
+    changed = start | {'conv1': [array + 1 for array in start['conv1']]}
+    assert runs._digest(start) != runs._digest(changed)
