@@ -3,6 +3,7 @@
 #   PRESET=demo|smoke|paper   size of the embedded data and of the training
 #   AVIA=DIR                  the real data set: DIR/matfiles and DIR/sync
 #   SOURCES=DIR               real recordings for the simulator, one folder a class
+#   FOLDS=1,2                 of them only these cross-validation folds (ESC)
 #   SEEDS=0,1,2               several seeds give mean and deviation
 #   VIDEO=1                   records with video, which column R needs; always with table1 and
 #                             AVIA, and once they are there
@@ -10,28 +11,33 @@
 #   SOUNDNET=FILE             weights of SoundNet-5 that OurSoundNet starts from, likewise
 #   WORK=DIR                  where data and results go
 #   NETWORK=hearnet|oursoundnet  TRAIN_ON=scenario_1|..|all  COLUMN=G|D|R   what make grid searches
+#   TARGET=folder:DIR|dcase2018:DIR   the data set that make table4 carries features to
+#   SOUNDS=DIR                the folder of sound that make esc10 trains on
 #   LOGS=DIR                  what make tensorboard shows
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 
+COMMA := ,
 AVIA ?=
 SOURCES ?=
+FOLDS ?=
 SEEDS ?= 0
 PRESET ?= $(if $(AVIA),paper,demo)
-WORK ?= work/$(if $(AVIA),avia,$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES)))))
+WORK ?= work/$(if $(AVIA),avia,$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES))))$(if $(FOLDS),-folds$(subst $(COMMA),,$(FOLDS))))
 VIDEO ?= $(if $(AVIA)$(filter table1,$(MAKECMDGOALS))$(wildcard $(WORK)/records-video/.made),1)
 BACKBONE ?=
 SOUNDNET ?=
 WEIGHTS = $(if $(BACKBONE),--backbone=$(BACKBONE)) $(if $(SOUNDNET),--soundnet=$(SOUNDNET))
 RECORDS := $(WORK)/records$(if $(VIDEO),-video)
-COMMA := ,
 MODALITIES := 0,1$(if $(VIDEO),$(COMMA)2)
 RESULTS := $(WORK)/results-$(PRESET)
 NETWORK ?= hearnet
 TRAIN_ON ?= all
 COLUMN ?= D
+TARGET ?=
+SOUNDS ?=
 LOGS ?= $(RESULTS)/runs
 
 ifneq ($(filter-out demo smoke paper,$(PRESET)),)
@@ -44,7 +50,9 @@ TAKE_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$
 PY := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup lint test tfrecords table1 table2 table3 confusion grid tensorboard bench clean
+ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) --seeds=$(SEEDS) $(WEIGHTS)
+
+.PHONY: setup lint test tfrecords table1 table2 table3 table4 esc10 confusion grid tensorboard bench clean
 
 setup: .venv/installed
 
@@ -73,7 +81,8 @@ tfrecords: $(RECORDS)/.made
 ifeq ($(AVIA),)
 $(WORK)/raw/.made: | setup
 	$(PY) -m records.synthetic --out=$(WORK)/raw --preset=$(PRESET) \
-	  --matfiles=$(WORK)/raw/matfiles --nokeep_array $(if $(SOURCES),--sources=$(SOURCES))
+	  --matfiles=$(WORK)/raw/matfiles --nokeep_array \
+	  $(if $(SOURCES),--sources=$(SOURCES)) $(if $(FOLDS),--folds=$(FOLDS))
 	@touch $@
 
 $(RECORDS)/.made: $(WORK)/raw/.made | setup
@@ -89,17 +98,23 @@ $(RECORDS)/.made: | setup
 endif
 
 table1 table2 table3: tfrecords
-	$(PY) experiments/run_$@.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
-	  --seeds=$(SEEDS) $(WEIGHTS)
+	$(PY) experiments/run_$@.py --records=$(RECORDS) $(ARGUMENTS)
+
+table4: tfrecords
+	$(if $(TARGET),,$(error make table4 needs TARGET=folder:DIR or TARGET=dcase2018:DIR))
+	$(PY) experiments/run_table4.py --records=$(RECORDS) $(ARGUMENTS) --target=$(TARGET)
+
+esc10: $(if $(SOURCES),tfrecords,setup)
+	$(if $(SOUNDS),,$(error make esc10 needs SOUNDS=DIR, a folder of sound with folds))
+	$(PY) experiments/run_esc10.py --input=$(SOUNDS) $(ARGUMENTS) \
+	  $(if $(SOURCES),--records=$(RECORDS))
 
 confusion: tfrecords
-	$(PY) experiments/run_confusion.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
-	  --seeds=$(SEEDS) $(WEIGHTS)
+	$(PY) experiments/run_confusion.py --records=$(RECORDS) $(ARGUMENTS)
 
 grid: tfrecords
-	$(PY) experiments/grid_search.py --records=$(RECORDS) --out=$(RESULTS) --preset=$(PRESET) \
-	  --seeds=$(SEEDS) --network=$(NETWORK) --train_on=$(TRAIN_ON) --column=$(COLUMN) \
-	  $(WEIGHTS)
+	$(PY) experiments/grid_search.py --records=$(RECORDS) $(ARGUMENTS) \
+	  --network=$(NETWORK) --train_on=$(TRAIN_ON) --column=$(COLUMN)
 
 tensorboard: setup
 	.venv/bin/tensorboard --logdir=$(LOGS)

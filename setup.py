@@ -28,6 +28,7 @@ setup(
         'scikit-learn',
         'matplotlib',
         'soundfile',
+        'soxr',
         'pillow',
         'tqdm',
         'setuptools<82',     # TensorBoard 2.16 imports pkg_resources

@@ -24,7 +24,7 @@ from dualcam.data import audio
 SIGNATURE = 'serving_default'
 
 
-def export(model, folder, info, seconds, minimum=None, maximum=None):
+def export(model, folder, info, seconds, frontend):
     """Writes a SavedModel; an existing one there is replaced.
 
     Args:
@@ -32,10 +32,10 @@ def export(model, folder, info, seconds, minimum=None, maximum=None):
         folder: of the SavedModel, ending in its version number.
         info: the `datasets.DatasetInfo` it was trained on.
         seconds: of the clips it takes.
-        minimum, maximum: [257] of the training spectrograms, for a network that sees those.
+        frontend: the `frontend.Frontend` that it was trained with.
     """
     folder = pathlib.Path(folder)
-    serve = _serve_function(model, seconds, minimum, maximum)
+    serve = _serve_function(model, seconds, frontend)
     metadata = {'network': model.name, 'sample_rate_hz': audio.SAMPLE_RATE_HZ, 'seconds': seconds,
                 'samples': audio.num_samples(seconds), 'classes': list(info.classes),
                 'trained_on': info.origin,
@@ -55,7 +55,7 @@ def export(model, folder, info, seconds, minimum=None, maximum=None):
     partial.rename(folder)
 
 
-def verify(model, folder, seconds, minimum=None, maximum=None, tolerance=2e-3):
+def verify(model, folder, seconds, frontend, tolerance=2e-3):
     """Reloads a SavedModel and compares it with the network it was made of.
 
     Both hear the same noise, but not through the same preprocessing: the served one works in a
@@ -68,7 +68,7 @@ def verify(model, folder, seconds, minimum=None, maximum=None, tolerance=2e-3):
     served = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
     signal = np.random.default_rng(0).standard_normal((2, audio.num_samples(seconds)))
     signal = tf.constant(signal * np.array([[0.1], [1000.0]]), tf.float32)
-    expected = model(_network_input(model, signal, minimum, maximum), training=False).numpy()
+    expected = model(frontend.hear(signal), training=False).numpy()
     logits = served(waveform=signal)['logits'].numpy()
     difference = np.abs(logits - expected).max() / np.abs(expected).max()
     if not difference <= tolerance:
@@ -76,24 +76,15 @@ def verify(model, folder, seconds, minimum=None, maximum=None, tolerance=2e-3):
                            'trained one')
 
 
-def _serve_function(model, seconds, minimum, maximum):
+def _serve_function(model, seconds, frontend):
     embedding = model.get_layer(models.FEATURES[model.name]).output
     both = keras.Model(model.input, [model.output, embedding])
 
     @tf.function(input_signature=[
         tf.TensorSpec([None, audio.num_samples(seconds)], tf.float32, name='waveform')])
     def serve(waveform):
-        logits, features = both(_network_input(model, waveform, minimum, maximum), training=False)
+        logits, features = both(frontend.hear(waveform), training=False)
         features = tf.reshape(features, [tf.shape(features)[0], -1, features.shape[-1]])
         return {'logits': logits, 'probabilities': tf.nn.softmax(logits),
                 'embedding': tf.reduce_mean(features, axis=1)}
     return serve
-
-
-def _network_input(model, signal, minimum, maximum):
-    """What a student sees of a waveform of any scale at 22,050 Hz."""
-    # Scaled first: rounding in the transforms is relative to the largest magnitude.
-    signal = audio.to_peak(audio.limit_band(audio.to_peak(signal))) * audio.PEAK
-    if models.INPUTS[model.name] == 'waveform':
-        return signal
-    return audio.normalise(audio.spectrogram(signal), minimum, maximum)

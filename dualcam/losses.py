@@ -16,6 +16,22 @@ def cross_entropy(labels, logits):
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
 
 
+def mixed_cross_entropy(labels, other_labels, other_shares, logits):
+    """Mean cross-entropy of clips that were mixed of two (Zhang et al., ICLR 2018).
+
+    Args:
+        labels, other_labels: [batch] integers.
+        other_shares: [batch], 0 - 1, the second clip's.
+        logits: [batch, classes].
+
+    Returns:
+        A scalar.
+    """
+    def of(which):
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(which, logits)
+    return tf.reduce_mean((1.0 - other_shares) * of(labels) + other_shares * of(other_labels))
+
+
 def soft_cross_entropy(teacher_logits, student_logits, temperature):
     """Mean cross-entropy of the student against a teacher's softened answers.
 

@@ -1,24 +1,25 @@
 """The `dualcam` command.
 
     dualcam import-weights --from=FILE --model=NAME --out=FILE.weights.h5 [--classes=14]
+    dualcam embed --model=SAVED_MODEL_OR_RUN --input=DIR --out=FILE.npz [--layer=embedding]
 """
 
 import argparse
-import collections
 import os
-import pathlib
 import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')     # before TensorFlow: its start is chatty
 
 from dualcam import command
+from dualcam.commands import embed, import_weights
 
 
 def main(argv=None):
     """Runs a subcommand; the caller's mistakes end it with one line and exit code 1."""
     parser = _Parser(prog='dualcam', description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest='command', required=True)
-    _add_import_weights(commands)
+    for one in (import_weights, embed):
+        one.add(commands)
 
     def run():
         options = parser.parse_args(argv)
@@ -33,58 +34,6 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message):
         """One line, as for any other mistake."""
         raise ValueError(f'{message}; see {self.prog} --help')
-
-
-def _add_import_weights(commands):
-    parser = commands.add_parser(
-        'import-weights', help='weights that other programs wrote, to Keras',
-        description='TensorFlow checkpoints of the authors\' programs or of TF-Slim '
-        '(resnet_v1_50.ckpt), Keras\' own ResNet-50 (.h5), SoundNet-5 and -8 (.t7).')
-    parser.add_argument('--from', dest='source', required=True, help='the file')
-    parser.add_argument('--model', required=True, help='network that takes them')
-    parser.add_argument('--out', required=True, help='file to write, .weights.h5')
-    parser.add_argument('--classes', type=int, default=14, help='of the network\'s answer')
-    parser.add_argument('--allow_missing', action='store_true',
-                        help='take what there is of a file that lacks variables')
-    parser.add_argument('--overwrite', action='store_true', help='write over an existing file')
-    parser.set_defaults(run=_import_weights)
-
-
-def _import_weights(options):
-    # Not above: TensorFlow takes seconds to start, and --help does not need it.
-    from dualcam import models
-    from dualcam.models import foreign, resnet, weights
-
-    source, out = pathlib.Path(options.source), pathlib.Path(options.out)
-    if options.classes < 1:
-        raise ValueError(f'--classes={options.classes}: expected 1 or more')
-    if not out.name.endswith(weights.ENDING):
-        raise ValueError(f'--out={out}: expected a name that ends in {weights.ENDING}')
-    if out.exists() and not options.overwrite:
-        raise ValueError(f'{out} exists; choose another --out, or --overwrite')
-    layout = {'layout': foreign.layout_of(source)} if options.model in resnet.NETWORKS else {}
-    model = models.build(options.model, options.classes, **layout)
-    report = foreign.import_weights(source, model, options.allow_missing)
-    weights.save(model, out)
-    for title, names in (('taken', report.taken), ('left in the file', report.left),
-                         ('missing, as they were drawn', report.missing)):
-        print(f'{title}: {len(names)}')
-        for group, count in _grouped(names, {*report.taken, *report.left}).items():
-            print(f'    {group}' + (f' ({count})' if count > 1 else ''))
-    print(f'{report.source} {source}: {len(report.taken)} taken, {len(report.left)} left, '
-          f'{len(report.missing)} missing; written: {out}')
-
-
-def _grouped(names, all_names):
-    """{group: number of names}: a layer or block of layers, or an optimizer's kind of slot."""
-    groups = collections.Counter()
-    for name in names:
-        variable, _, last = name.rpartition('/')
-        if variable in all_names:
-            groups[f'*/{last}'] += 1                   # hear_net/conv1/weights/Adam
-        else:
-            groups['/'.join(name.split('/')[:2])] += 1
-    return groups
 
 
 if __name__ == '__main__':

@@ -41,14 +41,15 @@ def open_workshop(options, preset, wanted):
     return runs.Workshop(options.records, options.out, preset, wanted, video, options.soundnet)
 
 
-def start(body):
+def start(body, records=True):
     """Parses the flags, with those that all commands share, and ends the program with `body`.
 
     Args:
         body: function of the flags, a `presets.Preset` and the list of seeds. Flags of its own
             are to be defined before.
+        records: whether --records must be given.
     """
-    flags.DEFINE_string('records', None, 'Folder with the records.', required=True)
+    flags.DEFINE_string('records', None, 'Folder with the records.', required=records)
     flags.DEFINE_string('out', None, 'Where runs and results go.', required=True)
     flags.DEFINE_string('preset', 'demo', 'Size: paper, demo or smoke.')
     flags.DEFINE_string('backbone', None, 'Weights of ResNet-50 (.weights.h5), for teachers that '

@@ -12,6 +12,7 @@ import pathlib
 import keras
 import numpy as np
 
+from dualcam import digest as digest_lib
 from dualcam import models
 from dualcam.data import datasets, features, reader, schema, store
 from dualcam.evaluation import metrics
@@ -94,6 +95,11 @@ class Validation:
 class Workshop:
     """Trains and tests runs on the records of one folder.
 
+    Attributes:
+        info: the `datasets.DatasetInfo`.
+        store: the `store.Store` of all records.
+        start: {layer: weights} that OurSoundNet starts from; empty without them.
+
     Args:
         records: folder of the records; its lists are made if they are not there.
         out: folder for runs and packed records.
@@ -118,11 +124,11 @@ class Workshop:
             raise ValueError(f'{records}: its records hold {" and ".join(self._holds)} only; '
                              'convert them again with --modalities=0,1,2')
         self.store = store.open_store(paths, sorted(needed - {'video'}), self.out / 'cache')
-        self._start = _soundnet_start(soundnet) if soundnet else {}
+        self.start = _soundnet_start(soundnet) if soundnet else {}
         self._video, self._backbone = video, None
         if 'video' in needed:
             network = _backbone(video.backbone)
-            self._backbone = features.weights_digest(network) + ('-bgr' if video.bgr else '')
+            self._backbone = digest_lib.of_weights(network) + ('-bgr' if video.bgr else '')
             self.store = dataclasses.replace(self.store, frame_features=features.FrameFeatures(
                 self.store, network, self.out / 'cache' / 'features', video.bgr))
 
@@ -190,6 +196,11 @@ class Workshop:
         saved = json.loads(path.read_text(encoding='utf-8'))
         return np.array(saved['labels'], np.int64), np.array(saved['answers'], np.int64)
 
+    def train(self, wanted, seed):
+        """Trains a run if need be; its folder."""
+        self._trained(wanted, seed)
+        return self.folder(wanted, seed)
+
     def validation(self, wanted, seed):
         """Trains a run if need be; its `Validation`. No test data are looked at."""
         params, folder = self._prepare(wanted, seed)
@@ -239,7 +250,7 @@ class Workshop:
                 its_folder / f'answers_{self.store.digest}.npy')
         setting = self._lists[wanted.train_on]
         data = run.RunData(self.store, setting['training.txt'], setting['validation.txt'],
-                           self.info, self._start if params.start else {})
+                           self.info, self.start if params.start else {})
         print(f'training  {folder.name}')
         return run.train(params, data, folder, teacher_logits, name=folder.name.rsplit('-', 1)[0])
 
@@ -250,8 +261,9 @@ class Workshop:
         if 'features' in models.CLIPS[wanted.network]:
             params = dataclasses.replace(params, backbone=self._backbone,
                                          batch_norm=self._video.batch_norm)
-        if wanted.network == 'oursoundnet' and self._start:
-            params = dataclasses.replace(params, start=_digest(self._start))
+        if wanted.network == 'oursoundnet' and self.start:
+            params = dataclasses.replace(params, start=digest_lib.of_arrays(
+                array for layer in sorted(self.start) for array in self.start[layer]))
         teacher = self.folder(wanted.teacher, seed).name if wanted.teacher else ''
         setting = self._lists[wanted.train_on]
         content = json.dumps([dataclasses.asdict(params), teacher, self.store.digest,
@@ -318,14 +330,6 @@ def _soundnet_start(path):
     weights.load(network, path)
     return {layer.name: layer.get_weights() for layer in network.layers
             if layer.name.removesuffix('_norm') in soundnet_lib.PRETRAINED}
-
-
-def _digest(start):
-    digest = hashlib.sha256()
-    for layer in sorted(start):
-        for array in start[layer]:
-            digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:12]
 
 
 def _overridden(params, values):

@@ -45,11 +45,17 @@ def second_to_example(labels, frames):
 
 
 def write_record(path, example, compression_level=1):
-    """Writes one record: a temporary file beside it, flushed to disk, then renamed.
+    """Writes one record, see `write_examples`."""
+    write_examples(path, [example], compression_level)
+
+
+def write_examples(path, examples, compression_level=1):
+    """Writes a record: a temporary file beside it, flushed to disk, then renamed.
 
     Args:
         path: of the .tfrecord file; its folder is made.
-        example: a `tf.train.SequenceExample`.
+        examples: `tf.train.SequenceExample`s or `tf.train.Example`s; an error that this iterator
+            raises leaves no file.
         compression_level: of GZIP, 1 (fast) to 9 (small); sound and images are noisy, so that
             9 saves about 2 % and takes several times as long.
     """
@@ -59,7 +65,8 @@ def write_record(path, example, compression_level=1):
     options = tf.io.TFRecordOptions('GZIP', compression_level=compression_level)
     try:
         with tf.io.TFRecordWriter(str(partial), options) as writer:
-            writer.write(example.SerializeToString())
+            for example in examples:
+                writer.write(example.SerializeToString())
         with open(partial, 'rb') as file:
             os.fsync(file.fileno())
         os.replace(partial, path)

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam.data import audio, schema, video
+from dualcam.data import frontend as frontend_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,22 +101,22 @@ class Clips:
             with '+acoustic', whose inputs are dictionaries. Features are those of the store's
             `frame_features`, which works out what these clips need; video is read from the
             records in every epoch.
-        minimum, maximum: [257] of the training set's spectrograms, which are then normalised
-            to 0 - 1; None leaves them as they are.
+        frontend: the `frontend.Frontend` of sound inputs; default one without statistics, which
+            leaves spectrograms as they are.
         columns: {name: [clips, ...]} that go along with each clip.
         frames: numbers of the frames of a clip that count, for features and video.
         memory_bytes: sound inputs are worked out once and kept up to this size; past it, in
             every epoch anew.
     """
 
-    def __init__(self, store, windows, kind, minimum=None, maximum=None, columns=None,
-                 frames=None, memory_bytes=3 << 30):
+    def __init__(self, store, windows, kind, frontend=None, columns=None, frames=None,
+                 memory_bytes=3 << 30):
         if not len(windows):
             raise ValueError('no clips: the list is empty')
         self.windows, self.kind = windows, kind
         self.seconds = windows.shape[1]
         self.columns = {'label': store.labels['action'][windows[:, 0]], **(columns or {})}
-        self._minimum, self._maximum = minimum, maximum
+        self._frontend = frontend or frontend_lib.Frontend(kind)
         self._parts = kind.split('+')
         self._sound = kind in ('waveform', 'spectrogram')
         self._arrays = {part: store.arrays[part] for part in ('acoustic', 'audio')
@@ -216,13 +217,7 @@ class Clips:
         return values.reshape(len(windows), -1, *values.shape[3:])    # from [clips, seconds, 12..]
 
     def _network_input(self, frames):
-        signal = audio.waveform(frames[..., None, :])           # [clips, samples]
-        if self.kind == 'waveform':
-            return signal
-        magnitude = audio.spectrogram(signal)                  # [clips, frames, 257]
-        if self._minimum is None:
-            return magnitude
-        return audio.normalise(magnitude, self._minimum, self._maximum)
+        return self._frontend.see(audio.waveform(frames[..., None, :]))
 
     def _work_out_all(self, batch_size=16):
         work = tf.function(self._network_input)

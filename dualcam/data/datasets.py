@@ -26,11 +26,14 @@ class DatasetInfo:
         classes: class names in the order of the labels.
         origin: one line for titles: where the sound and the images come from.
         num_locations: how many scenarios there are.
+        folds: of a cross-validation set, those whose recordings are in here; empty where the
+            sources have none.
     """
     name: str = 'avia'
     classes: tuple[str, ...] = AVIA_CLASSES
     origin: str = 'AVIA recordings'
     num_locations: int = 3
+    folds: tuple[int, ...] = ()
 
     @property
     def num_classes(self):
@@ -50,7 +53,8 @@ def read_description(folder):
         fields = json.loads(path.read_text(encoding='utf-8'))
         info = DatasetInfo(name=str(fields['name']), classes=tuple(map(str, fields['classes'])),
                            origin=str(fields['origin']),
-                           num_locations=int(fields['num_locations']))
+                           num_locations=int(fields['num_locations']),
+                           folds=tuple(map(int, fields.get('folds', ()))))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f'{path}: not a data set description ({error!r}); expected JSON with name, classes, '

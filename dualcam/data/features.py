@@ -6,13 +6,12 @@ files keyed by the weights. Only frames that somebody asks for are decoded, resi
 a job that was stopped goes on where it was.
 """
 
-import hashlib
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 
-from dualcam import progress
+from dualcam import digest, progress
 from dualcam.data import reader, schema, video
 
 _RECORDS_AT_A_TIME = 64      # between two savings of what is done
@@ -36,7 +35,8 @@ class FrameFeatures:
     def __init__(self, store, network, folder, bgr=False, batch_size=16):
         self._paths, self._batch_size = store.paths, batch_size
         self.network, self.bgr = network, bgr
-        name = f'{network.name}-{weights_digest(network)}{"-bgr" if bgr else ""}-{store.digest}'
+        name = '-'.join([network.name, digest.of_weights(network), *(['bgr'] if bgr else []),
+                         store.digest])
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         shape = (len(store.paths), schema.FRAMES_PER_SECOND)
@@ -112,14 +112,6 @@ class FrameFeatures:
         """Answers [n, features]; always asks for a whole batch, so that one trace serves."""
         batch = tf.stack(frames + frames[:1] * (self._batch_size - len(frames)))
         return self._answer(batch).numpy()[:len(frames)]
-
-
-def weights_digest(network):
-    """A name for the numbers in a network."""
-    digest = hashlib.sha256()
-    for variable in network.variables:
-        digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
-    return digest.hexdigest()[:12]
 
 
 def _mapped(path, dtype, shape):

@@ -19,6 +19,12 @@ VIDEO_SHAPE = (480, 640, 3)           # AVIA, channel order BGR
 
 RECORD_SUFFIX = '.tfrecord'
 
+# A record of a sound (records.convert_sounds): GZIP, one `tf.train.Example` a stretch of it.
+SOUND_DATA = 'audio/data'              # float32 little-endian, mono
+SOUND_RATE = 'audio/rate'              # Hz
+SOUND_START = 'audio/start'            # first sample of the stretch in the sound
+SOUND_LABEL = 'label'
+
 
 @dataclasses.dataclass(frozen=True)
 class Modality:

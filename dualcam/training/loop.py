@@ -11,6 +11,7 @@ import os
 import pathlib
 import time
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -20,11 +21,28 @@ from dualcam.evaluation import metrics
 
 @dataclasses.dataclass(frozen=True)
 class LoopParams:
-    """How long and how fast (WACV 2020, section 5: Adam, batch 32, 100 epochs)."""
+    """How long and how fast (WACV 2020, section 5: Adam, batch 32, 100 epochs).
+
+    `schedule` is 'constant', or 'cosine', which lets the rate fall to zero over the epochs.
+    """
     epochs: int = 100
     batch_size: int = 32
     learning_rate: float = 1e-4
     seed: int = 0
+    schedule: str = 'constant'
+
+    def __post_init__(self):
+        if self.schedule not in ('constant', 'cosine'):
+            raise ValueError(f'schedule {self.schedule!r}: expected constant or cosine')
+
+
+def make_optimizer(params, num_clips):
+    """Adam with the learning rate, or its schedule, of a `LoopParams`."""
+    rate = params.learning_rate
+    if params.schedule == 'cosine':
+        rate = keras.optimizers.schedules.CosineDecay(
+            rate, params.epochs * -(-num_clips // params.batch_size))
+    return keras.optimizers.Adam(rate)
 
 
 class NotFinite(RuntimeError):
@@ -36,7 +54,8 @@ def fit(step, training, validation, params, folder, optimizer, name=''):
 
     Args:
         step: has `model`, `variables` and `losses(batch, training)`.
-        training, validation: `clips.Clips`.
+        training: `clips.Clips` or `sound_clips.SoundClips`.
+        validation: likewise, or None, and the last epoch's weights are the chosen ones.
         params: a `LoopParams`.
         folder: of the run; checkpoints and TensorBoard curves go there.
         optimizer: a Keras optimizer.
@@ -66,14 +85,18 @@ def fit(step, training, validation, params, folder, optimizer, name=''):
                   'clips_per_second': len(training) / seconds}
         record |= {f'train/{key}': value for key, value in losses.items()}
         record['train/accuracy'] = accuracy
-        logits, losses = _answer_all(answer, validation, params.batch_size)
-        record |= {f'validation/{key}': value for key, value in losses.items()}
-        record['validation/accuracy'] = metrics.accuracy(validation.columns['label'], logits)
+        shown = {'accuracy': f'{accuracy:.3f}'}
+        if validation is not None:
+            logits, losses = _answer_all(answer, validation, params.batch_size)
+            record |= {f'validation/{key}': value for key, value in losses.items()}
+            record['validation/accuracy'] = metrics.accuracy(validation.columns['label'], logits)
+            shown['validation'] = f'{record["validation/accuracy"]:.3f}'
         history.append(record)
         _write_curves(writers, record)
-        progress.save(history)
-        epochs.set_postfix(accuracy=f'{record["train/accuracy"]:.3f}',
-                           validation=f'{record["validation/accuracy"]:.3f}', refresh=False)
+        last = len(history) - 1
+        progress.save(history, last == (params.epochs - 1 if validation is None
+                                        else best_epoch(history)))
+        epochs.set_postfix(shown, refresh=False)
     progress.restore_best()
     for writer in writers.values():
         writer.close()
@@ -107,19 +130,26 @@ class Progress:
         count = int(self._latest.latest_checkpoint.rpartition('-')[2])
         return saved[:count]
 
-    def save(self, history):
-        """Keeps the state after `len(history)` epochs, and the weights if they are the best."""
+    def save(self, history, keep):
+        """Keeps the state after `len(history)` epochs, and the weights to `keep` as the best."""
         partial = self._history_file.with_suffix('.partial')
         partial.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(json.dumps(history), encoding='utf-8')
         os.replace(partial, self._history_file)
-        if best_epoch(history) == len(history) - 1:
+        if keep:
             self._best.save(len(history))
         self._latest.save(len(history))
 
     def restore_best(self):
         """Brings the model to its best weights."""
         self._best.checkpoint.restore(self._best.latest_checkpoint).expect_partial()
+
+
+def chosen_epoch(history):
+    """The best epoch (from 0); the last one without validation."""
+    if 'validation/accuracy' not in history[-1]:
+        return len(history) - 1
+    return best_epoch(history)
 
 
 def best_epoch(history):

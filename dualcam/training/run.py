@@ -21,8 +21,9 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam import export, models
+from dualcam.data import augmentation, datasets, schema, stats
 from dualcam.data import clips as clips_lib
-from dualcam.data import datasets, schema, stats
+from dualcam.data import frontend as frontend_lib
 from dualcam.models import resnet
 from dualcam.training import distillation, loop, supervised
 
@@ -41,11 +42,14 @@ class RunParams:
             features of video likewise.
         options: further arguments of the network, as (name, value) pairs.
         backbone: names the weights that the features of video come from
-            (`features.weights_digest`); None without video.
+            (`digest.of_weights`); None without video.
         batch_norm: 'frozen' keeps a ResNet's normalisation as it is, so that its features are
             worked out once; 'authors' feeds it batch statistics, which move its averages, as
             the authors' programs do while they train the logits, at a hundred times the cost.
         start: names the weights that layers start from (`RunData.start`); None draws all.
+        normalisation: of a student's spectrograms, see `frontend.Frontend`.
+        band_limited: whether a student's recordings have nothing above 6.1 kHz, likewise.
+        augment: an `augmentation.Augmentation` of training clips, or None. For folders of sound.
     """
     network: str
     clips: clips_lib.ClipParams
@@ -58,6 +62,9 @@ class RunParams:
     backbone: str | None = None
     batch_norm: str = 'frozen'
     start: str | None = None
+    normalisation: str = 'min_max'
+    band_limited: bool = True
+    augment: augmentation.Augmentation | None = None
 
     def __post_init__(self):
         if self.batch_norm not in ('frozen', 'authors'):
@@ -83,6 +90,30 @@ class RunData:
     info: datasets.DatasetInfo
     start: dict = dataclasses.field(default_factory=dict)
 
+    def clips(self, params, folder, teacher_logits=None):
+        """Training and validation clips; statistics they are normalised by land in the folder."""
+        rows = clips_lib.sequence_rows(self.store, self.training, params.clips.total_length)
+        valid_rows = clips_lib.sequence_rows(self.store, self.validation,
+                                             params.clips.total_length)
+        windows = (clips_lib.training_windows(rows, params.clips, params.loop.seed),
+                   clips_lib.inference_windows(valid_rows, params.clips))
+        _gather_stats(params, self.store, rows, windows[0], folder)
+        made = []
+        for chosen in windows:
+            columns = {}
+            if teacher_logits is not None:
+                columns['teacher_logits'] = teacher_logits[chosen].mean(axis=1)
+            made.append(_cut(params, self.store, chosen, folder, columns))
+        return made
+
+    def described(self):
+        """What run.json says of it: digests of the records and the lists."""
+        root = os.path.commonpath(self.store.paths)
+        return {'records': self.store.digest, 'lists': {
+            name: {'records': len(paths), 'sha256': hashlib.sha256('\n'.join(
+                os.path.relpath(p, root) for p in paths).encode()).hexdigest()}
+            for name, paths in (('training', self.training), ('validation', self.validation))}}
+
 
 def train(params, data, folder, teacher_logits=None, name=''):
     """Trains a network and fills the run's folder; goes on where a stopped run was.
@@ -106,7 +137,7 @@ def train(params, data, folder, teacher_logits=None, name=''):
     if (folder / 'metrics.json').exists():
         return load(folder)
     keras.utils.set_random_seed(params.loop.seed)
-    training, validation = _clips(params, data, folder, teacher_logits)
+    training, validation = data.clips(params, folder, teacher_logits)
     model = _build(params, data.info.num_classes, folder)
     for layer, values in data.start.items():
         model.get_layer(layer).set_weights(values)
@@ -117,15 +148,15 @@ def train(params, data, folder, teacher_logits=None, name=''):
     else:
         step = distillation.DistillationStep(model, params.imitation, params.temperature,
                                              params.weight_decay)
-    optimizer = keras.optimizers.Adam(params.loop.learning_rate)
+    optimizer = loop.make_optimizer(params.loop, len(training))
     history = loop.fit(step, training, validation, params.loop, folder, optimizer, name)
-    best = loop.best_epoch(history)
+    best = loop.chosen_epoch(history)
     if models.INPUTS[params.network] in ('waveform', 'spectrogram'):
         export_student(model, params, data.info, folder)
     write_json(folder / 'metrics.json', {
-        'best_epoch': best, 'validation_accuracy': history[best]['validation/accuracy'],
-        'training_clips': len(training), 'validation_clips': len(validation),
-        'history': history})
+        'best_epoch': best, 'validation_accuracy': history[best].get('validation/accuracy'),
+        'training_clips': len(training),
+        'validation_clips': len(validation) if validation else 0, 'history': history})
     return model
 
 
@@ -136,17 +167,26 @@ def load(folder):
         ValueError: there is no such run.
     """
     folder = pathlib.Path(folder)
-    try:
-        saved = json.loads((folder / 'run.json').read_text(encoding='utf-8'))
-        params = params_from_json(saved['params'])
-    except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f'{folder}: not the folder of a run ({error!r})') from error
-    model = _build(params, len(saved['classes']), folder)
+    params, classes = described(folder)
+    model = _build(params, len(classes), folder)
     best = tf.train.latest_checkpoint(str(folder / 'checkpoints' / 'best'))
     if best is None:
         raise ValueError(f'{folder}: no checkpoint; the run has not finished an epoch')
     tf.train.Checkpoint(model=model).restore(best).expect_partial()
     return model
+
+
+def described(folder):
+    """`RunParams` and class names of a run's folder.
+
+    Raises:
+        ValueError: there is no such run.
+    """
+    try:
+        saved = json.loads((pathlib.Path(folder) / 'run.json').read_text(encoding='utf-8'))
+        return params_from_json(saved['params']), tuple(saved['classes'])
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(f'{folder}: not the folder of a run ({error!r})') from error
 
 
 def test_clips(params, store, paths, folder):
@@ -191,7 +231,8 @@ def params_from_json(fields):
     return RunParams(**(fields | {
         'clips': clips_lib.ClipParams(**fields['clips']),
         'loop': loop.LoopParams(**fields['loop']),
-        'options': tuple((key, value) for key, value in fields['options'])}))
+        'options': tuple((key, value) for key, value in fields['options']),
+        'augment': fields.get('augment') and augmentation.Augmentation(**fields['augment'])}))
 
 
 def write_json(path, value):
@@ -203,27 +244,19 @@ def write_json(path, value):
 
 def export_student(model, params, info, folder):
     """Exports a student to `saved_model/1` and compares the reloaded one with it."""
-    minimum, maximum = _spectrogram_range(params, folder)
-    export.export(model, folder / 'saved_model' / '1', info,
-                  seconds=params.clips.sample_length, minimum=minimum, maximum=maximum)
-    export.verify(model, folder / 'saved_model' / '1', params.clips.sample_length, minimum,
-                  maximum)
+    ears = frontend(params, folder)
+    export.export(model, folder / 'saved_model' / '1', info, params.clips.sample_length, ears)
+    export.verify(model, folder / 'saved_model' / '1', params.clips.sample_length, ears)
 
 
-def _clips(params, data, folder, teacher_logits):
-    """Training and validation clips, normalised by statistics that land in the folder."""
-    rows = clips_lib.sequence_rows(data.store, data.training, params.clips.total_length)
-    valid_rows = clips_lib.sequence_rows(data.store, data.validation, params.clips.total_length)
-    windows = (clips_lib.training_windows(rows, params.clips, params.loop.seed),
-               clips_lib.inference_windows(valid_rows, params.clips))
-    _gather_stats(params, data.store, rows, windows[0], folder)
-    made = []
-    for chosen in windows:
-        columns = {}
-        if teacher_logits is not None:
-            columns['teacher_logits'] = teacher_logits[chosen].mean(axis=1)
-        made.append(_cut(params, data.store, chosen, folder, columns))
-    return made
+def frontend(params, folder):
+    """The `frontend.Frontend` of a student's run, with the statistics in its folder."""
+    kind, statistics = models.INPUTS[params.network], None
+    if kind == 'spectrogram':
+        names = {'min_max': ('min', 'max'), 'log': ('mean', 'std_dev')}[params.normalisation]
+        statistics = tuple(np.load(pathlib.Path(folder) / 'stats' / f'global_{name}.npy')
+                           for name in names)
+    return frontend_lib.Frontend(kind, params.normalisation, statistics, params.band_limited)
 
 
 def _cut(params, store, windows, folder, columns=None):
@@ -232,8 +265,8 @@ def _cut(params, store, windows, folder, columns=None):
     frames = None
     if 'features' in kind or 'video' in kind:
         frames = models.feature_frames(params.network, _options(params))
-    return clips_lib.Clips(store, windows, kind, *_spectrogram_range(params, folder), columns,
-                           frames)
+    ears = frontend(params, folder) if kind in ('waveform', 'spectrogram') else None
+    return clips_lib.Clips(store, windows, kind, ears, columns, frames)
 
 
 def _gather_stats(params, store, rows, windows, folder):
@@ -241,8 +274,9 @@ def _gather_stats(params, store, rows, windows, folder):
     kind = _kind(params)
     if kind == 'spectrogram' and not (folder / 'stats').exists():
         whole = clips_lib.inference_windows(rows, params.clips)
+        plain = frontend_lib.Frontend(kind, params.normalisation)
         stats.save(folder / 'stats', stats.gather(
-            clips_lib.Clips(store, whole, kind).raw_batches()))
+            clips_lib.Clips(store, whole, kind, plain).raw_batches()))
     if not params.standardise:
         return
     if 'acoustic' in kind and not (folder / 'stats').exists():
@@ -282,26 +316,10 @@ def _mean_and_deviation(folder):
     return tuple(np.load(folder / f'global_{name}.npy') for name in ('mean', 'std_dev'))
 
 
-def _spectrogram_range(params, folder):
-    """Minimum and maximum [257] of the training set, or (None, None)."""
-    if models.INPUTS[params.network] != 'spectrogram':
-        return None, None
-    return tuple(np.load(pathlib.Path(folder) / 'stats' / f'global_{name}.npy')
-                 for name in ('min', 'max'))
-
-
 def _claim(folder, params, data):
     """Writes run.json, or refuses a folder that another run has."""
-    root = os.path.commonpath(data.store.paths)
-    made_with = {
-        'params': dataclasses.asdict(params),
-        'classes': list(data.info.classes),
-        'origin': data.info.origin,
-        'records': data.store.digest,
-        'lists': {name: {'records': len(paths), 'sha256': hashlib.sha256('\n'.join(
-            os.path.relpath(p, root) for p in paths).encode()).hexdigest()}
-            for name, paths in (('training', data.training), ('validation', data.validation))},
-    }
+    made_with = {'params': dataclasses.asdict(params), 'classes': list(data.info.classes),
+                 'origin': data.info.origin, **data.described()}
     made_with = json.loads(json.dumps(made_with))
     path = folder / 'run.json'
     if path.exists():

@@ -22,7 +22,12 @@ class SupervisedStep:
     def losses(self, batch, training):
         """Named scalars, 'total' among them, and the logits [batch, classes]."""
         logits = self.model(batch['input'], training=training)
-        return self.add_penalty({'hard': losses.cross_entropy(batch['label'], logits)}), logits
+        if 'other_label' in batch:
+            hard = losses.mixed_cross_entropy(batch['label'], batch['other_label'],
+                                              batch['other_share'], logits)
+        else:
+            hard = losses.cross_entropy(batch['label'], logits)
+        return self.add_penalty({'hard': hard}), logits
 
     def add_penalty(self, parts):
         """`parts` with the L2 penalty, where there is one, and their 'total'."""

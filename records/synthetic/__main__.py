@@ -17,7 +17,7 @@ import pathlib
 import numpy as np
 from absl import app, flags
 
-from dualcam.data import datasets
+from dualcam.data import datasets, sounds
 from records import array, beamform, beamforming, cepstrum, command, jobs, raw
 from records.synthetic import presets, recordings, scenes, sources, subjects, video
 
@@ -120,11 +120,14 @@ def main(_):
         raise ValueError('--nokeep_array without --matfiles=DIR would lose the acoustic images')
     out = pathlib.Path(options.out)
     units = len(scenes.SCENARIOS) * num_subjects * (preset.take_s // preset.unit_s)
+    if options.folds and not options.sources:
+        raise ValueError('--folds needs --sources')
     if options.sources:
-        found = recordings.find_recordings(options.sources)
+        found, folds = recordings.of_folds(sounds.find_sounds(options.sources),
+                                           [int(fold) for fold in options.folds])
         dealt = recordings.deal(found, units, options.seed)
         info = datasets.DatasetInfo('avia_simulated', tuple(found),
-                                    'real recordings, simulated array and rooms')
+                                    'real recordings, simulated array and rooms', folds=folds)
         dealt = tuple(tuple(map(tuple, dealt[name])) for name in found)
     else:
         dealt = None
@@ -173,6 +176,7 @@ if __name__ == '__main__':
     flags.DEFINE_integer('subjects', None, 'Instead of the preset\'s number, 1 - 9.',
                          lower_bound=1, upper_bound=9)
     flags.DEFINE_string('sources', None, 'Folder of real recordings, one folder a class.')
+    flags.DEFINE_list('folds', [], 'Of --sources, only recordings of these folds (ESC).')
     flags.DEFINE_integer('seed', 0, 'Same seed, same bytes.', lower_bound=0)
     flags.DEFINE_string('matfiles', None, 'Make the acoustic images at once, here.')
     flags.DEFINE_bool('keep_array', True, 'Write the 128 channels.')

@@ -4,6 +4,7 @@ Every stretch of `unit_seconds` of a take is a unit that a list may put into any
 gets files of its own: no file is heard in two units, whatever the lists do with them.
 """
 
+
 import pathlib
 
 import numpy as np
@@ -12,43 +13,39 @@ import soundfile
 
 from dualcam.data import schema
 
-SUFFIXES = ('.wav', '.ogg', '.flac')
 _LONGEST_S = 60.0     # of one file; enough for any unit, and bounds the memory
 
 
-def find_recordings(folder):
+def of_folds(sound_set, folds=()):
     """Classes and their files.
 
     Args:
-        folder: holds one folder a class with .wav, .ogg or .flac files.
+        sound_set: a `sounds.SoundSet` of sound files.
+        folds: numbers of the folds to take; empty for all.
 
     Returns:
-        {class name: sorted paths}, classes in alphabetical order.
+        {class name: sorted paths}, and the numbers of the folds that these are.
 
     Raises:
-        ValueError: no such folder, fewer than two classes, or an empty class.
+        ValueError: there is no such fold.
     """
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        raise ValueError(f'{folder}: no such folder; expected one folder a class with '
-                         f'{", ".join(SUFFIXES)} files')
-    classes = {}
-    for inner in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != '.'):
-        files = sorted(p for p in inner.iterdir() if p.suffix.lower() in SUFFIXES)
-        if not files:
-            raise ValueError(f'{inner}: no {", ".join(SUFFIXES)} file in this class')
-        classes[inner.name.replace('_', ' ')] = files
-    if len(classes) < 2:
-        raise ValueError(f'{folder}: {len(classes)} class folders; expected two or more, each '
-                         'with its recordings')
-    return classes
+    unknown = set(folds) - set(sound_set.folds)
+    if unknown:
+        raise ValueError(f'{sound_set.root}: no fold {min(unknown)}; it has '
+                         f'{", ".join(map(str, sound_set.folds)) or "none"}')
+    classes = {name: [] for name in sound_set.classes}
+    for sound in sound_set.sounds:
+        if not folds or sound.fold in folds:
+            classes[sound_set.classes[sound.label]].append(pathlib.Path(sound.path))
+    return ({name: sorted(paths) for name, paths in classes.items()},
+            tuple(sorted(folds)) or tuple(sound_set.folds))
 
 
 def deal(classes, num_units, seed):
     """Files of each unit of each class, every file in one unit only.
 
     Args:
-        classes: what `find_recordings` gives.
+        classes: what `sounds.class_folders` gives.
         num_units: units a class: locations x subjects x units a take.
         seed: of the shuffle.
 

@@ -58,7 +58,8 @@ def render_frames(action, subject, location, path_m, levels, rng, view_deg=VIEW_
     exposure = rng.uniform(0.85, 1.1)
     background = np.clip(np.asarray(background) * exposure, 0, 255).astype(np.uint8)
     background = Image.fromarray(background)
-    noise = rng.integers(-4, 5, (2 * _HEIGHT, _WIDTH, 1), dtype=np.int16)
+    # No more grain than JPEG smooths: noise would make the records, raw pixels, six times as large.
+    noise = rng.integers(-1, 2, (2 * _HEIGHT, _WIDTH, 1), dtype=np.int16)
     scale = (np.array([_WIDTH, _HEIGHT]) / 2) / np.tan(np.deg2rad(view_deg) / 2)
     mouth = action % len(_OBJECTS) in (_SPEAKING, _WHISTLING)
     for place_m, level in zip(path_m, levels, strict=True):

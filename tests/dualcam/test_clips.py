@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dualcam.data import audio, clips
+from dualcam.data import audio, clips, frontend
 from dualcam.data import store as store_lib
 
 
@@ -67,9 +67,10 @@ def test_batches(rng, kind, shape):
 def test_what_is_kept_in_memory_equals_what_is_worked_out_anew(rng, kind):
     store = make_store(rng)
     windows = np.array([[4, 5], [0, 1], [12, 13]])
-    low, high = np.zeros(257, np.float32), np.full(257, 9.0, np.float32)
-    kept = clips.Clips(store, windows, kind, low, high)
-    anew = clips.Clips(store, windows, kind, low, high, memory_bytes=0)
+    ears = frontend.Frontend(kind, statistics=(np.zeros(257, np.float32),
+                                               np.full(257, 9.0, np.float32)))
+    kept = clips.Clips(store, windows, kind, ears)
+    anew = clips.Clips(store, windows, kind, ears, memory_bytes=0)
     for a, b in zip(kept.batches(2, (1, 2)), anew.batches(2, (1, 2)), strict=True):
         np.testing.assert_array_equal(a['clip'], b['clip'])
         np.testing.assert_allclose(a['input'], b['input'], rtol=1e-4, atol=1e-2)
@@ -78,10 +79,11 @@ def test_what_is_kept_in_memory_equals_what_is_worked_out_anew(rng, kind):
 def test_normalised_spectrograms_are_normalised_once(rng):
     store = make_store(rng)
     windows = np.array([[4, 5], [0, 1]])
-    low, high = np.full(257, 2.0, np.float32), np.full(257, 6.0, np.float32)
+    ears = frontend.Frontend('spectrogram', statistics=(np.full(257, 2.0, np.float32),
+                                                        np.full(257, 6.0, np.float32)))
     plain = np.concatenate(list(clips.Clips(store, windows, 'spectrogram').raw_batches()))
     for budget in (1 << 30, 0):
-        made = clips.Clips(store, windows, 'spectrogram', low, high, memory_bytes=budget)
+        made = clips.Clips(store, windows, 'spectrogram', ears, memory_bytes=budget)
         got = np.concatenate(list(made.raw_batches()))
         np.testing.assert_allclose(got, (plain - 2) / 4, rtol=1e-4, atol=1e-3)
 

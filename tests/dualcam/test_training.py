@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from dualcam import export, losses, models
-from dualcam.data import audio, clips, datasets
+from dualcam.data import audio, clips, datasets, frontend
 from dualcam.data import store as store_lib
 from dualcam.training import distillation, loop, run, supervised
 
@@ -194,11 +194,11 @@ def test_a_loss_that_is_not_finite_ends_the_run(data, tmp_path):
 def test_an_exported_student_listens_to_a_raw_waveform(network, store, tmp_path):
     keras.utils.set_random_seed(5)
     model = models.build(network, 3)
-    low, high = (np.zeros(257, np.float32), np.full(257, 300.0, np.float32)) \
-        if network == 'hearnet' else (None, None)
+    ears = frontend.Frontend(models.INPUTS[network], statistics=(
+        np.zeros(257, np.float32), np.full(257, 300.0, np.float32)))
     folder = tmp_path / 'student' / '1'
-    export.export(model, folder, INFO, 5, low, high)
-    export.verify(model, folder, 5, low, high)
+    export.export(model, folder, INFO, 5, ears)
+    export.verify(model, folder, 5, ears)
     served = tf.saved_model.load(str(folder)).signatures['serving_default']
     frames = store.arrays['audio'][:5].reshape(60, 1, 1024)
     # A 22,050 Hz recording of any scale is heard as the same sound in a record is.
@@ -215,7 +215,7 @@ def test_an_exported_student_listens_to_a_raw_waveform(network, store, tmp_path)
     assert size < 1.1 * parameters + 2**20
     other = models.build(network, 3)
     with pytest.raises(RuntimeError, match='differs'):
-        export.verify(other, folder, 5, low, high)
+        export.verify(other, folder, 5, ears)
 
 
 def test_no_run_no_model(tmp_path):

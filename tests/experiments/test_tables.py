@@ -8,8 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from dualcam import models
-from dualcam.data import features
+from dualcam import digest, models
 from dualcam.models import weights
 from experiments import presets, run_table1, run_table2, run_table3, runs, tables
 
@@ -173,7 +172,7 @@ def test_a_backbone_comes_from_its_file(tmp_path, capsys):
         np.testing.assert_allclose(backbone(images, training=False),
                                    of_network(images[None], training=False), rtol=1e-4, atol=1e-4)
     assert 'untrained' not in capsys.readouterr().out
-    first, again = (features.weights_digest(runs._backbone(None)) for _ in range(2))
+    first, again = (digest.of_weights(runs._backbone(None)) for _ in range(2))
     assert first == again and 'untrained' in capsys.readouterr().out
     with pytest.raises(ValueError, match=r'none\.weights\.h5'):
         runs._backbone(tmp_path / 'none.weights.h5')

@@ -9,7 +9,7 @@ import scipy.signal
 import soundfile
 from PIL import Image
 
-from dualcam.data import datasets
+from dualcam.data import datasets, sounds
 from records import array, beamforming, raw
 from records.synthetic import (
     presets,
@@ -214,7 +214,7 @@ def write_recordings(folder, classes=('dog_bark', 'rain'), count=6, rate_hz=22_0
 
 def test_no_recording_is_in_two_units(tmp_path):
     write_recordings(tmp_path, count=7)
-    found = recordings.find_recordings(tmp_path)
+    found = sounds.class_folders(tmp_path)
     assert list(found) == ['dog bark', 'rain']
     dealt = recordings.deal(found, 3, seed=0)
     for name, units in dealt.items():
@@ -230,13 +230,13 @@ def test_no_recording_is_in_two_units(tmp_path):
 
 def test_bad_recordings_are_named(tmp_path):
     with pytest.raises(ValueError, match='no such folder'):
-        recordings.find_recordings(tmp_path / 'none')
+        sounds.class_folders(tmp_path / 'none')
     (tmp_path / 'a').mkdir()
     with pytest.raises(ValueError, match=r'no \.wav'):
-        recordings.find_recordings(tmp_path)
+        sounds.class_folders(tmp_path)
     (tmp_path / 'a' / 'x.wav').write_text('this is text')
     with pytest.raises(ValueError, match='two or more'):
-        recordings.find_recordings(tmp_path)
+        sounds.class_folders(tmp_path)
     with pytest.raises(ValueError, match=r'x\.wav: not a readable'):
         recordings.read_recording(tmp_path / 'a' / 'x.wav')
     soundfile.write(tmp_path / 'a' / 'y.wav', np.zeros(8000), 8000)

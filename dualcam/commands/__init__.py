@@ -1,0 +1,1 @@
+"""The `dualcam` command's subcommands, one a file; `add` declares the options."""

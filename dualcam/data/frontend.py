@@ -1,0 +1,74 @@
+"""From a waveform to what a student sees: band, peak, spectrogram, normalisation.
+
+A network learns with one front end and must be asked with the same one: the clips that it is
+trained on, its SavedModel and its embeddings all go through here.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from dualcam.data import audio
+
+NORMALISATIONS = ('min_max', 'log')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frontend:
+    """How a student's input is made.
+
+    Attributes:
+        kind: 'waveform' or 'spectrogram'.
+        normalisation: of spectrograms: 'min_max' maps each channel's range in the training set to
+            0 - 1 (WACV 2020, section 4.1); 'log' takes log(1 + magnitude) to zero mean and unit
+            deviation, which suits recordings of very different loudness.
+        statistics: two arrays [257] of the training set: minimum and maximum, or mean and
+            deviation of the logarithms; None leaves spectrograms as they are.
+        band_limited: whether the network has heard nothing above 6.1 kHz, as students that were
+            trained on records of 12,288 Hz.
+    """
+    kind: str
+    normalisation: str = 'min_max'
+    statistics: tuple | None = None
+    band_limited: bool = True
+
+    def __post_init__(self):
+        if self.normalisation not in NORMALISATIONS:
+            raise ValueError(f'normalisation {self.normalisation!r}: expected one of '
+                             f'{", ".join(NORMALISATIONS)}')
+
+    def hear(self, waveform):
+        """Network input of a waveform of any scale at 22,050 Hz.
+
+        Args:
+            waveform: [..., samples] float32; whole seconds where the band is limited.
+
+        Returns:
+            [..., samples], or [..., frames, 257]; see `see`.
+        """
+        # Scaled first: rounding in the transforms is relative to the largest magnitude.
+        signal = audio.to_peak(waveform)
+        if self.band_limited:
+            signal = audio.to_peak(audio.limit_band(signal))
+        return self.see(signal * audio.PEAK)
+
+    def see(self, signal):
+        """Network input of a clip whose largest magnitude is 256 already."""
+        if self.kind == 'waveform':
+            return signal
+        return self.normalise(self.unnormalised(signal))
+
+    def unnormalised(self, signal):
+        """Spectrogram that `statistics` are gathered of, [..., frames, 257]."""
+        magnitude = audio.spectrogram(signal)
+        return tf.math.log1p(magnitude) if self.normalisation == 'log' else magnitude
+
+    def normalise(self, spectrogram):
+        """`unnormalised` spectrograms by the training set's statistics."""
+        if self.statistics is None:
+            return spectrogram
+        if self.normalisation == 'log':
+            mean, deviation = self.statistics
+            return (spectrogram - mean) / np.maximum(deviation, 1e-3).astype(np.float32)
+        return audio.normalise(spectrogram, *self.statistics)

@@ -1,0 +1,176 @@
+"""A trained student from wherever it is, ready for waveforms: a run's folder or a SavedModel.
+
+Reads what training and export left behind; hands on embeddings and logits of windows of sound.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dualcam import digest, export, models
+from dualcam.data import audio
+from dualcam.training import run
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Listener:
+    """A student that listens.
+
+    Attributes:
+        source: where it came from.
+        network: its name.
+        seconds: of the windows it takes.
+        classes: names in the order of its answers.
+        layers: names of the layers that `listen` can hand out.
+        digest: names its weights, so that stopped work is not gone on with by another model.
+    """
+    source: str
+    network: str
+    seconds: int
+    classes: tuple[str, ...]
+    layers: tuple[str, ...]
+    digest: str
+    _make: object
+
+    @property
+    def clip_samples(self):
+        """Samples of a window at 22,050 Hz."""
+        return audio.num_samples(self.seconds)
+
+    def listen(self, layer='embedding'):
+        """A function from waveforms to what a layer says.
+
+        Args:
+            layer: 'embedding', 'logits', or one of `layers`.
+
+        Returns:
+            From [batch, clip_samples] float32 of any scale to [batch, features]: the layer's
+            output, averaged over the window's time steps.
+
+        Raises:
+            ValueError: there is no such layer.
+        """
+        if layer not in self.layers:
+            raise ValueError(f'{self.source}: layer {layer!r} cannot be had; expected one of '
+                             f'{", ".join(self.layers)}'
+                             + ('; a run\'s folder has the convolutions too'
+                                if layer.startswith('conv') else ''))
+        return self._make(layer)
+
+
+def open_listener(path):
+    """The student of a run's folder or of a SavedModel.
+
+    Args:
+        path: a run's folder, or a SavedModel or the folder of its versions, of which the highest
+            is taken.
+
+    Returns:
+        A `Listener`.
+
+    Raises:
+        ValueError: there is neither, or its network does not listen to one microphone.
+    """
+    path = pathlib.Path(path)
+    if (path / 'run.json').exists():
+        return _from_run(path)
+    versions = sorted((p for p in path.glob('*') if p.name.isdigit()), key=lambda p: int(p.name))
+    for folder in (path, *reversed(versions)):
+        if (folder / 'saved_model.pb').exists():
+            return _from_saved_model(folder)
+    raise ValueError(f'{path}: neither a run\'s folder (run.json) nor a SavedModel '
+                     '(saved_model.pb); a run exports one to its saved_model/1')
+
+
+def from_model(model, frontend, seconds, classes, source):
+    """A `Listener` of a Keras student.
+
+    Args:
+        model: from `models.build`.
+        frontend: the `frontend.Frontend` that it is to be asked with.
+        seconds: of its clips.
+        classes: names.
+        source: for messages.
+    """
+    aliases = {'embedding': models.FEATURES[model.name], 'logits': model.layers[-1].name}
+    layers = tuple(layer.name for layer in model.layers
+                   if layer.name.startswith(('conv', 'fc')) and not layer.name.endswith('_norm'))
+
+    def make(layer):
+        output = model.get_layer(_activated(model, aliases.get(layer, layer))).output
+        part = keras.Model(model.input, output)
+
+        @tf.function(reduce_retracing=True)
+        def listen(waveform):
+            features = part(frontend.hear(waveform), training=False)
+            return tf.reduce_mean(tf.reshape(
+                features, [tf.shape(features)[0], -1, features.shape[-1]]), axis=1)
+        return lambda waveform: listen(tf.constant(waveform, tf.float32)).numpy()
+    return Listener(str(source), model.name, seconds, tuple(classes),
+                    ('embedding', 'logits', *layers), digest.of_weights(model), make)
+
+
+def _from_run(path):
+    params, classes = run.described(path)
+    if models.INPUTS[params.network] not in ('waveform', 'spectrogram'):
+        raise ValueError(f'{path}: {params.network} does not listen to one microphone; expected '
+                         'the run of a student')
+    model = run.load(path)
+    return from_model(model, run.frontend(params, path), params.clips.sample_length, classes, path)
+
+
+def _from_saved_model(path):
+    metadata_path = path / 'assets' / 'metadata.json'
+    try:
+        metadata = json.loads(metadata_path.read_text(encoding='utf-8'))
+        loaded = tf.saved_model.load(str(path))
+        serve = loaded.signatures[export.SIGNATURE]
+        fields = (metadata['network'], int(metadata['seconds']), tuple(metadata['classes']))
+    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
+        raise ValueError(f'{path}: not a SavedModel that dualcam exported ({error!r})') from error
+
+    def make(layer):
+        def listen(waveform):
+            return serve(waveform=tf.constant(waveform, tf.float32))[name].numpy()
+        name = 'embedding' if layer == metadata['embedding_layer'] else layer
+        # The module must outlive its signature, which does not hold its variables.
+        listen.module = loaded
+        return listen
+    return Listener(str(path), *fields, ('embedding', 'logits', metadata['embedding_layer']),
+                    digest.of_arrays(v.numpy() for v in loaded.network), make)
+
+
+def _activated(model, layer):
+    """The layer that hands on what `layer` says after normalisation and ReLU.
+
+    In SoundNet's trunk these are layers of their own; the pool between does not change what is
+    averaged over time but for its size.
+    """
+    names = [one.name for one in model.layers]
+    if layer not in names:
+        raise ValueError(f'{model.name}: no layer {layer}')
+    if f'{layer}_norm' not in names:
+        return layer
+    following = model.layers[names.index(f'{layer}_norm') + 1:]
+    return next(one.name for one in following if isinstance(one, keras.layers.ReLU))
+
+
+def stack(windows, batch_size):
+    """Yields lists of up to `batch_size` of what an iterator yields."""
+    batch = []
+    for window in windows:
+        batch.append(window)
+        if len(batch) == batch_size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def heard(signal):
+    """Whether there is anything in a window to be heard; a constant is silence."""
+    return bool(np.ptp(signal) > 0)

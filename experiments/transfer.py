@@ -1,0 +1,101 @@
+"""How far features carry to another data set: embeddings, k-NN and a linear probe on its splits."""
+
+import pathlib
+
+import numpy as np
+
+from dualcam import embeddings, progress
+from dualcam.data import mfcc, sound_files, splits, store
+from dualcam.evaluation import neighbours
+
+KNN, PROBE = 'k-NN', 'linear probe'
+
+
+class Target:
+    """A data set that features are judged on.
+
+    Args:
+        sound_set: a labelled `sounds.SoundSet`.
+        cache: folder for embeddings, which are found again there.
+        max_bad: files that may be left out.
+        ks: odd numbers to choose k from.
+
+    Attributes:
+        skipped: messages about files left out.
+    """
+
+    def __init__(self, sound_set, cache, max_bad=0, ks=neighbours.ODD_KS):
+        if not sound_set.classes:
+            raise ValueError(f'{sound_set.root}: has no classes; expected one folder a class')
+        self.sound_set = sound_set
+        self.skipped = ()
+        self._cache, self._max_bad, self._ks = pathlib.Path(cache), max_bad, ks
+
+    def by_listener(self, listener, layer):
+        """A student's features of each file: (features [files, n], names of the files)."""
+        name = f'{listener.network}-{layer}-{listener.digest}-{self._digest()}'
+        path = self._cache / f'{name}.npz'
+        if not path.exists():
+            made = embeddings.embed(listener, self.sound_set, embeddings.EmbedParams(
+                layer, max_bad=self._max_bad), self._cache / f'{name}.parts')
+            self.skipped = made.skipped
+            embeddings.save(path, made, layer, listener.source)
+        with np.load(path) as file:
+            return file['features'], file['files']
+
+    def by_mfcc(self):
+        """Statistics of MFCC of each file, likewise."""
+        path = self._cache / f'mfcc-{self._digest()}.npz'
+        if not path.exists():
+            features, files, bad = [], [], []
+            for sound in progress.bar(self.sound_set.sounds, desc='MFCC', unit='file'):
+                try:
+                    features.append(mfcc.statistics(sound_files.read_sound(sound.path)))
+                    files.append(sound.path)
+                except sound_files.BadSound as error:
+                    bad.append(str(error))
+                    sound_files.check_bad(bad, self._max_bad)
+            self.skipped = tuple(bad)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(path, features=np.stack(features), files=np.array(files))
+        with np.load(path) as file:
+            return file['features'], file['files']
+
+    def judge(self, features, files, seed=0, only=None):
+        """k-NN and a linear probe on all splits of the set.
+
+        Args:
+            features: [files, n].
+            files: [files] their paths.
+            seed: of splits that are drawn.
+            only: number of the one split to judge on; None takes all.
+
+        Returns:
+            {'k-NN': [`neighbours.Outcome` a split], 'linear probe': likewise}.
+        """
+        place = {path: row for row, path in enumerate(files)}
+        sounds, labels = self.sound_set.sounds, self.sound_set.labels
+        outcomes = {KNN: [], PROBE: []}
+        chosen = splits.splits(self.sound_set, seed)
+        for split in chosen if only is None else chosen[only:only + 1]:
+            parts = []
+            for rows in (split.training, split.validation, split.testing):
+                rows = [row for row in rows if sounds[row].path in place]
+                parts.append((features[[place[sounds[row].path] for row in rows]], labels[rows]))
+            num_classes = len(self.sound_set.classes)
+            outcomes[KNN].append(neighbours.nearest_neighbours(*parts, num_classes, self._ks))
+            outcomes[PROBE].append(neighbours.linear_probe(*parts, num_classes))
+        return outcomes
+
+    def _digest(self):
+        return store.records_digest([sound.path for sound in self.sound_set.sounds])
+
+
+def scores(outcomes):
+    """{column: accuracies} of what `Target.judge` gives, for a report."""
+    return {column: [one.accuracy for one in found] for column, found in outcomes.items()}
+
+
+def chosen_k(outcomes):
+    """A note of the chosen k of each split."""
+    return 'k ' + ', '.join(f'{one.choice:.0f}' for one in outcomes[KNN])
