@@ -2,14 +2,16 @@
 
     python benchmarks/run.py --out=DIR
 
-Each row is a rate, measured on data that is made up for it; the machine and the versions stand
-above. Writes <out>/benchmarks.md and .json, and prints the table.
+Each row is a rate or a size, measured on data that is made up for it; the machine and the
+versions stand above. Writes <out>/benchmarks.md and .json, and prints the table.
 """
 
 import json
 import os
 import pathlib
 import platform
+import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,10 +20,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))     # run f
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')     # before TensorFlow: its start is chatty
 
 import numpy as np
+import soundfile
 import tensorflow as tf
 from absl import app, flags
 
-from dualcam.data import features
+from dualcam import export, models
+from dualcam.data import datasets, features, frontend
 from dualcam.data import store as store_lib
 from dualcam.models import resnet
 from records import writer
@@ -49,9 +53,32 @@ def resnet_features(folder):
     return len(rows) / (time.perf_counter() - started)
 
 
-# what, unit, function of a scratch folder that gives the rate
+def embedding(folder):
+    """Clips a second, and the largest memory of the command that embeds 1,000 clips of 5 s."""
+    rng, seconds = np.random.default_rng(0), 5
+    model = models.build('hearnet', 10, seconds=seconds)
+    ears = frontend.Frontend('spectrogram', 'log', (np.zeros(257, np.float32),
+                                                    np.ones(257, np.float32)), band_limited=False)
+    info = datasets.DatasetInfo('noise', tuple('abcdefghij'), 'noise', 0)
+    export.export(model, folder / 'model' / '1', info, seconds, ears)
+    (folder / 'in').mkdir()
+    for number in range(1000):
+        soundfile.write(folder / 'in' / f'{number:04d}.wav',
+                        0.1 * rng.standard_normal(seconds * 44_100), 44_100)
+    started = time.perf_counter()
+    subprocess.run([sys.executable, '-m', 'dualcam.main', 'embed', f'--model={folder}/model',
+                    f'--input={folder}/in', f'--out={folder}/features.npz'], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    rate = 1000 / (time.perf_counter() - started)
+    kibibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return rate, kibibytes / 2**20
+
+
+# what with which unit (one or more), function of a scratch folder that gives the numbers
 ROWS = (
-    ('ResNet-50 features of video, records to disk', 'frames/s', resnet_features),
+    ((('ResNet-50 features of video, records to disk', 'frames/s'),), resnet_features),
+    ((('dualcam embed, HearNet, 5 s files of 44.1 kHz, start included', 'clips/s'),
+      ('its largest memory for 1,000 files (limit 1.5)', 'GiB')), embedding),
 )
 
 
@@ -62,11 +89,13 @@ def main(_):
     machine = (f'{os.cpu_count()} processors ({_processor()}), Python '
                f'{platform.python_version()}, TensorFlow {tf.__version__}')
     rows = []
-    for name, unit, measure in ROWS:
+    for names, measure in ROWS:
         with tempfile.TemporaryDirectory() as folder:
-            rows.append({'row': name, 'rate': measure(pathlib.Path(folder)), 'unit': unit})
-    text = '\n'.join([f'Measured on {machine}.', '', '| row | rate |', '|---|---|',
-                      *(f'| {r["row"]} | {r["rate"]:.1f} {r["unit"]} |' for r in rows)]) + '\n'
+            values = np.atleast_1d(measure(pathlib.Path(folder)))
+        rows += [{'row': name, 'rate': float(value), 'unit': unit}
+                 for (name, unit), value in zip(names, values, strict=True)]
+    text = '\n'.join([f'Measured on {machine}.', '', '| row | measured |', '|---|---|',
+                      *(f'| {r["row"]} | {r["rate"]:.3g} {r["unit"]} |' for r in rows)]) + '\n'
     (out / 'benchmarks.md').write_text(text, encoding='utf-8')
     (out / 'benchmarks.json').write_text(json.dumps({'machine': machine, 'rows': rows}, indent=1)
                                          + '\n', encoding='utf-8')

@@ -120,8 +120,12 @@ class SoundClips:
             share = item['other_share']                                        # [batch, 1]
             signal = (1 - share) * signal + share * tf.reverse(signal, [0])
             mixed = {'other_label': tf.reverse(item['label'], [0]), 'other_share': share[:, 0]}
-        inputs = self._frontend.see(signal * audio.PEAK)
+        inputs = signal * audio.PEAK
         if self._frontend.kind == 'spectrogram':
+            inputs = self._frontend.unnormalised(inputs)
+            if self._augment.stretch:
+                inputs = augmentation.stretch(inputs, item['stretch'])
+            inputs = self._frontend.normalise(inputs)
             inputs = augmentation.mask(self._augment, inputs, item['times'], item['channels'],
                                        audio.SAMPLE_RATE_HZ / audio.SpectrogramParams().hop)
         return mixed | {'input': inputs}
