@@ -85,3 +85,35 @@ def test_table4_carries_students_of_records_to_a_set_of_its_own(tmp_path, smoke,
     assert '0.8960' not in out and 'target: plain' in out
     code, _, errors = command(*arguments, f'--target=dcase2018:{plain}')
     assert code == 1 and 'not DCASE 2018' in errors.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_students_of_records_are_tested_on_folds_that_those_do_not_hold(tmp_path, command):
+    folder = write_esc(tmp_path / 'esc', seconds=1.0)
+    code, _, errors = command(
+        '-m', 'records.synthetic', f'--out={tmp_path}/raw', '--preset=smoke',
+        f'--matfiles={tmp_path}/raw/matfiles', '--nokeep_array', f'--sources={folder}',
+        '--folds=1,3')
+    assert code == 0, errors
+    code, _, errors = command(
+        '-m', 'records.convert_avia', f'--matfiles={tmp_path}/raw/matfiles',
+        f'--sync={tmp_path}/raw/sync', f'--out={tmp_path}/records', '--sequence_seconds=5',
+        '--modalities=0,1')
+    assert code == 0, errors
+    heard = json.loads((tmp_path / 'raw' / 'synthetic.json').read_text())['recordings']
+    assert {path.rpartition('/')[2][0] for units in heard for unit in units for path in unit} \
+        == {'1', '3'}
+    code, _, errors = command(
+        'experiments/run_esc10.py', f'--input={folder}', f'--out={tmp_path}/out',
+        '--preset=smoke', f'--records={tmp_path}/records')
+    assert code == 0, errors
+    taught = [row for row in json.loads((tmp_path / 'out' / 'esc10.json').read_text())['rows']
+              if row['trained_on'] == 'simulated array, folds 1,3']
+    assert [row['name'] for row in taught] == [
+        'HearNet G', 'HearNet G, trained on with the clips',
+        'HearNet D', 'HearNet D, trained on with the clips']
+    assert all(row['note'] == 'tested on fold 2' for row in taught)
+    assert all(len(row['scores']['accuracy']) == 1 for row in taught)
+    code, _, errors = command('-m', 'records.synthetic', f'--out={tmp_path}/x', '--preset=smoke',
+                              f'--sources={folder}', '--folds=7')
+    assert code == 1 and 'no fold 7; it has 1, 2, 3' in errors.splitlines()[-1]
