@@ -20,6 +20,7 @@ class Preset:
         crops: {network: clips from a sequence in an epoch}.
         standardise: what teachers see, by training statistics.
         frame_strides: {network: n} for teachers that answer for every n-th frame only.
+        temporal_frames: how many frames of a clip Temporal ResNet-50 sees.
         note: for titles; empty where the settings are the papers'.
     """
     name: str
@@ -30,6 +31,7 @@ class Preset:
     crops: dict
     standardise: bool = False
     frame_strides: dict = dataclasses.field(default_factory=dict)
+    temporal_frames: int = 5
     note: str = ''
 
     def run_params(self, network, column, train_on, seed):
@@ -42,6 +44,9 @@ class Preset:
         student = models.CLIPS[network] in ('waveform', 'spectrogram')
         one_second = not student and network != 'temporal_resnet50'
         stride = self.frame_strides.get(network, 1)
+        options = (('frame_stride', stride),) if stride != 1 else ()
+        if network == 'temporal_resnet50' and self.temporal_frames != 5:
+            options = (('num_frames', self.temporal_frames),)
         return run.RunParams(
             network=network,
             clips=clips.ClipParams(self.total_length, 1 if one_second else 5,
@@ -49,7 +54,7 @@ class Preset:
             loop=loop.LoopParams(self.epochs[network], learning_rate=rate, seed=seed),
             imitation=0.5 if taught else None, temperature=1.0 if taught else None,
             standardise=self.standardise and not student,
-            options=(('frame_stride', stride),) if stride != 1 else ())
+            options=options)
 
 
 # published/wacv2020_learning_rates.csv
@@ -75,6 +80,7 @@ PRESETS = {
                           'hearnet': 4, 'oursoundnet': 2},
                    standardise=True,
                    frame_strides={'dualcamnet': 3, 'resnet50': 12, 'avnet': 12},
+                   temporal_frames=3,
                    note='demo preset: short training'),
     'smoke': Preset('smoke', 5, _SHORT_RATES, {},
                     epochs=dict.fromkeys(models.CLIPS, 2),
@@ -82,6 +88,7 @@ PRESETS = {
                            'hearnet': 1, 'oursoundnet': 1},
                     standardise=True,
                     frame_strides={'dualcamnet': 3, 'resnet50': 12, 'avnet': 12},
+                   temporal_frames=3,
                     note='smoke preset: proves the path, not the numbers'),
 }
 

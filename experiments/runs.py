@@ -262,8 +262,7 @@ class Workshop:
             params = dataclasses.replace(params, backbone=self._backbone,
                                          batch_norm=self._video.batch_norm)
         if wanted.network == 'oursoundnet' and self.start:
-            params = dataclasses.replace(params, start=digest_lib.of_arrays(
-                array for layer in sorted(self.start) for array in self.start[layer]))
+            params = dataclasses.replace(params, start=_digest(self.start))
         teacher = self.folder(wanted.teacher, seed).name if wanted.teacher else ''
         setting = self._lists[wanted.train_on]
         content = json.dumps([dataclasses.asdict(params), teacher, self.store.digest,
@@ -330,6 +329,10 @@ def _soundnet_start(path):
     weights.load(network, path)
     return {layer.name: layer.get_weights() for layer in network.layers
             if layer.name.removesuffix('_norm') in soundnet_lib.PRETRAINED}
+
+
+def _digest(start):
+    return digest_lib.of_arrays(array for layer in sorted(start) for array in start[layer])
 
 
 def _overridden(params, values):

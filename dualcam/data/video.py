@@ -29,15 +29,14 @@ def preprocess(frames, bgr=False):
     lead, (height, width) = tf.shape(frames)[:-3], frames.shape[-3:-1]
     if height is None or width is None:
         raise ValueError(f'frames of shape {frames.shape}: height and width must be known')
-    images = tf.cast(tf.reshape(frames, [-1, height, width, 3]), tf.float32)
-    # The authors reverse nothing and subtract red's mean from blue; we reverse first.
-    if not bgr:
-        images = images[..., ::-1]
     scale = _RESIZED / min(height, width)
     size = [round(height * scale), round(width * scale)]
-    images = tf.compat.v1.image.resize_bilinear(images, size, align_corners=False)
+    images = tf.compat.v1.image.resize_bilinear(                           # float32 from here on
+        tf.reshape(frames, [-1, height, width, 3]), size, align_corners=False)
     top, left = ((side - _CROPPED) // 2 for side in size)
-    images = images[:, top:top + _CROPPED, left:left + _CROPPED] - MEANS
+    images = images[:, top:top + _CROPPED, left:left + _CROPPED]
+    # The authors reverse nothing and subtract red's mean from blue; we reverse first.
+    images = (images if bgr else images[..., ::-1]) - MEANS
     return tf.reshape(images, tf.concat([lead, [_CROPPED, _CROPPED, 3]], axis=0))
 
 

@@ -85,8 +85,8 @@ def test_a_stopped_run_ends_where_an_unstopped_one_does(data, tmp_path, monkeypa
     whole = run.train(params(), data, tmp_path / 'whole')
     original, calls = loop.Progress.save, []
 
-    def stop(self, history):
-        original(self, history)
+    def stop(self, history, keep):
+        original(self, history, keep)
         calls.append(len(history))
         if len(history) == 2:
             raise KeyboardInterrupt

@@ -19,7 +19,7 @@ def frames_of(action, places_m=STILL_M, levels=(0.0, 1.0), location=0, seed=0, *
 
 def changed(one, other):
     """[480, 640] where two frames differ by more than the camera's noise."""
-    return np.abs(one.astype(int) - other).sum(axis=-1) > 60
+    return np.abs(one.astype(int) - other).sum(axis=-1) > 12
 
 
 @pytest.mark.parametrize('location', range(3))
