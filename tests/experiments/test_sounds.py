@@ -89,7 +89,8 @@ def test_table4_carries_students_of_records_to_a_set_of_its_own(tmp_path, smoke,
 
 @pytest.mark.slow
 def test_students_of_records_are_tested_on_folds_that_those_do_not_hold(tmp_path, command):
-    folder = write_esc(tmp_path / 'esc', seconds=1.0)
+    # Ten classes, so that each split of a scenario's single takes has one.
+    folder = write_esc(tmp_path / 'esc', classes=tuple('abcdefghij'), seconds=1.0)
     code, _, errors = command(
         '-m', 'records.synthetic', f'--out={tmp_path}/raw', '--preset=smoke',
         f'--matfiles={tmp_path}/raw/matfiles', '--nokeep_array', f'--sources={folder}',
