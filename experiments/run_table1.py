@@ -7,8 +7,8 @@ DualCamNet sees acoustic images, ResNet-50 and Temporal ResNet-50 see video, AVN
 training settings (each scenario, and all), tested on their own test split and on all data of the
 other scenarios.
 
-About 17 minutes on 2 cores with the demo preset, records made; to expect there, on all: DualCamNet
-0.84, ResNet-50 0.80, Temporal ResNet-50 0.81, AVNet 0.83, the last three untrained below their
+About 12 minutes on 2 cores with the demo preset, records made; to expect there, on all: DualCamNet
+0.84, ResNet-50 0.81, Temporal ResNet-50 0.70, AVNet 0.79, the last three untrained below their
 logits. The paper preset was not run: its data are given out on request only.
 """
 
