@@ -15,7 +15,7 @@ import threading
 
 import numpy as np
 
-from dualcam import listening, progress
+from dualcam import progress
 from dualcam.data import sound_files
 
 _FILES_A_PART = 200
@@ -129,7 +129,7 @@ def _embed_files(ask, files, clip_samples, hop, batch_size, bar):
     """(features, rows in `files`, first samples, rows of good files, messages)."""
     features, rows, starts, messages = [], [], [], {}
     windows = _in_background(_windows(files, clip_samples, hop, messages, bar), 2 * batch_size)
-    for batch in listening.stack(windows, batch_size):
+    for batch in _stacked(windows, batch_size):
         signal = np.stack([window for _, _, window in batch])
         # Always whole batches: another size would be another trace of the graph.
         padded = np.pad(signal, ((0, batch_size - len(signal)), (0, 0)))
@@ -147,11 +147,23 @@ def _windows(files, clip_samples, hop, messages, bar):
     for row, sound in enumerate(files):
         try:
             for start, window in sound_files.read_windows(sound.path, clip_samples, hop):
-                if listening.heard(window):
+                if np.ptp(window) > 0:             # a constant is silence
                     yield row, start, window
         except sound_files.BadSound as error:
             messages[row] = str(error)
         bar.update(1)
+
+
+def _stacked(windows, batch_size):
+    """Yields lists of up to `batch_size` of what an iterator yields."""
+    batch = []
+    for window in windows:
+        batch.append(window)
+        if len(batch) == batch_size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _in_background(items, ahead):

@@ -8,7 +8,6 @@ import json
 import pathlib
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from dualcam import digest, export, models
@@ -157,20 +156,3 @@ def _activated(model, layer):
         return layer
     following = model.layers[names.index(f'{layer}_norm') + 1:]
     return next(one.name for one in following if isinstance(one, keras.layers.ReLU))
-
-
-def stack(windows, batch_size):
-    """Yields lists of up to `batch_size` of what an iterator yields."""
-    batch = []
-    for window in windows:
-        batch.append(window)
-        if len(batch) == batch_size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def heard(signal):
-    """Whether there is anything in a window to be heard; a constant is silence."""
-    return bool(np.ptp(signal) > 0)

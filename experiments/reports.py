@@ -65,8 +65,8 @@ def write(rows, columns, title, explained, out, file_name):
         for row in rows:
             for column in columns:
                 writer.writerow([
-                    row.name, row.trained_on, column, _number(row.mean(column)),
-                    _number(row.deviation(column)), len(row.scores.get(column, ())),
+                    row.name, row.trained_on, column, tables.number(row.mean(column)),
+                    tables.number(row.deviation(column)), len(row.scores.get(column, ())),
                     '' if row.published is None else row.published, row.note])
     (out / f'{file_name}.json').write_text(json.dumps(
         {'title': title, 'columns': list(columns),
@@ -81,11 +81,11 @@ def markdown(rows, columns, title, explained):
              '| | learned from | ' + ' | '.join(columns) + ' | published | |',
              '|---|---|' + '---|' * len(columns) + '---|---|']
     for row in rows:
-        cells = [_number(row.mean(column)) + (
+        cells = [tables.number(row.mean(column)) + (
             f' ± {row.deviation(column):.4f}' if row.deviation(column) is not None else '')
             for column in columns]
         lines.append(f'| {row.name} | {row.trained_on} | ' + ' | '.join(cells)
-                     + f' | {_number(row.published)} | {row.note} |')
+                     + f' | {tables.number(row.published)} | {row.note} |')
     return '\n'.join(lines) + '\n'
 
 
@@ -109,17 +109,13 @@ def write_counts(counts, classes, title, note, folder, name):
         writer.writerow(['true class', *classes, 'accuracy'])
         for label, row in zip(classes, counts, strict=True):
             share = row[list(classes).index(label)] / row.sum() if row.sum() else None
-            writer.writerow([label, *row.tolist(), _number(share)])
+            writer.writerow([label, *row.tolist(), tables.number(share)])
 
 
 def read_published(file_name, key, value):
     """{key: number} of two columns of a published table."""
     with open(tables.PUBLISHED / file_name, newline='', encoding='utf-8') as file:
         return {line[key]: float(line[value]) for line in csv.DictReader(file) if line[value]}
-
-
-def _number(value):
-    return '' if value is None else f'{value:.4f}'
 
 
 def _chart(rows, columns, title, path):

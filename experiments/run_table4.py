@@ -15,7 +15,6 @@ About 10 minutes on 2 cores with the demo preset and the tables' runs made, most
 embeddings of the target. With AVIA and DCASE 2018: the paper's 0.896 for HearNet's fc1.
 """
 
-import dataclasses
 import pathlib
 import sys
 
@@ -97,7 +96,7 @@ def _body(options, preset, seeds):
             listening.from_model(model, ears, 5, workshop.info.classes, options.soundnet),
             'conv4')}, 'soundnet5_conv4')
     shown = {r.name for r in made}
-    made += [dataclasses.replace(reports.Row(name, trained_on, {}, published[key]))
+    made += [reports.Row(name, trained_on, {}, published[key])
              for key, name, trained_on in (
                  ('soundnet5_conv4', 'SoundNet-5 conv4', 'Flickr-SoundNet'),
                  ('soundnet5_conv5', 'SoundNet-5 conv5', 'Flickr-SoundNet'),

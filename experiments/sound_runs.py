@@ -6,9 +6,10 @@ import json
 import pathlib
 
 import numpy as np
+import scipy.special
 
 from dualcam import listening
-from dualcam.data import audio, augmentation, clips, datasets, sound_clips, sound_store, splits
+from dualcam.data import augmentation, clips, datasets, sound_clips, sound_store, splits
 from dualcam.evaluation import metrics
 from dualcam.training import loop, run, sound_data
 
@@ -118,8 +119,9 @@ class SoundWorkshop:
                                         start or {})
             print(f'training  {folder.name}')
             model = run.train(params, data, folder, name=folder.name.rsplit('-', 1)[0])
-            answers = file_logits(model, run.frontend(params, folder), self.store, split.testing,
-                                  params.clips.sample_length).argmax(axis=1)
+            listener = listening.from_model(model, run.frontend(params, folder),
+                                            params.clips.sample_length, self.info.classes, folder)
+            answers = self._answers(listener, split.testing, listener.clip_samples // 2)
             labels = self._set.labels[split.testing]
             run.write_json(path, {
                 'accuracy': float(np.mean(answers == labels)), 'num_files': len(labels),
@@ -135,28 +137,19 @@ class SoundWorkshop:
 
     def score_listener(self, listener, split):
         """Accuracy of a trained student, with the same classes, over a split's test files."""
-        clip_samples = listener.clip_samples
-        windows = sound_clips.windows(self.store, split.testing, clip_samples)
-        ask, logits = listener.listen('logits'), []
-        for first in range(0, len(windows), 32):
-            logits.append(ask(np.stack([self.store.clip(row, start, clip_samples)
-                                        for row, start in windows[first:first + 32]])))
-        answers = _by_file(np.concatenate(logits), windows, split.testing).argmax(axis=1)
+        answers = self._answers(listener, split.testing, listener.clip_samples)
         return float(np.mean(answers == self._set.labels[split.testing]))
 
     def listener(self, params, split, start_name=''):
         """The trained student of a split."""
         return listening.open_listener(self.folder(params, split, start_name))
 
-
-def file_logits(model, frontend, store, rows, seconds):
-    """Mean log-probabilities of each file's windows, half a window apart, [files, classes]."""
-    clip_samples = audio.num_samples(seconds)
-    windows = sound_clips.windows(store, rows, clip_samples, clip_samples // 2)
-    made = sound_clips.SoundClips(store, windows, clip_samples, frontend)
-    return _by_file(loop.predict(model, made), windows, rows)
-
-
-def _by_file(logits, windows, rows):
-    shares = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    return np.stack([shares[windows[:, 0] == row].mean(axis=0) for row in rows])
+    def _answers(self, listener, rows, hop_samples, batch_size=32):
+        """Class with the largest mean log-probability over each file's windows, [rows] int64."""
+        windows = sound_clips.windows(self.store, rows, listener.clip_samples, hop_samples)
+        ask, logits = listener.listen('logits'), []
+        for first in range(0, len(windows), batch_size):
+            logits.append(ask(np.stack([self.store.clip(row, start, listener.clip_samples)
+                                        for row, start in windows[first:first + batch_size]])))
+        shares = scipy.special.log_softmax(np.concatenate(logits), axis=1)
+        return np.stack([shares[windows[:, 0] == row].mean(axis=0) for row in rows]).argmax(axis=1)

@@ -97,7 +97,7 @@ def write(table, cells, workshop, out):
         writer.writerow(['train', 'test', 'column', 'accuracy', 'std', 'seeds', 'clips',
                          'published'])
         for c in cells:
-            writer.writerow([c.train, c.test, c.column, _number(c.mean), _number(c.deviation),
+            writer.writerow([c.train, c.test, c.column, number(c.mean), number(c.deviation),
                              len(c.scores), c.scores[0].num_clips if c.scores else '',
                              '' if c.published is None else c.published])
     (out / f'{table.file_name}.json').write_text(json.dumps({
@@ -150,12 +150,13 @@ def chart(title, cells, path):
     plt.close(figure)
 
 
-def _number(value):
+def number(value):
+    """Four decimals; nothing for what was not measured."""
     return '' if value is None else f'{value:.4f}'
 
 
 def _measured(cell):
-    text = _number(cell.mean)
+    text = number(cell.mean)
     if cell.deviation is not None:
         text += f' ± {cell.deviation:.4f}'
     if cell.scores:

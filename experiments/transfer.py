@@ -30,10 +30,11 @@ class Target:
         self.sound_set = sound_set
         self.skipped = ()
         self._cache, self._max_bad, self._ks = pathlib.Path(cache), max_bad, ks
+        self._digest = store.records_digest([sound.path for sound in sound_set.sounds])
 
     def by_listener(self, listener, layer):
         """A student's features of each file: (features [files, n], names of the files)."""
-        name = f'{listener.network}-{layer}-{listener.digest}-{self._digest()}'
+        name = f'{listener.network}-{layer}-{listener.digest}-{self._digest}'
         path = self._cache / f'{name}.npz'
         if not path.exists():
             made = embeddings.embed(listener, self.sound_set, embeddings.EmbedParams(
@@ -45,7 +46,7 @@ class Target:
 
     def by_mfcc(self):
         """Statistics of MFCC of each file, likewise."""
-        path = self._cache / f'mfcc-{self._digest()}.npz'
+        path = self._cache / f'mfcc-{self._digest}.npz'
         if not path.exists():
             features, files, bad = [], [], []
             for sound in progress.bar(self.sound_set.sounds, desc='MFCC', unit='file'):
@@ -86,9 +87,6 @@ class Target:
             outcomes[KNN].append(neighbours.nearest_neighbours(*parts, num_classes, self._ks))
             outcomes[PROBE].append(neighbours.linear_probe(*parts, num_classes))
         return outcomes
-
-    def _digest(self):
-        return store.records_digest([sound.path for sound in self.sound_set.sounds])
 
 
 def scores(outcomes):

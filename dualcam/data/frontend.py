@@ -47,11 +47,15 @@ class Frontend:
         Returns:
             [..., samples], or [..., frames, 257]; see `see`.
         """
+        return self.see(self.scaled(waveform) * audio.PEAK)
+
+    def scaled(self, waveform):
+        """What is heard of a waveform, its band limited where it is to be, largest magnitude 1."""
         # Scaled first: rounding in the transforms is relative to the largest magnitude.
         signal = audio.to_peak(waveform)
         if self.band_limited:
             signal = audio.to_peak(audio.limit_band(signal))
-        return self.see(signal * audio.PEAK)
+        return signal
 
     def see(self, signal):
         """Network input of a clip whose largest magnitude is 256 already."""

@@ -4,8 +4,6 @@ Training takes one clip a stretch of each file, moved and changed anew in every 
 (`data/augmentation.py`); inference covers each file with windows.
 """
 
-import dataclasses
-
 import numpy as np
 import tensorflow as tf
 
@@ -69,8 +67,7 @@ class SoundClips:
         if shuffle_seed is not None:
             order = np.random.default_rng(shuffle_seed).permutation(order)
             if self._augment is not None:
-                draws = augmentation.draw(self._augment, shuffle_seed, len(self))
-                changed = dataclasses.asdict(draws)
+                changed = vars(augmentation.draw(self._augment, shuffle_seed, len(self)))
         labels = self.columns['label']
 
         def gather(item):
@@ -111,10 +108,7 @@ class SoundClips:
         return np.stack(clips)
 
     def _change(self, item, signal):
-        signal = audio.to_peak(signal)
-        if self._frontend.band_limited:
-            signal = audio.to_peak(audio.limit_band(signal))
-        signal *= item['gain']
+        signal = self._frontend.scaled(signal) * item['gain']
         mixed = {}
         if self._augment.mixup:
             share = item['other_share']                                        # [batch, 1]

@@ -71,6 +71,11 @@ def save(folder, stats):
         np.save(folder / f'global_{name}.npy', getattr(stats, name).astype(np.float32))
 
 
+def load(folder, *names):
+    """Arrays that `save` wrote, by their names: load(folder, 'mean', 'std_dev')."""
+    return tuple(np.load(pathlib.Path(folder) / f'global_{name}.npy') for name in names)
+
+
 def _merge(a, b):
     return ChannelStats(a.count + b.count, np.minimum(a.min, b.min), np.maximum(a.max, b.max),
                         a.sum + b.sum, a.sum_squared + b.sum_squared)

@@ -254,8 +254,7 @@ def frontend(params, folder):
     kind, statistics = models.INPUTS[params.network], None
     if kind == 'spectrogram':
         names = {'min_max': ('min', 'max'), 'log': ('mean', 'std_dev')}[params.normalisation]
-        statistics = tuple(np.load(pathlib.Path(folder) / 'stats' / f'global_{name}.npy')
-                           for name in names)
+        statistics = stats.load(pathlib.Path(folder) / 'stats', *names)
     return frontend_lib.Frontend(kind, params.normalisation, statistics, params.band_limited)
 
 
@@ -291,12 +290,12 @@ def _gather_stats(params, store, rows, windows, folder):
 def _build(params, num_classes, folder):
     kind, options = _kind(params), _options(params)
     if params.standardise and 'acoustic' in kind:
-        options |= dict(zip(('mean', 'std_dev'), _mean_and_deviation(folder / 'stats'),
-                            strict=True))
+        names = 'mean', 'std_dev'
+        options |= dict(zip(names, stats.load(folder / 'stats', *names), strict=True))
     if 'features' not in kind:
         return models.build(params.network, num_classes, **options)
     if params.standardise:
-        mean, deviation = _mean_and_deviation(folder / 'stats_features')
+        mean, deviation = stats.load(folder / 'stats_features', 'mean', 'std_dev')
         # A feature that hardly moves in training would otherwise be blown up where it does.
         options['feature_stats'] = mean, np.maximum(deviation, 1e-3 * deviation.max())
     return models.build_head(params.network, num_classes, **options)
@@ -310,10 +309,6 @@ def _kind(params):
 
 def _options(params):
     return dict(params.options) | {'seconds': params.clips.sample_length}
-
-
-def _mean_and_deviation(folder):
-    return tuple(np.load(folder / f'global_{name}.npy') for name in ('mean', 'std_dev'))
 
 
 def _claim(folder, params, data):
