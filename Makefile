@@ -4,6 +4,7 @@
 #   AVIA=DIR                  the real data set: DIR/matfiles and DIR/sync
 #   SOURCES=DIR               real recordings for the simulator, one folder a class
 #   FOLDS=1,2                 of them only these cross-validation folds (ESC)
+#   SUBJECTS=2                simulated subjects, 1 - 9, instead of the preset's number
 #   SEEDS=0,1,2               several seeds give mean and deviation
 #   VIDEO=1                   records with video, which column R needs; always with table1 and
 #                             AVIA, and once they are there
@@ -23,9 +24,10 @@ COMMA := ,
 AVIA ?=
 SOURCES ?=
 FOLDS ?=
+SUBJECTS ?=
 SEEDS ?= 0
 PRESET ?= $(if $(AVIA),paper,demo)
-WORK ?= work/$(if $(AVIA),avia,$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES))))$(if $(FOLDS),-folds$(subst $(COMMA),,$(FOLDS))))
+WORK ?= work/$(if $(AVIA),avia,$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES))))$(if $(FOLDS),-folds$(subst $(COMMA),,$(FOLDS)))$(if $(SUBJECTS),-subjects$(SUBJECTS)))
 VIDEO ?= $(if $(AVIA)$(filter table1,$(MAKECMDGOALS))$(wildcard $(WORK)/records-video/.made),1)
 BACKBONE ?=
 SOUNDNET ?=
@@ -73,7 +75,12 @@ setup: .venv/installed
 lint: setup
 	$(PY) -m ruff check .
 
+# Tests of pages drive Debian's Chromium; without it (and no right to install it) they are skipped.
 test: lint
+	@{ command -v chromium && command -v chromedriver; } > /dev/null || { \
+	  echo 'Installing Chromium for the tests of pages.'; \
+	  { apt-get update -q && apt-get install -qy --no-install-recommends chromium chromium-driver; \
+	  } > /dev/null 2>&1 || echo 'Not installed (as root?): tests of pages are skipped.'; }
 	$(PY) -m pytest
 
 tfrecords: $(RECORDS)/.made
@@ -82,7 +89,8 @@ ifeq ($(AVIA),)
 $(WORK)/raw/.made: | setup
 	$(PY) -m records.synthetic --out=$(WORK)/raw --preset=$(PRESET) \
 	  --matfiles=$(WORK)/raw/matfiles --nokeep_array \
-	  $(if $(SOURCES),--sources=$(SOURCES)) $(if $(FOLDS),--folds=$(FOLDS))
+	  $(if $(SOURCES),--sources=$(SOURCES)) $(if $(FOLDS),--folds=$(FOLDS)) \
+	  $(if $(SUBJECTS),--subjects=$(SUBJECTS))
 	@touch $@
 
 $(RECORDS)/.made: $(WORK)/raw/.made | setup

@@ -30,9 +30,11 @@ setup(
         'soundfile',
         'soxr',
         'pillow',
+        'av',
         'tqdm',
+        'tensorflow-serving-api>=2.16,<2.18',     # requests that a server warms up with
         'setuptools<82',     # TensorBoard 2.16 imports pkg_resources
     ],
     entry_points={'console_scripts': ['dualcam=dualcam.main:main']},
-    extras_require={'dev': ['pytest', 'ruff']},
+    extras_require={'dev': ['pytest', 'ruff', 'selenium'], 'microphone': ['sounddevice']},
 )

@@ -74,11 +74,36 @@ def embedding(folder):
     return rate, kibibytes / 2**20
 
 
+def serving(folder):
+    """Milliseconds to the answer to one 5 s waveform (median, 99 %) and to 32, and their rate."""
+    seconds, width = 5, np.zeros(257, np.float32)
+    width[:145] = 300.0                       # a training set of 12,288 Hz recordings
+    ears = frontend.Frontend('spectrogram', statistics=(np.zeros(257, np.float32), width))
+    model = models.build('hearnet', 14, seconds=seconds, bins_heard=ears.bins_heard)
+    info = datasets.DatasetInfo('noise', tuple('abcdefghijklmn'), 'noise', 0)
+    export.export(model, folder / 'model' / '1', info, seconds, ears)
+    loaded = tf.saved_model.load(str(folder / 'model' / '1'))
+    serve = loaded.signatures[export.SIGNATURE]
+    sound = np.random.default_rng(0).standard_normal((32, 22_050 * seconds)).astype(np.float32)
+    figures = []
+    for batch, calls in ((1, 400), (32, 40)):
+        waveform, times = tf.constant(sound[:batch]), []
+        for _ in range(calls + 5):
+            started = time.perf_counter()
+            serve(waveform=waveform)['probabilities'].numpy()
+            times.append(time.perf_counter() - started)
+        figures += list(1e3 * np.percentile(times[5:], (50, 99)))
+    return *figures, 32e3 / figures[2]
+
+
 # what with which unit (one or more), function of a scratch folder that gives the numbers
 ROWS = (
     ((('ResNet-50 features of video, records to disk', 'frames/s'),), resnet_features),
     ((('dualcam embed, HearNet, 5 s files of 44.1 kHz, start included', 'clips/s'),
       ('its largest memory for 1,000 files (limit 1.5)', 'GiB')), embedding),
+    ((('serving HearNet, one 5 s waveform, median (limit 12)', 'ms'), ('its 99th percentile', 'ms'),
+      ('serving HearNet, 32 waveforms of 5 s, median', 'ms'), ('its 99th percentile', 'ms'),
+      ('its rate (reach 250)', 'clips/s')), serving),
 )
 
 

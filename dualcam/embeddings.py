@@ -9,13 +9,11 @@ import hashlib
 import json
 import os
 import pathlib
-import queue
 import shutil
-import threading
 
 import numpy as np
 
-from dualcam import progress
+from dualcam import progress, streams
 from dualcam.data import sound_files
 
 _FILES_A_PART = 200
@@ -83,13 +81,7 @@ def embed(listener, sound_set, params, parts):
     Raises:
         ValueError: more bad files; parts of other files or another model.
     """
-    hop = round(params.hop_s * listener.clip_samples / listener.seconds) \
-        if params.hop_s is not None else listener.clip_samples
-    if not 1 <= hop <= listener.clip_samples:
-        raise ValueError(f'a hop of {params.hop_s} s: expected more than 0, up to a window\'s '
-                         f'{listener.seconds} s')
-    if params.batch_size < 1:
-        raise ValueError(f'batches of {params.batch_size}: expected 1 or more')
+    hop = streams.hop_samples(listener, params.hop_s)
     ask = listener.listen(params.layer)
     parts = pathlib.Path(parts)
     _claim(parts, listener, sound_set, params)
@@ -127,72 +119,14 @@ def save(path, embeddings, layer, source):
 
 def _embed_files(ask, files, clip_samples, hop, batch_size, bar):
     """(features, rows in `files`, first samples, rows of good files, messages)."""
-    features, rows, starts, messages = [], [], [], {}
-    windows = _in_background(_windows(files, clip_samples, hop, messages, bar), 2 * batch_size)
-    for batch in _stacked(windows, batch_size):
-        signal = np.stack([window for _, _, window in batch])
-        # Always whole batches: another size would be another trace of the graph.
-        padded = np.pad(signal, ((0, batch_size - len(signal)), (0, 0)))
-        features.append(ask(padded)[:len(signal)])
-        rows += [row for row, _, _ in batch]
-        starts += [start for _, start, _ in batch]
+    messages = {}
+    made = list(streams.answers(ask, [sound.path for sound in files], clip_samples, hop,
+                                batch_size, messages, bar))
     bad = sorted(messages)
-    kept = [i for i, row in enumerate(rows) if row not in messages]
-    stacked = np.concatenate(features)[kept] if kept else np.zeros((0, 0), np.float32)
-    return (stacked, np.array(rows, np.int64)[kept], np.array(starts, np.int64)[kept],
-            [messages[row] for row in bad], bad)
-
-
-def _windows(files, clip_samples, hop, messages, bar):
-    for row, sound in enumerate(files):
-        try:
-            for start, window in sound_files.read_windows(sound.path, clip_samples, hop):
-                if np.ptp(window) > 0:             # a constant is silence
-                    yield row, start, window
-        except sound_files.BadSound as error:
-            messages[row] = str(error)
-        bar.update(1)
-
-
-def _stacked(windows, batch_size):
-    """Yields lists of up to `batch_size` of what an iterator yields."""
-    batch = []
-    for window in windows:
-        batch.append(window)
-        if len(batch) == batch_size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _in_background(items, ahead):
-    """What an iterator yields, made by a thread that is up to `ahead` items ahead."""
-    made, end, stopped = queue.Queue(ahead), object(), threading.Event()
-
-    def work():
-        try:
-            for item in items:
-                while not stopped.is_set():
-                    try:
-                        made.put(item, timeout=0.2)
-                        break
-                    except queue.Full:
-                        continue
-                if stopped.is_set():
-                    return
-            made.put(end)
-        except Exception as error:         # handed on to where it can be seen
-            made.put(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        while (item := made.get()) is not end:
-            if isinstance(item, Exception):
-                raise item
-            yield item
-    finally:
-        stopped.set()
+    made = [answer for answer in made if answer[0] not in messages]
+    rows, starts = (np.array([answer[i] for answer in made], np.int64) for i in range(2))
+    features = np.stack([answer for _, _, answer in made]) if made else np.zeros((0, 0), np.float32)
+    return features, rows, starts, [messages[row] for row in bad], bad
 
 
 def _write_part(path, features, rows, starts, skipped, bad):

@@ -1,15 +1,25 @@
 """A trained student as a SavedModel that listens to one microphone.
 
-Input of `serving_default`: `waveform`, float32 [batch, seconds * 22,050] at 22,050 Hz, any scale.
-Outputs: `logits`, `probabilities` [batch, classes] and `embedding` [batch, features]. All
-preprocessing is in the graph, in TensorFlow's own operations. Class names lie in the asset
-`class_names.txt`, the rest of what one must know in `metadata.json` beside it.
+Signatures, each with `logits`, `probabilities` [batch, classes] and `embedding` [batch, features]:
 
-The signature is a plain function of a tf.Module that holds the network's variables: Keras' own
+    serving_default   waveform, float32 [batch, samples] at 22,050 Hz, any scale, 1 s or more
+    serve_wav_bytes   wav_bytes, string [batch]: WAV files, see `data/wav.py`
+    window            waveform, float32 [batch, a window's samples]: what converters start from
+
+The first two cut a sound into windows of the length that the student takes, each of that length
+after the one before, the last one ending with the sound; a shorter sound is filled up with zeros.
+Windows' logits and embeddings are averaged, but for windows in which nothing is to be heard.
+
+All preprocessing is in the graph, in TensorFlow's own operations. Class names lie in the asset
+`class_names.txt`, the rest of what one must know in `metadata.json` beside it; requests that a
+server warms up with in `assets.extra`.
+
+The signatures are plain functions of a tf.Module that holds the network's variables: Keras' own
 export archive has no way to attach assets.
 """
 
 import json
+import os
 import pathlib
 import shutil
 import tempfile
@@ -19,9 +29,12 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam import models
-from dualcam.data import audio
+from dualcam.data import audio, wav, windows
 
-SIGNATURE = 'serving_default'
+SIGNATURE, WAV_SIGNATURE, WINDOW_SIGNATURE = 'serving_default', 'serve_wav_bytes', 'window'
+OUTPUTS = ('logits', 'probabilities', 'embedding')
+_SHORTEST_S = 1
+_WINDOWS_AT_ONCE = 32
 
 
 def export(model, folder, info, seconds, frontend):
@@ -35,32 +48,29 @@ def export(model, folder, info, seconds, frontend):
         frontend: the `frontend.Frontend` that it was trained with.
     """
     folder = pathlib.Path(folder)
-    serve = _serve_function(model, seconds, frontend)
+    ears = _Ears(model, seconds, frontend)
+    module = tf.Module()
+    module.network = [variable.value for variable in model.variables]
+    module.assets = []
     metadata = {'network': model.name, 'sample_rate_hz': audio.SAMPLE_RATE_HZ, 'seconds': seconds,
                 'samples': audio.num_samples(seconds), 'classes': list(info.classes),
                 'trained_on': info.origin,
                 'embedding_layer': models.FEATURES[model.name]}
     with tempfile.TemporaryDirectory() as scratch:
-        module = tf.Module()
-        module.network = [variable.value for variable in model.variables]
-        module.assets = []
         for name, text in (('class_names.txt', '\n'.join(info.classes) + '\n'),
                            ('metadata.json', json.dumps(metadata, indent=1) + '\n')):
             path = pathlib.Path(scratch) / name
             path.write_text(text, encoding='utf-8')
             module.assets.append(tf.saved_model.Asset(str(path)))
         partial = folder.with_name(f'.{folder.name}.partial')
-        tf.saved_model.save(module, str(partial), signatures={SIGNATURE: serve})
+        tf.saved_model.save(module, str(partial), signatures=ears.signatures())
+    _write_warmup(partial, folder.parent.name, seconds)
     shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    os.replace(partial, folder)
 
 
-def verify(model, folder, seconds, frontend, tolerance=2e-3):
+def verify(model, folder, seconds, frontend, tolerance=1e-4):
     """Reloads a SavedModel and compares it with the network it was made of.
-
-    Both hear the same noise, but not through the same preprocessing: the served one works in a
-    graph, whose transforms round differently. Channels with nothing in them, above 6.2 kHz, are
-    divided by a ten-thousandth of the range, so that a rounding of 1e-7 shows as up to 1e-3.
 
     Raises:
         RuntimeError: their logits differ by more than `tolerance`, relative to the largest.
@@ -76,15 +86,127 @@ def verify(model, folder, seconds, frontend, tolerance=2e-3):
                            'trained one')
 
 
-def _serve_function(model, seconds, frontend):
-    embedding = model.get_layer(models.FEATURES[model.name]).output
-    both = keras.Model(model.input, [model.output, embedding])
+class _Ears:
+    """What a student's signatures do. No tf.Module: that would save the weights twice."""
 
-    @tf.function(input_signature=[
-        tf.TensorSpec([None, audio.num_samples(seconds)], tf.float32, name='waveform')])
-    def serve(waveform):
-        logits, features = both(frontend.hear(waveform), training=False)
-        features = tf.reshape(features, [tf.shape(features)[0], -1, features.shape[-1]])
-        return {'logits': logits, 'probabilities': tf.nn.softmax(logits),
-                'embedding': tf.reduce_mean(features, axis=1)}
-    return serve
+    def __init__(self, model, seconds, frontend):
+        self._frontend, self._samples = frontend, audio.num_samples(seconds)
+        self._outputs = keras.Model(
+            model.input, [model.output, model.get_layer(models.FEATURES[model.name]).output])
+        self._sizes = [output.shape[-1] for output in self._outputs.outputs]
+        # One function for all signatures: the network is traced and kept once.
+        self._ask = tf.function(self._ask, input_signature=[
+            tf.TensorSpec([None, self._samples], tf.float32)])
+
+    def signatures(self):
+        """{name: function}"""
+        return {name: tf.function(function, input_signature=[tf.TensorSpec(shape, kind, key)])
+                for name, function, shape, kind, key in (
+                    (SIGNATURE, self._serve, [None, None], tf.float32, 'waveform'),
+                    (WAV_SIGNATURE, self._serve_wav_bytes, [None], tf.string, 'wav_bytes'),
+                    (WINDOW_SIGNATURE, self._window, [None, self._samples], tf.float32,
+                     'waveform'))}
+
+    def _window(self, waveform):
+        return _answer(*self._ask(waveform))
+
+    def _serve(self, waveform):
+        return _answer(*self._listen(waveform))
+
+    def _serve_wav_bytes(self, wav_bytes):
+        wav_bytes = _checked(wav_bytes, 'wav_bytes', 1, 'WAV file')
+
+        def one(contents):
+            logits, features = self._listen(wav.decode(contents)[None])
+            return logits[0], features[0]
+        return _answer(*tf.map_fn(one, wav_bytes, fn_output_signature=tuple(
+            tf.TensorSpec([size], tf.float32) for size in self._sizes)))
+
+    def _ask(self, waveform):
+        """Logits and embedding of windows."""
+        logits, features = self._outputs(self._frontend.hear(waveform), training=False)
+        return logits, tf.reduce_mean(tf.reshape(
+            features, [tf.shape(waveform)[0], -1, self._sizes[1]]), axis=1)
+
+    def _listen(self, waveform):
+        """Logits and embedding of waveforms of any length, averaged over windows."""
+        waveform = _checked_sound(_checked(waveform, 'waveform', 2, 'sound'))
+        size = self._samples
+        batch, length = tf.unstack(tf.shape(waveform))
+        starts = windows.starts_in_graph(length, size, size)
+        count = tf.size(starts)
+        waveform = tf.pad(waveform, [[0, 0], [0, tf.maximum(0, size - length)]])
+        chunks = -(-(batch * count) // _WINDOWS_AT_ONCE)
+        made = [tf.TensorArray(tf.float32, chunks, infer_shape=False, element_shape=[None, width])
+                for width in (*self._sizes, 1)]
+
+        def step(chunk, *made):
+            first = chunk * _WINDOWS_AT_ONCE
+            end = tf.minimum(first + _WINDOWS_AT_ONCE, batch * count)
+            numbers = tf.range(first, end)
+            cut = tf.cond(
+                count == 1, lambda: waveform[first:end, :size],
+                lambda: windows.cut_in_graph(waveform, numbers // count,
+                                             tf.gather(starts, numbers % count), size))
+            cut = tf.ensure_shape(cut, [None, size])
+            heard = tf.reduce_max(cut, axis=1) > tf.reduce_min(cut, axis=1)
+            parts = (*self._ask(cut), tf.cast(heard, tf.float32)[:, None])
+            return chunk + 1, *(array.write(chunk, part)
+                                for array, part in zip(made, parts, strict=True))
+        _, *made = tf.while_loop(lambda chunk, *_: chunk < chunks, step, (0, *made),
+                                 parallel_iterations=1)
+        *parts, heard = (tf.reshape(array.concat(), [batch, count, width])
+                         for array, width in zip(made, (*self._sizes, 1), strict=True))
+        heard = tf.where(tf.reduce_any(heard > 0, axis=1, keepdims=True), heard, 1.0)
+        return [tf.reduce_sum(part * heard, axis=1) / tf.reduce_sum(heard, axis=1)
+                for part in parts]
+
+
+def _answer(logits, embedding):
+    return dict(zip(OUTPUTS, (logits, tf.nn.softmax(logits), embedding), strict=True))
+
+
+def _checked(value, name, rank, what):
+    """A batch, which is there only if it is one."""
+    # A server does not hold requests to the signature's rank, and here it would be a constant.
+    shape = tf.shape(tf.compat.v1.placeholder_with_default(value, None))
+    with tf.control_dependencies([tf.debugging.Assert(tf.equal(tf.size(shape), rank), [
+            f'{name}: of shape', shape, f'; expected {rank} axes, the first one for the batch'])]):
+        shape = tf.identity(shape)
+    with tf.control_dependencies([tf.debugging.Assert(shape[0] > 0, [
+            f'{name}: an empty batch; expected one {what} or more'])]):
+        return tf.identity(value)
+
+
+def _checked_sound(waveform):
+    """[batch, samples], which is there only if it can be listened to."""
+    shortest, length = audio.num_samples(_SHORTEST_S), tf.shape(waveform)[1]
+    with tf.control_dependencies([
+            tf.debugging.Assert(length >= shortest, [
+                'waveform:', length, f'samples; expected [batch, samples] of {_SHORTEST_S} s or '
+                f'more, {shortest} samples at {audio.SAMPLE_RATE_HZ} Hz']),
+            tf.debugging.assert_all_finite(
+                waveform, 'waveform: has samples that are not finite (NaN or infinite)')]):
+        return tf.identity(waveform)
+
+
+def _write_warmup(folder, name, seconds):
+    """Requests that TensorFlow Serving answers before it takes others: a little silence each."""
+    # Not above: its generated code is needed here alone.
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    waveform = tf.make_tensor_proto(0.0, shape=[1, audio.num_samples(seconds)])
+    encoded = tf.audio.encode_wav(tf.zeros([audio.num_samples(_SHORTEST_S), 1]),
+                                  audio.SAMPLE_RATE_HZ).numpy()
+    folder = folder / 'assets.extra'
+    folder.mkdir()
+    with tf.io.TFRecordWriter(str(folder / 'tf_serving_warmup_requests')) as writer:
+        for signature, key, value in (
+                (SIGNATURE, 'waveform', waveform),
+                (WAV_SIGNATURE, 'wav_bytes', tf.make_tensor_proto([encoded]))):
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = name
+            request.model_spec.signature_name = signature
+            request.inputs[key].CopyFrom(value)
+            writer.write(prediction_log_pb2.PredictionLog(
+                predict_log=prediction_log_pb2.PredictLog(request=request)).SerializeToString())

@@ -1,18 +1,20 @@
-"""A trained student from wherever it is, ready for waveforms: a run's folder or a SavedModel.
+"""A trained student from wherever it is, ready for waveforms: a run, a SavedModel, a TFLite file.
 
 Reads what training and export left behind; hands on embeddings and logits of windows of sound.
 """
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from dualcam import digest, export, models
+from dualcam import digest, export, models, tflite
 from dualcam.data import audio
-from dualcam.training import run
+from dualcam.training import inputs, run
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,27 +64,41 @@ class Listener:
 
 
 def open_listener(path):
-    """The student of a run's folder or of a SavedModel.
+    """The student of a run's folder, of a SavedModel or of a TFLite file.
 
     Args:
-        path: a run's folder, or a SavedModel or the folder of its versions, of which the highest
-            is taken.
+        path: a run's folder, a SavedModel or the folder of its versions, of which the highest is
+            taken, or a file that ends in .tflite.
 
     Returns:
         A `Listener`.
 
     Raises:
-        ValueError: there is neither, or its network does not listen to one microphone.
+        ValueError: there is none, or its network does not listen to one microphone.
     """
     path = pathlib.Path(path)
     if (path / 'run.json').exists():
         return _from_run(path)
-    versions = sorted((p for p in path.glob('*') if p.name.isdigit()), key=lambda p: int(p.name))
+    if path.suffix == tflite.SUFFIX:
+        return _from_tflite(path)
+    return _from_saved_model(find_saved_model(path))
+
+
+def find_saved_model(path):
+    """The SavedModel's own folder: of a run, of a folder of versions, or that itself.
+
+    Raises:
+        ValueError: there is none.
+    """
+    path = pathlib.Path(path)
+    versions = sorted((p for place in (path, path / 'saved_model') for p in place.glob('*')
+                       if p.name.isdigit()), key=lambda p: int(p.name))
     for folder in (path, *reversed(versions)):
         if (folder / 'saved_model.pb').exists():
-            return _from_saved_model(folder)
+            return folder
     raise ValueError(f'{path}: neither a run\'s folder (run.json) nor a SavedModel '
-                     '(saved_model.pb); a run exports one to its saved_model/1')
+                     f'(saved_model.pb) nor a {tflite.SUFFIX} file; a run exports a SavedModel to '
+                     'its saved_model/1')
 
 
 def from_model(model, frontend, seconds, classes, source):
@@ -119,7 +135,8 @@ def _from_run(path):
         raise ValueError(f'{path}: {params.network} does not listen to one microphone; expected '
                          'the run of a student')
     model = run.load(path)
-    return from_model(model, run.frontend(params, path), params.clips.sample_length, classes, path)
+    return from_model(model, inputs.frontend(params, path), params.clips.sample_length, classes,
+                      path)
 
 
 def _from_saved_model(path):
@@ -127,7 +144,7 @@ def _from_saved_model(path):
     try:
         metadata = json.loads(metadata_path.read_text(encoding='utf-8'))
         loaded = tf.saved_model.load(str(path))
-        serve = loaded.signatures[export.SIGNATURE]
+        serve = loaded.signatures[export.WINDOW_SIGNATURE]
         fields = (metadata['network'], int(metadata['seconds']), tuple(metadata['classes']))
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         raise ValueError(f'{path}: not a SavedModel that dualcam exported ({error!r})') from error
@@ -141,6 +158,19 @@ def _from_saved_model(path):
         return listen
     return Listener(str(path), *fields, ('embedding', 'logits', metadata['embedding_layer']),
                     digest.of_arrays(v.numpy() for v in loaded.network), make)
+
+
+def _from_tflite(path):
+    run_window, metadata = tflite.open_file(path)
+    layers = {name: name for name in ('embedding', 'logits')} \
+        | {metadata['embedding_layer']: 'embedding'}
+
+    def make(layer):
+        return lambda waveform: run_window(waveform=np.asarray(waveform, np.float32))[
+            layers[layer]]
+    return Listener(str(path), metadata['network'], int(metadata['seconds']),
+                    tuple(metadata['classes']), tuple(layers),
+                    hashlib.sha256(path.read_bytes()).hexdigest()[:12], make)
 
 
 def _activated(model, layer):

@@ -13,3 +13,8 @@ def bar(iterable=None, keep=True, inner=False, **options):
     watched = sys.stderr.isatty()
     return tqdm(iterable, mininterval=0.5 if watched else 15.0, dynamic_ncols=watched,
                 leave=keep and not inner, disable=inner and not watched, **options)
+
+
+def write(text, file):
+    """A line that does not run into a bar."""
+    tqdm.write(text, file)

@@ -38,7 +38,8 @@ def open_workshop(options, preset, wanted):
     from experiments import runs
 
     video = runs.VideoParams(options.backbone, options.bgr, options.batch_norm)
-    return runs.Workshop(options.records, options.out, preset, wanted, video, options.soundnet)
+    return runs.Workshop(options.records, options.out, preset, wanted, video, options.soundnet,
+                         options.profile)
 
 
 def start(body, records=True):
@@ -59,6 +60,7 @@ def start(body, records=True):
     flags.DEFINE_bool('bgr', False, 'Feed video as the authors do, for weights they trained.')
     flags.DEFINE_enum('batch_norm', 'frozen', ['frozen', 'authors'], 'Of ResNet-50 while its '
                       'logits are trained; authors takes days.')
+    flags.DEFINE_bool('profile', False, 'Trace ten steps of each new run for TensorBoard.')
     flags.DEFINE_list('seeds', ['0'], 'Seeds, as in 0,1,2; several give mean and deviation.')
 
     import tensorflow as tf

@@ -13,12 +13,12 @@ import keras
 import numpy as np
 
 from dualcam import digest as digest_lib
-from dualcam import models
+from dualcam import models, report
 from dualcam.data import datasets, features, reader, schema, store
 from dualcam.evaluation import metrics
 from dualcam.models import resnet, weights
 from dualcam.models import soundnet as soundnet_lib
-from dualcam.training import distillation, loop, run
+from dualcam.training import distillation, inputs, loop, run
 from records import lists
 
 SCENARIOS = ('scenario_1', 'scenario_2', 'scenario_3')
@@ -107,11 +107,13 @@ class Workshop:
         wanted: all `Run`s that will be asked for, which decides what is read of the records.
         video: a `VideoParams`.
         soundnet: file with SoundNet-5's weights, which OurSoundNet then starts from.
+        profile: trace some steps of each new run for TensorBoard's profile page.
     """
 
-    def __init__(self, records, out, preset, wanted, video=VideoParams(), soundnet=None):
+    def __init__(self, records, out, preset, wanted, video=VideoParams(), soundnet=None,
+                 profile=False):
         self.records, self.out = pathlib.Path(records), pathlib.Path(out)
-        self.preset = preset
+        self.preset, self._profile = preset, profile
         if not self.records.is_dir():
             raise ValueError(f'{records}: no such folder; make records with make tfrecords')
         self.info = datasets.read_description(self.records)
@@ -156,7 +158,8 @@ class Workshop:
                           *(self._test_paths(one.train_on, test) for test in tests)]
                 if student_or_teacher is one.teacher:
                     others += [self._lists[s]['dataset.txt'] for s in SCENARIOS]
-                asked.append(run.asked_frames(params, self.store, setting['training.txt'], others))
+                asked.append(inputs.asked_frames(params, self.store, setting['training.txt'],
+                                                 others))
         if asked:
             self.store.frame_features.require(*(np.concatenate(parts)
                                                 for parts in zip(*asked, strict=True)))
@@ -173,13 +176,14 @@ class Workshop:
             {test: `Score`}
         """
         params, folder = self._prepare(wanted, seed)
-        found = {}
+        found, tested = {}, False
         for test in tests:
             path = folder / f'test_{test}.json'
             if not path.exists():
+                tested = True
                 model = self._trained(wanted, seed)
-                clips = run.test_clips(params, self.store, self._test_paths(wanted.train_on, test),
-                                       folder)
+                clips = inputs.test_clips(params, self.store,
+                                          self._test_paths(wanted.train_on, test), folder)
                 logits = loop.predict(model, clips)
                 labels = clips.columns['label']
                 run.write_json(path, {
@@ -187,6 +191,8 @@ class Workshop:
                     'labels': labels.tolist(), 'answers': np.argmax(logits, -1).tolist()})
             saved = json.loads(path.read_text(encoding='utf-8'))
             found[test] = Score(saved['accuracy'], saved['num_clips'], seed)
+        if tested:
+            report.write(folder)
         return found
 
     def answers(self, wanted, test, seed):
@@ -207,8 +213,8 @@ class Workshop:
         path = folder / 'validation.json'
         if not path.exists():
             model = self._trained(wanted, seed)
-            clips = run.test_clips(params, self.store,
-                                   self._lists[wanted.train_on]['validation.txt'], folder)
+            clips = inputs.test_clips(params, self.store,
+                                      self._lists[wanted.train_on]['validation.txt'], folder)
             logits = loop.predict(model, clips)
             labels = clips.columns['label']
             run.write_json(path, dataclasses.asdict(Validation(
@@ -246,13 +252,14 @@ class Workshop:
             teacher = self._trained(wanted.teacher, seed)
             its_params, its_folder = self._prepare(wanted.teacher, seed)
             teacher_logits = distillation.answers(
-                teacher, run.record_clips(its_params, self.store, its_folder),
+                teacher, inputs.record_clips(its_params, self.store, its_folder),
                 its_folder / f'answers_{self.store.digest}.npy')
         setting = self._lists[wanted.train_on]
-        data = run.RunData(self.store, setting['training.txt'], setting['validation.txt'],
+        data = inputs.RunData(self.store, setting['training.txt'], setting['validation.txt'],
                            self.info, self.start if params.start else {})
         print(f'training  {folder.name}')
-        return run.train(params, data, folder, teacher_logits, name=folder.name.rsplit('-', 1)[0])
+        return run.train(params, data, folder, teacher_logits, folder.name.rsplit('-', 1)[0],
+                         self._profile)
 
     def _prepare(self, wanted, seed):
         params = _overridden(

@@ -8,10 +8,10 @@ import pathlib
 import numpy as np
 import scipy.special
 
-from dualcam import listening
+from dualcam import listening, report
 from dualcam.data import augmentation, clips, datasets, sound_clips, sound_store, splits
 from dualcam.evaluation import metrics
-from dualcam.training import loop, run, sound_data
+from dualcam.training import inputs, loop, run, sound_data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +119,7 @@ class SoundWorkshop:
                                         start or {})
             print(f'training  {folder.name}')
             model = run.train(params, data, folder, name=folder.name.rsplit('-', 1)[0])
-            listener = listening.from_model(model, run.frontend(params, folder),
+            listener = listening.from_model(model, inputs.frontend(params, folder),
                                             params.clips.sample_length, self.info.classes, folder)
             answers = self._answers(listener, split.testing, listener.clip_samples // 2)
             labels = self._set.labels[split.testing]
@@ -127,6 +127,7 @@ class SoundWorkshop:
                 'accuracy': float(np.mean(answers == labels)), 'num_files': len(labels),
                 'labels': labels.tolist(), 'answers': answers.tolist(),
                 'files': [self._set.sounds[row].path for row in split.testing]})
+            report.write(folder)
         return json.loads(path.read_text(encoding='utf-8'))['accuracy']
 
     def confusion(self, params, split, start_name=''):

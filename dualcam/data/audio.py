@@ -106,17 +106,21 @@ def limit_band(signal):
     normalised with is that of rounding errors there.
 
     Args:
-        signal: [..., samples] float32 at 22,050 Hz, whole seconds, the length known.
+        signal: [..., samples] float32 at 22,050 Hz, the length known.
 
     Returns:
         [..., samples] float32.
     """
     length = signal.shape[-1]
-    blocks, response = _response(length * _DOWN // _UP)
-    spectrum = tf.signal.rfft(signal, [blocks * _UP])[..., :len(response)]
-    kept = tf.where(np.arange(len(response)) <= blocks * _DOWN // 2,
-                    spectrum * response * (_DOWN / _UP), 0)
-    return tf.signal.irfft(kept, [blocks * _UP])[..., :length]
+    kernel, before = _band_blocks()
+    block = kernel.shape[1]
+    blocks = -(-length // block)
+    rows = tf.reshape(signal, [-1, length])
+    padded = tf.pad(rows, [[0, 0], [before, (blocks + len(kernel) - 1) * block - before - length]])
+    steps = tf.reshape(padded, [-1, blocks + len(kernel) - 1, block])
+    result = tf.nn.conv1d(steps, kernel, 1, 'VALID')                  # [rows, blocks, block]
+    result = tf.reshape(result, [-1, blocks * block])[:, :length]
+    return tf.reshape(result, tf.concat([tf.shape(signal)[:-1], [length]], 0))
 
 
 def spectrogram(signal, params=SpectrogramParams()):
@@ -140,15 +144,23 @@ def normalise(magnitude, minimum, maximum, floor=1e-4):
     Args:
         magnitude: [..., 257].
         minimum, maximum: [257] of the training set.
-        floor: smallest range of a channel as a share of the largest. A sound that came over
-            12,288 Hz has nothing above 6.2 kHz but rounding errors, which differ from machine
-            to machine; the authors (floor=0) blow those up to 0 - 1 too.
+        floor: smallest range of a channel as a share of the largest; narrower ones are 0. A
+            sound that came over 12,288 Hz has nothing above 6.2 kHz but rounding errors, which
+            differ from machine to machine; the authors (floor=0) blow those up to 0 - 1 too.
 
     Returns:
         [..., 257] float32.
     """
-    width = np.maximum(np.subtract(maximum, minimum), floor * np.max(np.subtract(maximum, minimum)))
-    return (magnitude - minimum) / width.astype(np.float32)
+    width = np.subtract(maximum, minimum).astype(np.float32)
+    scale = np.divide(1.0, width, out=np.zeros_like(width),
+                      where=heard(minimum, maximum, floor))
+    return (magnitude - minimum) * scale
+
+
+def heard(minimum, maximum, floor=1e-4):
+    """Which channels of a training set hold anything, [257] bool; see `normalise`."""
+    width = np.subtract(maximum, minimum)
+    return width > floor * width.max()
 
 
 @functools.lru_cache(maxsize=64)
@@ -158,15 +170,38 @@ def _response(length):
     blocks = -(-(length + _ZERO_CROSSINGS) // _DOWN)
     blocks = next(b for b in range(blocks, 2 * blocks + 2) if b % 2 == 0 and _is_smooth(b))
     dense = 8                        # kernel samples per input sample; it has nothing above 1.05
-    time = np.arange(-_ZERO_CROSSINGS * dense, _ZERO_CROSSINGS * dense + 1) / dense
-    kernel = _ROLL_OFF * np.sinc(_ROLL_OFF * time) * np.i0(
-        _BETA * np.sqrt(1 - (time / _ZERO_CROSSINGS) ** 2)) / np.i0(_BETA)
+    kernel = _kernel(np.arange(-_ZERO_CROSSINGS * dense, _ZERO_CROSSINGS * dense + 1) / dense)
     total = np.zeros(blocks * _DOWN * dense)
     total[:len(kernel)] = kernel
     total = np.roll(total, -_ZERO_CROSSINGS * dense)
     count = int(blocks * _DOWN / 2 * 1.05) + 1
     response = np.fft.rfft(total)[:count].real / dense * (_UP / _DOWN)
     return blocks, response.astype(np.complex64)
+
+
+@functools.lru_cache(maxsize=1)
+def _band_blocks(block=16):
+    """The filter at 22,050 Hz for a block of outputs at a time.
+
+    With one channel in and one out a convolution would be bound by memory.
+
+    Returns:
+        The kernel [steps, block, block] float32 of a convolution over steps of `block` samples,
+        and how many zeros go before the signal.
+    """
+    reach = _ZERO_CROSSINGS * _UP // _DOWN                            # samples on both sides
+    taps = _kernel(np.arange(-reach, reach + 1) * (_DOWN / _UP)) * (_DOWN / _UP)
+    steps = -(-(len(taps) + block - 1) // block)
+    kernel = np.zeros((steps * block, block), np.float32)
+    for place in range(block):
+        kernel[place:place + len(taps), place] = taps
+    return kernel.reshape(steps, block, block), reach
+
+
+def _kernel(time):
+    """resampy's kaiser_best at times in samples of 12,288 Hz, up to its zero crossings."""
+    return _ROLL_OFF * np.sinc(_ROLL_OFF * time) * np.i0(
+        _BETA * np.sqrt(1 - (time / _ZERO_CROSSINGS) ** 2)) / np.i0(_BETA)
 
 
 def _is_smooth(number):

@@ -23,8 +23,6 @@ class Augmentation:
         time_masks, time_mask_s: how many stretches of a spectrogram are set to the training
             set's mean, and the longest.
         frequency_masks, frequency_mask_bins: likewise for channels.
-        stretch: channels move up or down to so many times their frequency, 0.1 for a tenth,
-            as a faster or slower recording's would; 0 leaves them where they are.
         mixup: shape of the Beta distribution that two clips' shares are drawn from; 0 mixes
             none (Zhang et al., ICLR 2018).
     """
@@ -34,7 +32,6 @@ class Augmentation:
     time_mask_s: float = 0.4
     frequency_masks: int = 2
     frequency_mask_bins: int = 24
-    stretch: float = 0.0
     mixup: float = 0.0
 
 
@@ -48,14 +45,12 @@ class Draws:
         other_share: [clips, 1] float32, 0 - 0.5, of the clip that another is mixed with.
         times: [clips, time_masks, 2] float32, 0 - 1: width and place of masks.
         channels: [clips, frequency_masks, 2] float32, likewise.
-        stretch: [clips, 1] float32, factors of frequency.
     """
     place: np.ndarray
     gain: np.ndarray
     other_share: np.ndarray
     times: np.ndarray
     channels: np.ndarray
-    stretch: np.ndarray
 
 
 def draw(augmentation, seed, num_clips):
@@ -77,9 +72,8 @@ def draw(augmentation, seed, num_clips):
     share = np.zeros((num_clips, 1))
     if plan.mixup:
         share = rng.beta(plan.mixup, plan.mixup, (num_clips, 1))
-    stretch = (1.0 + plan.stretch) ** rng.uniform(-1.0, 1.0, (num_clips, 1))
     return Draws(place, *(values.astype(np.float32) for values in (
-        gain, np.minimum(share, 1.0 - share), times, channels, stretch)))
+        gain, np.minimum(share, 1.0 - share), times, channels)))
 
 
 def starts(augmentation, place, lengths, clip_samples):
@@ -99,29 +93,6 @@ def starts(augmentation, place, lengths, clip_samples):
         return np.zeros(len(place), np.int64)
     room = np.where(lengths > clip_samples, lengths - clip_samples + 1, clip_samples)
     return (place * room).astype(np.int64)
-
-
-def stretch(spectrograms, factors):
-    """Spectrograms whose content lies at `factors` [n, 1] times its frequency.
-
-    Linear between channels; what would come from above the last one is as that one is.
-
-    Args:
-        spectrograms: [n, frames, bins].
-        factors: [n, 1], above 0.
-
-    Returns:
-        [n, frames, bins].
-    """
-    bins = spectrograms.shape[-1]
-    place = tf.minimum(tf.range(bins, dtype=tf.float32)[None] / factors, bins - 1.0)  # [n, bins]
-    below = tf.floor(place)
-    share = (place - below)[:, None, :]
-    by_bin = tf.transpose(spectrograms, [0, 2, 1])
-    low = tf.gather(by_bin, tf.cast(below, tf.int32), batch_dims=1)
-    high = tf.gather(by_bin, tf.cast(tf.minimum(below + 1, bins - 1), tf.int32), batch_dims=1)
-    low, high = (tf.transpose(part, [0, 2, 1]) for part in (low, high))
-    return low * (1 - share) + high * share
 
 
 def mask(augmentation, spectrograms, times, channels, frames_per_second):

@@ -12,7 +12,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from dualcam.data import audio, schema, video
+from dualcam.data import audio, reader, schema, video
 from dualcam.data import frontend as frontend_lib
 
 
@@ -116,8 +116,11 @@ class Clips:
         self.windows, self.kind = windows, kind
         self.seconds = windows.shape[1]
         self.columns = {'label': store.labels['action'][windows[:, 0]], **(columns or {})}
+        # A store made by hand may know no scenarios.
+        self.scenarios = store.labels.get('location', np.zeros(len(store.paths), np.int64))[
+            windows[:, 0]]
         self._frontend = frontend or frontend_lib.Frontend(kind)
-        self._parts = kind.split('+')
+        self._parts, self._paths = kind.split('+'), store.paths
         self._sound = kind in ('waveform', 'spectrogram')
         self._arrays = {part: store.arrays[part] for part in ('acoustic', 'audio')
                         if part in store.arrays}
@@ -180,6 +183,28 @@ class Clips:
         """Yields inputs [batch, ...] as NumPy arrays in the clips' order, for statistics."""
         for batch in self.batches(batch_size):
             yield batch['input'].numpy()
+
+    def waveform(self, number):
+        """Sound of a clip to listen to, [samples] at 22,050 Hz; None where there is none."""
+        if 'audio' not in self._arrays:
+            return None
+        frames = self._rows('audio', self.windows[number][None])[0]
+        return audio.waveform(frames[:, None, :]).numpy()
+
+    def images(self, number):
+        """Acoustic images of a clip to look at, [frames, 36, 48, 12]; None without them."""
+        if 'acoustic' not in self._arrays:
+            return None
+        return self._rows('acoustic', self.windows[number][None])[0]
+
+    def picture(self, number, frame):
+        """A video frame of a clip, [height, width, 3] uint8 RGB; None without video."""
+        second, frame = divmod(frame, schema.FRAMES_PER_SECOND)
+        path = self._paths[self.windows[number][second]]
+        if not pathlib.Path(path).is_file() or 'video' not in reader.modalities_of(path):
+            return None
+        (pixels,) = reader.read_frames([path], [[frame]])
+        return pixels[0].numpy()[..., ::-1]
 
     def _clip_bytes(self):
         samples = audio.num_samples(self.seconds)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from dualcam.data import audio
 
 NORMALISATIONS = ('min_max', 'log')
+_NARROW = 1e-2       # deviation of a channel of logarithms in which there is nothing
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class Frontend:
         """Network input of a waveform of any scale at 22,050 Hz.
 
         Args:
-            waveform: [..., samples] float32; whole seconds where the band is limited.
+            waveform: [..., samples] float32.
 
         Returns:
             [..., samples], or [..., frames, 257]; see `see`.
@@ -73,6 +74,19 @@ class Frontend:
         if self.statistics is None:
             return spectrogram
         if self.normalisation == 'log':
-            mean, deviation = self.statistics
-            return (spectrogram - mean) / np.maximum(deviation, 1e-3).astype(np.float32)
+            mean, deviation = (values.astype(np.float32) for values in self.statistics)
+            scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=self._heard())
+            return (spectrogram - mean) * scale
         return audio.normalise(spectrogram, *self.statistics)
+
+    @property
+    def bins_heard(self):
+        """Frequency bins up to the last one that is not always zero."""
+        if self.statistics is None:
+            return audio.SpectrogramParams().num_bins
+        return int(np.flatnonzero(self._heard())[-1]) + 1
+
+    def _heard(self):
+        if self.normalisation == 'log':
+            return self.statistics[1] > _NARROW
+        return audio.heard(*self.statistics)

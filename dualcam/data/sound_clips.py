@@ -7,7 +7,8 @@ Training takes one clip a stretch of each file, moved and changed anew in every 
 import numpy as np
 import tensorflow as tf
 
-from dualcam.data import audio, augmentation, sound_files
+from dualcam.data import audio, augmentation
+from dualcam.data import windows as windows_lib
 
 
 def windows(store, rows, clip_samples, hop_samples=None):
@@ -22,7 +23,7 @@ def windows(store, rows, clip_samples, hop_samples=None):
     Returns:
         [windows, 2] int64: the file's row and the first sample.
     """
-    return np.array([(row, start) for row in rows for start in sound_files.window_starts(
+    return np.array([(row, start) for row in rows for start in windows_lib.starts(
         store.lengths[row], clip_samples, hop_samples or clip_samples)], np.int64)
 
 
@@ -46,6 +47,7 @@ class SoundClips:
             raise ValueError('no clips: no files')
         self.windows = chosen
         self.columns = {'label': store.sound_set.labels[chosen[:, 0]]}
+        self.scenarios = np.zeros(len(chosen), np.int64)
         self._store, self._clip_samples = store, clip_samples
         self._frontend, self._augment = frontend, augment
         # Traced once for all epochs, which each make a new pipeline.
@@ -92,6 +94,14 @@ class SoundClips:
         for batch in self.batches(batch_size):
             yield batch['input'].numpy()
 
+    def waveform(self, number):
+        """Sound of a clip to listen to, [samples] at 22,050 Hz."""
+        return self._gather(np.array([number]))[0]
+
+    def images(self, _):
+        """None: there are no acoustic images."""
+        return
+
     def _gather(self, numbers, place=None):
         rows, first = self.windows[numbers].T
         if place is None:
@@ -116,10 +126,7 @@ class SoundClips:
             mixed = {'other_label': tf.reverse(item['label'], [0]), 'other_share': share[:, 0]}
         inputs = signal * audio.PEAK
         if self._frontend.kind == 'spectrogram':
-            inputs = self._frontend.unnormalised(inputs)
-            if self._augment.stretch:
-                inputs = augmentation.stretch(inputs, item['stretch'])
-            inputs = self._frontend.normalise(inputs)
+            inputs = self._frontend.normalise(self._frontend.unnormalised(inputs))
             inputs = augmentation.mask(self._augment, inputs, item['times'], item['channels'],
                                        audio.SAMPLE_RATE_HZ / audio.SpectrogramParams().hop)
         return mixed | {'input': inputs}

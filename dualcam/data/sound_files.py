@@ -9,10 +9,9 @@ import soundfile
 import soxr
 import tensorflow as tf
 
-from dualcam.data import audio, schema, sounds
+from dualcam.data import audio, schema, sounds, windows
 
 _BLOCK_S = 10.0
-_SHORTEST_REST = 50       # of a window
 
 
 class BadSound(ValueError):
@@ -71,26 +70,8 @@ def check_bad(messages, max_bad):
                          f'them out: --max_bad={len(messages)}')
 
 
-def window_starts(num_samples, clip_samples, hop_samples):
-    """First samples of the windows that cover a sound.
-
-    They follow each other by the hop; where the last whole one leaves a rest of more than a
-    fiftieth of a window, one more ends with the sound. (Encoders append some milliseconds.) What
-    is shorter than a window has one, to be filled up with zeros.
-
-    Returns:
-        [windows] int64.
-    """
-    if num_samples <= clip_samples:
-        return np.zeros(1, np.int64)
-    starts = np.arange(0, num_samples - clip_samples + 1, hop_samples)
-    if num_samples - starts[-1] - clip_samples > clip_samples // _SHORTEST_REST:
-        starts = np.append(starts, num_samples - clip_samples)
-    return starts
-
-
 def read_windows(path, clip_samples, hop_samples):
-    """Windows of a file as `window_starts` has them, without holding all of it.
+    """Windows of a file as `windows.starts` has them, without holding all of it.
 
     Yields:
         (first sample, [clip_samples] float32), zeros after the end of a short file.
@@ -114,7 +95,7 @@ def read_windows(path, clip_samples, hop_samples):
     if num_samples <= clip_samples:
         yield 0, np.pad(held, (0, clip_samples - len(held)))
         return
-    last = window_starts(num_samples, clip_samples, hop_samples)[-1]
+    last = windows.starts(num_samples, clip_samples, hop_samples)[-1]
     if last > following - hop_samples:                  # not handed on yet
         yield int(last), held[last - first:last - first + clip_samples]
 

@@ -79,13 +79,7 @@ def find_sounds(folder):
     if not folder.is_dir():
         raise ValueError(f'{folder}: no such folder; expected one folder a class with '
                          f'{", ".join(SUFFIXES)} files')
-    if (folder / INDEX_FILE).exists():
-        return _from_index(folder)
-    if (folder / 'meta.csv').exists():
-        return _from_dcase(folder)
-    if (folder / 'meta' / 'esc50.csv').exists():
-        return _from_esc50(folder)
-    return _from_class_folders(folder)
+    return (_reader_of_lists(folder) or _from_class_folders)(folder)
 
 
 def find_files(path):
@@ -95,16 +89,17 @@ def find_files(path):
         A `SoundSet`, of `find_sounds` where that knows the folder.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, or the data set's own lists are wrong.
     """
     path = pathlib.Path(path)
     if path.is_file():
         return SoundSet(str(path.parent), (), (Sound(str(path)),))
-    try:
+    if not path.is_dir() or _reader_of_lists(path):
         return find_sounds(path)
+    try:
+        return _from_class_folders(path)
     except ValueError:
-        if not path.is_dir():
-            raise
+        pass                                # files in no class folders are embedded unlabelled
     files = sorted(p for p in path.rglob('*') if is_sound(p))
     if not files:
         raise ValueError(f'{path}: no {", ".join(SUFFIXES)} file in it or below')
@@ -147,6 +142,12 @@ def write_index(folder, classes, rows):
             writer.writerow([sound.path, classes[sound.label],
                              '' if sound.fold is None else sound.fold, sound.split or '',
                              sound.source])
+
+
+def _reader_of_lists(folder):
+    """What reads the lists that a data set comes with; None where there are none."""
+    known = ((INDEX_FILE, _from_index), ('meta.csv', _from_dcase), ('meta/esc50.csv', _from_esc50))
+    return next((read for name, read in known if (folder / name).exists()), None)
 
 
 def _from_class_folders(folder):

@@ -7,13 +7,15 @@ kernels are the same numbers (`models/weights.py`).
 import keras
 
 from dualcam.data import audio
+from dualcam.models import layers
 
 FEATURES = 'fc1'
 INPUT = 'spectrogram'
 REGULARIZED = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5')
 
 
-def build(num_classes=14, seconds=5, num_frames=None, dropout=0.0):
+def build(num_classes=14, seconds=5, num_frames=None, dropout=0.0,
+          bins_heard=None):
     """The network.
 
     Args:
@@ -23,6 +25,8 @@ def build(num_classes=14, seconds=5, num_frames=None, dropout=0.0):
             seconds. Where less than four steps are left after the pools (the kernel of conv4),
             the kernel takes what is left; where more are, their answers are averaged.
         dropout: rate before fc1 and fc2. The authors feed one of 0.5 that nothing uses.
+        bins_heard: frequency bins that are ever other than zero; conv1 leaves out the rest, which
+            changes no number and saves near half of its work on recordings of 12,288 Hz.
 
     Returns:
         A Keras model from normalised spectrograms [batch, frames, 257] to logits [batch,
@@ -36,8 +40,9 @@ def build(num_classes=14, seconds=5, num_frames=None, dropout=0.0):
     inputs = keras.Input((num_frames, params.num_bins), name=INPUT)
     x = inputs
     for i, (filters, taps) in enumerate(((128, 11), (256, 5), (256, 3)), 1):
-        x = keras.layers.Conv1D(filters, taps, padding='same', activation='relu',
-                                name=f'conv{i}')(x)
+        heard = bins_heard if i == 1 else None
+        x = layers.PartialConv1D(filters, taps, padding='same', activation='relu', heard=heard,
+                                 name=f'conv{i}')(x)
         x = keras.layers.MaxPooling1D(5, padding=padding, name=f'pool{i}')(x)
     x = keras.layers.Conv1D(1024, min(4, x.shape[1]), activation='relu', name='conv4')(x)
     x = keras.layers.Conv1D(1024, 1, activation='relu', name='conv5')(x)

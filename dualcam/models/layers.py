@@ -76,6 +76,30 @@ class FramedConv1D(keras.layers.Layer):
         return tf.concat(rows, axis=1)
 
 
+class PartialConv1D(keras.layers.Conv1D):
+    """A convolution of whose input channels only the first ones are ever other than zero.
+
+    Weights and results are those of Conv1D.
+
+    Args:
+        heard: how many; None for all.
+    """
+
+    def __init__(self, filters, kernel_size, heard=None, **kwargs):
+        super().__init__(filters, kernel_size, **kwargs)
+        self.heard = heard
+
+    def call(self, inputs):
+        """See the class."""
+        outputs = keras.ops.conv(inputs[..., :self.heard], self.kernel[:, :self.heard],
+                                 strides=self.strides, padding=self.padding)
+        return self.activation(outputs + self.bias)
+
+    def get_config(self):
+        """Arguments, for Keras."""
+        return super().get_config() | {'heard': self.heard}
+
+
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation of [batch, steps, channels] by TensorFlow's one-pass kernel.
 

@@ -45,7 +45,7 @@ def answers(teacher, seconds, path, batch_size=32):
 
     Args:
         teacher: a network on clips of one second.
-        seconds: `clips.Clips` of every record, see `run.record_clips`.
+        seconds: `clips.Clips` of every record, see `inputs.record_clips`.
         path: of the .npy file that keeps them.
 
     Returns:

@@ -18,6 +18,8 @@ import tensorflow as tf
 from dualcam import progress as progress_lib
 from dualcam.evaluation import metrics
 
+_TRACED_STEPS = 10
+
 
 @dataclasses.dataclass(frozen=True)
 class LoopParams:
@@ -49,7 +51,8 @@ class NotFinite(RuntimeError):
     """A loss became infinite or not a number."""
 
 
-def fit(step, training, validation, params, folder, optimizer, name=''):
+def fit(step, training, validation, params, folder, optimizer, name='', board=None,
+        profile=False):
     """Trains `step.model` and leaves it with the best weights.
 
     Args:
@@ -60,6 +63,8 @@ def fit(step, training, validation, params, folder, optimizer, name=''):
         folder: of the run; checkpoints and TensorBoard curves go there.
         optimizer: a Keras optimizer.
         name: for the progress bar.
+        board: a `boards.Board`, or None.
+        profile: trace ten steps of the second epoch for TensorBoard's profile page.
 
     Returns:
         The curves: a list with one dictionary of scalars an epoch.
@@ -75,11 +80,14 @@ def fit(step, training, validation, params, folder, optimizer, name=''):
     answer = tf.function(lambda batch: step.losses(batch, training=False), reduce_retracing=True)
     writers = {kind: tf.summary.create_file_writer(str(folder / 'tensorboard' / kind))
                for kind in ('train', 'validation')}
+    if board is not None and not history:
+        board.begin()
     epochs = progress_lib.bar(range(len(history), params.epochs), desc=name, unit='epoch',
                               initial=len(history), total=params.epochs)
     for epoch in epochs:
         started = time.perf_counter()
-        losses, accuracy = _epoch(train_step, training, params, epoch)
+        traced = folder / 'tensorboard' / 'train' if profile and epoch == 1 else None
+        losses, accuracy = _epoch(train_step, training, params, epoch, traced)
         seconds = time.perf_counter() - started
         record = {'epoch': epoch, 'learning_rate': float(optimizer.learning_rate.numpy()),
                   'clips_per_second': len(training) / seconds}
@@ -91,6 +99,8 @@ def fit(step, training, validation, params, folder, optimizer, name=''):
             record |= {f'validation/{key}': value for key, value in losses.items()}
             record['validation/accuracy'] = metrics.accuracy(validation.columns['label'], logits)
             shown['validation'] = f'{record["validation/accuracy"]:.3f}'
+            if board is not None:
+                board.after_epoch(epoch + 1, validation.columns['label'], logits)
         history.append(record)
         _write_curves(writers, record)
         last = len(history) - 1
@@ -170,13 +180,18 @@ def _train_step(step, optimizer):
     return train_step
 
 
-def _epoch(train_step, training, params, epoch):
+def _epoch(train_step, training, params, epoch, traced=None):
     sums, right, seen = {}, 0, 0
     batches = training.batches(params.batch_size, (params.seed, epoch))
     with progress_lib.bar(total=len(training), desc=f'epoch {epoch + 1}', unit='clip',
                           inner=True) as bar:
         for number, batch in enumerate(batches):
+            if traced and number == 0:
+                tf.profiler.experimental.start(str(traced))
             losses, correct = train_step(batch)
+            if traced and number == _TRACED_STEPS - 1:
+                tf.profiler.experimental.stop()
+                traced = None
             losses = {key: float(value) for key, value in losses.items()}
             if not np.isfinite(losses['total']):
                 raise NotFinite(
@@ -190,6 +205,8 @@ def _epoch(train_step, training, params, epoch):
             bar.update(size)
             bar.set_postfix(loss=f'{sums["total"] / seen:.3f}', accuracy=f'{right / seen:.3f}',
                             refresh=False)
+    if traced:                                  # fewer steps than that
+        tf.profiler.experimental.stop()
     return {key: value / seen for key, value in sums.items()}, right / seen
 
 

@@ -4,12 +4,13 @@
     checkpoints/     the latest state and the best weights
     tensorboard/     train and validation curves
     stats/           statistics of the training set that the input is normalised with
+    examples/        a few validation clips with the answers to them
     metrics.json     the curves and the chosen epoch; written last, so it says the run is done
     saved_model/1/   the student, listening to a raw waveform
+    report.html      all of it to look at
 """
 
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
@@ -20,12 +21,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dualcam import export, models
-from dualcam.data import augmentation, datasets, schema, stats
+from dualcam import export, models, report
+from dualcam.data import augmentation
 from dualcam.data import clips as clips_lib
-from dualcam.data import frontend as frontend_lib
+from dualcam.evaluation import metrics
 from dualcam.models import resnet
-from dualcam.training import distillation, loop, supervised
+from dualcam.training import boards, distillation, inputs, loop, samples, supervised
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,56 +75,16 @@ class RunParams:
                              f'{", ".join(models.INPUTS)}')
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class RunData:
-    """What a run learns from.
-
-    Attributes:
-        store: holds all records.
-        training, validation: record paths in their lists' order.
-        info: the data set.
-        start: {layer: its weights} that training starts from; the other layers are drawn.
-    """
-    store: object
-    training: list[str]
-    validation: list[str]
-    info: datasets.DatasetInfo
-    start: dict = dataclasses.field(default_factory=dict)
-
-    def clips(self, params, folder, teacher_logits=None):
-        """Training and validation clips; statistics they are normalised by land in the folder."""
-        rows = clips_lib.sequence_rows(self.store, self.training, params.clips.total_length)
-        valid_rows = clips_lib.sequence_rows(self.store, self.validation,
-                                             params.clips.total_length)
-        windows = (clips_lib.training_windows(rows, params.clips, params.loop.seed),
-                   clips_lib.inference_windows(valid_rows, params.clips))
-        _gather_stats(params, self.store, rows, windows[0], folder)
-        made = []
-        for chosen in windows:
-            columns = {}
-            if teacher_logits is not None:
-                columns['teacher_logits'] = teacher_logits[chosen].mean(axis=1)
-            made.append(_cut(params, self.store, chosen, folder, columns))
-        return made
-
-    def described(self):
-        """What run.json says of it: digests of the records and the lists."""
-        root = os.path.commonpath(self.store.paths)
-        return {'records': self.store.digest, 'lists': {
-            name: {'records': len(paths), 'sha256': hashlib.sha256('\n'.join(
-                os.path.relpath(p, root) for p in paths).encode()).hexdigest()}
-            for name, paths in (('training', self.training), ('validation', self.validation))}}
-
-
-def train(params, data, folder, teacher_logits=None, name=''):
+def train(params, data, folder, teacher_logits=None, name='', profile=False):
     """Trains a network and fills the run's folder; goes on where a stopped run was.
 
     Args:
         params: a `RunParams`.
-        data: a `RunData`.
+        data: an `inputs.RunData` or a `sound_data.SoundData`.
         folder: of the run; if it is complete, nothing is done.
         teacher_logits: [records of the store, classes], to learn from them too.
         name: for the progress bar.
+        profile: see `loop.fit`.
 
     Returns:
         The trained model.
@@ -135,13 +96,15 @@ def train(params, data, folder, teacher_logits=None, name=''):
     folder = pathlib.Path(folder)
     _claim(folder, params, data)
     if (folder / 'metrics.json').exists():
+        if not (folder / report.FILE).exists():
+            report.write(folder)
         return load(folder)
     keras.utils.set_random_seed(params.loop.seed)
     training, validation = data.clips(params, folder, teacher_logits)
-    model = _build(params, data.info.num_classes, folder)
+    model = inputs.build(params, data.info.num_classes, folder)
     for layer, values in data.start.items():
         model.get_layer(layer).set_weights(values)
-    if 'video' in _kind(params):
+    if 'video' in inputs.kind_of(params):
         resnet.copy_weights(data.store.frame_features.network, model)
     if teacher_logits is None:
         step = supervised.SupervisedStep(model, params.weight_decay)
@@ -149,14 +112,21 @@ def train(params, data, folder, teacher_logits=None, name=''):
         step = distillation.DistillationStep(model, params.imitation, params.temperature,
                                              params.weight_decay)
     optimizer = loop.make_optimizer(params.loop, len(training))
-    history = loop.fit(step, training, validation, params.loop, folder, optimizer, name)
+    shown = samples.choose(validation)
+    board = boards.Board(folder / 'tensorboard' / 'validation', data.info.classes, shown) \
+        if validation else None
+    history = loop.fit(step, training, validation, params.loop, folder, optimizer, name, board,
+                       profile)
     best = loop.chosen_epoch(history)
     if models.INPUTS[params.network] in ('waveform', 'spectrogram'):
         export_student(model, params, data.info, folder)
+    if validation:
+        _show(model, validation, data.info.classes, shown, board, folder)
     write_json(folder / 'metrics.json', {
         'best_epoch': best, 'validation_accuracy': history[best].get('validation/accuracy'),
         'training_clips': len(training),
         'validation_clips': len(validation) if validation else 0, 'history': history})
+    report.write(folder)
     return model
 
 
@@ -168,7 +138,7 @@ def load(folder):
     """
     folder = pathlib.Path(folder)
     params, classes = described(folder)
-    model = _build(params, len(classes), folder)
+    model = inputs.build(params, len(classes), folder)
     best = tf.train.latest_checkpoint(str(folder / 'checkpoints' / 'best'))
     if best is None:
         raise ValueError(f'{folder}: no checkpoint; the run has not finished an epoch')
@@ -180,50 +150,14 @@ def described(folder):
     """`RunParams` and class names of a run's folder.
 
     Raises:
-        ValueError: there is no such run.
+        ValueError: there is no such run, or another version of dualcam made it.
     """
     try:
         saved = json.loads((pathlib.Path(folder) / 'run.json').read_text(encoding='utf-8'))
         return params_from_json(saved['params']), tuple(saved['classes'])
-    except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f'{folder}: not the folder of a run ({error!r})') from error
-
-
-def test_clips(params, store, paths, folder):
-    """Clips of a list as the run of this folder takes them, cut without overlap."""
-    rows = clips_lib.sequence_rows(store, paths, params.clips.total_length)
-    return _cut(params, store, clips_lib.inference_windows(rows, params.clips), folder)
-
-
-def record_clips(params, store, folder):
-    """Every record of a store as a clip of the run of this folder, a teacher of one second."""
-    return _cut(params, store, np.arange(len(store.paths))[:, None], folder)
-
-
-def asked_frames(params, store, training, others):
-    """Which frames' features a run on video and its tests need.
-
-    Args:
-        params: a `RunParams`.
-        store: holds the records.
-        training: record paths of its training list.
-        others: record paths of the lists that are cut without overlap.
-
-    Returns:
-        (rows of the store [n], numbers of frames [n]).
-    """
-    if 'features' not in _kind(params):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    second, frame = np.divmod(models.feature_frames(params.network, _options(params)),
-                              schema.FRAMES_PER_SECOND)
-    windows = [clips_lib.training_windows(
-        clips_lib.sequence_rows(store, training, params.clips.total_length), params.clips,
-        params.loop.seed)]
-    for paths in others:
-        rows = clips_lib.sequence_rows(store, paths, params.clips.total_length)
-        windows.append(clips_lib.inference_windows(rows, params.clips))
-    windows = np.concatenate(windows)
-    return windows[:, second].reshape(-1), np.tile(frame, len(windows))
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise ValueError(f'{folder}: not the folder of a run, or of one that another version of '
+                         f'dualcam made ({error!r})') from error
 
 
 def params_from_json(fields):
@@ -244,71 +178,27 @@ def write_json(path, value):
 
 def export_student(model, params, info, folder):
     """Exports a student to `saved_model/1` and compares the reloaded one with it."""
-    ears = frontend(params, folder)
+    ears = inputs.frontend(params, folder)
     export.export(model, folder / 'saved_model' / '1', info, params.clips.sample_length, ears)
     export.verify(model, folder / 'saved_model' / '1', params.clips.sample_length, ears)
 
 
-def frontend(params, folder):
-    """The `frontend.Frontend` of a student's run, with the statistics in its folder."""
-    kind, statistics = models.INPUTS[params.network], None
-    if kind == 'spectrogram':
-        names = {'min_max': ('min', 'max'), 'log': ('mean', 'std_dev')}[params.normalisation]
-        statistics = stats.load(pathlib.Path(folder) / 'stats', *names)
-    return frontend_lib.Frontend(kind, params.normalisation, statistics, params.band_limited)
-
-
-def _cut(params, store, windows, folder, columns=None):
-    """Windows of a store as clips of this run's network."""
-    kind = _kind(params)
-    frames = None
-    if 'features' in kind or 'video' in kind:
-        frames = models.feature_frames(params.network, _options(params))
-    ears = frontend(params, folder) if kind in ('waveform', 'spectrogram') else None
-    return clips_lib.Clips(store, windows, kind, ears, columns, frames)
-
-
-def _gather_stats(params, store, rows, windows, folder):
-    """Statistics of the training set that the input is normalised with, unless they are there."""
-    kind = _kind(params)
-    if kind == 'spectrogram' and not (folder / 'stats').exists():
-        whole = clips_lib.inference_windows(rows, params.clips)
-        plain = frontend_lib.Frontend(kind, params.normalisation)
-        stats.save(folder / 'stats', stats.gather(
-            clips_lib.Clips(store, whole, kind, plain).raw_batches()))
-    if not params.standardise:
-        return
-    if 'acoustic' in kind and not (folder / 'stats').exists():
-        acoustic = store.arrays['acoustic']
-        stats.save(folder / 'stats', stats.gather(acoustic[row] for row in rows.reshape(-1)))
-    if 'features' in kind and not (folder / 'stats_features').exists():
-        frames = models.feature_frames(params.network, _options(params))
-        stats.save(folder / 'stats_features', stats.gather(
-            clips_lib.Clips(store, windows, 'features', frames=frames).raw_batches()))
-
-
-def _build(params, num_classes, folder):
-    kind, options = _kind(params), _options(params)
-    if params.standardise and 'acoustic' in kind:
-        names = 'mean', 'std_dev'
-        options |= dict(zip(names, stats.load(folder / 'stats', *names), strict=True))
-    if 'features' not in kind:
-        return models.build(params.network, num_classes, **options)
-    if params.standardise:
-        mean, deviation = stats.load(folder / 'stats_features', 'mean', 'std_dev')
-        # A feature that hardly moves in training would otherwise be blown up where it does.
-        options['feature_stats'] = mean, np.maximum(deviation, 1e-3 * deviation.max())
-    return models.build_head(params.network, num_classes, **options)
-
-
-def _kind(params):
-    """What clips are cut to for this run."""
-    kind = models.CLIPS[params.network]
-    return kind.replace('features', 'video') if params.batch_norm == 'authors' else kind
-
-
-def _options(params):
-    return dict(params.options) | {'seconds': params.clips.sample_length}
+def _show(model, validation, classes, shown, board, folder):
+    """Answers to the validation clips, for the board, the report and whoever asks."""
+    logits = loop.predict(model, validation)
+    labels, answers = validation.columns['label'], np.argmax(logits, axis=-1)
+    write_json(folder / 'answers.json', {
+        'accuracy': metrics.accuracy(labels, logits), 'labels': labels.tolist(),
+        'answers': answers.tolist()})
+    samples.save(shown, logits, classes, folder / 'examples')
+    if models.FEATURES[model.name] not in [layer.name for layer in model.layers]:
+        return                        # a head on features that are its input
+    features = loop.predict(keras.Model(
+        model.input, model.get_layer(models.FEATURES[model.name]).output), validation)
+    columns = {'class': [classes[label] for label in labels],
+               'answer': [classes[answer] for answer in answers]}
+    columns |= {'scenario': validation.scenarios.tolist()}
+    board.end(features.reshape(len(labels), -1, features.shape[-1]).mean(axis=1), columns)
 
 
 def _claim(folder, params, data):

@@ -1,4 +1,4 @@
-"""What a run on a folder of sound learns from; the counterpart of `run.RunData`."""
+"""What a run on a folder of sound learns from; the counterpart of `inputs.RunData`."""
 
 import dataclasses
 import hashlib
@@ -8,7 +8,7 @@ import numpy as np
 from dualcam import models
 from dualcam.data import audio, datasets, sound_clips, stats
 from dualcam.data import frontend as frontend_lib
-from dualcam.training import run
+from dualcam.training import inputs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class SoundData:
                                           band_limited=params.band_limited)
             stats.save(folder / 'stats', stats.gather(sound_clips.SoundClips(
                 self.store, training, clip_samples, plain).raw_batches()))
-        ears = run.frontend(params, folder)
+        ears = inputs.frontend(params, folder)
         made = [sound_clips.SoundClips(self.store, training, clip_samples, ears, params.augment)]
         if not len(self.validation):
             return [*made, None]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from dualcam import embeddings, export, listening, main, models
+from dualcam import embeddings, export, listening, main, models, streams
 from dualcam.data import audio, datasets, frontend, sound_files, sounds
 
 INFO = datasets.DatasetInfo('toy', ('a', 'b', 'c'), 'toy', 1)
@@ -85,7 +85,7 @@ def test_batches_and_a_resumed_job_change_nothing(tmp_path, listener, monkeypatc
             raise KeyboardInterrupt
         return read(path, *arguments)
     monkeypatch.setattr(sound_files, 'read_windows', stops)
-    monkeypatch.setattr(embeddings, '_in_background', lambda items, ahead: items)
+    monkeypatch.setattr(streams, 'in_background', lambda items, ahead: items)
     with pytest.raises(KeyboardInterrupt):
         embeddings.embed(listener, found, embeddings.EmbedParams(), tmp_path / 'parts')
     asked.clear()

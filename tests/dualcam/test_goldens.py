@@ -66,7 +66,7 @@ def test_statistics(loader):
     # Ours differs above 6.2 kHz only, where their range is that of rounding errors.
     ours = audio.normalise(magnitudes[0], *span)
     assert goldens.relative_l2(ours[:, :140], want[:, :140]) < 1e-4
-    assert np.abs(ours[:, 150:]).max() < 0.5
+    assert not ours[:, 150:].any()
 
 
 GOLDEN_NETWORKS = [('wacv_HearNet', 'hearnet', (2, 500, 257)),

@@ -97,3 +97,11 @@ def test_dualcamnet_joins_frames_of_one_record_only(rng):
     changed[:, 12:] += 1
     np.testing.assert_allclose(frames(images)[:, :12], frames(changed)[:, :12], atol=1e-5)
     assert np.abs(frames(images)[:, 12:] - frames(changed)[:, 12:]).max() > 1e-3
+
+
+def test_channels_that_are_always_zero_may_be_left_out(rng):
+    spectrogram = rng.random((2, 500, 257)).astype(np.float32)
+    spectrogram[..., 150:] = 0
+    whole, part = (models.build('hearnet', 3, bins_heard=heard) for heard in (None, 150))
+    part.set_weights(whole.get_weights())
+    np.testing.assert_allclose(part(spectrogram), whole(spectrogram), rtol=1e-5, atol=1e-6)

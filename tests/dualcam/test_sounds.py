@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from dualcam.data import sound_files, sound_store, sounds, splits
+from dualcam.data import sound_files, sound_store, sounds, splits, windows
 from tests.sound_folders import tone, write_dcase, write_esc
 
 
@@ -34,7 +34,7 @@ def test_what_lies_above_half_the_rate_is_gone(tmp_path):
 def test_windows_cover_a_file_and_read_as_they_are_planned(tmp_path, monkeypatch, length, hop):
     signal = np.arange(1, length + 1, dtype=np.float32)
     monkeypatch.setattr(sound_files, 'read_blocks', lambda path: iter(np.array_split(signal, 5)))
-    planned = sound_files.window_starts(length, 10, hop)
+    planned = windows.starts(length, 10, hop)
     got = list(sound_files.read_windows('x', 10, hop))
     assert [start for start, _ in got] == planned.tolist()
     for start, window in got:
@@ -46,9 +46,9 @@ def test_windows_cover_a_file_and_read_as_they_are_planned(tmp_path, monkeypatch
 
 
 def test_the_milliseconds_that_encoders_append_make_no_window():
-    assert sound_files.window_starts(110_272, 110_250, 110_250).tolist() == [0]
-    assert sound_files.window_starts(112_455, 110_250, 110_250).tolist() == [0]
-    assert sound_files.window_starts(112_456, 110_250, 110_250).tolist() == [0, 2206]
+    assert windows.starts(110_272, 110_250, 110_250).tolist() == [0]
+    assert windows.starts(112_455, 110_250, 110_250).tolist() == [0]
+    assert windows.starts(112_456, 110_250, 110_250).tolist() == [0, 2206]
 
 
 @pytest.mark.parametrize('kind, message', [
@@ -173,3 +173,11 @@ def test_no_sounds_no_set(tmp_path):
     soundfile.write(tmp_path / 'x.wav', tone(100, 0.1), 22_050)
     assert [s.label for s in sounds.find_files(tmp_path).sounds] == [-1]
     assert len(sounds.find_files(tmp_path / 'x.wav').sounds) == 1
+
+
+def test_a_data_set_with_wrong_lists_is_not_taken_for_a_heap_of_files(tmp_path):
+    (tmp_path / 'audio').mkdir()
+    soundfile.write(tmp_path / 'audio' / 'a.wav', tone(100, 0.1), 22_050)
+    (tmp_path / 'meta.csv').write_text('filename\tscene_label\tidentifier\naudio/a.wav\tbus\tx\n')
+    with pytest.raises(ValueError, match=r'fold1_train\.txt: no such list'):
+        sounds.find_files(tmp_path)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dualcam import export, losses, models
-from dualcam.data import audio, clips, datasets, frontend
+from dualcam import losses, models
+from dualcam.data import clips, datasets
 from dualcam.data import store as store_lib
-from dualcam.training import distillation, loop, run, supervised
+from dualcam.training import distillation, inputs, loop, run, supervised
 
 INFO = datasets.DatasetInfo('toy', ('low', 'high', 'noise'), 'made up', 1)
 
@@ -40,7 +40,7 @@ def store():
 
 @pytest.fixture(scope='module')
 def data(store):
-    return run.RunData(store, list(store.paths[:45]), list(store.paths[45:]), INFO)
+    return inputs.RunData(store, list(store.paths[:45]), list(store.paths[45:]), INFO)
 
 
 def params(network='hearnet', epochs=3, seconds=5, **changes):
@@ -65,7 +65,7 @@ def test_a_run_learns_and_leaves_all_it_promises(network, data, tmp_path, store)
     assert saved['classes'] == list(INFO.classes)
     assert run.params_from_json(saved['params']) == wanted
     assert saved['versions']['tensorflow'] == tf.__version__
-    test = run.test_clips(wanted, store, data.validation, tmp_path)
+    test = inputs.test_clips(wanted, store, data.validation, tmp_path)
     logits = loop.predict(model, test)
     np.testing.assert_allclose(loop.predict(run.load(tmp_path), test), logits, atol=1e-4)
     events = list((tmp_path / 'tensorboard').rglob('events*'))
@@ -188,34 +188,6 @@ def test_a_loss_that_is_not_finite_ends_the_run(data, tmp_path):
     with pytest.raises(loop.NotFinite, match='epoch 1, step'):
         run.train(wild, data, tmp_path)
     assert not (tmp_path / 'metrics.json').exists()
-
-
-@pytest.mark.parametrize('network', ['hearnet', 'oursoundnet'])
-def test_an_exported_student_listens_to_a_raw_waveform(network, store, tmp_path):
-    keras.utils.set_random_seed(5)
-    model = models.build(network, 3)
-    ears = frontend.Frontend(models.INPUTS[network], statistics=(
-        np.zeros(257, np.float32), np.full(257, 300.0, np.float32)))
-    folder = tmp_path / 'student' / '1'
-    export.export(model, folder, INFO, 5, ears)
-    export.verify(model, folder, 5, ears)
-    served = tf.saved_model.load(str(folder)).signatures['serving_default']
-    frames = store.arrays['audio'][:5].reshape(60, 1, 1024)
-    # A 22,050 Hz recording of any scale is heard as the same sound in a record is.
-    heard = audio.waveform(frames).numpy()
-    outputs = served(waveform=tf.constant(np.stack([heard, heard / 256e3])))
-    assert outputs['logits'].shape == (2, 3) and outputs['embedding'].shape[0] == 2
-    np.testing.assert_allclose(outputs['logits'][0], outputs['logits'][1], rtol=1e-2, atol=1e-3)
-    np.testing.assert_allclose(tf.reduce_sum(outputs['probabilities'], 1), 1.0, atol=1e-5)
-    assert (folder / 'assets/class_names.txt').read_text().split() == list(INFO.classes)
-    metadata = json.loads((folder / 'assets/metadata.json').read_text())
-    assert metadata['sample_rate_hz'] == 22_050 and metadata['seconds'] == 5
-    parameters = 4 * model.count_params()
-    size = sum(p.stat().st_size for p in folder.rglob('*') if p.is_file())
-    assert size < 1.1 * parameters + 2**20
-    other = models.build(network, 3)
-    with pytest.raises(RuntimeError, match='differs'):
-        export.verify(other, folder, 5, ears)
 
 
 def test_no_run_no_model(tmp_path):

@@ -1,6 +1,7 @@
 """Teachers that see video: trained on kept features, or the authors' way."""
 
 import dataclasses
+import types
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ from dualcam import models
 from dualcam.data import clips, datasets, features
 from dualcam.data import store as store_lib
 from dualcam.models import resnet
-from dualcam.training import loop, run
+from dualcam.training import inputs, loop, run
 from records import writer
 
 INFO = datasets.DatasetInfo('tiny', ('left', 'right'), 'made up', 1)
@@ -50,7 +51,7 @@ def params(network, epochs=2, **changes):
 @pytest.mark.slow
 @pytest.mark.parametrize('network', ['resnet50', 'temporal_resnet50', 'avnet'])
 def test_a_head_on_kept_features_is_the_whole_network(network, store, backbone, tmp_path):
-    data = run.RunData(store, store.paths[:6], store.paths[6:], INFO)
+    data = inputs.RunData(store, store.paths[:6], store.paths[6:], INFO)
     settings = params(network)
     head = run.train(settings, data, tmp_path / 'run')
     whole = models.build(network, 2, **dict(settings.options))
@@ -60,20 +61,20 @@ def test_a_head_on_kept_features_is_the_whole_network(network, store, backbone, 
             whole.get_layer(layer.name).set_weights(layer.get_weights())
     frames = models.feature_frames(network, dict(settings.options))
     images = store.frame_features.images(np.zeros(len(frames), int), frames)[None]
-    inputs = images if network != 'avnet' else {
+    seen = images if network != 'avnet' else {
         'video': images, 'acoustic': store.arrays['acoustic'][:1]}
-    made = run.test_clips(settings, store, store.paths[:1], tmp_path / 'run')
+    made = inputs.test_clips(settings, store, store.paths[:1], tmp_path / 'run')
     got = loop.predict(head, made)
-    np.testing.assert_allclose(got, whole(inputs, training=False), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(got, whole(seen, training=False), rtol=1e-3, atol=1e-3)
     again = loop.predict(run.load(tmp_path / 'run'), made)
     np.testing.assert_array_equal(got, again)
 
 
 def test_a_head_learns_what_frames_show(store, tmp_path):
-    data = run.RunData(store, store.paths[:6], store.paths[6:], INFO)
+    data = inputs.RunData(store, store.paths[:6], store.paths[6:], INFO)
     head = run.train(params('resnet50', 12, standardise=True), data, tmp_path / 'run')
-    made = run.test_clips(params('resnet50', standardise=True), store, store.paths,
-                          tmp_path / 'run')
+    made = inputs.test_clips(params('resnet50', standardise=True), store, store.paths,
+                             tmp_path / 'run')
     answers = loop.predict(head, made).argmax(axis=1)
     np.testing.assert_array_equal(answers, np.arange(8) % 2)
     assert (tmp_path / 'run' / 'stats_features' / 'global_std_dev.npy').exists()
@@ -81,7 +82,7 @@ def test_a_head_learns_what_frames_show(store, tmp_path):
 
 @pytest.mark.slow
 def test_the_authors_way_moves_averages_and_no_kernel(store, backbone, tmp_path):
-    data = run.RunData(store, store.paths[:4], store.paths[4:], INFO)
+    data = inputs.RunData(store, store.paths[:4], store.paths[4:], INFO)
     model = run.train(params('resnet50', 1, batch_norm='authors'), data, tmp_path / 'run')
     assert model.input_shape == (None, 1, 224, 224, 3)
     for layer in filter(lambda layer: layer.weights, backbone.layers):
@@ -98,11 +99,14 @@ def test_an_unknown_way_is_refused():
 @pytest.mark.slow
 def test_frames_asked_for_in_one_pass_are_all_that_runs_need(store, tmp_path, monkeypatch):
     settings = params('temporal_resnet50')
-    asked = run.asked_frames(settings, store, store.paths[:4], [store.paths[4:6], store.paths[6:]])
+    asked = inputs.asked_frames(settings, store, store.paths[:4],
+                                [store.paths[4:6], store.paths[6:]])
     store.frame_features.require(*asked)
-    monkeypatch.setattr(features.reader, 'read_frames',
-                        lambda *_: pytest.fail('a frame was not asked for'))
-    data = run.RunData(store, store.paths[:4], store.paths[4:6], INFO)
+    # In there alone: samples for the eye may read what they like.
+    monkeypatch.setattr(features, 'reader', types.SimpleNamespace(
+        read_frames=lambda *_: pytest.fail('a frame was not asked for')))
+    data = inputs.RunData(store, store.paths[:4], store.paths[4:6], INFO)
     head = run.train(settings, data, tmp_path / 'run')
-    logits = loop.predict(head, run.test_clips(settings, store, store.paths[6:], tmp_path / 'run'))
+    logits = loop.predict(head, inputs.test_clips(settings, store, store.paths[6:],
+                                                  tmp_path / 'run'))
     assert logits.shape == (2, 2)

@@ -1,0 +1,84 @@
+"""dualcam classify: what sound files, or a microphone, are."""
+
+import pathlib
+
+
+def add(commands):
+    """Adds it to the `dualcam` command."""
+    parser = commands.add_parser(
+        'classify', help='classes of sound files',
+        description='Cuts each file (any format, rate and channels) into windows of the length '
+        'that the student takes, and tells its most probable classes: a row a file, or a row a '
+        'window with its time. On the screen, or as .csv or .jsonl, which a stopped job goes on '
+        'with when called again with --skip_existing.')
+    parser.add_argument('--model', required=True,
+                        help='a run\'s folder, a SavedModel or a .tflite file')
+    parser.add_argument('--input', nargs='+', default=[], metavar='PATH',
+                        help='files, or folders with files in them and below')
+    parser.add_argument('--record', type=float, metavar='SECONDS',
+                        help='listen to the microphone for so long instead (needs sounddevice)')
+    parser.add_argument('--out', help='file to write, .csv or .jsonl; default: the screen')
+    parser.add_argument('--top_k', type=int, default=3, help='classes in a row')
+    parser.add_argument('--by_window', action='store_true', help='a row a window, with its time')
+    parser.add_argument('--hop_s', type=float, help='seconds from window to window; default a '
+                        'window\'s length')
+    parser.add_argument('--batch_size', type=int, default=32, help='windows asked at a time')
+    parser.add_argument('--max_bad', type=int, default=0,
+                        help='files that may be left out: silent, damaged, not sound')
+    parser.add_argument('--skip_existing', action='store_true',
+                        help='add to --out the files that it lacks')
+    parser.set_defaults(run=_run)
+
+
+def _run(options):
+    # Not above: TensorFlow takes seconds to start, and --help does not need it.
+    from dualcam import classify, listening
+    from dualcam.data import sounds
+
+    if bool(options.input) == (options.record is not None):
+        raise ValueError('expected --input=PATH or --record=SECONDS')
+    if options.top_k < 1:
+        raise ValueError(f'--top_k={options.top_k}: expected 1 or more')
+    if options.record is not None:
+        return _listen(listening.open_listener(options.model), options)
+    out = pathlib.Path(options.out) if options.out else None
+    if out and out.suffix not in classify.FORMATS:
+        raise ValueError(f'--out={out}: expected a name that ends in '
+                         f'{" or ".join(classify.FORMATS)}')
+    if out and out.exists() and not options.skip_existing:
+        raise ValueError(f'{out} exists; choose another --out, or --skip_existing to add to it')
+    if options.skip_existing and not out:
+        raise ValueError('--skip_existing needs --out=FILE')
+    sets = [sounds.find_files(path) for path in options.input]
+    done = classify.done_files(out) if out else set()
+    paths = list(dict.fromkeys(sound.path for one in sets for sound in one.sounds))
+    wanted = [path for path in paths if path not in done]
+    listener = listening.open_listener(options.model)
+    params = classify.ClassifyParams(options.top_k, options.by_window, options.hop_s,
+                                     options.batch_size, options.max_bad)
+    skipped, firsts, rows = [], {}, 0
+    top_k = min(options.top_k, len(listener.classes))
+    with classify.table(out, top_k) as write:
+        for answers in classify.classify(listener, wanted, params, skipped):
+            write(answers)
+            rows += len(answers)
+            firsts[answers[0].file] = answers[0].classes[0]
+    for message in skipped:
+        print('left out:', message)
+    if not options.by_window:
+        for one in sets:
+            share, count = classify.accuracy(firsts, one, listener.classes)
+            if count:
+                print(f'accuracy over {count} files in folders with names of classes: {share:.4f}')
+    print(f'{len(firsts)} files, {rows} rows by {listener.network}; {len(done)} were there, '
+          f'{len(skipped)} left out: {out or "above"}')
+
+
+def _listen(listener, options):
+    from dualcam import classify, microphone
+
+    for start_s, window in microphone.windows(options.record, listener.clip_samples):
+        names, shares = classify.answer_window(listener, window, options.top_k)
+        shown = '  '.join(f'{share:6.1%} {name}'
+                          for name, share in zip(names, shares, strict=True))
+        print(f'{start_s:8.1f} - {start_s + listener.seconds:.1f} s  {shown}', flush=True)

@@ -1,0 +1,30 @@
+"""dualcam look: where the sound is, over the video."""
+
+
+def add(commands):
+    """Adds it to the `dualcam` command."""
+    parser = commands.add_parser(
+        'look', help='acoustic images over video frames',
+        description='Lays the acoustic images of records over their video frames: a contact '
+        'sheet, pictures, and films with the sound and its spectrogram. For raw folders: python '
+        '-m records.look.')
+    parser.add_argument('--input', nargs='+', required=True, metavar='PATH',
+                        help='folders of one take each (Location_01/Subject_01/Action_001), or '
+                        'records')
+    parser.add_argument('--out', required=True, help='folder to write to')
+    parser.add_argument('--kinds', default='sheet,mp4', help='of png, sheet, gif, mp4')
+    parser.add_argument('--every', type=int, default=3, help='frames from picture to picture in '
+                        'sheet and png; twelve are a second')
+    parser.set_defaults(run=_run)
+
+
+def _run(options):
+    # Not above: TensorFlow takes seconds to start, and --help does not need it.
+    from dualcam import look
+
+    if options.every < 1:
+        raise ValueError(f'--every={options.every}: expected 1 or more')
+    for path in options.input:
+        for written in look.write(look.read_take(path), options.out, options.kinds.split(','),
+                                  options.every):
+            print(f'written: {written}')

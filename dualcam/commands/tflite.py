@@ -1,0 +1,130 @@
+"""dualcam tflite: a student for phones and small computers, and what the conversion costs."""
+
+import csv
+import pathlib
+import statistics
+import time
+
+
+def add(commands):
+    """Adds it to the `dualcam` command."""
+    parser = commands.add_parser(
+        'tflite', help='TFLite files of a student',
+        description='Converts the SavedModel of a run, and writes OUT/<network>.<kind>.tflite '
+        'each, and a table of sizes, answers and times beside the original\'s: tflite.md, .csv.')
+    parser.add_argument('--model', required=True, help='a run\'s folder, or a SavedModel')
+    parser.add_argument('--out', required=True, help='folder to write to')
+    parser.add_argument('--kinds', default='float32,float16,int8', help='of them')
+    parser.add_argument('--examples', nargs='+', default=[], metavar='PATH',
+                        help='typical sounds that int8 takes its ranges from: lists of records '
+                        '(training.txt), or folders of sound')
+    parser.add_argument('--num_examples', type=int, default=128, help='so many windows of them')
+    parser.add_argument('--test', nargs='+', default=[], metavar='PATH',
+                        help='labelled sounds that accuracy is measured on, likewise')
+    parser.set_defaults(run=_run)
+
+
+def _run(options):
+    # Not above: TensorFlow takes seconds to start, and --help does not need it.
+    from dualcam import listening, tflite
+
+    kinds = options.kinds.split(',')
+    unknown = sorted(set(kinds) - set(tflite.KINDS))
+    if unknown:
+        raise ValueError(f'--kinds={options.kinds}: {unknown[0]!r} is none of '
+                         f'{", ".join(tflite.KINDS)}')
+    if 'int8' in kinds and not options.examples:
+        raise ValueError('int8 needs --examples=PATH, typical sounds; or --kinds=float32,float16')
+    saved_model, out = listening.find_saved_model(options.model), pathlib.Path(options.out)
+    original = listening.open_listener(saved_model)
+    windows = _windows(options.examples, original, options.num_examples)
+    listeners = {'SavedModel': original}
+    for kind in kinds:
+        path = out / f'{original.network}.{kind}{tflite.SUFFIX}'
+        tflite.convert(saved_model, path, kind, windows)
+        listeners[f'TFLite {kind}'] = listening.open_listener(path)
+        print(f'written: {path}')
+    rows = _compare(listeners, options.test)
+    title = (f'{original.network} in {len(rows)} forms'
+             + (f'; tested on {", ".join(options.test)}' if options.test else ''))
+    text = _markdown(title, rows)
+    (out / 'tflite.md').write_text(text, encoding='utf-8')
+    with open(out / 'tflite.csv', 'w', newline='', encoding='utf-8') as file:
+        csv.writer(file).writerows([rows[0].keys(), *(row.values() for row in rows)])
+    print(f'\n{text}\nwritten: {out}/tflite.md, .csv')
+
+
+def _windows(places, listener, count):
+    """Up to `count` windows, drawn evenly from all: [n, samples], or None without places."""
+    import numpy as np
+
+    from dualcam.data import examples
+
+    if not places:
+        return None
+    rng, held, seen = np.random.default_rng(0), [], 0
+    for _, windows in _sounds(examples, places, listener):
+        for window in windows:
+            seen += 1
+            if len(held) < count:
+                held.append(window)
+            elif (place := rng.integers(seen)) < count:
+                held[place] = window
+    return np.stack(held)
+
+
+def _sounds(examples, places, listener):
+    for place in places:
+        yield from examples.read_examples(place, listener.seconds)
+
+
+def _compare(listeners, places):
+    """A dictionary of cells for each form: all are asked the same windows."""
+    import numpy as np
+    import scipy.special
+
+    from dualcam.data import examples
+
+    asks = {name: listener.listen('logits') for name, listener in listeners.items()}
+    times, shares = ({name: [] for name in listeners} for _ in range(2))
+    original = next(iter(listeners.values()))
+    for ask in asks.values():
+        ask(np.ones((1, original.clip_samples), np.float32))            # the first call sets up
+    labels = []
+    for label, windows in _sounds(examples, places, original):
+        labels.append(label)
+        for name, ask in asks.items():
+            logits = []
+            for window in windows:
+                started = time.perf_counter()
+                logits.append(ask(window[None])[0])
+                times[name].append(time.perf_counter() - started)
+            shares[name].append(scipy.special.softmax(np.mean(logits, axis=0, dtype=np.float64)))
+    rows, first = [], next(iter(shares.values()))
+    for name, listener in listeners.items():
+        answers = [listener.classes[np.argmax(one)] for one in shares[name]]
+        right = [label == answer for label, answer in zip(labels, answers, strict=True)
+                 if label in listener.classes]
+        rows.append({
+            'form': name, 'MB': f'{_size(listener.source) / 1e6:.2f}',
+            'accuracy': f'{np.mean(right):.4f}' if right else '', 'sounds': len(right) or '',
+            'largest difference of a probability':
+                f'{np.abs(np.subtract(shares[name], first)).max():.1e}' if labels else '',
+            'ms a window (median)': f'{1e3 * statistics.median(times[name]):.1f}'
+                if labels else ''})
+    return rows
+
+
+def _size(path):
+    path = pathlib.Path(path)
+    if path.is_file():
+        return path.stat().st_size
+    return sum(p.stat().st_size for p in path.rglob('*') if p.is_file())
+
+
+def _markdown(title, rows):
+    lines = [f'# {title}', '', 'Differences are those from the SavedModel\'s answers; a blank was '
+             'not measured. Sizes are of all files.', '',
+             '| ' + ' | '.join(rows[0]) + ' |', '|' + '---|' * len(rows[0])]
+    lines += ['| ' + ' | '.join(map(str, row.values())) + ' |' for row in rows]
+    return '\n'.join(lines) + '\n'

@@ -1,0 +1,49 @@
+"""Labelled sounds from wherever they are, for conversions and their tests: lists of records or
+folders of sound, as windows that a student can be asked.
+"""
+
+import pathlib
+import tempfile
+
+import numpy as np
+
+from dualcam.data import audio, clips, datasets, reader, sound_files, sounds, store
+
+
+def read_examples(place, seconds):
+    """Sounds of a list or a folder, one after the other.
+
+    Args:
+        place: a list file of records of one second each (.txt, as records.make_lists writes), of
+            which each `seconds` that follow each other are one sound; or a folder of sound
+            files, or one file.
+        seconds: of a window.
+
+    Yields:
+        (name of its class, None where it is not known; [windows, seconds * 22,050] float32).
+
+    Raises:
+        ValueError: there are none; a damaged file is named.
+    """
+    path = pathlib.Path(place)
+    if path.suffix == '.txt':
+        yield from _of_records(path, seconds)
+        return
+    found = sounds.find_files(path)
+    size = audio.num_samples(seconds)
+    for sound in found.sounds:
+        windows = [window for _, window in sound_files.read_windows(sound.path, size, size)
+                   if np.ptp(window) > 0]
+        yield (found.classes[sound.label] if sound.label >= 0 else None), np.stack(windows)
+
+
+def _of_records(path, seconds):
+    paths = reader.read_list(path)
+    classes = datasets.read_description(path.resolve().parents[2]).classes
+    with tempfile.TemporaryDirectory() as cache:
+        held = store.open_store(paths, ['audio'], cache)
+        rows = clips.sequence_rows(held, paths, seconds)
+        cut = clips.Clips(held, rows, 'waveform', memory_bytes=0)
+        for batch in cut.batches(32):
+            for label, window in zip(batch['label'].numpy(), batch['input'].numpy(), strict=True):
+                yield classes[label], window[None]

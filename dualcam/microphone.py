@@ -1,0 +1,36 @@
+"""Windows of sound from the default microphone, where the package sounddevice is there."""
+
+import numpy as np
+
+from dualcam.data import audio
+
+
+def windows(duration_s, clip_samples):
+    """Windows that follow each other while they are recorded.
+
+    Args:
+        duration_s: how long to listen; at least one window is recorded.
+        clip_samples: of a window at 22,050 Hz.
+
+    Yields:
+        (where it begins in s, [clip_samples] float32 mono).
+
+    Raises:
+        ValueError: no sounddevice, or no microphone.
+    """
+    if not duration_s > 0:
+        raise ValueError(f'{duration_s} s of recording: expected more than 0')
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:             # OSError: no PortAudio library
+        raise ValueError(f'recording needs the package sounddevice and PortAudio ({error}): pip '
+                         'install "dualcam[microphone]", apt-get install libportaudio2') from error
+    count = max(1, round(duration_s * audio.SAMPLE_RATE_HZ / clip_samples))
+    try:
+        with sounddevice.InputStream(audio.SAMPLE_RATE_HZ, channels=1, dtype='float32') as stream:
+            for number in range(count):
+                block, _ = stream.read(clip_samples)
+                yield number * clip_samples / audio.SAMPLE_RATE_HZ, np.asarray(block)[:, 0]
+    except sounddevice.PortAudioError as error:
+        raise ValueError(f'no microphone to be read at {audio.SAMPLE_RATE_HZ} Hz: {error}') \
+            from error

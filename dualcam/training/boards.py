@@ -1,0 +1,109 @@
+"""What TensorBoard shows of a run besides its curves.
+
+After each epoch, of the validation clips: the confusion matrix as a picture and as a table,
+precision over recall for each class, and samples: the loudest acoustic image over its video frame
+with the teacher's and the student's answers. Once: spectrograms and sounds of the samples. At the
+end: embeddings of all validation clips for the projector, with class, scenario and answer.
+"""
+
+import csv
+import pathlib
+
+import numpy as np
+import scipy.special
+import tensorflow as tf
+from google.protobuf import text_format
+from tensorboard.plugins.pr_curve import summary as pr_curve
+from tensorboard.plugins.projector import projector_config_pb2
+
+from dualcam.data import audio
+from dualcam.evaluation import figures, metrics, overlays
+
+_SPECTROGRAM = 500, 257               # pixels
+_PR_THRESHOLDS = 101
+_SMALL = 280, 210                     # pixels of an overlay
+_SHOWN = 4                            # samples, for each epoch's sake
+
+
+class Board:
+    """Writes beside a run's validation curves.
+
+    Args:
+        folder: where the curves' event files lie.
+        classes: names.
+        samples: what `samples.choose` gives.
+    """
+
+    def __init__(self, folder, classes, samples):
+        self._folder, self._classes = pathlib.Path(folder), classes
+        self._samples = samples[:_SHOWN]
+        self._overlays = [(sample, overlays.shrunk(sample.overlay, _SMALL))
+                          for sample in self._samples if sample.overlay is not None]
+        self._writer = tf.summary.create_file_writer(str(folder), filename_suffix='.board')
+
+    def begin(self):
+        """Spectrograms and sounds of the samples."""
+        with self._writer.as_default(step=0):
+            for number, sample in enumerate(self._samples, 1):
+                if sample.waveform is None:
+                    continue
+                name = f'sample {number}, {self._classes[sample.label]}'
+                tf.summary.image(f'spectrograms/{name}', overlays.spectrogram_picture(
+                    sample.waveform, _SPECTROGRAM)[None])
+                peak = max(np.abs(sample.waveform).max(), 1e-9)
+                tf.summary.audio(f'sounds/{name}', sample.waveform[None, :, None] / peak,
+                                 audio.SAMPLE_RATE_HZ)
+        self._writer.flush()
+
+    def after_epoch(self, epoch, labels, logits):
+        """Answers of the validation clips.
+
+        Args:
+            epoch: from 1.
+            labels: [clips].
+            logits: [clips, classes].
+        """
+        answers = np.argmax(logits, axis=-1)
+        counts = metrics.confusion(labels, answers, len(self._classes))
+        with self._writer.as_default(step=epoch):
+            tf.summary.image('confusion matrix', figures.confusion_picture(
+                counts, self._classes)[None])
+            tf.summary.text('confusion table', figures.confusion_table(counts, self._classes))
+            shares = scipy.special.softmax(np.asarray(logits, np.float64), axis=-1)
+            for label, name in enumerate(self._classes):
+                tf.summary.experimental.write_raw_pb(pr_curve.pb(
+                    f'precision and recall/{name}', np.asarray(labels) == label,
+                    shares[:, label], _PR_THRESHOLDS).SerializeToString(), step=epoch)
+            if self._overlays:
+                tf.summary.image('answers over acoustic images', overlays.sheet(
+                    [picture for _, picture in self._overlays],
+                    [self.caption(sample, answers[sample.number])
+                     for sample, _ in self._overlays], 2)[None])
+        self._writer.flush()
+
+    def caption(self, sample, answer):
+        """True class, and below it what teacher and student say."""
+        lines = [self._classes[sample.label], f'answer: {self._classes[answer]}']
+        if sample.teacher is not None:
+            lines.insert(1, f'teacher: {self._classes[int(np.argmax(sample.teacher))]}')
+        return '\n'.join(lines)
+
+    def end(self, embeddings, columns):
+        """Embeddings for the projector.
+
+        Args:
+            embeddings: [clips, features].
+            columns: {name: [clips] words} to colour them by.
+        """
+        np.savetxt(self._folder / 'embeddings.tsv', embeddings, '%.5g', '\t')
+        with open(self._folder / 'metadata.tsv', 'w', newline='', encoding='utf-8') as file:
+            writer = csv.writer(file, delimiter='\t', lineterminator='\n')
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+        config = projector_config_pb2.ProjectorConfig()
+        one = config.embeddings.add()
+        one.tensor_name, one.tensor_path = 'validation clips', 'embeddings.tsv'
+        one.metadata_path = 'metadata.tsv'
+        (self._folder / 'projector_config.pbtxt').write_text(
+            text_format.MessageToString(config), encoding='utf-8')
+        self._writer.close()

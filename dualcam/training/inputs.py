@@ -1,0 +1,159 @@
+"""From a run's parameters to what its network sees, and to the network itself.
+
+`run.py` trains and keeps; what clips, statistics and options a `run.RunParams` means, is here.
+"""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+
+import numpy as np
+
+from dualcam import models
+from dualcam.data import clips as clips_lib
+from dualcam.data import datasets, schema, stats
+from dualcam.data import frontend as frontend_lib
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RunData:
+    """What a run learns from.
+
+    Attributes:
+        store: holds all records.
+        training, validation: record paths in their lists' order.
+        info: the data set.
+        start: {layer: its weights} that training starts from; the other layers are drawn.
+    """
+    store: object
+    training: list[str]
+    validation: list[str]
+    info: datasets.DatasetInfo
+    start: dict = dataclasses.field(default_factory=dict)
+
+    def clips(self, params, folder, teacher_logits=None):
+        """Training and validation clips; statistics they are normalised by land in the folder."""
+        rows = clips_lib.sequence_rows(self.store, self.training, params.clips.total_length)
+        valid_rows = clips_lib.sequence_rows(self.store, self.validation,
+                                             params.clips.total_length)
+        windows = (clips_lib.training_windows(rows, params.clips, params.loop.seed),
+                   clips_lib.inference_windows(valid_rows, params.clips))
+        gather_stats(params, self.store, rows, windows[0], folder)
+        made = []
+        for chosen in windows:
+            columns = {}
+            if teacher_logits is not None:
+                columns['teacher_logits'] = teacher_logits[chosen].mean(axis=1)
+            made.append(_cut(params, self.store, chosen, folder, columns))
+        return made
+
+    def described(self):
+        """What run.json says of it: digests of the records and the lists."""
+        root = os.path.commonpath(self.store.paths)
+        return {'records': self.store.digest, 'lists': {
+            name: {'records': len(paths), 'sha256': hashlib.sha256('\n'.join(
+                os.path.relpath(p, root) for p in paths).encode()).hexdigest()}
+            for name, paths in (('training', self.training), ('validation', self.validation))}}
+
+
+def test_clips(params, store, paths, folder):
+    """Clips of a list as the run of this folder takes them, cut without overlap."""
+    rows = clips_lib.sequence_rows(store, paths, params.clips.total_length)
+    return _cut(params, store, clips_lib.inference_windows(rows, params.clips), folder)
+
+
+def record_clips(params, store, folder):
+    """Every record of a store as a clip of the run of this folder, a teacher of one second."""
+    return _cut(params, store, np.arange(len(store.paths))[:, None], folder)
+
+
+def asked_frames(params, store, training, others):
+    """Which frames' features a run on video and its tests need.
+
+    Args:
+        params: a `run.RunParams`.
+        store: holds the records.
+        training: record paths of its training list.
+        others: record paths of the lists that are cut without overlap.
+
+    Returns:
+        (rows of the store [n], numbers of frames [n]).
+    """
+    if 'features' not in kind_of(params):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    second, frame = np.divmod(models.feature_frames(params.network, _options(params)),
+                              schema.FRAMES_PER_SECOND)
+    windows = [clips_lib.training_windows(
+        clips_lib.sequence_rows(store, training, params.clips.total_length), params.clips,
+        params.loop.seed)]
+    for paths in others:
+        rows = clips_lib.sequence_rows(store, paths, params.clips.total_length)
+        windows.append(clips_lib.inference_windows(rows, params.clips))
+    windows = np.concatenate(windows)
+    return windows[:, second].reshape(-1), np.tile(frame, len(windows))
+
+
+def frontend(params, folder):
+    """The `frontend.Frontend` of a student's run, with the statistics in its folder."""
+    kind, statistics = models.INPUTS[params.network], None
+    if kind == 'spectrogram':
+        names = {'min_max': ('min', 'max'), 'log': ('mean', 'std_dev')}[params.normalisation]
+        statistics = stats.load(pathlib.Path(folder) / 'stats', *names)
+    return frontend_lib.Frontend(kind, params.normalisation, statistics, params.band_limited)
+
+
+def _cut(params, store, windows, folder, columns=None):
+    """Windows of a store as clips of this run's network."""
+    kind = kind_of(params)
+    frames = None
+    if 'features' in kind or 'video' in kind:
+        frames = models.feature_frames(params.network, _options(params))
+    ears = frontend(params, folder) if kind in ('waveform', 'spectrogram') else None
+    return clips_lib.Clips(store, windows, kind, ears, columns, frames)
+
+
+def gather_stats(params, store, rows, windows, folder):
+    """Statistics of the training set that the input is normalised with, unless they are there."""
+    kind = kind_of(params)
+    if kind == 'spectrogram' and not (folder / 'stats').exists():
+        whole = clips_lib.inference_windows(rows, params.clips)
+        plain = frontend_lib.Frontend(kind, params.normalisation)
+        stats.save(folder / 'stats', stats.gather(
+            clips_lib.Clips(store, whole, kind, plain).raw_batches()))
+    if not params.standardise:
+        return
+    if 'acoustic' in kind and not (folder / 'stats').exists():
+        acoustic = store.arrays['acoustic']
+        stats.save(folder / 'stats', stats.gather(acoustic[row] for row in rows.reshape(-1)))
+    if 'features' in kind and not (folder / 'stats_features').exists():
+        frames = models.feature_frames(params.network, _options(params))
+        stats.save(folder / 'stats_features', stats.gather(
+            clips_lib.Clips(store, windows, 'features', frames=frames).raw_batches()))
+
+
+def build(params, num_classes, folder):
+    """The network of a run, with the statistics in its folder."""
+    kind, options = kind_of(params), _options(params)
+    if params.standardise and 'acoustic' in kind:
+        names = 'mean', 'std_dev'
+        options |= dict(zip(names, stats.load(folder / 'stats', *names), strict=True))
+    if params.network == 'hearnet':
+        options['bins_heard'] = frontend(params, folder).bins_heard
+    if 'features' not in kind:
+        return models.build(params.network, num_classes, **options)
+    if params.standardise:
+        mean, deviation = stats.load(folder / 'stats_features', 'mean', 'std_dev')
+        # A feature that hardly moves in training would otherwise be blown up where it does.
+        options['feature_stats'] = mean, np.maximum(deviation, 1e-3 * deviation.max())
+    return models.build_head(params.network, num_classes, **options)
+
+
+def kind_of(params):
+    """What clips are cut to for this run."""
+    kind = models.CLIPS[params.network]
+    return kind.replace('features', 'video') if params.batch_norm == 'authors' else kind
+
+
+def _options(params):
+    return dict(params.options) | {'seconds': params.clips.sample_length}

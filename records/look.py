@@ -1,0 +1,78 @@
+"""Raw takes as pictures and films: acoustic images over video frames.
+
+    python -m records.look --raw=RAW --out=DIR [--matfiles=RAW/matfiles] [--kinds=sheet,mp4]
+        [--take=Location_01/Subject_01/Action_000] [--array=CSV] [--focus_m=1.5]
+
+Where RAW/array has the 128 channels, the images are beamformed and show the power summed over
+900 - 6,400 Hz; else those of --matfiles show their first cepstral channel. RAW/sync has video and
+sound. `dualcam look` does the same for records.
+"""
+
+import pathlib
+
+import numpy as np
+from absl import app, flags
+
+from dualcam import look
+from dualcam.data import schema
+from records import array, beamforming, command, raw
+
+
+def read_take(root, matfiles, name, beamformer_of):
+    """A `look.Take` of a raw folder.
+
+    Args:
+        root: the raw folder.
+        matfiles: where acoustic images lie, for takes without 128 channels.
+        name: Location_LL/Subject_SS/Action_AAA.
+        beamformer_of: makes a `Beamformer`, called where it is needed.
+
+    Raises:
+        ValueError: there is no such take, or a frame is damaged.
+    """
+    if not (root / 'sync' / name).is_dir():
+        raise ValueError(f'{root}: no take {name}; expected its sound and video in '
+                         f'{root / "sync" / name}')
+    roots = {'audio': root / 'sync', 'video': root / 'sync'}
+    multispectral = (root / 'array' / name / 'audio').is_dir()
+    roots['array' if multispectral else 'acoustic'] = root / 'array' if multispectral else matfiles
+    (found,) = (s for s in raw.find_sequences(roots) if s.name == name)
+    frames = {kind: [raw.read_frame(kind, path) for path in paths]
+              for kind, paths in found.files.items()}
+    if multispectral:
+        images = beamformer_of().power(np.stack(frames['array']))
+    else:
+        images = np.stack(frames['acoustic'])
+    return look.Take(name.replace('/', '_'), images, np.stack(frames['video'])[..., ::-1],
+                     np.stack(frames['audio']))
+
+
+def main(_):
+    """The command."""
+    options = flags.FLAGS
+    root = pathlib.Path(options.raw)
+    matfiles = pathlib.Path(options.matfiles) if options.matfiles else root / 'matfiles'
+
+    def beamformer():
+        layout = array.read_array(options.array) if options.array else array.built_in_array()
+        return beamforming.Beamformer(layout, array.look_directions(), options.focus_m or None)
+    names = options.take or [raw.sequence_name(s.location, s.subject, s.action)
+                             for s in raw.find_sequences({'audio': root / 'sync'})][:1]
+    for name in names:
+        take = read_take(root, matfiles, name, beamformer)
+        for path in look.write(take, options.out, options.kinds, options.every):
+            print(f'written: {path}')
+
+
+if __name__ == '__main__':
+    flags.DEFINE_string('raw', None, 'The raw folder: sync/, array/ or matfiles/.', required=True)
+    flags.DEFINE_string('matfiles', None, 'Acoustic images; default RAW/matfiles.')
+    flags.DEFINE_string('out', None, 'Folder to write to.', required=True)
+    flags.DEFINE_list('take', [], 'Location_LL/Subject_SS/Action_AAA, one or more; default the '
+                      'first.')
+    flags.DEFINE_list('kinds', ['sheet', 'mp4'], f'Of {", ".join(look.KINDS)}.')
+    flags.DEFINE_integer('every', schema.FRAMES_PER_SECOND // 4, 'Frames from picture to picture.',
+                         lower_bound=1)
+    flags.DEFINE_string('array', None, 'CSV with the microphones; default the built-in layout.')
+    flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
+    app.run(command.clean_errors(main))

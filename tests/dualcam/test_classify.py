@@ -1,0 +1,173 @@
+"""The table of answers: rows, formats, resuming, bad files, all kinds of models."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+
+from dualcam import classify, export, listening, main, models, tflite
+from dualcam.data import datasets, frontend, sounds
+from tests.sound_folders import tone
+
+CLASSES = ('low', 'middle', 'high', 'noise')
+
+
+@pytest.fixture(scope='module')
+def model():
+    keras.utils.set_random_seed(3)
+    return models.build('hearnet', len(CLASSES), seconds=1)
+
+
+@pytest.fixture(scope='module')
+def ears():
+    return frontend.Frontend('spectrogram', statistics=(np.zeros(257, np.float32),
+                                                        np.full(257, 400.0, np.float32)))
+
+
+@pytest.fixture(scope='module')
+def saved(model, ears, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('saved') / 'student' / '1'
+    export.export(model, folder, datasets.DatasetInfo('toy', CLASSES, 'made up'), 1, ears)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three tones of 1, 2.5 and 4 s, one a class folder."""
+    for name, hz, seconds in (('low', 200, 1), ('high', 4000, 2.5), ('other', 900, 4)):
+        (tmp_path / 'in' / name).mkdir(parents=True)
+        soundfile.write(tmp_path / 'in' / name / 'a.wav', tone(hz, seconds, 44_100, 2), 44_100)
+    return tmp_path / 'in'
+
+
+def shares_of(model, ears, signal):
+    logits = model(ears.hear(tf.constant(signal, tf.float32)), training=False).numpy()
+    return tf.nn.softmax(logits.mean(axis=0)).numpy(), tf.nn.softmax(logits).numpy()
+
+
+def test_a_row_a_file_and_a_row_a_window(model, ears, folder, tmp_path):
+    soundfile.write(tmp_path / 'x.wav', tone(700, 2.4), 22_050, 'FLOAT')
+    signal = tone(700, 2.4)[:, 0]
+    windows = np.stack([signal[s:s + 22_050] for s in (0, 22_050, len(signal) - 22_050)])
+    whole, each = shares_of(model, ears, windows)
+    listener = listening.from_model(model, ears, 1, CLASSES, 'memory')
+    (row,), = classify.classify(listener, [tmp_path / 'x.wav'], classify.ClassifyParams(4), [])
+    assert row.windows == 3 and (row.start_s, row.end_s) == (0.0, 2.4)
+    assert row.classes == tuple(CLASSES[i] for i in np.argsort(-whole))
+    np.testing.assert_allclose(row.probabilities, np.sort(whole)[::-1], atol=1e-4)
+    (rows,) = classify.classify(listener, [tmp_path / 'x.wav'],
+                                classify.ClassifyParams(1, by_window=True), [])
+    assert [(r.start_s, r.end_s) for r in rows] == [(0.0, 1.0), (1.0, 2.0), (1.4, 2.4)]
+    np.testing.assert_allclose([r.probabilities[0] for r in rows], each.max(axis=1), atol=1e-4)
+
+
+def test_the_command_writes_tables_that_agree(saved, folder, tmp_path, capsys):
+    for name in ('a.csv', 'a.jsonl'):
+        assert main.main(['classify', f'--model={saved}', '--input', str(folder),
+                          f'--out={tmp_path / name}', '--top_k=2']) == 0
+    printed = capsys.readouterr().out
+    assert '3 files, 3 rows by hearnet; 0 were there, 0 left out' in printed
+    assert 'accuracy over 2 files' in printed                       # nobody knows "other"
+    with open(tmp_path / 'a.csv', newline='') as file:
+        table = list(csv.DictReader(file))
+    lines = [json.loads(line) for line in (tmp_path / 'a.jsonl').read_text().splitlines()]
+    assert [row['file'][-10:] for row in table] == ['high/a.wav', '/low/a.wav', 'ther/a.wav']
+    for row, line in zip(table, lines, strict=True):
+        assert row['file'] == line['file'] and [row['class_1'], row['class_2']] == line['classes']
+        assert float(row['probability_1']) == line['probabilities'][0]
+        assert int(row['windows']) == line['windows']
+    assert main.main(['classify', f'--model={saved}', '--input', str(folder / 'low')]) == 0
+    assert 'low/a.wav' in capsys.readouterr().out
+
+
+def test_all_kinds_of_models_agree(saved, folder, tmp_path):
+    path = tmp_path / 'hearnet.tflite'
+    tflite.convert(saved, path, 'float32')
+    answers = []
+    for model in (saved, saved.parent, path):
+        listener = listening.open_listener(model)
+        assert listener.classes == CLASSES and listener.seconds == 1
+        paths = [sound.path for sound in sounds.find_files(folder).sounds]
+        answers.append([row for rows in classify.classify(
+            listener, paths, classify.ClassifyParams(), []) for row in rows])
+    for other in answers[1:]:
+        for a, b in zip(answers[0], other, strict=True):
+            assert a.classes == b.classes
+            np.testing.assert_allclose(a.probabilities, b.probabilities, atol=1e-4)
+
+
+def test_a_stopped_job_goes_on_with_what_is_missing(saved, folder, tmp_path, capsys):
+    out = tmp_path / 'a.csv'
+    arguments = ['classify', f'--model={saved}', '--input', str(folder), f'--out={out}',
+                 '--by_window']
+    assert main.main(arguments) == 0
+    whole = out.read_text()
+    assert main.main(arguments) == 1 and 'exists' in capsys.readouterr().err
+    lines = whole.splitlines(keepends=True)
+    high = [line for line in lines if '/high/' in line]
+    out.write_text(lines[0] + ''.join(high) + lines[1 + len(high)][:20])     # stopped in a line
+    assert main.main([*arguments, '--skip_existing']) == 0
+    assert out.read_text() == whole
+    assert '2 files' in capsys.readouterr().out
+    assert main.main([*arguments, '--skip_existing']) == 0 and out.read_text() == whole
+    assert '0 files, 0 rows by hearnet; 3 were there' in capsys.readouterr().out
+    out.write_text('something,else\n1,2\n')
+    assert main.main([*arguments, '--skip_existing']) == 1
+    assert 'not a table of answers' in capsys.readouterr().err
+
+
+def test_bad_files_are_counted_and_good_ones_kept(saved, folder, tmp_path, capsys):
+    (folder / 'low' / 'b.wav').write_text('text')
+    soundfile.write(folder / 'low' / 'c.wav', np.zeros(30_000), 22_050)
+    arguments = ['classify', f'--model={saved}', '--input', str(folder)]
+    assert main.main([*arguments, f'--out={tmp_path}/a.csv']) == 1
+    error = capsys.readouterr().err
+    assert '2 bad files' in error and 'b.wav' in error and '--max_bad=2' in error
+    assert len((tmp_path / 'a.csv').read_text().splitlines()) == 4      # the good ones are there
+    assert main.main([*arguments, f'--out={tmp_path}/b.csv', '--max_bad=2']) == 0
+    assert '3 files, 3 rows by hearnet; 0 were there, 2 left out' in capsys.readouterr().out
+
+
+def test_what_cannot_be_asked_is_said(saved, folder, tmp_path, capsys):
+    asked = ['classify', f'--model={saved}']
+    for arguments, message in (
+            (asked, 'expected --input=PATH or --record'),
+            ([*asked, '--input', str(folder), '--top_k=0'], '--top_k=0'),
+            ([*asked, '--input', str(folder), '--out=a.txt'], 'ends in .csv or .jsonl'),
+            ([*asked, '--input', str(folder), '--skip_existing'], 'needs --out'),
+            ([*asked, '--input', str(folder), '--hop_s=2'], 'a hop of 2.0 s'),
+            ([*asked, '--input', str(folder), '--batch_size=0'], 'batches of 0'),
+            ([*asked, '--input', str(tmp_path / 'none')], 'no such folder'),
+            ([*asked, '--record=-1'], 'expected more than 0'),
+            (['classify', f'--model={tmp_path}', '--input', str(folder)], 'neither a run')):
+        assert main.main(arguments) == 1
+        assert message in capsys.readouterr().err
+
+
+def test_a_microphone_is_heard_window_by_window(saved, monkeypatch, capsys):
+    class Stream:
+        def __init__(self, rate_hz, channels, dtype):
+            assert (rate_hz, channels, dtype) == (22_050, 1, 'float32')
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def read(self, count):
+            return tone(440, 1)[:count].astype(np.float32), False
+
+    class Fake:
+        InputStream, PortAudioError = Stream, OSError
+    monkeypatch.setitem(__import__('sys').modules, 'sounddevice', Fake)
+    assert main.main(['classify', f'--model={saved}', '--record=2', '--top_k=1']) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and lines[1].split()[:4] == ['1.0', '-', '2.0', 's']
+    monkeypatch.setitem(__import__('sys').modules, 'sounddevice', None)
+    assert main.main(['classify', f'--model={saved}', '--record=2']) == 1
+    assert 'pip install "dualcam[microphone]"' in capsys.readouterr().err
