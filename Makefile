@@ -125,6 +125,8 @@ grid: tfrecords
 	  --network=$(NETWORK) --train_on=$(TRAIN_ON) --column=$(COLUMN)
 
 tensorboard: setup
+	@test -d $(LOGS) || { \
+	  echo 'error: no runs in $(LOGS) yet; make table2 first, or LOGS=DIR' >&2; exit 1; }
 	.venv/bin/tensorboard --logdir=$(LOGS)
 
 bench: setup

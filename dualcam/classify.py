@@ -8,6 +8,7 @@ import csv
 import dataclasses
 import io
 import json
+import os
 import pathlib
 import sys
 
@@ -88,35 +89,58 @@ def classify(listener, paths, params, skipped):
     sound_files.check_bad(bad, params.max_bad)
 
 
-def answer_window(listener, window, top_k):
-    """Most probable classes of one window [clip_samples]: (names, probabilities)."""
-    logits = listener.listen('logits')(window[None])[0]
-    return _top(listener.classes, logits, top_k)
+def top_classes(classes, logits, top_k):
+    """The most probable classes by logits [classes]: (names, probabilities)."""
+    shares = scipy.special.softmax(np.asarray(logits, np.float64))
+    order = np.argsort(-shares, kind='stable')[:top_k]
+    return (tuple(classes[i] for i in order),
+            tuple(round(float(shares[i]), _DECIMALS) for i in order))
 
 
-def done_files(path):
-    """Files that a table has rows of; an empty set for none. A last line cut short is removed.
+def take_up(path, listener, params):
+    """Files that a table has rows of; an empty set for a new one.
+
+    What is beside the table tells which model and settings it is of, and whether it is complete.
+    Rows of the last file of a table that is not are removed: they may not be all.
+
+    Args:
+        path: of the table.
+        listener, params: what it is to be gone on with.
 
     Raises:
-        ValueError: the file is no such table.
+        ValueError: the table is none of `classify`'s, or of another model or other settings.
     """
     path = pathlib.Path(path)
     if not path.exists():
+        _write_job(path, listener, params, complete=False)
         return set()
-    text = path.read_text(encoding='utf-8')
-    whole = text[:text.rfind('\n') + 1]
-    lines = whole.splitlines()
     try:
+        job = json.loads(_job_path(path).read_text(encoding='utf-8'))
+        lines = [line for line in path.read_bytes().splitlines(keepends=True)
+                 if line.endswith(b'\n')]                   # the last one may be cut short
         if path.suffix == '.jsonl':
-            files = {json.loads(line)['file'] for line in lines}
+            first, files = 0, [json.loads(line)['file'] for line in lines]
         else:
-            files = {row['file'] for row in csv.DictReader(lines)}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{path}: not a table of answers ({error!r}); choose another --out or '
-                         'delete it') from error
-    if whole != text:
-        path.write_text(whole, encoding='utf-8')
-    return files
+            first, files = 1, [next(csv.reader([line.decode()]))[0] for line in lines]
+    except (OSError, ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
+        raise ValueError(f'{path}: not a table that dualcam classify can go on with ({error!r}); '
+                         'choose another --out or delete it') from error
+    if job['job'] != _job(listener, params):
+        raise ValueError(f'{path}: was made by another model or with another top_k, by_window or '
+                         'hop; choose another --out or delete it')
+    kept = len(lines)
+    while not job['complete'] and kept > first and files[kept - 1] == files[-1]:
+        kept -= 1
+    partial = path.with_name(f'.{path.name}.partial')
+    partial.write_bytes(b''.join(lines[:kept]))
+    os.replace(partial, path)
+    _write_job(path, listener, params, complete=False)
+    return set(files[first:kept])
+
+
+def complete(path, listener, params):
+    """Notes that a table has all rows of all its files."""
+    _write_job(pathlib.Path(path), listener, params, complete=True)
 
 
 @contextlib.contextmanager
@@ -127,12 +151,15 @@ def table(path, top_k):
         return
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, 'ab', buffering=0) as file:
+    with open(path, 'ab') as file:
+        def put(text):
+            file.write(text.encode())
+            file.flush()
+
         def write_rows(rows):
-            # In one piece, so that a job that is killed leaves no half of a file's rows.
             text = io.StringIO(newline='')
             csv.writer(text).writerows(rows)
-            file.write(text.getvalue().encode())
+            put(text.getvalue())
         if path.suffix == '.csv' and not path.stat().st_size:
             write_rows([['file', 'start_s', 'end_s', 'windows', *(
                 f'{name}_{rank + 1}' for rank in range(top_k)
@@ -144,8 +171,7 @@ def table(path, top_k):
                     cell for pair in zip(one.classes, one.probabilities, strict=True)
                     for cell in pair)] for one in answers])
             else:
-                file.write(''.join(json.dumps(dataclasses.asdict(one)) + '\n'
-                                   for one in answers).encode())
+                put(''.join(json.dumps(dataclasses.asdict(one)) + '\n' for one in answers))
         yield write
 
 
@@ -182,15 +208,23 @@ def _rows(listener, path, starts, logits, params):
     groups = [[i] for i in range(len(starts))] if params.by_window else [range(len(starts))]
     return [Answer(str(path), round(seconds[group[0]], 3),
                    round(seconds[group[-1]] + listener.seconds, 3), len(group),
-                   *_top(listener.classes, logits[list(group)].mean(axis=0), params.top_k))
+                   *top_classes(listener.classes, logits[list(group)].mean(axis=0),
+                                params.top_k))
             for group in groups]
 
 
-def _top(classes, logits, top_k):
-    shares = scipy.special.softmax(logits.astype(np.float64))
-    order = np.argsort(-shares, kind='stable')[:top_k]
-    return (tuple(classes[i] for i in order),
-            tuple(round(float(shares[i]), _DECIMALS) for i in order))
+def _job(listener, params):
+    return [listener.digest, listener.network, params.top_k, params.by_window, params.hop_s]
+
+
+def _job_path(path):
+    return path.with_name(f'.{path.name}.job.json')
+
+
+def _write_job(path, listener, params, complete):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _job_path(path).write_text(json.dumps({
+        'job': _job(listener, params), 'complete': complete}), encoding='utf-8')
 
 
 def _screen(top_k):

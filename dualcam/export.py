@@ -4,7 +4,8 @@ Signatures, each with `logits`, `probabilities` [batch, classes] and `embedding`
 
     serving_default   waveform, float32 [batch, samples] at 22,050 Hz, any scale, 1 s or more
     serve_wav_bytes   wav_bytes, string [batch]: WAV files, see `data/wav.py`
-    window            waveform, float32 [batch, a window's samples]: what converters start from
+    window            waveform, float32 [batch, a window's samples]: what converters start from;
+                      checks nothing
 
 The first two cut a sound into windows of the length that the student takes, each of that length
 after the one before, the last one ending with the sound; a shorter sound is filled up with zeros.
@@ -63,6 +64,7 @@ def export(model, folder, info, seconds, frontend):
             path.write_text(text, encoding='utf-8')
             module.assets.append(tf.saved_model.Asset(str(path)))
         partial = folder.with_name(f'.{folder.name}.partial')
+        shutil.rmtree(partial, ignore_errors=True)               # of a run that was stopped
         tf.saved_model.save(module, str(partial), signatures=ears.signatures())
     _write_warmup(partial, folder.parent.name, seconds)
     shutil.rmtree(folder, ignore_errors=True)

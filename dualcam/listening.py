@@ -96,6 +96,9 @@ def find_saved_model(path):
     for folder in (path, *reversed(versions)):
         if (folder / 'saved_model.pb').exists():
             return folder
+    if (path / 'run.json').exists():
+        raise ValueError(f'{path}: this run exported no student; expected one of a network that '
+                         'listens to one microphone, and that is complete')
     raise ValueError(f'{path}: neither a run\'s folder (run.json) nor a SavedModel '
                      f'(saved_model.pb) nor a {tflite.SUFFIX} file; a run exports a SavedModel to '
                      'its saved_model/1')

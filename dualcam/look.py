@@ -53,8 +53,9 @@ def read_take(path):
                          'again with --modalities=0,1,2')
     seconds = list(reader.read_seconds([str(p) for p in paths], held, ()))
     joined = {name: np.concatenate([second[name] for second in seconds]) for name in held}
-    folder = path if path.is_dir() else path.parent
-    name = '_'.join(folder.parts[-3:]) + ('' if path.is_dir() else f'_{path.stem}')
+    folder = (path if path.is_dir() else path.parent).resolve()
+    name = '_'.join(folder.relative_to(folder.anchor).parts[-3:])
+    name += '' if path.is_dir() else f'_{path.stem}'
     pictures = joined['video'][..., ::-1] if 'video' in joined else None
     return Take(name, joined['acoustic'], pictures, joined.get('audio'))
 

@@ -13,7 +13,8 @@ def windows(duration_s, clip_samples):
         clip_samples: of a window at 22,050 Hz.
 
     Yields:
-        (where it begins in s, [clip_samples] float32 mono).
+        (where it begins in s of what was recorded, [clip_samples] float32 mono, whether sound
+        before it was lost because the computer was too slow).
 
     Raises:
         ValueError: no sounddevice, or no microphone.
@@ -27,10 +28,13 @@ def windows(duration_s, clip_samples):
                          'install "dualcam[microphone]", apt-get install libportaudio2') from error
     count = max(1, round(duration_s * audio.SAMPLE_RATE_HZ / clip_samples))
     try:
-        with sounddevice.InputStream(audio.SAMPLE_RATE_HZ, channels=1, dtype='float32') as stream:
+        # Room for a window while the one before is being answered.
+        with sounddevice.InputStream(audio.SAMPLE_RATE_HZ, channels=1, dtype='float32',
+                                     latency=clip_samples / audio.SAMPLE_RATE_HZ) as stream:
             for number in range(count):
-                block, _ = stream.read(clip_samples)
-                yield number * clip_samples / audio.SAMPLE_RATE_HZ, np.asarray(block)[:, 0]
+                block, lost = stream.read(clip_samples)
+                yield (number * clip_samples / audio.SAMPLE_RATE_HZ, np.asarray(block)[:, 0],
+                       bool(lost))
     except sounddevice.PortAudioError as error:
         raise ValueError(f'no microphone to be read at {audio.SAMPLE_RATE_HZ} Hz: {error}') \
             from error

@@ -143,8 +143,9 @@ def _serving(folder, params):
         f'dualcam classify --model={folder.name} --input FILES\n\n'
         f'docker run -p 8501:8501 -v "$PWD/{folder.name}/saved_model:/models/{name}" \\\n'
         f'    -e MODEL_NAME={name} tensorflow/serving\n'
-        f'curl localhost:8501/v1/models/{name}:predict -d "{{\\"signature_name\\": '
-        f'\\"serve_wav_bytes\\", \\"instances\\": [{{\\"b64\\": \\"$(base64 -w0 FILE.wav)\\"}}]}}"')
+        '{ printf \'{"signature_name": "serve_wav_bytes", "instances": [{"b64": "\'\n'
+        '  base64 -w0 FILE.wav; printf \'"}]}\'; } |'
+        f' curl -d @- localhost:8501/v1/models/{name}:predict')
         + '</pre>')
 
 

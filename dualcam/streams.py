@@ -86,10 +86,14 @@ def in_background(items, ahead):
 
 def _windows(paths, clip_samples, hop, messages, bar):
     for row, path in enumerate(paths):
+        heard = False
         try:
             for start, window in sound_files.read_windows(path, clip_samples, hop):
                 if np.ptp(window) > 0:             # a constant is silence
+                    heard = True
                     yield row, start, window
+            if not heard:
+                messages[row] = f'{path}: nothing is to be heard in any window; repair or remove it'
         except sound_files.BadSound as error:
             messages[row] = str(error)
         bar.update(1)

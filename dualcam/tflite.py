@@ -8,7 +8,8 @@ appended to the file as a ZIP archive, as TFLite's own metadata are; interpreter
 
 Only the network is made smaller. What comes before it stays as it is: a waveform of eight bits
 would have more noise than sound, and a Hann window of half precision leaks at -70 dB, where the
-logarithm of a spectrum still looks.
+logarithm of a spectrum still looks. So does its first layer in int8 files: most of a spectrogram
+lies below a hundredth of its maximum, which is less than a step of eight bits.
 
 The converter aborts the process when it fails, so it runs in one of its own:
 `python -m dualcam.tflite SAVED_MODEL OUT KIND [EXAMPLES.npy]`.
@@ -29,6 +30,7 @@ from dualcam import export
 
 KINDS = ('float32', 'float16', 'int8')
 SUFFIX = '.tflite'
+_FIRST_LAYER = '/conv1'           # stays as it is in int8 files
 _NETWORK = 'functional'           # how Keras names what a model's layers make
 _SMALL_BYTES = 4096               # of weights that stay as they are
 _ASSETS = ('class_names.txt', 'metadata.json')
@@ -112,7 +114,7 @@ def _work(saved_model, out, kind, examples=None):
         interpreter = lite.Interpreter(model_content=made)
         # No public way tells apart results from constants; a constant's name does no harm here.
         outside = {tensor['name'] for tensor in interpreter.get_tensor_details()
-                   if _NETWORK not in tensor['name']}
+                   if _NETWORK not in tensor['name'] or _FIRST_LAYER in tensor['name']}
         made = lite.experimental.QuantizationDebugger(
             converter=whole, debug_dataset=whole.representative_dataset,
             debug_options=lite.experimental.QuantizationDebugOptions(

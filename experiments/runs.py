@@ -121,6 +121,7 @@ class Workshop:
         self._models = {}
         paths = [p for setting in self._lists.values() for part in setting.values() for p in part]
         self._holds = reader.modalities_of(paths[0])
+        self._teachers = {one.teacher for one in wanted if self.can_train(one)} - {None}
         needed = {part for one in wanted if self.can_train(one) for part in one.modalities()}
         if not needed:
             raise ValueError(f'{records}: its records hold {" and ".join(self._holds)} only; '
@@ -175,17 +176,13 @@ class Workshop:
         Returns:
             {test: `Score`}
         """
-        params, folder = self._prepare(wanted, seed)
+        folder = self.folder(wanted, seed)
         found, tested = {}, False
         for test in tests:
             path = folder / f'test_{test}.json'
             if not path.exists():
                 tested = True
-                model = self._trained(wanted, seed)
-                clips = inputs.test_clips(params, self.store,
-                                          self._test_paths(wanted.train_on, test), folder)
-                logits = loop.predict(model, clips)
-                labels = clips.columns['label']
+                labels, logits = self._test(wanted, seed, self._test_paths(wanted.train_on, test))
                 run.write_json(path, {
                     'accuracy': metrics.accuracy(labels, logits), 'num_clips': len(labels),
                     'labels': labels.tolist(), 'answers': np.argmax(logits, -1).tolist()})
@@ -222,6 +219,25 @@ class Workshop:
                 len(labels), seed)))
         return Validation(**json.loads(path.read_text(encoding='utf-8')))
 
+    def _test(self, wanted, seed, paths):
+        """Labels [clips] and logits [clips, classes] of a list."""
+        params, folder = self._prepare(wanted, seed)
+        model = self._trained(wanted, seed)
+        clips = inputs.test_clips(params, self.store, paths, folder)
+        if wanted in self._teachers and clips.seconds == 1:
+            # It will be asked for every record anyway.
+            logits = self._answers(wanted, seed)[clips.windows[:, 0]]
+        else:
+            logits = loop.predict(model, clips)
+        return clips.columns['label'], logits
+
+    def _answers(self, teacher, seed):
+        """A teacher's logits of every record, [records, classes], worked out once."""
+        params, folder = self._prepare(teacher, seed)
+        return distillation.answers(
+            self._trained(teacher, seed), inputs.record_clips(params, self.store, folder),
+            folder / f'answers_{self.store.digest}.npy')
+
     @property
     def note(self):
         """For titles: the data and, where they are not the paper's, training and backbone."""
@@ -249,11 +265,7 @@ class Workshop:
             return run.load(folder)
         teacher_logits = None
         if wanted.teacher is not None:
-            teacher = self._trained(wanted.teacher, seed)
-            its_params, its_folder = self._prepare(wanted.teacher, seed)
-            teacher_logits = distillation.answers(
-                teacher, inputs.record_clips(its_params, self.store, its_folder),
-                its_folder / f'answers_{self.store.digest}.npy')
+            teacher_logits = self._answers(wanted.teacher, seed)
         setting = self._lists[wanted.train_on]
         data = inputs.RunData(self.store, setting['training.txt'], setting['validation.txt'],
                            self.info, self.start if params.start else {})

@@ -15,6 +15,7 @@ from absl import app, flags
 
 from dualcam import look
 from dualcam.data import schema
+from dualcam.evaluation import overlays
 from records import array, beamforming, command, raw
 
 
@@ -24,7 +25,7 @@ def read_take(root, matfiles, name, beamformer_of):
     Args:
         root: the raw folder.
         matfiles: where acoustic images lie, for takes without 128 channels.
-        name: Location_LL/Subject_SS/Action_AAA.
+        name: Location_LL/Subject_SS/Action_AAA, actions from 0.
         beamformer_of: makes a `Beamformer`, called where it is needed.
 
     Raises:
@@ -36,11 +37,13 @@ def read_take(root, matfiles, name, beamformer_of):
     roots = {'audio': root / 'sync', 'video': root / 'sync'}
     multispectral = (root / 'array' / name / 'audio').is_dir()
     roots['array' if multispectral else 'acoustic'] = root / 'array' if multispectral else matfiles
-    (found,) = (s for s in raw.find_sequences(roots) if s.name == name)
+    (found,) = raw.find_sequences(roots, only=name)
     frames = {kind: [raw.read_frame(kind, path) for path in paths]
               for kind, paths in found.files.items()}
     if multispectral:
-        images = beamformer_of().power(np.stack(frames['array']))
+        # All 512 frequencies of a take would be gigabytes.
+        images = beamformer_of().band_energies(np.stack(frames['array']),
+                                               overlays.band()[None])
     else:
         images = np.stack(frames['acoustic'])
     return look.Take(name.replace('/', '_'), images, np.stack(frames['video'])[..., ::-1],
@@ -59,7 +62,7 @@ def main(_):
     names = options.take or [raw.sequence_name(s.location, s.subject, s.action)
                              for s in raw.find_sequences({'audio': root / 'sync'})][:1]
     for name in names:
-        take = read_take(root, matfiles, name, beamformer)
+        take = read_take(root, matfiles, name.strip('/'), beamformer)
         for path in look.write(take, options.out, options.kinds, options.every):
             print(f'written: {path}')
 

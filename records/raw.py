@@ -58,12 +58,13 @@ def sequence_name(location, subject, action):
     return f'Location_{location:02d}/Subject_{subject:02d}/Action_{action:03d}'
 
 
-def find_sequences(roots):
-    """All takes below the given folders, aligned over the modalities.
+def find_sequences(roots, only=None):
+    """All takes below the given folders, or one, aligned over the modalities.
 
     Args:
         roots: {modality name: folder that holds Location_LL/...}, one or more of 'acoustic',
             'audio', 'video', 'array'.
+        only: name of one take; the others are not looked at.
 
     Returns:
         `RawSequence`s sorted by name, each with the same number of frames in every modality.
@@ -73,7 +74,8 @@ def find_sequences(roots):
             numbering, or modalities differ in their number of frames.
     """
     found = {name: _sequence_folders(name, pathlib.Path(root)) for name, root in roots.items()}
-    keys = sorted(set().union(*found.values()))
+    keys = [key for key in sorted(set().union(*found.values()))
+            if only in (None, sequence_name(*key))]
     sequences = []
     for key in keys:
         files = {}

@@ -32,7 +32,7 @@ def add(commands):
 
 def _run(options):
     # Not above: TensorFlow takes seconds to start, and --help does not need it.
-    from dualcam import classify, listening
+    from dualcam import classify, listening, streams
     from dualcam.data import sounds
 
     if bool(options.input) == (options.record is not None):
@@ -40,7 +40,7 @@ def _run(options):
     if options.top_k < 1:
         raise ValueError(f'--top_k={options.top_k}: expected 1 or more')
     if options.record is not None:
-        return _listen(listening.open_listener(options.model), options)
+        return _listen(options)
     out = pathlib.Path(options.out) if options.out else None
     if out and out.suffix not in classify.FORMATS:
         raise ValueError(f'--out={out}: expected a name that ends in '
@@ -49,13 +49,16 @@ def _run(options):
         raise ValueError(f'{out} exists; choose another --out, or --skip_existing to add to it')
     if options.skip_existing and not out:
         raise ValueError('--skip_existing needs --out=FILE')
+    if options.batch_size < 1:
+        raise ValueError(f'--batch_size={options.batch_size}: expected 1 or more')
     sets = [sounds.find_files(path) for path in options.input]
-    done = classify.done_files(out) if out else set()
-    paths = list(dict.fromkeys(sound.path for one in sets for sound in one.sounds))
-    wanted = [path for path in paths if path not in done]
     listener = listening.open_listener(options.model)
+    streams.hop_samples(listener, options.hop_s)              # before anything is written
     params = classify.ClassifyParams(options.top_k, options.by_window, options.hop_s,
                                      options.batch_size, options.max_bad)
+    done = classify.take_up(out, listener, params) if out else set()
+    paths = list(dict.fromkeys(sound.path for one in sets for sound in one.sounds))
+    wanted = [path for path in paths if path not in done]
     skipped, firsts, rows = [], {}, 0
     top_k = min(options.top_k, len(listener.classes))
     with classify.table(out, top_k) as write:
@@ -63,6 +66,8 @@ def _run(options):
             write(answers)
             rows += len(answers)
             firsts[answers[0].file] = answers[0].classes[0]
+    if out:
+        classify.complete(out, listener, params)
     for message in skipped:
         print('left out:', message)
     if not options.by_window:
@@ -74,11 +79,25 @@ def _run(options):
           f'{len(skipped)} left out: {out or "above"}')
 
 
-def _listen(listener, options):
-    from dualcam import classify, microphone
+def _listen(options):
+    import numpy as np
 
-    for start_s, window in microphone.windows(options.record, listener.clip_samples):
-        names, shares = classify.answer_window(listener, window, options.top_k)
-        shown = '  '.join(f'{share:6.1%} {name}'
-                          for name, share in zip(names, shares, strict=True))
-        print(f'{start_s:8.1f} - {start_s + listener.seconds:.1f} s  {shown}', flush=True)
+    from dualcam import classify, listening, microphone
+
+    unused = [name for name in ('out', 'by_window', 'hop_s', 'skip_existing')
+              if getattr(options, name)]
+    if unused:
+        raise ValueError(f'--{unused[0]} does not go with --record, which shows a row a window on '
+                         'the screen')
+    listener = listening.open_listener(options.model)
+    ask = listener.listen('logits')
+    ask(np.ones((1, listener.clip_samples), np.float32))      # sets up, before sound comes in
+    for start_s, window, lost in microphone.windows(options.record, listener.clip_samples):
+        shown = 'nothing to be heard'
+        if np.ptp(window) > 0:
+            names, shares = classify.top_classes(listener.classes, ask(window[None])[0],
+                                                 options.top_k)
+            shown = '  '.join(f'{share:6.1%} {name}'
+                              for name, share in zip(names, shares, strict=True))
+        lost = '  (some sound before it was lost)' if lost else ''
+        print(f'{start_s:8.1f} - {start_s + listener.seconds:.1f} s  {shown}{lost}', flush=True)

@@ -24,7 +24,12 @@ def _run(options):
 
     if options.every < 1:
         raise ValueError(f'--every={options.every}: expected 1 or more')
+    names = set()
     for path in options.input:
-        for written in look.write(look.read_take(path), options.out, options.kinds.split(','),
-                                  options.every):
+        take = look.read_take(path)
+        if take.name in names:
+            raise ValueError(f'{path}: another take of this call is called {take.name} too; give '
+                             'it a call and an --out of its own')
+        names.add(take.name)
+        for written in look.write(take, options.out, options.kinds.split(','), options.every):
             print(f'written: {written}')

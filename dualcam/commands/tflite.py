@@ -33,6 +33,8 @@ def _run(options):
     if unknown:
         raise ValueError(f'--kinds={options.kinds}: {unknown[0]!r} is none of '
                          f'{", ".join(tflite.KINDS)}')
+    if options.num_examples < 1:
+        raise ValueError(f'--num_examples={options.num_examples}: expected 1 or more')
     if 'int8' in kinds and not options.examples:
         raise ValueError('int8 needs --examples=PATH, typical sounds; or --kinds=float32,float16')
     saved_model, out = listening.find_saved_model(options.model), pathlib.Path(options.out)

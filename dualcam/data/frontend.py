@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from dualcam.data import audio
 
+# What is heard of a sound by this code. A network that was trained with another is refused.
+VERSION = 2
 NORMALISATIONS = ('min_max', 'log')
 _NARROW = 1e-2       # deviation of a channel of logarithms in which there is nothing
 
@@ -84,7 +86,11 @@ class Frontend:
         """Frequency bins up to the last one that is not always zero."""
         if self.statistics is None:
             return audio.SpectrogramParams().num_bins
-        return int(np.flatnonzero(self._heard())[-1]) + 1
+        heard = np.flatnonzero(self._heard())
+        if not len(heard):
+            raise ValueError('the training set is silent: no channel of its spectrograms holds '
+                             'anything')
+        return int(heard[-1]) + 1
 
     def _heard(self):
         if self.normalisation == 'log':

@@ -1,7 +1,8 @@
 """WAV files decoded by TensorFlow's own operations, for models that are served without Python.
 
 RIFF or RF64; PCM of 8, 16, 24 and 32 bit and floating point of 32 and 64 bit, plain or
-WAVE_FORMAT_EXTENSIBLE; any channels (averaged) and rate (converted to 22,050 Hz). A size that a
+WAVE_FORMAT_EXTENSIBLE; any channels (averaged) and rate from 4 kHz
+(converted to 22,050 Hz); up to half an hour. A size that a
 streaming writer left open means: to the end of the file. What is no such file fails with an
 `InvalidArgumentError` that says what is wrong.
 """
@@ -14,7 +15,9 @@ _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _ELSEWHERE = 0xFFFF_FFFF      # a size that a ds64 chunk has, or nobody
 # Format, bits a sample, and what it is read as.
 _DECODED = ((_PCM, 8), (_PCM, 16), (_PCM, 24), (_PCM, 32), (_FLOAT, 32), (_FLOAT, 64))
-_HIGHEST_RATE_HZ = 384_000
+_LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 4_000, 384_000
+_LONGEST_S = 1800              # half a GB of samples on their way
+_MOST_CHUNKS = 1000
 _BLOCK_S, _MARGIN_S = 10, 1
 # Where conversion to a lower rate starts to fall off, as a share of half of it (soxr's HQ).
 _PASS_BAND = 0.913
@@ -56,7 +59,10 @@ def decode_at_own_rate(contents):
     known = tf.stack([(code == a) & (bits == b) for a, b in _DECODED])
     data_size = _checked(data_size, [
         (channels >= 1, 'a WAV file of', channels, 'channels'),
-        ((rate_hz >= 1) & (rate_hz <= _HIGHEST_RATE_HZ), 'a WAV file of', rate_hz, 'Hz'),
+        ((rate_hz >= _LOWEST_RATE_HZ) & (rate_hz <= _HIGHEST_RATE_HZ), 'a WAV file of', rate_hz,
+         f'Hz; expected {_LOWEST_RATE_HZ} - {_HIGHEST_RATE_HZ}'),
+        (data_size <= _LONGEST_S * rate_hz * channels * (bits // 8), 'a WAV file of more than',
+         _LONGEST_S, 's; send it in parts'),
         (tf.reduce_any(known), 'a WAV file of format and bits', tf.stack([code, bits]),
          '; expected PCM (1) of 8, 16, 24 or 32 bit or floating point (3) of 32 or 64')])
     frame = channels * (bits // 8)
@@ -119,10 +125,10 @@ def _chunks(contents, data, size):
     size = tf.cast(size, tf.int64)
     nowhere = tf.constant(-1, tf.int64)
 
-    def going_on(at, form_at, data_at, *_):
-        return (at + 8 <= size) & ((form_at < 0) | (data_at < 0))
+    def going_on(at, form_at, data_at, *others):
+        return (at + 8 <= size) & ((form_at < 0) | (data_at < 0)) & (others[-1] < _MOST_CHUNKS)
 
-    def step(at, form_at, data_at, data_size, large_size):
+    def step(at, form_at, data_at, data_size, large_size, count):
         name = tf.strings.substr(contents, tf.cast(at, tf.int32), 4)
         length = _unsigned(data, at + 4, 4)
         begin = at + 8
@@ -133,10 +139,10 @@ def _chunks(contents, data, size):
         form_at = tf.where((name == b'fmt ') & (here >= 16), begin, form_at)
         is_data = name == b'data'
         return (begin + here + here % 2, form_at, tf.where(is_data, begin, data_at),
-                tf.where(is_data, here, data_size), large_size)
-    _, form_at, data_at, data_size, _ = tf.while_loop(
+                tf.where(is_data, here, data_size), large_size, count + 1)
+    _, form_at, data_at, data_size, *_ = tf.while_loop(
         going_on, step, (tf.constant(12, tf.int64), nowhere, nowhere, tf.constant(0, tf.int64),
-                         tf.constant(_ELSEWHERE, tf.int64)))
+                         tf.constant(_ELSEWHERE, tf.int64), tf.constant(0)))
     return form_at, data_at, data_size
 
 

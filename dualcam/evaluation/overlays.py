@@ -24,8 +24,8 @@ def maps(images):
     """Where it is loud.
 
     Args:
-        images: [frames, 36, 48, 512] power of frequencies 12 Hz apart, or [frames, 36, 48, 12]
-            cepstra.
+        images: [frames, 36, 48, 512] power of frequencies 12 Hz apart, [frames, 36, 48, 1] its
+            sum over `band`, or [frames, 36, 48, 12] cepstra.
 
     Returns:
         [frames, 36, 48] decibels; those of cepstra up to the cepstrum's own scale.
@@ -33,16 +33,21 @@ def maps(images):
     Raises:
         ValueError: the images have other channels.
     """
-    images = np.asarray(images, np.float64)
+    images = np.asarray(images)
     channels = images.shape[-1]
     if channels == schema.CEPSTRA:
-        return images[..., 0]
-    if channels != schema.BINS:
+        return images[..., 0].astype(np.float64)
+    if channels not in (1, schema.BINS):
         raise ValueError(f'acoustic images of {channels} channels: expected {schema.BINS} '
                          f'frequencies or {schema.CEPSTRA} cepstra')
-    hz = np.arange(channels) * schema.ARRAY_RATE_HZ / schema.SAMPLES_PER_FRAME
-    power = images[..., (hz >= LOW_HZ) & (hz <= HIGH_HZ)].sum(axis=-1)
-    return 10.0 * np.log10(np.maximum(power, np.finfo(np.float64).tiny))
+    power = images[..., 0] if channels == 1 else images @ band().astype(images.dtype)
+    return 10.0 * np.log10(np.maximum(power, np.finfo(np.float32).tiny), dtype=np.float64)
+
+
+def band():
+    """Which of the 512 frequencies count, [512] float64 of 0 and 1."""
+    hz = np.arange(schema.BINS) * schema.ARRAY_RATE_HZ / schema.SAMPLES_PER_FRAME
+    return ((hz >= LOW_HZ) & (hz <= HIGH_HZ)).astype(np.float64)
 
 
 def levels(decibels):
@@ -161,8 +166,10 @@ def film_frames(pictures, waveform):
 def write_gif(path, frames):
     """An animation that repeats, 12 frames a second, silent."""
     first, *others = (Image.fromarray(frame).quantize(128) for frame in frames)
+    # The format counts hundredths of a second.
+    ends = np.arange(len(others) + 2) * 100 // schema.FRAMES_PER_SECOND
     first.save(path, save_all=True, append_images=others, loop=0,
-               duration=round(1000 / schema.FRAMES_PER_SECOND))
+               duration=(10 * np.diff(ends)).tolist())
 
 
 def write_mp4(path, frames, waveform=None):

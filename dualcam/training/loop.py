@@ -5,6 +5,7 @@ are kept (of equal ones, those with the smaller validation loss). A run that was
 after its last whole epoch and ends at the weights it would have had.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -64,7 +65,7 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
         optimizer: a Keras optimizer.
         name: for the progress bar.
         board: a `boards.Board`, or None.
-        profile: trace ten steps of the second epoch for TensorBoard's profile page.
+        profile: trace ten steps of the first epoch of this call for TensorBoard's profile page.
 
     Returns:
         The curves: a list with one dictionary of scalars an epoch.
@@ -86,7 +87,8 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
                               initial=len(history), total=params.epochs)
     for epoch in epochs:
         started = time.perf_counter()
-        traced = folder / 'tensorboard' / 'train' if profile and epoch == 1 else None
+        traced = folder / 'tensorboard' / 'train' if profile else None
+        profile = False
         losses, accuracy = _epoch(train_step, training, params, epoch, traced)
         seconds = time.perf_counter() - started
         record = {'epoch': epoch, 'learning_rate': float(optimizer.learning_rate.numpy()),
@@ -184,14 +186,13 @@ def _epoch(train_step, training, params, epoch, traced=None):
     sums, right, seen = {}, 0, 0
     batches = training.batches(params.batch_size, (params.seed, epoch))
     with progress_lib.bar(total=len(training), desc=f'epoch {epoch + 1}', unit='clip',
-                          inner=True) as bar:
+                          inner=True) as bar, contextlib.ExitStack() as trace:
         for number, batch in enumerate(batches):
-            if traced and number == 0:
-                tf.profiler.experimental.start(str(traced))
+            if traced and number == 1:                     # the step before traced the graph
+                trace.enter_context(tf.profiler.experimental.Profile(str(traced)))
             losses, correct = train_step(batch)
-            if traced and number == _TRACED_STEPS - 1:
-                tf.profiler.experimental.stop()
-                traced = None
+            if traced and number == _TRACED_STEPS:
+                trace.close()
             losses = {key: float(value) for key, value in losses.items()}
             if not np.isfinite(losses['total']):
                 raise NotFinite(
@@ -205,8 +206,6 @@ def _epoch(train_step, training, params, epoch, traced=None):
             bar.update(size)
             bar.set_postfix(loss=f'{sums["total"] / seen:.3f}', accuracy=f'{right / seen:.3f}',
                             refresh=False)
-    if traced:                                  # fewer steps than that
-        tf.profiler.experimental.stop()
     return {key: value / seen for key, value in sums.items()}, right / seen
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam import export, models, report
-from dualcam.data import augmentation
+from dualcam.data import augmentation, frontend
 from dualcam.data import clips as clips_lib
 from dualcam.evaluation import metrics
 from dualcam.models import resnet
@@ -51,6 +51,7 @@ class RunParams:
         normalisation: of a student's spectrograms, see `frontend.Frontend`.
         band_limited: whether a student's recordings have nothing above 6.1 kHz, likewise.
         augment: an `augmentation.Augmentation` of training clips, or None. For folders of sound.
+        frontend_version: of the code that makes a student's input, `frontend.VERSION`.
     """
     network: str
     clips: clips_lib.ClipParams
@@ -66,6 +67,7 @@ class RunParams:
     normalisation: str = 'min_max'
     band_limited: bool = True
     augment: augmentation.Augmentation | None = None
+    frontend_version: int = frontend.VERSION
 
     def __post_init__(self):
         if self.batch_norm not in ('frozen', 'authors'):
@@ -162,6 +164,10 @@ def described(folder):
 
 def params_from_json(fields):
     """`RunParams` from what `run.json` holds."""
+    version = fields.get('frontend_version', 1)
+    if version != frontend.VERSION:
+        raise ValueError(f'its network was trained on the input of version {version} of the front '
+                         f'end, this is version {frontend.VERSION}; train it again')
     return RunParams(**(fields | {
         'clips': clips_lib.ClipParams(**fields['clips']),
         'loop': loop.LoopParams(**fields['loop']),

@@ -61,7 +61,7 @@ def deal(classes, num_units, seed):
             raise ValueError(
                 f'class "{name}" ({files[0].parent}): {len(files)} recordings for {num_units} '
                 'units of sound that must not share any; add recordings, or take fewer '
-                '--subjects or a smaller --preset')
+                '--subjects (make ... SUBJECTS=2) or a smaller --preset')
         order = np.random.default_rng([seed, index]).permutation(len(files))
         dealt[name] = [[files[i] for i in order[unit::num_units]] for unit in range(num_units)]
     return dealt

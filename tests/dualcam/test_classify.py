@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 
 import keras
 import numpy as np
@@ -100,24 +101,35 @@ def test_all_kinds_of_models_agree(saved, folder, tmp_path):
             np.testing.assert_allclose(a.probabilities, b.probabilities, atol=1e-4)
 
 
-def test_a_stopped_job_goes_on_with_what_is_missing(saved, folder, tmp_path, capsys):
-    out = tmp_path / 'a.csv'
+@pytest.mark.parametrize('ending', ['csv', 'jsonl'])
+def test_a_stopped_job_goes_on_with_what_is_missing(saved, folder, tmp_path, capsys, ending):
+    out = tmp_path / f'a.{ending}'
     arguments = ['classify', f'--model={saved}', '--input', str(folder), f'--out={out}',
                  '--by_window']
     assert main.main(arguments) == 0
-    whole = out.read_text()
+    whole, job = out.read_bytes(), tmp_path / f'.a.{ending}.job.json'
     assert main.main(arguments) == 1 and 'exists' in capsys.readouterr().err
     lines = whole.splitlines(keepends=True)
-    high = [line for line in lines if '/high/' in line]
-    out.write_text(lines[0] + ''.join(high) + lines[1 + len(high)][:20])     # stopped in a line
-    assert main.main([*arguments, '--skip_existing']) == 0
-    assert out.read_text() == whole
-    assert '2 files' in capsys.readouterr().out
-    assert main.main([*arguments, '--skip_existing']) == 0 and out.read_text() == whole
+    rows = {name: [i for i, line in enumerate(lines) if f'/{name}/'.encode() in line]
+            for name in ('high', 'low', 'other')}
+    assert [len(numbers) for numbers in rows.values()] == [3, 1, 4]
+    # Stopped in a file's name, in its third row, and where a file's second row ends.
+    for stop, cut, asked in ((rows['low'][-1] + 1, 20, 2), (rows['other'][2], 60, 1),
+                             (rows['other'][2], 0, 1), (rows['high'][1], 0, 3), (0, 5, 3)):
+        out.write_bytes(b''.join(lines[:stop]) + lines[stop][:cut])
+        job.write_text(json.dumps(json.loads(job.read_text()) | {'complete': False}))
+        capsys.readouterr()
+        assert main.main([*arguments, '--skip_existing']) == 0
+        assert out.read_bytes() == whole
+        assert f'{asked} files' in capsys.readouterr().out
+    assert main.main([*arguments, '--skip_existing']) == 0 and out.read_bytes() == whole
     assert '0 files, 0 rows by hearnet; 3 were there' in capsys.readouterr().out
-    out.write_text('something,else\n1,2\n')
+    for other in (['--top_k=2'], ['--hop_s=0.5']):
+        assert main.main([*arguments, '--skip_existing', *other]) == 1
+        assert 'another top_k' in capsys.readouterr().err and out.read_bytes() == whole
+    job.unlink()
     assert main.main([*arguments, '--skip_existing']) == 1
-    assert 'not a table of answers' in capsys.readouterr().err
+    assert 'not a table that dualcam classify can go on with' in capsys.readouterr().err
 
 
 def test_bad_files_are_counted_and_good_ones_kept(saved, folder, tmp_path, capsys):
@@ -133,25 +145,28 @@ def test_bad_files_are_counted_and_good_ones_kept(saved, folder, tmp_path, capsy
 
 
 def test_what_cannot_be_asked_is_said(saved, folder, tmp_path, capsys):
-    asked = ['classify', f'--model={saved}']
+    asked, out = ['classify', f'--model={saved}'], f'--out={tmp_path}/a.csv'
     for arguments, message in (
             (asked, 'expected --input=PATH or --record'),
             ([*asked, '--input', str(folder), '--top_k=0'], '--top_k=0'),
             ([*asked, '--input', str(folder), '--out=a.txt'], 'ends in .csv or .jsonl'),
             ([*asked, '--input', str(folder), '--skip_existing'], 'needs --out'),
-            ([*asked, '--input', str(folder), '--hop_s=2'], 'a hop of 2.0 s'),
-            ([*asked, '--input', str(folder), '--batch_size=0'], 'batches of 0'),
+            ([*asked, '--input', str(folder), '--hop_s=2', out], 'a hop of 2.0 s'),
+            ([*asked, '--input', str(folder), '--batch_size=0', out], '--batch_size=0'),
+            ([*asked, '--record=3', out], '--out does not go with --record'),
             ([*asked, '--input', str(tmp_path / 'none')], 'no such folder'),
             ([*asked, '--record=-1'], 'expected more than 0'),
             (['classify', f'--model={tmp_path}', '--input', str(folder)], 'neither a run')):
         assert main.main(arguments) == 1
         assert message in capsys.readouterr().err
+        assert not (tmp_path / 'a.csv').exists()
 
 
 def test_a_microphone_is_heard_window_by_window(saved, monkeypatch, capsys):
     class Stream:
-        def __init__(self, rate_hz, channels, dtype):
-            assert (rate_hz, channels, dtype) == (22_050, 1, 'float32')
+        def __init__(self, rate_hz, channels, dtype, latency):
+            assert (rate_hz, channels, dtype, latency) == (22_050, 1, 'float32', 1.0)
+            self.reads = 0
 
         def __enter__(self):
             return self
@@ -160,14 +175,26 @@ def test_a_microphone_is_heard_window_by_window(saved, monkeypatch, capsys):
             pass
 
         def read(self, count):
-            return tone(440, 1)[:count].astype(np.float32), False
+            self.reads += 1
+            signal = tone(440, 1)[:count] * (self.reads != 3)
+            return signal.astype(np.float32), self.reads == 2
 
     class Fake:
         InputStream, PortAudioError = Stream, OSError
-    monkeypatch.setitem(__import__('sys').modules, 'sounddevice', Fake)
-    assert main.main(['classify', f'--model={saved}', '--record=2', '--top_k=1']) == 0
+    monkeypatch.setitem(sys.modules, 'sounddevice', Fake)
+    assert main.main(['classify', f'--model={saved}', '--record=3', '--top_k=1']) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 and lines[1].split()[:4] == ['1.0', '-', '2.0', 's']
-    monkeypatch.setitem(__import__('sys').modules, 'sounddevice', None)
+    assert len(lines) == 3 and lines[1].split()[:4] == ['1.0', '-', '2.0', 's']
+    assert '%' in lines[0] and 'lost' not in lines[0] and lines[1].endswith('was lost)')
+    assert 'nothing to be heard' in lines[2]
+    monkeypatch.setitem(sys.modules, 'sounddevice', None)
     assert main.main(['classify', f'--model={saved}', '--record=2']) == 1
     assert 'pip install "dualcam[microphone]"' in capsys.readouterr().err
+
+
+def test_a_file_whose_sound_lies_between_the_windows_is_named(saved, tmp_path, capsys):
+    signal = np.zeros(22_250)
+    signal[22_150] = 0.5                      # the rest after the first window, too short for one
+    soundfile.write(tmp_path / 'a.wav', signal, 22_050)
+    assert main.main(['classify', f'--model={saved}', '--input', str(tmp_path)]) == 1
+    assert 'a.wav: nothing is to be heard in any window' in capsys.readouterr().err

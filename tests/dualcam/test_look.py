@@ -17,7 +17,7 @@ def test_power_is_summed_over_the_band_in_decibels():
     power[1, 1, 1, 200:210] = 1.0
     made = overlays.maps(power)
     assert made[0].argmax() == 3 * 48 + 5 and made[0].max() == pytest.approx(10.0)
-    assert made[0, 7, 9] < -1000 and made[1].max() == pytest.approx(10.0)
+    assert made[0, 7, 9] < -300 and made[1].max() == pytest.approx(10.0)
     cepstra = np.arange(2 * 36 * 48 * 12.0).reshape(2, 36, 48, 12)
     np.testing.assert_array_equal(overlays.maps(cepstra), cepstra[..., 0])
     with pytest.raises(ValueError, match='13 channels: expected 512 frequencies or 12 cepstra'):
@@ -136,10 +136,13 @@ def test_128_channels_show_their_power(tmp_path):
             tmp_path / 'sync' / name / 'video' / f'I_{frame + 1:06d}.jpeg')
     take = raw_look.read_take(tmp_path, tmp_path / 'matfiles', name,
                               lambda: beamforming.Beamformer(layout, grid, 1.5))
-    assert take.images.shape == (12, 36, 48, 512)
+    assert take.images.shape == (12, 36, 48, 1)
     loudest = overlays.maps(take.images).reshape(12, -1).argmax(axis=1)
     assert np.all(np.abs(loudest // 48 - 12) <= 1) and np.all(np.abs(loudest % 48 - 30) <= 1)
     assert len(look.write(take, tmp_path / 'out', ['sheet'])) == 1
+    (tmp_path / 'sync' / 'Location_01/Subject_02/Action_000/audio').mkdir(parents=True)   # no harm
+    raw_look.read_take(tmp_path, tmp_path / 'matfiles', name,
+                       lambda: beamforming.Beamformer(layout, grid, 1.5))
     with pytest.raises(ValueError, match='no take Location_09'):
         raw_look.read_take(tmp_path, tmp_path / 'matfiles', 'Location_09/Subject_01/Action_000',
                            None)

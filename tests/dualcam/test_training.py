@@ -190,6 +190,21 @@ def test_a_loss_that_is_not_finite_ends_the_run(data, tmp_path):
     assert not (tmp_path / 'metrics.json').exists()
 
 
+def test_a_run_with_another_front_end_is_refused(data, tmp_path):
+    run.train(params(epochs=1), data, tmp_path)
+    saved = json.loads((tmp_path / 'run.json').read_text())
+    del saved['params']['frontend_version']
+    (tmp_path / 'run.json').write_text(json.dumps(saved))
+    with pytest.raises(ValueError, match=r'version 1 of the front end, .*train it again'):
+        run.load(tmp_path)
+
+
+def test_a_trace_is_written_on_request(data, tmp_path):
+    run.train(params(epochs=1), data, tmp_path, profile=True)
+    (trace,) = tmp_path.rglob('*.xplane.pb')
+    assert 'tensorboard/train/plugins/profile' in trace.as_posix() and trace.stat().st_size > 1000
+
+
 def test_no_run_no_model(tmp_path):
     with pytest.raises(ValueError, match='not the folder of a run'):
         run.load(pathlib.Path(tmp_path))

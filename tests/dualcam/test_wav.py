@@ -85,6 +85,9 @@ def test_other_chunks_and_open_sizes_do_no_harm(decode, contents):
     (wav_file(form(channels=0), chunk(b'data', DATA)), '0.*channels'),
     (wav_file(form(rate_hz=0), chunk(b'data', DATA)), 'of.*0.*Hz'),
     (wav_file(form(rate_hz=2**30), chunk(b'data', DATA)), 'Hz'),
+    (wav_file(form(rate_hz=1), chunk(b'data', DATA)), r'of.*1.*Hz; expected 4000'),
+    (wav_file(form(rate_hz=4000, bits=8), chunk(b'data', bytes(4000 * 1801))), 'more than.*1800'),
+    (wav_file(*[chunk(b'JUNK', b'')] * 1001, form(), chunk(b'data', DATA)), 'no fmt chunk'),
     (wav_file(form()), 'no data chunk'), (wav_file(chunk(b'data', DATA)), 'no fmt chunk'),
     (wav_file(form(code=0xFFFE), chunk(b'data', b'')), 'format and bits'),
     (b'OggS' + bytes(40), 'RIFF....WAVE but with.*79 103 103 83'), (b'RIFF', 'only.*4.*bytes')])
