@@ -80,7 +80,7 @@ PRESETS = {
                    epochs={'dualcamnet': 8, 'resnet50': 30, 'temporal_resnet50': 30, 'avnet': 8,
                            'hearnet': 15, 'oursoundnet': 8},
                    crops={'dualcamnet': 5, 'resnet50': 5, 'temporal_resnet50': 1, 'avnet': 3,
-                          'hearnet': 3, 'oursoundnet': 2},
+                          'hearnet': 4, 'oursoundnet': 2},
                    **_SHORT, note='demo preset: short training'),
     'smoke': Preset('smoke', 5, _SHORT_RATES, {},
                     epochs=dict.fromkeys(models.CLIPS, 2),

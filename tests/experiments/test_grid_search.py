@@ -11,8 +11,7 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import metadata
 
 from dualcam.data import reader
-from dualcam.training import distillation, loop
-from dualcam.training import run as run_lib
+from dualcam.training import distillation, inputs, loop
 from experiments import grids, presets, runs
 from records import lists
 
@@ -233,8 +232,8 @@ def test_test_splits_are_not_read(made, smoke, monkeypatch, column, tmp_path):
         labels={name: Watched(array, seen) for name, array in store.labels.items()})
 
     # The tables' teachers answer all records once; what they say of the rest is never used.
-    record_clips = run_lib.record_clips
-    monkeypatch.setattr(run_lib, 'record_clips',
+    record_clips = inputs.record_clips
+    monkeypatch.setattr(inputs, 'record_clips',
                         lambda params, _, folder: record_clips(params, store, folder))
 
     def answers(teacher, seconds, path):
