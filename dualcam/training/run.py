@@ -199,8 +199,10 @@ def _show(model, validation, classes, shown, board, folder):
     samples.save(shown, logits, classes, folder / 'examples')
     if models.FEATURES[model.name] not in [layer.name for layer in model.layers]:
         return                        # a head on features that are its input
-    features = loop.predict(keras.Model(
-        model.input, model.get_layer(models.FEATURES[model.name]).output), validation)
+    part = keras.Model(model.input, model.get_layer(models.FEATURES[model.name]).output)
+    # Not traced: that would cost more than the few clips.
+    features = np.concatenate([part(batch['input'], training=False).numpy()
+                               for batch in validation.batches(32)])
     columns = {'class': [classes[label] for label in labels],
                'answer': [classes[answer] for answer in answers]}
     columns |= {'scenario': validation.scenarios.tolist()}
