@@ -78,7 +78,7 @@ def test_the_report_shows_the_run(trained, chromium):
         'return [...document.images].filter(i => !i.naturalWidth).length')
     answers = json.loads((folder / 'answers.json').read_text())['answers']
     players = chromium.execute_script('return document.querySelectorAll("audio").length')
-    assert broken == 0 and players == min(6, len(answers))
+    assert broken == 0 and players == min(4, len(answers))
     lasting = chromium.execute_async_script(
         'const done = arguments[0], a = document.querySelector("audio");'
         'if (a.readyState) done(a.duration); else a.onloadedmetadata = () => done(a.duration);')

@@ -121,6 +121,7 @@ class Clips:
             windows[:, 0]]
         self._frontend = frontend or frontend_lib.Frontend(kind)
         self._parts, self._paths = kind.split('+'), store.paths
+        self._has_video = None
         self._sound = kind in ('waveform', 'spectrogram')
         self._arrays = {part: store.arrays[part] for part in ('acoustic', 'audio')
                         if part in store.arrays}
@@ -201,7 +202,10 @@ class Clips:
         """A video frame of a clip, [height, width, 3] uint8 RGB; None without video."""
         second, frame = divmod(frame, schema.FRAMES_PER_SECOND)
         path = self._paths[self.windows[number][second]]
-        if not pathlib.Path(path).is_file() or 'video' not in reader.modalities_of(path):
+        if self._has_video is None:
+            self._has_video = pathlib.Path(path).is_file() and \
+                'video' in reader.modalities_of(path)
+        if not self._has_video:
             return None
         (pixels,) = reader.read_frames([path], [[frame]])
         return pixels[0].numpy()[..., ::-1]

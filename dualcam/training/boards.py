@@ -22,7 +22,6 @@ from dualcam.evaluation import figures, metrics, overlays
 _SPECTROGRAM = 500, 257               # pixels
 _PR_THRESHOLDS = 101
 _SMALL = 280, 210                     # pixels of an overlay
-_SHOWN = 4                            # samples, for each epoch's sake
 
 
 class Board:
@@ -36,7 +35,7 @@ class Board:
 
     def __init__(self, folder, classes, samples):
         self._folder, self._classes = pathlib.Path(folder), classes
-        self._samples = samples[:_SHOWN]
+        self._samples = samples
         self._overlays = [(sample, overlays.shrunk(sample.overlay, _SMALL))
                           for sample in self._samples if sample.overlay is not None]
         self._writer = tf.summary.create_file_writer(str(folder), filename_suffix='.board')

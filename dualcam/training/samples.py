@@ -10,7 +10,7 @@ import soundfile
 from dualcam.data import audio
 from dualcam.evaluation import overlays
 
-_NUM_SAMPLES = 6
+_NUM_SAMPLES = 4
 _SPECTROGRAM = 480, 160               # pixels
 
 
