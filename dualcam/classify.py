@@ -97,6 +97,12 @@ def top_classes(classes, logits, top_k):
             tuple(round(float(shares[i]), _DECIMALS) for i in order))
 
 
+def in_words(names, probabilities):
+    """Classes with their probabilities, for the screen."""
+    return '  '.join(f'{share:6.1%} {name}'
+                     for name, share in zip(names, probabilities, strict=True))
+
+
 def take_up(path, listener, params):
     """Files that a table has rows of; an empty set for a new one.
 
@@ -147,7 +153,7 @@ def complete(path, listener, params):
 def table(path, top_k):
     """A function that writes `Answer`s, to a file that is added to or, for None, to the screen."""
     if path is None:
-        yield _screen(top_k)
+        yield _screen()
         return
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -227,14 +233,12 @@ def _write_job(path, listener, params, complete):
         'job': _job(listener, params), 'complete': complete}), encoding='utf-8')
 
 
-def _screen(top_k):
+def _screen():
     widest = [0]
 
     def write(answers):
         for one in answers:
             widest[0] = max(widest[0], len(one.file))
-            shown = '  '.join(f'{share:6.1%} {name}' for name, share in zip(
-                one.classes, one.probabilities, strict=True))
             progress.write(f'{one.file:<{widest[0]}}  {one.start_s:8.1f} - {one.end_s:.1f} s  '
-                           f'{shown}', sys.stdout)
+                           f'{in_words(one.classes, one.probabilities)}', sys.stdout)
     return write

@@ -172,24 +172,20 @@ def _checked(value, name, rank, what):
     """A batch, which is there only if it is one."""
     # A server does not hold requests to the signature's rank, and here it would be a constant.
     shape = tf.shape(tf.compat.v1.placeholder_with_default(value, None))
-    with tf.control_dependencies([tf.debugging.Assert(tf.equal(tf.size(shape), rank), [
-            f'{name}: of shape', shape, f'; expected {rank} axes, the first one for the batch'])]):
-        shape = tf.identity(shape)
-    with tf.control_dependencies([tf.debugging.Assert(shape[0] > 0, [
-            f'{name}: an empty batch; expected one {what} or more'])]):
-        return tf.identity(value)
+    shape = wav.checked(shape, [(tf.equal(tf.size(shape), rank), f'{name}: of shape', shape,
+                                 f'; expected {rank} axes, the first one for the batch')])
+    return wav.checked(value, [(
+        shape[0] > 0, f'{name}: an empty batch; expected one {what} or more')])
 
 
 def _checked_sound(waveform):
     """[batch, samples], which is there only if it can be listened to."""
     shortest, length = audio.num_samples(_SHORTEST_S), tf.shape(waveform)[1]
-    with tf.control_dependencies([
-            tf.debugging.Assert(length >= shortest, [
-                'waveform:', length, f'samples; expected [batch, samples] of {_SHORTEST_S} s or '
-                f'more, {shortest} samples at {audio.SAMPLE_RATE_HZ} Hz']),
-            tf.debugging.assert_all_finite(
-                waveform, 'waveform: has samples that are not finite (NaN or infinite)')]):
-        return tf.identity(waveform)
+    waveform = wav.checked(waveform, [(
+        length >= shortest, 'waveform:', length, f'samples; expected [batch, samples] of '
+        f'{_SHORTEST_S} s or more, {shortest} samples at {audio.SAMPLE_RATE_HZ} Hz')])
+    return tf.debugging.assert_all_finite(
+        waveform, 'waveform: has samples that are not finite (NaN or infinite)')
 
 
 def _write_warmup(folder, name, seconds):

@@ -4,7 +4,6 @@ Reads what training and export left behind; hands on embeddings and logits of wi
 """
 
 import dataclasses
-import hashlib
 import json
 import pathlib
 
@@ -173,7 +172,7 @@ def _from_tflite(path):
             layers[layer]]
     return Listener(str(path), metadata['network'], int(metadata['seconds']),
                     tuple(metadata['classes']), tuple(layers),
-                    hashlib.sha256(path.read_bytes()).hexdigest()[:12], make)
+                    digest.of_arrays([np.fromfile(path, np.uint8)]), make)
 
 
 def _activated(model, layer):

@@ -60,7 +60,7 @@ def read_take(path):
     return Take(name, joined['acoustic'], pictures, joined.get('audio'))
 
 
-def write(take, out, kinds=('sheet', 'mp4'), every=3, notes=None):
+def write(take, out, kinds=('sheet', 'mp4'), every=3):
     """Writes pictures of a take.
 
     Args:
@@ -68,7 +68,6 @@ def write(take, out, kinds=('sheet', 'mp4'), every=3, notes=None):
         out: folder.
         kinds: of `KINDS`: 'png', a file a frame; 'sheet', one of every n-th frame; 'gif'; 'mp4'.
         every: the n of sheet and png.
-        notes: [frames] words for the captions, such as answers, or None.
 
     Returns:
         Paths of the files, in the order of `kinds`.
@@ -82,9 +81,7 @@ def write(take, out, kinds=('sheet', 'mp4'), every=3, notes=None):
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
     shown = over(take)
-    captions = [f'{number / schema.FRAMES_PER_SECOND:.2f} s' + (f'  {notes[number]}' if notes
-                                                                else '')
-                for number in range(len(shown))]
+    captions = [f'{number / schema.FRAMES_PER_SECOND:.2f} s' for number in range(len(shown))]
     waveform = sound(take)
     written = []
     for kind in kinds:
@@ -105,12 +102,11 @@ def write(take, out, kinds=('sheet', 'mp4'), every=3, notes=None):
     return written
 
 
-def over(take, chosen=None):
-    """Overlays [height, width, 3] of a take's frames, or of chosen ones: a list."""
-    level = overlays.levels(overlays.maps(take.images))
-    numbers = range(len(level)) if chosen is None else chosen
-    return [overlays.overlay(level[i], None if take.pictures is None else take.pictures[i],
-                             overlays.SIZE) for i in numbers]
+def over(take):
+    """Overlays [height, width, 3] of a take's frames: a list."""
+    levels = overlays.levels(overlays.maps(take.images))
+    return [overlays.overlay(level, None if take.pictures is None else take.pictures[i],
+                             overlays.SIZE) for i, level in enumerate(levels)]
 
 
 def sound(take):

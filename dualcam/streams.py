@@ -31,7 +31,7 @@ def answers(ask, paths, clip_samples, hop, batch_size, messages, bar):
     Args:
         ask: from [batch, clip_samples] to [batch, features]; see `listening.Listener.listen`.
         paths: of the files.
-        clip_samples, hop: see `sound_files.read_windows`.
+        clip_samples, hop: see `sound_files.read_heard_windows`.
         batch_size: windows asked at a time.
         messages: {row of a bad file: message}, filled while the files are read. Answers to the
             windows before what is bad in it have come by then.
@@ -86,14 +86,9 @@ def in_background(items, ahead):
 
 def _windows(paths, clip_samples, hop, messages, bar):
     for row, path in enumerate(paths):
-        heard = False
         try:
-            for start, window in sound_files.read_windows(path, clip_samples, hop):
-                if np.ptp(window) > 0:             # a constant is silence
-                    heard = True
-                    yield row, start, window
-            if not heard:
-                messages[row] = f'{path}: nothing is to be heard in any window; repair or remove it'
+            for start, window in sound_files.read_heard_windows(path, clip_samples, hop):
+                yield row, start, window
         except sound_files.BadSound as error:
             messages[row] = str(error)
         bar.update(1)

@@ -83,6 +83,7 @@ def _listen(options):
     import numpy as np
 
     from dualcam import classify, listening, microphone
+    from dualcam.data import sound_files
 
     unused = [name for name in ('out', 'by_window', 'hop_s', 'skip_existing')
               if getattr(options, name)]
@@ -94,10 +95,8 @@ def _listen(options):
     ask(np.ones((1, listener.clip_samples), np.float32))      # sets up, before sound comes in
     for start_s, window, lost in microphone.windows(options.record, listener.clip_samples):
         shown = 'nothing to be heard'
-        if np.ptp(window) > 0:
-            names, shares = classify.top_classes(listener.classes, ask(window[None])[0],
-                                                 options.top_k)
-            shown = '  '.join(f'{share:6.1%} {name}'
-                              for name, share in zip(names, shares, strict=True))
+        if sound_files.heard(window):
+            shown = classify.in_words(*classify.top_classes(
+                listener.classes, ask(window[None])[0], options.top_k))
         lost = '  (some sound before it was lost)' if lost else ''
         print(f'{start_s:8.1f} - {start_s + listener.seconds:.1f} s  {shown}{lost}', flush=True)

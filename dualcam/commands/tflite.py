@@ -60,12 +60,10 @@ def _windows(places, listener, count):
     """Up to `count` windows, drawn evenly from all: [n, samples], or None without places."""
     import numpy as np
 
-    from dualcam.data import examples
-
     if not places:
         return None
     rng, held, seen = np.random.default_rng(0), [], 0
-    for _, windows in _sounds(examples, places, listener):
+    for _, windows in _sounds(places, listener):
         for window in windows:
             seen += 1
             if len(held) < count:
@@ -75,7 +73,9 @@ def _windows(places, listener, count):
     return np.stack(held)
 
 
-def _sounds(examples, places, listener):
+def _sounds(places, listener):
+    from dualcam.data import examples
+
     for place in places:
         yield from examples.read_examples(place, listener.seconds)
 
@@ -85,15 +85,13 @@ def _compare(listeners, places):
     import numpy as np
     import scipy.special
 
-    from dualcam.data import examples
-
     asks = {name: listener.listen('logits') for name, listener in listeners.items()}
     times, shares = ({name: [] for name in listeners} for _ in range(2))
     original = next(iter(listeners.values()))
     for ask in asks.values():
         ask(np.ones((1, original.clip_samples), np.float32))            # the first call sets up
     labels = []
-    for label, windows in _sounds(examples, places, original):
+    for label, windows in _sounds(places, original):
         labels.append(label)
         for name, ask in asks.items():
             logits = []

@@ -100,6 +100,26 @@ def read_windows(path, clip_samples, hop_samples):
         yield int(last), held[last - first:last - first + clip_samples]
 
 
+def heard(window):
+    """Whether there is anything to be heard; a constant is silence."""
+    return bool(np.ptp(window) > 0)
+
+
+def read_heard_windows(path, clip_samples, hop_samples):
+    """`read_windows` without those in which nothing is to be heard.
+
+    Raises:
+        BadSound: as `read_windows`, or at the end, where none was left.
+    """
+    silent = True
+    for start, window in read_windows(path, clip_samples, hop_samples):
+        if heard(window):
+            silent = False
+            yield start, window
+    if silent:
+        raise BadSound(f'{path}: nothing is to be heard in any window; repair or remove it')
+
+
 def record_of(signal, label, start):
     """The `tf.train.Example` of a stretch of one sound, 22,050 Hz mono float32."""
     feature = {

@@ -1,10 +1,9 @@
 """WAV files decoded by TensorFlow's own operations, for models that are served without Python.
 
 RIFF or RF64; PCM of 8, 16, 24 and 32 bit and floating point of 32 and 64 bit, plain or
-WAVE_FORMAT_EXTENSIBLE; any channels (averaged) and rate from 4 kHz
-(converted to 22,050 Hz); up to half an hour. A size that a
-streaming writer left open means: to the end of the file. What is no such file fails with an
-`InvalidArgumentError` that says what is wrong.
+WAVE_FORMAT_EXTENSIBLE; any channels (averaged) and rate from 4 kHz (converted to 22,050 Hz); up to
+half an hour. A size that a streaming writer left open means: to the end of the file. What is no
+such file fails with an `InvalidArgumentError` that says what is wrong.
 """
 
 import tensorflow as tf
@@ -42,14 +41,14 @@ def decode_at_own_rate(contents):
     size = tf.strings.length(contents)
     kind, form = (tf.strings.substr(tf.strings.join([contents, ' ' * 12]), at, 4)
                   for at in (0, 8))
-    contents = _checked(contents, [
+    contents = checked(contents, [
         (size >= 12, 'not a WAV file: only', size, 'bytes'),
         (((kind == b'RIFF') | (kind == b'RF64')) & (form == b'WAVE'),
          'not a WAV file: it does not begin with RIFF....WAVE but with the bytes',
          tf.io.decode_raw(kind, tf.uint8))])
     data = tf.io.decode_raw(contents, tf.uint8)
     form_at, data_at, data_size = _chunks(contents, data, size)
-    data = _checked(data, [
+    data = checked(data, [
         (form_at >= 0, 'not a whole WAV file: no fmt chunk in', size, 'bytes'),
         (data_at >= 0, 'not a whole WAV file: no data chunk in', size, 'bytes')])
     code, bits = (_unsigned(data, form_at + at, 2) for at in (0, 14))
@@ -57,7 +56,7 @@ def decode_at_own_rate(contents):
     if_extended = _unsigned(data, form_at + 24, 2)
     code = tf.where(code == _EXTENSIBLE, if_extended, code)
     known = tf.stack([(code == a) & (bits == b) for a, b in _DECODED])
-    data_size = _checked(data_size, [
+    data_size = checked(data_size, [
         (channels >= 1, 'a WAV file of', channels, 'channels'),
         ((rate_hz >= _LOWEST_RATE_HZ) & (rate_hz <= _HIGHEST_RATE_HZ), 'a WAV file of', rate_hz,
          f'Hz; expected {_LOWEST_RATE_HZ} - {_HIGHEST_RATE_HZ}'),
@@ -160,7 +159,7 @@ def _three_bytes(raw):
     return tf.cast(low + middle * 256 + high * 65536, tf.float32)
 
 
-def _checked(value, checks):
+def checked(value, checks):
     """`value`, which is there only if all of (condition, message ...) hold."""
     with tf.control_dependencies([tf.debugging.Assert(condition, list(message), summarize=4)
                                   for condition, *message in checks]):

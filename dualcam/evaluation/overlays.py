@@ -197,8 +197,7 @@ def write_mp4(path, frames, waveform=None):
         film.mux(video.encode())
         if sound is None:
             return
-        signal = np.asarray(waveform, np.float32)
-        signal = signal * (0.9 / max(np.abs(signal).max(), 1e-9))
+        signal = 0.9 * audio.to_peak(np.asarray(waveform, np.float32)).numpy()
         block = av.AudioFrame.from_ndarray(signal[None], format='fltp', layout='mono')
         block.sample_rate = audio.SAMPLE_RATE_HZ
         film.mux(sound.encode(block))

@@ -49,8 +49,7 @@ class Board:
                 name = f'sample {number}, {self._classes[sample.label]}'
                 tf.summary.image(f'spectrograms/{name}', overlays.spectrogram_picture(
                     sample.waveform, _SPECTROGRAM)[None])
-                peak = max(np.abs(sample.waveform).max(), 1e-9)
-                tf.summary.audio(f'sounds/{name}', sample.waveform[None, :, None] / peak,
+                tf.summary.audio(f'sounds/{name}', audio.to_peak(sample.waveform)[None, :, None],
                                  audio.SAMPLE_RATE_HZ)
         self._writer.flush()
 
@@ -82,10 +81,8 @@ class Board:
 
     def caption(self, sample, answer):
         """True class, and below it what teacher and student say."""
-        lines = [self._classes[sample.label], f'answer: {self._classes[answer]}']
-        if sample.teacher is not None:
-            lines.insert(1, f'teacher: {self._classes[int(np.argmax(sample.teacher))]}')
-        return '\n'.join(lines)
+        said = sample.said(self._classes, answer)
+        return '\n'.join([said.pop('class'), *(f'{who}: {name}' for who, name in said.items())])
 
     def end(self, embeddings, columns):
         """Embeddings for the projector.

@@ -31,6 +31,13 @@ class Sample:
     overlay: np.ndarray | None
     teacher: np.ndarray | None
 
+    def said(self, classes, answer):
+        """Names of its class, of what the teacher, if any, and of what the network says."""
+        named = {'class': classes[self.label]}
+        if self.teacher is not None:
+            named['teacher'] = classes[int(np.argmax(self.teacher))]
+        return named | {'answer': classes[int(answer)]}
+
 
 def choose(clips, num_samples=_NUM_SAMPLES):
     """Up to so many clips, of as many classes as possible, the same for equal runs.
@@ -78,10 +85,7 @@ def save(samples, logits, classes, folder):
     folder.mkdir(exist_ok=True)
     entries = []
     for place, sample in enumerate(samples, 1):
-        entry = {'class': classes[sample.label],
-                 'answer': classes[int(np.argmax(logits[sample.number]))]}
-        if sample.teacher is not None:
-            entry['teacher'] = classes[int(np.argmax(sample.teacher))]
+        entry = sample.said(classes, np.argmax(logits[sample.number]))
         if sample.overlay is not None:
             entry['overlay'] = f'{place}_overlay.png'
             (folder / entry['overlay']).write_bytes(overlays.png(sample.overlay))
@@ -89,8 +93,7 @@ def save(samples, logits, classes, folder):
             entry['spectrogram'], entry['sound'] = f'{place}_spectrogram.png', f'{place}.wav'
             (folder / entry['spectrogram']).write_bytes(overlays.png(
                 overlays.spectrogram_picture(sample.waveform, _SPECTROGRAM)))
-            peak = max(np.abs(sample.waveform).max(), 1e-9)
-            soundfile.write(folder / entry['sound'], 0.9 * sample.waveform / peak,
+            soundfile.write(folder / entry['sound'], 0.9 * audio.to_peak(sample.waveform).numpy(),
                             audio.SAMPLE_RATE_HZ, 'PCM_16')
         entries.append(entry)
     (folder / 'examples.json').write_text(json.dumps(entries, indent=1) + '\n', encoding='utf-8')
