@@ -81,7 +81,7 @@ test: lint
 	  echo 'Installing Chromium for the tests of pages.'; \
 	  { apt-get update -q && apt-get install -qy --no-install-recommends chromium chromium-driver; \
 	  } > /dev/null 2>&1 || echo 'Not installed (as root?): tests of pages are skipped.'; }
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
 tfrecords: $(RECORDS)/.made
 

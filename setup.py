@@ -36,6 +36,6 @@ setup(
         'setuptools<82',     # TensorBoard 2.16 imports pkg_resources
     ],
     entry_points={'console_scripts': ['dualcam=dualcam.main:main']},
-    extras_require={'dev': ['pytest', 'ruff', 'selenium'], 'microphone': ['sounddevice'],
-                    'profile': ['tensorboard-plugin-profile']},
+    extras_require={'dev': ['pytest', 'pytest-xdist', 'ruff', 'selenium'],
+                    'microphone': ['sounddevice'], 'profile': ['tensorboard-plugin-profile']},
 )

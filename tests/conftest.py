@@ -61,3 +61,9 @@ def smoke(tmp_path_factory, command):
         '--sequence_seconds=5')
     assert code == 0, errors
     return folder
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first: the last workers then do not wait for one long file."""
+    slow = {item.path for item in items if item.get_closest_marker('slow')}
+    items.sort(key=lambda item: item.path not in slow)

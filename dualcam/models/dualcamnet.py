@@ -59,14 +59,17 @@ def trunk(acoustic, seconds=1, frame_stride=1, batch_norm=False, dropout=0.0, me
         x = layers.standardise(mean, std_dev)(x)
     # A record at a time, its directions in a row: a 7x1 convolution over time for each of them.
     x = keras.ops.reshape(x, [-1, frames, rows * cols, cepstra])
-    x = keras.layers.Conv2D(12, (7, 1), padding='same', activation=None if batch_norm else 'relu',
-                            name='conv1')(x)
+    answered = len(range(frame_stride // 2, frames, frame_stride))
+    if frame_stride != 1:
+        # Only where an answer is asked for, with the zeros past the record that SAME padding has.
+        first, length = frame_stride // 2, (answered - 1) * frame_stride + 7
+        x = keras.ops.pad(x, [[0, 0], [3, 3], [0, 0], [0, 0]])[:, first:first + length]
+    x = keras.layers.Conv2D(12, (7, 1), strides=(frame_stride, 1),
+                            padding='same' if frame_stride == 1 else 'valid',
+                            activation=None if batch_norm else 'relu', name='conv1')(x)
     if batch_norm:
         x = keras.layers.BatchNormalization(name='conv1_norm')(x)
         x = keras.layers.ReLU()(x)
-    if frame_stride != 1:
-        x = x[:, frame_stride // 2::frame_stride]
-    answered = len(range(frame_stride // 2, frames, frame_stride))
     x = keras.ops.reshape(x, [-1, rows, cols, 12])                    # [batch * frames, ...]
     for name, filters in (('conv2', 32), ('conv3', 64)):
         x = keras.layers.Conv2D(filters, 5, padding='same',
