@@ -6,7 +6,9 @@ Each row is a rate or a size, measured on data that is made up for it; the machi
 versions stand above. Writes <out>/benchmarks.md and .json, and prints the table.
 """
 
+import concurrent.futures
 import json
+import multiprocessing
 import os
 import pathlib
 import platform
@@ -24,9 +26,10 @@ import soundfile
 import tensorflow as tf
 from absl import app, flags
 
-from dualcam import export, models
+from dualcam import export, models, triplet
 from dualcam.data import datasets, features, frontend
 from dualcam.data import store as store_lib
+from dualcam.evaluation import retrieval as retrieval_lib
 from dualcam.models import resnet
 from records import writer
 
@@ -96,6 +99,64 @@ def serving(folder):
     return *figures, 32e3 / figures[2]
 
 
+def correspondence(_):
+    """Milliseconds, share of the direct form's, and MiB beyond the maps of ECCV 2020's losses.
+
+    Each form has a process of its own, whose largest memory is read.
+    """
+    spent = []
+    for direct in (False, True):
+        with concurrent.futures.ProcessPoolExecutor(
+                1, multiprocessing.get_context('spawn')) as pool:
+            spent.append(pool.submit(_triplets, direct).result())
+    (ours, memory), (others, other_memory) = spent
+    return 1e3 * ours, others / ours, memory, other_memory
+
+
+def _triplets(direct, batch=64):
+    """Seconds (median of 7) and MiB beyond the maps of a batch's loss and gradients."""
+    def features(audio, video):
+        if direct:
+            return tf.math.l2_normalize(tf.reduce_sum(
+                audio[:, None] * video * video, axis=[2, 3]), axis=-1)
+        return triplet.audio_visual_features(audio, video)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 12, 16, 128])] * 2
+                 + [tf.TensorSpec([None], tf.int64)])
+    def gradients(audio, video, videos):
+        with tf.GradientTape() as tape:
+            tape.watch((audio, video))
+            loss, _ = triplet.all_triplets(
+                triplet.squared_distances(triplet.audio_features(audio), features(audio, video)),
+                triplet.same_video(videos, videos), 0.2)
+        return loss, tape.gradient(loss, (audio, video))
+    rng, times = np.random.default_rng(0), []
+    audio, video = (tf.constant(rng.random((batch, 12, 16, 128), np.float32)) for _ in range(2))
+    videos = tf.constant(np.arange(batch) // 2)
+    gradients(audio[:2], video[:2], tf.constant([0, 1], tf.int64))             # traces
+    pages = int(pathlib.Path('/proc/self/statm').read_text().split()[1])
+    before = pages * resource.getpagesize() / 2**20
+    for _ in range(7):
+        started = time.perf_counter()
+        loss, _ = gradients(audio, video, videos)
+        float(loss)
+        times.append(time.perf_counter() - started)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return float(np.median(times)), peak - before
+
+
+def retrieval(_):
+    """Seconds of rank-k retrieval among 1,400 clips: sounds as maps, and as vectors."""
+    rng, times = np.random.default_rng(0), []
+    maps, video = (rng.random((1400, 12, 16, 128), np.float32) for _ in range(2))
+    labels = rng.integers(0, 10, 1400)
+    for sounds in (maps, maps[:, 0, 0]):
+        started = time.perf_counter()
+        retrieval_lib.ranks(sounds, video, labels)
+        times.append(time.perf_counter() - started)
+    return times
+
+
 # what with which unit (one or more), function of a scratch folder that gives the numbers
 ROWS = (
     ((('ResNet-50 features of video, records to disk', 'frames/s'),), resnet_features),
@@ -104,6 +165,12 @@ ROWS = (
     ((('serving HearNet, one 5 s waveform, median (limit 12)', 'ms'), ('its 99th percentile', 'ms'),
       ('serving HearNet, 32 waveforms of 5 s, median', 'ms'), ('its 99th percentile', 'ms'),
       ('its rate (reach 250)', 'clips/s')), serving),
+    ((('correspondence loss and gradients, batch of 64 maps', 'ms'),
+      ('how many times as fast as with all products made (reach 5)', 'times'),
+      ('its memory beyond the maps (limit 200)', 'MiB'),
+      ('that with all products made', 'MiB')), correspondence),
+    ((('retrieval among 1,400 clips, sounds as maps', 's'), ('sounds as vectors', 's')),
+     retrieval),
 )
 
 

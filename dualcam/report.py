@@ -80,7 +80,8 @@ def _curves(history):
     for title, key in (('loss', 'total'), ('accuracy', 'accuracy')):
         series = {kind: [record[f'{kind}/{key}'] for record in history
                          if f'{kind}/{key}' in record] for kind in _COLOURS}
-        yield _chart(title, {kind: values for kind, values in series.items() if values})
+        if any(series.values()):              # triplets have no accuracy
+            yield _chart(title, {kind: values for kind, values in series.items() if values})
 
 
 def _chart(title, series):

@@ -11,10 +11,14 @@ def relative_l2(got, want):
     return np.linalg.norm(got - want) / np.linalg.norm(want)
 
 
+def random(name):
+    """The generator that a name stands for."""
+    return np.random.RandomState(zlib.crc32(f'A:{name}'.encode()) & 0xFFFFFFFF)
+
+
 def weights(name, shape):
     """The weights of golden/README: a formula of the variable's name."""
-    seed = zlib.crc32(f'A:{name}'.encode()) & 0xFFFFFFFF
-    value = np.random.RandomState(seed).standard_normal(shape)
+    value = random(name).standard_normal(shape)
     return {
         'weights': lambda: value * np.sqrt(2 / np.prod(shape[:-1])),
         'biases': lambda: value * 0.02, 'beta': lambda: value * 0.02,
@@ -24,11 +28,11 @@ def weights(name, shape):
 
 
 def network_input(key, entry):
-    seed = zlib.crc32(f'A:input:{entry.get("key", key)}'.encode()) & 0xFFFFFFFF
-    random = np.random.RandomState(seed)
+    generator = random(f'input:{entry.get("key", key)}')
     if entry['formula'].startswith('randint(0,256,shape)'):
-        return random.randint(0, 256, entry['shape']).astype(np.float32) - np.float32(video.MEANS)
-    value = random.standard_normal(entry['shape'])
+        pixels = generator.randint(0, 256, entry['shape']).astype(np.float32)
+        return pixels - np.float32(video.MEANS)
+    value = generator.standard_normal(entry['shape'])
     formula, scale = entry['formula'].split('*')
     assert formula in ('standard_normal', 'abs(standard_normal)')
     value = np.abs(value) if formula.startswith('abs') else value

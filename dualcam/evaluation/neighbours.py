@@ -1,7 +1,8 @@
 """How well features tell classes apart: k nearest neighbours, and a linear probe beside them.
 
 Features are brought to zero mean and unit deviation by the training set first, so that no
-dimension counts for its scale. (WACV 2020, section 5.3: k odd, chosen on validation data.)
+dimension counts for its scale. (WACV 2020, section 5.3: k odd, chosen on validation data.) ECCV
+2020's features, of which every dimension is of one scale, are compared as they are.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from dualcam.evaluation import metrics
 
 ODD_KS = (1, 3, 5, 7, 9)
+ECCV_KS = (7, 9, 11, 13, 15)
 _PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)     # inverse strengths of the linear probe
 
 
@@ -44,7 +46,7 @@ class Outcome:
             return np.diag(self.confusion) / self.confusion.sum(axis=1)
 
 
-def nearest_neighbours(training, validation, testing, num_classes, ks=ODD_KS):
+def nearest_neighbours(training, validation, testing, num_classes, ks=ODD_KS, plain=False):
     """k nearest neighbours, k chosen on validation data.
 
     Args:
@@ -53,6 +55,8 @@ def nearest_neighbours(training, validation, testing, num_classes, ks=ODD_KS):
         num_classes: of the labels.
         ks: to choose from, odd; those larger than the training set are left out. Of equally
             good ones the smallest wins.
+        plain: as ECCV 2020's program has it: features as they are, and neighbours of training
+            data alone.
 
     Returns:
         An `Outcome`.
@@ -66,7 +70,7 @@ def nearest_neighbours(training, validation, testing, num_classes, ks=ODD_KS):
     if not ks:
         raise ValueError(f'{len(training[1])} training clips are fewer than the smallest k')
     return _choose(lambda k: KNeighborsClassifier(int(k)), ks, training, validation, testing,
-                   num_classes)
+                   num_classes, plain)
 
 
 def linear_probe(training, validation, testing, num_classes):
@@ -75,20 +79,23 @@ def linear_probe(training, validation, testing, num_classes):
                    validation, testing, num_classes)
 
 
-def _choose(make, choices, training, validation, testing, num_classes):
+def _choose(make, choices, training, validation, testing, num_classes, plain=False):
     for features, _ in (training, validation, testing):
         if not np.isfinite(features).all():
             raise ValueError('features are not finite')
-    scores = [_fitted(make(choice), training).score(*validation) for choice in choices]
+    scores = [_fitted(make(choice), training, plain).score(*validation) for choice in choices]
     best = int(np.argmax(scores))
-    both = [np.concatenate(parts) for parts in zip(training, validation, strict=True)]
-    answers = _fitted(make(choices[best]), both).predict(testing[0])
+    known = training if plain else [
+        np.concatenate(parts) for parts in zip(training, validation, strict=True)]
+    answers = _fitted(make(choices[best]), known, plain).predict(testing[0])
     confusion = metrics.confusion(testing[1], answers, num_classes)
     return Outcome(float(np.mean(answers == testing[1])), float(scores[best]),
                    float(choices[best]), answers, confusion)
 
 
-def _fitted(classifier, data):
+def _fitted(classifier, data, plain):
+    if plain:
+        return classifier.fit(*data)
     with warnings.catch_warnings():
         # A probe that stopped early is a valid one; validation data judge it.
         warnings.simplefilter('ignore', sklearn.exceptions.ConvergenceWarning)

@@ -1,8 +1,9 @@
 """The loop: steps, epochs, checkpoints, curves. What is learned, a step says.
 
 After each epoch the validation clips are answered; the weights with the best validation accuracy
-are kept (of equal ones, those with the smaller validation loss). A run that was stopped goes on
-after its last whole epoch and ends at the weights it would have had.
+are kept (of equal ones, those with the smaller validation loss; where clips have no class to be
+told, that loss decides), or, on request, the last ones. A run that was stopped goes on after its
+last whole epoch and ends at the weights it would have had.
 """
 
 import contextlib
@@ -53,11 +54,11 @@ class NotFinite(RuntimeError):
 
 
 def fit(step, training, validation, params, folder, optimizer, name='', board=None,
-        profile=False):
-    """Trains `step.model` and leaves it with the best weights.
+        profile=False, keep='best'):
+    """Trains `step.model` and leaves it with the chosen weights.
 
     Args:
-        step: has `model`, `variables` and `losses(batch, training)`.
+        step: a `step.Step`.
         training: `clips.Clips` or `sound_clips.SoundClips`.
         validation: likewise, or None, and the last epoch's weights are the chosen ones.
         params: a `LoopParams`.
@@ -66,13 +67,20 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
         name: for the progress bar.
         board: a `boards.Board`, or None.
         profile: trace ten steps of the first epoch of this call for TensorBoard's profile page.
+        keep: which weights are chosen: those of the 'best' or of the 'last' epoch. The latter
+            suits triplet losses, which are no measure of success across epochs: they pick their
+            triplets by the network itself, and one that answers everything alike has a loss of
+            the margin, less than many a better network's.
 
     Returns:
         The curves: a list with one dictionary of scalars an epoch.
 
     Raises:
         NotFinite: a loss was; the message names the epoch and step.
+        ValueError: another `keep`; clips of one video only, for a step that compares videos.
     """
+    if keep not in ('best', 'last'):
+        raise ValueError(f'keep {keep!r}: expected best or last')
     folder = pathlib.Path(folder)
     optimizer.build(step.variables)
     progress = Progress(step.model, optimizer, folder / 'checkpoints')
@@ -89,25 +97,28 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
         started = time.perf_counter()
         traced = folder / 'tensorboard' / 'train' if profile else None
         profile = False
-        losses, accuracy = _epoch(train_step, training, params, epoch, traced)
+        step.start_epoch(epoch)
+        curves = _epoch(step, train_step, training, params, epoch, traced)
         seconds = time.perf_counter() - started
         record = {'epoch': epoch, 'learning_rate': float(optimizer.learning_rate.numpy()),
                   'clips_per_second': len(training) / seconds}
-        record |= {f'train/{key}': value for key, value in losses.items()}
-        record['train/accuracy'] = accuracy
-        shown = {'accuracy': f'{accuracy:.3f}'}
+        record |= {f'train/{key}': value for key, value in curves.items()}
+        measure = 'accuracy' if 'accuracy' in curves else 'total'
+        shown = {'loss' if measure == 'total' else measure: f'{curves[measure]:.3f}'}
         if validation is not None:
-            logits, losses = _answer_all(answer, validation, params.batch_size)
-            record |= {f'validation/{key}': value for key, value in losses.items()}
-            record['validation/accuracy'] = metrics.accuracy(validation.columns['label'], logits)
-            shown['validation'] = f'{record["validation/accuracy"]:.3f}'
-            if board is not None:
-                board.after_epoch(epoch + 1, validation.columns['label'], logits)
+            logits, curves = _answer_all(step, answer, validation, params)
+            if logits is not None:
+                labels = validation.columns['label']
+                curves['accuracy'] = metrics.accuracy(labels, logits)
+                if board is not None:
+                    board.after_epoch(epoch + 1, labels, logits)
+            record |= {f'validation/{key}': value for key, value in curves.items()}
+            shown['validation'] = f'{curves[measure]:.3f}'
         history.append(record)
         _write_curves(writers, record)
-        last = len(history) - 1
-        progress.save(history, last == (params.epochs - 1 if validation is None
-                                        else best_epoch(history)))
+        chosen = params.epochs - 1 if validation is None or keep == 'last' \
+            else best_epoch(history)
+        progress.save(history, len(history) - 1 == chosen)
         epochs.set_postfix(shown, refresh=False)
     progress.restore_best()
     for writer in writers.values():
@@ -157,16 +168,19 @@ class Progress:
         self._best.checkpoint.restore(self._best.latest_checkpoint).expect_partial()
 
 
-def chosen_epoch(history):
-    """The best epoch (from 0); the last one without validation."""
-    if 'validation/accuracy' not in history[-1]:
+def chosen_epoch(history, keep='best'):
+    """The epoch (from 0) that `fit` chose; without validation the last one."""
+    if keep == 'last' or 'validation/total' not in history[-1]:
         return len(history) - 1
     return best_epoch(history)
 
 
 def best_epoch(history):
-    """Epoch (from 0) with the best validation accuracy, then the smallest validation loss."""
-    return max(range(len(history)), key=lambda i: (history[i]['validation/accuracy'],
+    """Epoch (from 0) with the best validation accuracy, then the smallest validation loss.
+
+    Where there is no accuracy, the loss alone decides.
+    """
+    return max(range(len(history)), key=lambda i: (history[i].get('validation/accuracy', 0.0),
                                                    -history[i]['validation/total'], -i))
 
 
@@ -177,17 +191,20 @@ def _train_step(step, optimizer):
             losses, logits = step.losses(batch, training=True)
         gradients = tape.gradient(losses['total'], step.variables)
         optimizer.apply_gradients(zip(gradients, step.variables, strict=True))
+        if logits is None:
+            return losses, None
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == batch['label'], tf.int32))
         return losses, right
     return train_step
 
 
-def _epoch(train_step, training, params, epoch, traced=None):
-    sums, right, seen = {}, 0, 0
+def _epoch(step, train_step, training, params, epoch, traced=None):
+    """Trains for one epoch; returns the means of its scalars, and the accuracy."""
+    sums, right, seen = {}, None, 0
     batches = training.batches(params.batch_size, (params.seed, epoch))
     with progress_lib.bar(total=len(training), desc=f'epoch {epoch + 1}', unit='clip',
                           inner=True) as bar, contextlib.ExitStack() as trace:
-        for number, batch in enumerate(batches):
+        for number, batch in enumerate(filter(step.usable, batches)):
             if traced and number == 1:                     # the step before traced the graph
                 trace.enter_context(tf.profiler.experimental.Profile(str(traced)))
             losses, correct = train_step(batch)
@@ -202,21 +219,40 @@ def _epoch(train_step, training, params, epoch, traced=None):
             size = len(batch['label'])
             for key, value in losses.items():
                 sums[key] = sums.get(key, 0.0) + value * size
-            right, seen = right + int(correct), seen + size
+            seen += size
+            if correct is not None:
+                right = (right or 0) + int(correct)
             bar.update(size)
-            bar.set_postfix(loss=f'{sums["total"] / seen:.3f}', accuracy=f'{right / seen:.3f}',
-                            refresh=False)
-    return {key: value / seen for key, value in sums.items()}, right / seen
+            bar.set_postfix(refresh=False, loss=f'{sums["total"] / seen:.3f}', **(
+                {} if right is None else {'accuracy': f'{right / seen:.3f}'}))
+    return _means(sums, seen) | ({} if right is None else {'accuracy': right / seen})
 
 
-def _answer_all(answer, clips, batch_size):
-    sums, logits = {}, []
-    for batch in clips.batches(batch_size):
+def _answer_all(step, answer, clips, params):
+    """Logits of the validation clips, or None without any, and the means of their scalars."""
+    sums, logits, seen = {}, [], 0
+    batch_size, seed = params.batch_size, None
+    if step.compares:
+        # A loss depends on how many clips are compared: batches of one size. And on how many of
+        # them are of one video: lists hold those side by side, training shuffles them.
+        num_batches = -(-len(clips) // batch_size)
+        batch_size, seed = -(-len(clips) // num_batches), params.seed
+    for batch in filter(step.usable, clips.batches(batch_size, seed)):
         losses, part = answer(batch)
-        logits.append(part.numpy())
+        if part is not None:
+            logits.append(part.numpy())
+        size = len(batch['label'])
         for key, value in losses.items():
-            sums[key] = sums.get(key, 0.0) + float(value) * len(part)
-    return np.concatenate(logits), {key: value / len(clips) for key, value in sums.items()}
+            sums[key] = sums.get(key, 0.0) + float(value) * size
+        seen += size
+    return np.concatenate(logits) if logits else None, _means(sums, seen)
+
+
+def _means(sums, seen):
+    if not seen:
+        raise ValueError('no batch has clips of two videos to compare; take more videos, or '
+                         'larger batches')
+    return {key: value / seen for key, value in sums.items()}
 
 
 def _write_curves(writers, record):

@@ -133,3 +133,12 @@ def test_a_run_without_validation_or_sound_has_a_report_too(run_folder):
     (run_folder / 'examples' / 'examples.json').unlink()
     page = report.write(run_folder).read_text()
     assert page.count('<polyline') == 2 and '<audio' not in page and '0.1250' in page
+
+
+def test_a_run_without_accuracy_has_a_chart_of_its_loss_alone(run_folder):
+    metrics = json.loads((run_folder / 'metrics.json').read_text())
+    metrics['history'] = [{k: v for k, v in record.items() if 'accuracy' not in k}
+                          for record in metrics['history']]
+    (run_folder / 'metrics.json').write_text(json.dumps(metrics))
+    page = report.write(run_folder).read_text()
+    assert 'aria-label="loss"' in page and 'aria-label="accuracy"' not in page

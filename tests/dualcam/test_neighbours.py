@@ -1,8 +1,11 @@
+import json
+
 import numpy as np
 import pytest
 from scipy.spatial import distance
 
 from dualcam.evaluation import neighbours
+from tests import goldens
 
 
 def blobs(rng, count, spread=0.3, classes=3):
@@ -48,6 +51,23 @@ def test_a_dimension_does_not_count_for_its_scale(rng):
     scaled = neighbours.nearest_neighbours(*((x * scale, y) for x, y in (
         training, validation, testing)), 3)
     np.testing.assert_array_equal(plain.answers, scaled.answers)
+
+
+def test_plain_neighbours_are_those_of_the_authors_program(golden):
+    want = json.loads((golden / 'retrieval.json').read_text())['knn']
+    centres, data = goldens.random('retrieval:knn').standard_normal((10, 128)), []
+    for name, count in (('training', 300), ('validation', 120), ('testing', 150)):
+        generator = goldens.random(f'retrieval:knn:{name}')
+        labels = generator.randint(0, 10, count)
+        features = centres[labels] * .34 + generator.standard_normal((count, 128))
+        data.append((features.astype(np.float32), labels))
+    for k in neighbours.ECCV_KS:
+        outcome = neighbours.nearest_neighbours(*data, 10, ks=(k,), plain=True)
+        assert outcome.accuracy == want['testing_accuracy_by_k'][str(k)]
+        assert outcome.validation_accuracy == want['validation_accuracy_by_k'][str(k)]
+    chosen = neighbours.nearest_neighbours(*data, 10, neighbours.ECCV_KS, plain=True)
+    assert chosen.choice == want['best_k']
+    assert chosen.accuracy == want['final_testing_accuracy']
 
 
 def test_bad_input_is_named(rng):

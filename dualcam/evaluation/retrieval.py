@@ -1,0 +1,137 @@
+"""Finding pictures that go with a sound: rank-k retrieval (ECCV 2020, section 5).
+
+A sound asks among the audio-visual features that it makes with every picture (`triplet.py`); it
+has found something at k if one of the k nearest is of its class. The pair's own picture is among
+them. Everything is worked out in float64: sorted distances of a few hundred pictures lie 1e-6
+apart, within what float32 loses.
+"""
+
+import dataclasses
+
+import numpy as np
+
+KS = (1, 2, 5, 10, 30)
+_EPSILON = 1e-12                    # of squared lengths, that of tf.math.l2_normalize
+_GROUP = 16                         # channels side by side in memory: one line of the cache
+_TILE = 128                         # queries of one matrix product
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ranks:
+    """How soon queries found their class.
+
+    Attributes:
+        places: [queries] int64, from 1: the nearest own-class candidate's among all.
+        ks: tried.
+        labels: [queries].
+    """
+    places: np.ndarray
+    ks: tuple[int, ...]
+    labels: np.ndarray
+
+    @property
+    def shares(self):
+        """{k: share of queries, 0 - 1, with one of their class among the k nearest}."""
+        return self._shares(np.ones(len(self.labels), bool))
+
+    @property
+    def per_class(self):
+        """{class: as `shares`, of its queries}."""
+        return {int(label): self._shares(self.labels == label)
+                for label in np.unique(self.labels)}
+
+    def _shares(self, chosen):
+        return {k: float(np.mean(self.places[chosen] <= k)) for k in self.ks}
+
+
+def ranks(audio, video, labels, ks=KS, block=2048):
+    """Rank-k retrieval from each sound to audio-visual features.
+
+    Args:
+        audio: maps [clips, rows, cols, channels], or vectors [clips, channels], which pass a
+            ReLU and stand at every place.
+        video: maps [clips, rows, cols, channels] of the same clips.
+        labels: [clips] integers.
+        ks: ranks to try.
+        block: queries at a time; memory grows with block * clips, time hardly depends on it.
+
+    Returns:
+        A `Ranks`. Of equal distances those of other classes count as nearer: features that are
+        all alike find nothing.
+
+    Raises:
+        ValueError: numbers or sizes differ, a rank below 1, or features that are not finite.
+    """
+    labels = np.asarray(labels)
+    if len(audio) != len(video) or len(audio) != len(labels):
+        raise ValueError(f'{len(audio)} sounds, {len(video)} maps of video and {len(labels)} '
+                         'labels: expected as many of each')
+    if audio.shape[1:] not in (video.shape[1:], video.shape[3:]):
+        raise ValueError(f'sounds {audio.shape[1:]}, maps of video {video.shape[1:]}: expected '
+                         'maps of one size, or vectors of as many channels')
+    if min(ks) < 1:
+        raise ValueError(f'ranks {list(ks)}: expected 1 or more')
+    places = []
+    for first in range(0, len(labels), block):
+        queries = slice(first, first + block)
+        distances = _distances(np.asarray(audio[queries]), video)
+        if not np.isfinite(distances).all():
+            raise ValueError('features are not finite')
+        own = labels[queries, None] == labels                           # [queries, candidates]
+        nearest = np.where(own, distances, np.inf).min(axis=1, keepdims=True)
+        places.append(1 + np.sum(~own & (distances <= nearest), axis=1))
+    return Ranks(np.concatenate(places), tuple(ks), labels)
+
+
+def _distances(audio, video):
+    """Squared distances of sounds to their features with every picture, [queries, clips].
+
+    Less the squared length of the sound's own feature, which is no matter among its candidates.
+    """
+    if audio.ndim == 2:
+        products, squares = _of_vectors(audio, video)
+    else:
+        products, squares = _of_maps(audio, video)
+    shortened = np.maximum(squares, _EPSILON)
+    return squares / shortened - 2.0 * products / np.sqrt(shortened)
+
+
+def _of_vectors(audio, video):
+    """Audio-visual sums' products with the queries' features, and their squared lengths."""
+    audio = np.maximum(audio, 0.0, dtype=np.float64)
+    energy = np.stack([np.einsum('yxc,yxc->c', picture, picture, dtype=np.float64)
+                       for picture in video])                                # [clips, channels]
+    return (audio * _normalised(audio)) @ energy.T, audio**2 @ energy.T**2
+
+
+def _of_maps(audio, video):
+    """As `_of_vectors`, for maps: a matrix product in each channel."""
+    queries, clips, channels = len(audio), len(video), audio.shape[-1]
+    features = _normalised(audio.sum(axis=(1, 2), dtype=np.float64))
+    products, squares = np.zeros((2, queries, clips))
+    sums = np.empty((_TILE, clips))
+    for first in range(0, channels, _GROUP):
+        group = range(channels)[first:first + _GROUP]
+        heard, seen = (_channels(maps, group) for maps in (audio, video))
+        seen *= seen
+        for number, channel in enumerate(group):
+            for start in range(0, queries, _TILE):      # what is summed up stays in the cache
+                tile = slice(start, min(start + _TILE, queries))
+                part = sums[:tile.stop - start]
+                np.matmul(heard[number, tile], seen[number].T, out=part)
+                products[tile] += part * features[tile, channel, None]
+                part *= part
+                squares[tile] += part
+    return products, squares
+
+
+def _channels(maps, group):
+    """Some channels of maps, [channels, clips, places] float64."""
+    chosen = np.asarray(maps[..., group.start:group.stop]).reshape(len(maps), -1, len(group))
+    return np.ascontiguousarray(chosen.transpose(2, 0, 1), np.float64)
+
+
+def _normalised(features):
+    """[n, channels] of length 1; zeros stay zeros."""
+    squares = np.sum(features**2, axis=1, keepdims=True)
+    return features / np.sqrt(np.maximum(squares, _EPSILON))

@@ -1,0 +1,39 @@
+"""What a regime of training tells the loop: `loop.fit` takes any step of this kind."""
+
+import tensorflow as tf
+
+from dualcam import losses
+
+
+class Step:
+    """One way to learn from a batch.
+
+    A step also has `losses(batch, training)`, which returns named scalars, 'total' among them,
+    and logits [batch, classes]. Where clips have no class to be told, the logits are None; a
+    scalar 'accuracy' is then one of the curves, if it is there.
+
+    Attributes:
+        model: the network that learns.
+        variables: what is trained.
+        compares: whether the clips of a batch are set against each other. Validation clips are
+            then mixed, once for all epochs.
+    """
+    compares = False
+
+    def __init__(self, model, variables, kernels, weight_decay):
+        self.model, self.variables = model, variables
+        self._kernels, self._weight_decay = kernels, weight_decay
+
+    def start_epoch(self, epoch):
+        """Called before each epoch with its number, from 0, also when a run goes on."""
+
+    def usable(self, batch):
+        """Whether there is something to learn from a batch; others are left out."""
+        del batch
+        return True
+
+    def add_penalty(self, parts):
+        """`parts` with the L2 penalty, where there is one, and their 'total'."""
+        if self._kernels and self._weight_decay:
+            parts = parts | {'l2': losses.l2_penalty(self._kernels, self._weight_decay)}
+        return parts | {'total': tf.add_n(list(parts.values()))}
