@@ -17,7 +17,7 @@ class SupervisedStep:
         self.model = model
         self.variables = models.trained_variables(model)
         self._weight_decay = weight_decay
-        self._kernels = [model.get_layer(name).kernel for name in models.REGULARIZED[model.name]]
+        self._kernels = models.regularized_kernels(model)
 
     def losses(self, batch, training):
         """Named scalars, 'total' among them, and the logits [batch, classes]."""
