@@ -158,7 +158,10 @@ def normalise(magnitude, minimum, maximum, floor=1e-4):
 
 
 def heard(minimum, maximum, floor=1e-4):
-    """Which channels of a training set hold anything, [257] bool; see `normalise`."""
+    """Which channels of a training set hold anything, [257] bool; see `normalise`.
+
+    With 0 and the channels' deviations it tells the same of those.
+    """
     width = np.subtract(maximum, minimum)
     return width > floor * width.max()
 

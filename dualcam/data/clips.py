@@ -12,8 +12,10 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from dualcam.data import audio, reader, schema, video
+from dualcam.data import acoustic, audio, reader, schema, video
 from dualcam.data import frontend as frontend_lib
+
+_SOUND = ('waveform', 'spectrogram')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,25 +94,29 @@ def inference_windows(rows, params):
 
 
 class Clips:
-    """Clips of one network input, batch by batch.
+    """Clips of a network's inputs, batch by batch.
 
     Args:
         store: a `store.Store`.
         windows: [clips, seconds] rows of it.
-        kind: 'acoustic', 'waveform', 'spectrogram', 'features', 'video', or one of the last two
-            with '+acoustic', whose inputs are dictionaries. Features are those of the store's
-            `frame_features`, which works out what these clips need; video is read from the
-            records in every epoch.
+        kind: 'acoustic', 'waveform', 'spectrogram', 'features', 'video', 'frames', or several of
+            them as in 'features+acoustic' or 'spectrogram+frames', whose inputs are dictionaries
+            of the same seconds. Features are those of the store's `frame_features`, which works
+            out what these clips need; video is read from the records in every epoch; frames are
+            whole ones that the store has packed.
         frontend: the `frontend.Frontend` of sound inputs; default one without statistics, which
             leaves spectrograms as they are.
         columns: {name: [clips, ...]} that go along with each clip.
-        frames: numbers of the frames of a clip that count, for features and video.
+        frames: numbers of the frames of a clip that count, for features, video and frames; of
+            the last ones each is the packed one nearest to it, and default is one a second.
         memory_bytes: sound inputs are worked out once and kept up to this size; past it, in
             every epoch anew.
+        flip: turn acoustic images as ECCV 2020 does, see `acoustic.flip`.
+        bgr: of frames, see `video.subtract_means`.
     """
 
     def __init__(self, store, windows, kind, frontend=None, columns=None, frames=None,
-                 memory_bytes=3 << 30):
+                 memory_bytes=3 << 30, flip=False, bgr=False):
         if not len(windows):
             raise ValueError('no clips: the list is empty')
         self.windows, self.kind = windows, kind
@@ -119,14 +125,17 @@ class Clips:
         # A store made by hand may know no scenarios.
         self.scenarios = store.labels.get('location', np.zeros(len(store.paths), np.int64))[
             windows[:, 0]]
-        self._frontend = frontend or frontend_lib.Frontend(kind)
         self._parts, self._paths = kind.split('+'), store.paths
-        self._has_video = None
-        self._sound = kind in ('waveform', 'spectrogram')
-        self._arrays = {part: store.arrays[part] for part in ('acoustic', 'audio')
+        self._has_video, self._flip, self._bgr = None, flip, bgr
+        self._sound = next((part for part in self._parts if part in _SOUND), None)
+        self._frontend = frontend or frontend_lib.Frontend(self._sound)
+        self._arrays = {part: store.arrays[part] for part in ('acoustic', 'audio', 'frames')
                         if part in store.arrays}
+        if frames is None and 'frames' in self._parts:
+            frames = video.spread_frames(self.seconds * schema.FRAMES_PER_SECOND, self.seconds)
         if frames is not None:
             self._frames = np.divmod(np.asarray(frames), schema.FRAMES_PER_SECOND)
+        if 'video' in self._parts:
             self._images = store.frame_features.images
         if 'features' in self._parts:
             second, frame = self._frames
@@ -161,16 +170,15 @@ class Clips:
         def gather(chosen):
             inputs = tf.numpy_function(self._gather, [chosen], [dtype for _, dtype in specs],
                                        stateful=False)
-            inputs = [tf.ensure_shape(values, [None, *shape])
-                      for values, (shape, _) in zip(inputs, specs, strict=True)]
-            if len(inputs) == 1:
-                return inputs[0], chosen
-            return dict(zip(self._parts, inputs, strict=True)), chosen
+            return {part: tf.ensure_shape(values, [None, *shape]) for part, values, (shape, _)
+                    in zip(self._parts, inputs, specs, strict=True)}, chosen
 
         def complete(inputs, chosen):
             if self._sound and self._kept is None:
-                inputs = self._network_input(inputs)
-            batch = {'input': inputs, 'clip': chosen}
+                inputs[self._sound] = self._network_input(inputs[self._sound])
+            if 'frames' in inputs:
+                inputs['frames'] = video.subtract_means(inputs['frames'], self._bgr)
+            batch = {'input': inputs if len(inputs) > 1 else inputs[self.kind], 'clip': chosen}
             for name, values in constants.items():
                 batch[name] = tf.gather(values, chosen)
             return batch
@@ -193,7 +201,8 @@ class Clips:
         return audio.waveform(frames[:, None, :]).numpy()
 
     def images(self, number):
-        """Acoustic images of a clip to look at, [frames, 36, 48, 12]; None without them."""
+        """Acoustic images of a clip to look at, [frames, 36, 48, 12], flipped where they are to
+        be; None without them."""
         if 'acoustic' not in self._arrays:
             return None
         return self._rows('acoustic', self.windows[number][None])[0]
@@ -211,27 +220,28 @@ class Clips:
         return pixels[0].numpy()[..., ::-1]
 
     def _clip_bytes(self):
-        samples = audio.num_samples(self.seconds)
-        params = audio.SpectrogramParams()
-        return 4 * (samples if self.kind == 'waveform'
+        samples, params = audio.num_samples(self.seconds), self._frontend.transform
+        return 4 * (samples if self._sound == 'waveform'
                     else params.num_frames(samples) * params.num_bins)
 
     def _gathered_spec(self, part):
-        if self._kept is not None:
+        if part == self._sound and self._kept is not None:
             return self._kept.shape[1:], tf.float32
         if part == 'features':
             return (len(self._frames[0]), self._arrays[part].shape[-1]), tf.float32
         if part == 'video':
             return (len(self._frames[0]), *video.SHAPE), tf.float32
+        if part == 'frames':
+            return (len(self._frames[0]), *video.FRAME_SHAPE), tf.uint8
         frames = self.seconds * schema.FRAMES_PER_SECOND
         if part == 'acoustic':
             return (frames, *schema.ACOUSTIC_SHAPE), tf.float32
         return (frames, schema.SAMPLES_PER_FRAME), tf.int32
 
     def _gather(self, chosen):
-        if self._kept is not None:
-            return [self._kept[self._unique[chosen]]]
-        return [self._rows(part, self.windows[chosen]) for part in self._parts]
+        return [self._kept[self._unique[chosen]]
+                if part == self._sound and self._kept is not None
+                else self._rows(part, self.windows[chosen]) for part in self._parts]
 
     def _rows(self, part, windows):
         """[clips, seconds] rows to [clips, frames, ...] of a packed array."""
@@ -242,8 +252,13 @@ class Clips:
             second, frame = self._frames
             images = self._images(windows[:, second].reshape(-1), np.tile(frame, len(windows)))
             return images.reshape(len(windows), -1, *video.SHAPE)
+        if part == 'frames':
+            second, frame = self._frames
+            kept = np.abs(frame[:, None] - video.KEPT_FRAMES).argmin(axis=1)
+            return self._arrays[part][windows[:, second], kept]
         values = self._arrays[part if part == 'acoustic' else 'audio'][windows]
-        return values.reshape(len(windows), -1, *values.shape[3:])    # from [clips, seconds, 12..]
+        values = values.reshape(len(windows), -1, *values.shape[3:])  # from [clips, seconds, 12..]
+        return acoustic.flip(values) if part == 'acoustic' and self._flip else values
 
     def _network_input(self, frames):
         return self._frontend.see(audio.waveform(frames[..., None, :]))

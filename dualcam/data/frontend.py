@@ -13,7 +13,9 @@ from dualcam.data import audio
 
 # What is heard of a sound by this code. A network that was trained with another is refused.
 VERSION = 2
-NORMALISATIONS = ('min_max', 'log')
+# See `Frontend`; each with the names of its statistics.
+NORMALISATIONS = {'min_max': ('min', 'max'), 'mean_std': ('mean', 'std_dev'),
+                  'log': ('mean', 'std_dev')}
 _NARROW = 1e-2       # deviation of a channel of logarithms in which there is nothing
 
 
@@ -24,17 +26,22 @@ class Frontend:
     Attributes:
         kind: 'waveform' or 'spectrogram'.
         normalisation: of spectrograms: 'min_max' maps each channel's range in the training set to
-            0 - 1 (WACV 2020, section 4.1); 'log' takes log(1 + magnitude) to zero mean and unit
-            deviation, which suits recordings of very different loudness.
+            0 - 1 (WACV 2020, section 4.1); 'mean_std' takes each to zero mean and unit deviation
+            (ECCV 2020); 'log' likewise log(1 + magnitude), which suits recordings of very
+            different loudness.
         statistics: two arrays [257] of the training set: minimum and maximum, or mean and
-            deviation of the logarithms; None leaves spectrograms as they are.
+            deviation of the magnitudes or logarithms; None leaves spectrograms as they are.
         band_limited: whether the network has heard nothing above 6.1 kHz, as students that were
             trained on records of 12,288 Hz.
+        transform: an `audio.SpectrogramParams`; `models.spectrogram_params` says which one a
+            network takes.
     """
     kind: str
     normalisation: str = 'min_max'
     statistics: tuple | None = None
     band_limited: bool = True
+    transform: audio.SpectrogramParams = dataclasses.field(
+        default_factory=audio.SpectrogramParams)
 
     def __post_init__(self):
         if self.normalisation not in NORMALISATIONS:
@@ -68,24 +75,24 @@ class Frontend:
 
     def unnormalised(self, signal):
         """Spectrogram that `statistics` are gathered of, [..., frames, 257]."""
-        magnitude = audio.spectrogram(signal)
+        magnitude = audio.spectrogram(signal, self.transform)
         return tf.math.log1p(magnitude) if self.normalisation == 'log' else magnitude
 
     def normalise(self, spectrogram):
         """`unnormalised` spectrograms by the training set's statistics."""
         if self.statistics is None:
             return spectrogram
-        if self.normalisation == 'log':
-            mean, deviation = (values.astype(np.float32) for values in self.statistics)
-            scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=self._heard())
-            return (spectrogram - mean) * scale
-        return audio.normalise(spectrogram, *self.statistics)
+        if self.normalisation == 'min_max':
+            return audio.normalise(spectrogram, *self.statistics)
+        mean, deviation = (values.astype(np.float32) for values in self.statistics)
+        scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=self._heard())
+        return (spectrogram - mean) * scale
 
     @property
     def bins_heard(self):
         """Frequency bins up to the last one that is not always zero."""
         if self.statistics is None:
-            return audio.SpectrogramParams().num_bins
+            return self.transform.num_bins
         heard = np.flatnonzero(self._heard())
         if not len(heard):
             raise ValueError('the training set is silent: no channel of its spectrograms holds '
@@ -95,4 +102,6 @@ class Frontend:
     def _heard(self):
         if self.normalisation == 'log':
             return self.statistics[1] > _NARROW
+        if self.normalisation == 'mean_std':
+            return audio.heard(0.0, self.statistics[1])
         return audio.heard(*self.statistics)

@@ -128,5 +128,5 @@ class SoundClips:
         if self._frontend.kind == 'spectrogram':
             inputs = self._frontend.normalise(self._frontend.unnormalised(inputs))
             inputs = augmentation.mask(self._augment, inputs, item['times'], item['channels'],
-                                       audio.SAMPLE_RATE_HZ / audio.SpectrogramParams().hop)
+                                       audio.SAMPLE_RATE_HZ / self._frontend.transform.hop)
         return mixed | {'input': inputs}

@@ -3,8 +3,9 @@
 Records are GZIP files of floats, of which a core inflates about 250 a second; training asks for
 the same ones in every epoch, for overlapping crops. So the first use of a set of records packs
 what the networks need into plain .npy files, one row a record, and every later use maps them:
-one microphone's sound (48 KB a record) and acoustic images (1 MB a record). A cache folder is
-keyed by the digest of the record paths, sizes and times: changed records are packed anew.
+one microphone's sound (48 KB a record), acoustic images (1 MB a record) and those whole video
+frames that ECCV 2020's networks are trained on (400 KB a record). A cache folder is keyed by
+the digest of the record paths, sizes and times: changed records are packed anew.
 """
 
 import dataclasses
@@ -16,12 +17,14 @@ import shutil
 import numpy as np
 
 from dualcam import progress
-from dualcam.data import reader, schema
+from dualcam.data import reader, schema, video
 
 _ROW_SHAPES = {
     'acoustic': ((schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE), np.float32),
     'audio': ((schema.FRAMES_PER_SECOND, schema.SAMPLES_PER_FRAME), np.int32),
+    'frames': ((len(video.KEPT_FRAMES), *video.FRAME_SHAPE), np.uint8),
 }
+_IN_RECORDS = {'frames': 'video'}        # where a record calls it otherwise
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,7 +35,8 @@ class Store:
         paths: of the records, one a row.
         labels: {'action', 'location', 'subject': [records] int64}.
         arrays: {'acoustic': [records, 12, 36, 48, 12] float32, 'audio': [records, 12, 1024]
-            int32, microphone 0}, as far as asked for; mapped from disk, read only.
+            int32, microphone 0, 'frames': [records, 2, 224, 298, 3] uint8 BGR, those of
+            `video.KEPT_FRAMES`}, as far as asked for; mapped from disk, read only.
         digest: names this content.
         frame_features: a `features.FrameFeatures` of these records, where video counts.
     """
@@ -62,7 +66,7 @@ def open_store(paths, modalities, cache):
 
     Args:
         paths: of the records; the order does not matter, repeated ones count once.
-        modalities: 'acoustic', 'audio' or both.
+        modalities: one or more of 'acoustic', 'audio' and 'frames'.
         cache: folder for the packed arrays.
 
     Returns:
@@ -94,15 +98,19 @@ def _pack(paths, modalities, root):
             arrays[name] = np.lib.format.open_memmap(partial / f'{name}.npy', 'w+', dtype,
                                                      (len(paths), *shape))
         labels = {key: np.zeros(len(paths), np.int64) for key in reader.LABELS}
-        seconds = reader.read_seconds(paths, modalities)
+        seconds = reader.read_seconds(paths, [_IN_RECORDS.get(m, m) for m in modalities])
         for row, second in enumerate(progress.bar(
                 seconds, desc='reading records', total=len(paths), unit='record')):
             for name, array in arrays.items():
-                value = second[name]
+                value = second[_IN_RECORDS.get(name, name)]
                 if name == 'acoustic' and not np.isfinite(value).all():
                     raise ValueError(f'{paths[row]}: an acoustic image has values that are not '
                                      'finite; beamform and convert it again')
-                array[row] = value[:, 0] if name == 'audio' else value      # microphone 0
+                if name == 'audio':
+                    value = value[:, 0]                                     # microphone 0
+                elif name == 'frames':
+                    value = video.fit(value[[*video.KEPT_FRAMES]])
+                array[row] = value
             for key, values in labels.items():
                 values[row] = second[key]
         for array in arrays.values():

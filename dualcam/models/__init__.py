@@ -2,36 +2,53 @@
 
 import keras
 
-from dualcam.data import schema, video
-from dualcam.models import avnet, dualcamnet, hearnet, layers, resnet, soundnet
+from dualcam.data import audio, schema, video
+from dualcam.models import avnet, dualcamnet, hearnet, l3net, layers, resnet, resnet18, soundnet
 
-# What each network sees: 'acoustic', 'spectrogram', 'waveform', 'video' or 'video+acoustic'.
+# What each network sees: 'acoustic', 'spectrogram', 'waveform', 'video' (frames of 224 x 224, for
+# a frozen ResNet-50), 'video+acoustic' or 'frames' (of 224 x 298, one a second).
 INPUTS = {'dualcamnet': 'acoustic', 'hearnet': hearnet.INPUT, 'oursoundnet': soundnet.INPUT,
           'soundnet8': soundnet.INPUT,
-          'resnet50': resnet.INPUT, 'temporal_resnet50': resnet.INPUT, 'avnet': avnet.INPUT}
+          'resnet50': resnet.INPUT, 'temporal_resnet50': resnet.INPUT, 'avnet': avnet.INPUT,
+          'dualcamnet_eccv': 'acoustic', 'hearnet_eccv': hearnet.INPUT,
+          'resnet18_eccv': resnet18.INPUT,
+          'l3_audio': l3net.INPUT_AUDIO, 'l3_vision': l3net.INPUT_VISION}
 # Layers whose kernels carry an L2 penalty in the authors' programs. (The penalties of a frozen
 # ResNet's kernels are constants, and left out; that of the logits layer is trained against.)
 REGULARIZED = {'dualcamnet': (), 'hearnet': hearnet.REGULARIZED,
                'oursoundnet': soundnet.REGULARIZED, 'soundnet8': soundnet.REGULARIZED_8,
-               'resnet50': ('logits',), 'temporal_resnet50': ('logits',), 'avnet': ('logits',)}
-# The layer whose output is a network's embedding.
+               'resnet50': ('logits',), 'temporal_resnet50': ('logits',), 'avnet': ('logits',),
+               'dualcamnet_eccv': (), 'hearnet_eccv': hearnet.REGULARIZED,
+               'resnet18_eccv': resnet18.REGULARIZED, 'l3_audio': l3net.REGULARIZED_AUDIO,
+               'l3_vision': l3net.REGULARIZED_VISION, 'l3': l3net.REGULARIZED}
+# The layer whose output is a network's embedding, or its map.
 FEATURES = {'dualcamnet': dualcamnet.FEATURES, 'hearnet': hearnet.FEATURES,
             'oursoundnet': soundnet.FEATURES, 'soundnet8': soundnet.FEATURES,
             'resnet50': resnet.FEATURES, 'temporal_resnet50': resnet.FEATURES,
-            'avnet': avnet.FEATURES}
+            'avnet': avnet.FEATURES,
+            'dualcamnet_eccv': dualcamnet.FEATURES_ECCV, 'hearnet_eccv': hearnet.FEATURES_ECCV,
+            'resnet18_eccv': resnet18.FEATURES, 'l3_audio': l3net.FEATURES_AUDIO,
+            'l3_vision': l3net.FEATURES_VISION}
+# Networks of ECCV 2020, whose loader flips acoustic images (`data/acoustic.py`).
+ECCV = ('dualcamnet_eccv', 'hearnet_eccv', 'resnet18_eccv', 'l3_audio', 'l3_vision')
 
 _BUILDERS = {'dualcamnet': dualcamnet.build, 'hearnet': hearnet.build,
              'oursoundnet': soundnet.build, 'soundnet8': soundnet.build_8,
              'resnet50': resnet.build,
-             'temporal_resnet50': resnet.build_temporal, 'avnet': avnet.build}
+             'temporal_resnet50': resnet.build_temporal, 'avnet': avnet.build,
+             'dualcamnet_eccv': dualcamnet.build_eccv, 'hearnet_eccv': hearnet.build_eccv,
+             'resnet18_eccv': resnet18.build, 'l3_audio': l3net.build_audio,
+             'l3_vision': l3net.build_vision}
+_MAP_BUILDERS = {'dualcamnet_eccv': dualcamnet.build_eccv_map,
+                 'hearnet_eccv': hearnet.build_eccv_map, 'resnet18_eccv': resnet18.build_map}
+_SPECTROGRAMS = {'hearnet_eccv': hearnet.SPECTROGRAM_ECCV, 'l3_audio': l3net.SPECTROGRAM}
 
 
 def build(name, num_classes=14, **options):
     """A network by its lower-case name.
 
     Args:
-        name: 'dualcamnet', 'hearnet', 'oursoundnet', 'soundnet8', 'resnet50',
-            'temporal_resnet50' or 'avnet'.
+        name: one of `INPUTS`.
         num_classes: of the answer.
         **options: of the network's own `build`.
 
@@ -41,9 +58,37 @@ def build(name, num_classes=14, **options):
     Raises:
         ValueError: no such network.
     """
-    if name not in _BUILDERS:
-        raise ValueError(f'network {name!r}: expected one of {", ".join(_BUILDERS)}')
-    return _BUILDERS[name](num_classes=num_classes, **options)
+    return _builder(_BUILDERS, name)(num_classes=num_classes, **options)
+
+
+def build_map(name, **options):
+    """What a network of ECCV 2020 learns correspondence with, below its answer to labels.
+
+    Its layers have the names and weights of `build`'s.
+
+    Args:
+        name: 'dualcamnet_eccv', 'resnet18_eccv' or 'hearnet_eccv'.
+        **options: of the network's own `build`.
+
+    Returns:
+        A `keras.Model` whose output is a clip's map [batch, 12, 16, 128], the mean over its
+        frames, not negative; for 'hearnet_eccv' features [batch, 128] of either sign.
+
+    Raises:
+        ValueError: no such network, or one without a map.
+    """
+    return _builder(_MAP_BUILDERS, name)(**options)
+
+
+def _builder(builders, name):
+    if name not in builders:
+        raise ValueError(f'network {name!r}: expected one of {", ".join(builders)}')
+    return builders[name]
+
+
+def spectrogram_params(name):
+    """The `audio.SpectrogramParams` of what a network hears."""
+    return _SPECTROGRAMS.get(name, audio.SpectrogramParams())
 
 
 # What clips are cut to for a network's training. A frozen backbone's features are kept, so that
@@ -78,6 +123,10 @@ def build_head(name, num_classes=14, feature_stats=None, **options):
 
 def feature_frames(name, options):
     """Numbers of the frames of a clip that a network on video sees, from its `build` options."""
+    if INPUTS[name] == 'frames':
+        seconds = options.get('seconds', 2)
+        return video.spread_frames(seconds * schema.FRAMES_PER_SECOND,
+                                   options.get('num_frames', seconds))
     seconds = options.get('seconds', 1)
     if name == 'temporal_resnet50':
         return video.spread_frames(seconds * schema.FRAMES_PER_SECOND,
@@ -86,6 +135,11 @@ def feature_frames(name, options):
 
 
 def trained_variables(model):
-    """The variables that are trained: all but a ResNet's below its logits."""
+    """The variables that are trained: all but a ResNet-50's below its logits."""
     return [variable for layer in model.layers if not layer.name.startswith('resnet_')
             for variable in layer.trainable_variables]
+
+
+def regularized_kernels(model):
+    """The kernels of a network, or of its part that `build_map` makes, with an L2 penalty."""
+    return [layer.kernel for layer in model.layers if layer.name in REGULARIZED[model.name]]

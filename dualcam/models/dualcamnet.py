@@ -4,6 +4,9 @@ A temporal convolution joins the 12 frames of one record; the rest sees each fra
 answers for it; a second's logits are the mean over its frames. The paper's text has pooling
 with stride 1 and batch normalisation; the authors' code and their Figure 4 have stride 2 and
 none, and so has this.
+
+ECCV 2020's ends in a map of 12 x 16 places instead, which is multiplied with the map of a video
+frame; its answers to labels come from the map's sum over all places.
 """
 
 import keras
@@ -12,6 +15,8 @@ from dualcam.data import schema
 from dualcam.models import layers
 
 FEATURES = 'full1'
+FEATURES_ECCV = 'map'
+MAP_SHAPE = (12, 16, 128)             # of a frame, in ECCV 2020
 
 
 def build(num_classes=14, seconds=1, frame_stride=1, batch_norm=False, dropout=0.0,
@@ -52,25 +57,7 @@ def trunk(acoustic, seconds=1, frame_stride=1, batch_norm=False, dropout=0.0, me
     Returns:
         ([batch * answered, 1024], number of frames of a clip that are answered for).
     """
-    frames = schema.FRAMES_PER_SECOND
-    rows, cols, cepstra = schema.ACOUSTIC_SHAPE
-    x = acoustic
-    if mean is not None:
-        x = layers.standardise(mean, std_dev)(x)
-    # A record at a time, its directions in a row: a 7x1 convolution over time for each of them.
-    x = keras.ops.reshape(x, [-1, frames, rows * cols, cepstra])
-    answered = len(range(frame_stride // 2, frames, frame_stride))
-    if frame_stride != 1:
-        # Only where an answer is asked for, with the zeros past the record that SAME padding has.
-        first, length = frame_stride // 2, (answered - 1) * frame_stride + 7
-        x = keras.ops.pad(x, [[0, 0], [3, 3], [0, 0], [0, 0]])[:, first:first + length]
-    x = keras.layers.Conv2D(12, (7, 1), strides=(frame_stride, 1),
-                            padding='same' if frame_stride == 1 else 'valid',
-                            activation=None if batch_norm else 'relu', name='conv1')(x)
-    if batch_norm:
-        x = keras.layers.BatchNormalization(name='conv1_norm')(x)
-        x = keras.layers.ReLU()(x)
-    x = keras.ops.reshape(x, [-1, rows, cols, 12])                    # [batch * frames, ...]
+    x, answered = _joined_frames(acoustic, frame_stride, batch_norm, mean, std_dev)
     for name, filters in (('conv2', 32), ('conv3', 64)):
         x = keras.layers.Conv2D(filters, 5, padding='same',
                                 activation=None if batch_norm else 'relu', name=name)(x)
@@ -81,6 +68,76 @@ def trunk(acoustic, seconds=1, frame_stride=1, batch_norm=False, dropout=0.0, me
     # The 9x12 VALID convolution covers all that is left, so it is a matrix product.
     x = keras.layers.Conv2D(1024, (9, 12), activation='relu', name=FEATURES)(_dropout(dropout)(x))
     return keras.ops.reshape(x, [-1, 1024]), seconds * answered
+
+
+def build_eccv(num_classes=10, seconds=2, frame_stride=1, mean=None, std_dev=None):
+    """ECCV 2020's network with labels to answer.
+
+    Args:
+        num_classes: of the answer.
+        seconds: records in a clip.
+        frame_stride, mean, std_dev: as in `build`.
+
+    Returns:
+        A Keras model as that of `build`. The authors answer frame by frame with the sum over a
+        map's places, so that logits are large; a clip's are the mean over its frames.
+    """
+    inputs, maps, answered = _maps(seconds, frame_stride, mean, std_dev)
+    logits = layers.mean_logits(keras.ops.sum(maps, axis=(1, 2)), num_classes, answered, 'full1')
+    return keras.Model(inputs, logits, name='dualcamnet_eccv')
+
+
+def build_eccv_map(seconds=2, frame_stride=1, mean=None, std_dev=None):
+    """The part of ECCV 2020's network that learns from video.
+
+    Args:
+        seconds, frame_stride, mean, std_dev: as in `build_eccv`.
+
+    Returns:
+        A Keras model from [batch, seconds * 12, 36, 48, 12] to a clip's map, the mean over its
+        frames, [batch, 12, 16, 128]. Its layers are those of `build_eccv`.
+    """
+    inputs, maps, answered = _maps(seconds, frame_stride, mean, std_dev)
+    maps = keras.ops.reshape(maps, [-1, answered, *MAP_SHAPE])
+    return keras.Model(inputs, keras.ops.mean(maps, axis=1), name='dualcamnet_eccv')
+
+
+def _maps(seconds, frame_stride, mean, std_dev):
+    """Input, maps [batch * answered, 12, 16, 128] of its frames, and how many of a clip."""
+    inputs = keras.Input((seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE),
+                         name='acoustic')
+    x, answered = _joined_frames(inputs, frame_stride, False, mean, std_dev)
+    x = keras.layers.Conv2D(32, 5, padding='same', activation='relu', name='conv2')(x)
+    x = keras.layers.MaxPooling2D(3, name='pool2')(x)
+    x = keras.layers.Conv2D(128, 5, padding='same', name='conv3')(x)
+    return inputs, keras.layers.ReLU(name=FEATURES_ECCV)(x), seconds * answered
+
+
+def _joined_frames(acoustic, frame_stride, batch_norm, mean, std_dev):
+    """Images that know their record's other frames, and how many of a record's 12 are kept.
+
+    Returns:
+        ([batch * seconds * kept, 36, 48, 12], kept).
+    """
+    frames = schema.FRAMES_PER_SECOND
+    rows, cols, cepstra = schema.ACOUSTIC_SHAPE
+    x = acoustic
+    if mean is not None:
+        x = layers.standardise(mean, std_dev)(x)
+    # A record at a time, its directions in a row: a 7x1 convolution over time for each of them.
+    x = keras.ops.reshape(x, [-1, frames, rows * cols, cepstra])
+    kept = len(range(frame_stride // 2, frames, frame_stride))
+    if frame_stride != 1:
+        # Only where an answer is asked for, with the zeros past the record that SAME padding has.
+        first, length = frame_stride // 2, (kept - 1) * frame_stride + 7
+        x = keras.ops.pad(x, [[0, 0], [3, 3], [0, 0], [0, 0]])[:, first:first + length]
+    x = keras.layers.Conv2D(12, (7, 1), strides=(frame_stride, 1),
+                            padding='same' if frame_stride == 1 else 'valid',
+                            activation=None if batch_norm else 'relu', name='conv1')(x)
+    if batch_norm:
+        x = keras.layers.BatchNormalization(name='conv1_norm')(x)
+        x = keras.layers.ReLU()(x)
+    return keras.ops.reshape(x, [-1, rows, cols, 12]), kept
 
 
 def _dropout(rate):

@@ -2,6 +2,9 @@
 
 All its convolutions run along time only, so they are one-dimensional here; the authors' [k, 1]
 kernels are the same numbers (`models/weights.py`).
+
+ECCV 2020's hears 2 s, of which the pools leave one step, and has 128 features before its answer:
+with ReLU where it answers to labels, as they come where it learns from video or a teacher's map.
 """
 
 import keras
@@ -10,6 +13,8 @@ from dualcam.data import audio
 from dualcam.models import layers
 
 FEATURES = 'fc1'
+FEATURES_ECCV = 'fc2'
+SPECTROGRAM_ECCV = audio.SpectrogramParams(hop=219)      # 200 frames of 2 s
 INPUT = 'spectrogram'
 REGULARIZED = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5')
 
@@ -32,7 +37,54 @@ def build(num_classes=14, seconds=5, num_frames=None, dropout=0.0,
         A Keras model from normalised spectrograms [batch, frames, 257] to logits [batch,
         classes].
     """
-    params = audio.SpectrogramParams()
+    inputs, x = _trunk(audio.SpectrogramParams(), seconds, num_frames, bins_heard)
+    return keras.Model(inputs, head(x, num_classes, dropout), name='hearnet')
+
+
+def head(x, num_classes, dropout):
+    """fc1 and fc2 over [batch, steps, 1024], averaged over the steps; OurSoundNet has it too."""
+    x = _dense(x, (('fc1', 1000, 'relu'), ('fc2', num_classes, None)), dropout)
+    return keras.layers.GlobalAveragePooling1D(name='logits')(x)
+
+
+def build_eccv(num_classes=10, seconds=2, dropout=0.0, bins_heard=None):
+    """ECCV 2020's network with labels to answer.
+
+    Args:
+        num_classes: of the answer.
+        seconds: of a clip.
+        dropout: rate before fc1, fc2 and fc3.
+        bins_heard: as in `build`.
+
+    Returns:
+        A Keras model from normalised spectrograms [batch, frames, 257], of `SPECTROGRAM_ECCV`, to
+        logits [batch, classes].
+    """
+    inputs, x = _trunk(SPECTROGRAM_ECCV, seconds, None, bins_heard)
+    x = _dense(x, (('fc1', 1000, 'relu'), (FEATURES_ECCV, 128, 'relu'),
+                   ('fc3', num_classes, None)), dropout)
+    return keras.Model(inputs, keras.layers.GlobalAveragePooling1D(name='logits')(x),
+                       name='hearnet_eccv')
+
+
+def build_eccv_map(seconds=2, bins_heard=None):
+    """The part of ECCV 2020's network that learns from video.
+
+    Args:
+        seconds, bins_heard: as in `build_eccv`.
+
+    Returns:
+        A Keras model from [batch, frames, 257] to features [batch, 128] of either sign. Its
+        layers are those of `build_eccv`.
+    """
+    inputs, x = _trunk(SPECTROGRAM_ECCV, seconds, None, bins_heard)
+    x = _dense(x, (('fc1', 1000, 'relu'), (FEATURES_ECCV, 128, None)))
+    return keras.Model(inputs, keras.layers.GlobalAveragePooling1D(name='embedding')(x),
+                       name='hearnet_eccv')
+
+
+def _trunk(params, seconds, num_frames, bins_heard):
+    """Input, and what is made of it up to conv5, [batch, steps, 1024]."""
     if num_frames is None:
         num_frames = params.num_frames(audio.num_samples(seconds))
     # Below 2 s the third pool would have nothing to pool unless it may look past the end.
@@ -45,14 +97,13 @@ def build(num_classes=14, seconds=5, num_frames=None, dropout=0.0,
                                  name=f'conv{i}')(x)
         x = keras.layers.MaxPooling1D(5, padding=padding, name=f'pool{i}')(x)
     x = keras.layers.Conv1D(1024, min(4, x.shape[1]), activation='relu', name='conv4')(x)
-    x = keras.layers.Conv1D(1024, 1, activation='relu', name='conv5')(x)
-    return keras.Model(inputs, head(x, num_classes, dropout), name='hearnet')
+    return inputs, keras.layers.Conv1D(1024, 1, activation='relu', name='conv5')(x)
 
 
-def head(x, num_classes, dropout):
-    """fc1 and fc2 over [batch, steps, 1024], averaged over the steps; OurSoundNet has it too."""
-    for name, units, activation in (('fc1', 1000, 'relu'), ('fc2', num_classes, None)):
+def _dense(x, layers_of_head, dropout=0.0):
+    """Dense layers (name, units, activation) over each step, with dropout before them."""
+    for name, units, activation in layers_of_head:
         if dropout:
             x = keras.layers.Dropout(dropout)(x)
         x = keras.layers.Dense(units, activation=activation, name=name)(x)
-    return keras.layers.GlobalAveragePooling1D(name='logits')(x)
+    return x

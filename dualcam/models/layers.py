@@ -118,6 +118,25 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return outputs[:, :, 0]
 
 
+def normalised_convolution(x, filters, size, name, strides=1, padding='same', relu=True,
+                           momentum=0.997):
+    """A 2-D convolution without bias, batch normalisation and, unless told otherwise, ReLU.
+
+    Args:
+        x: Keras tensor [batch, rows, cols, channels].
+        filters, size, strides, padding: of the convolution, the layer `name`.
+        name: the normalisation is called `<name>_norm`.
+        relu: whether negative values become zero.
+        momentum: share that the moving averages keep in a step.
+
+    Returns:
+        [batch, rows, cols, filters].
+    """
+    x = keras.layers.Conv2D(filters, size, strides, padding, use_bias=False, name=name)(x)
+    x = keras.layers.BatchNormalization(epsilon=1e-5, momentum=momentum, name=f'{name}_norm')(x)
+    return keras.layers.ReLU()(x) if relu else x
+
+
 def standardise(mean, std_dev, name='standardise'):
     """A layer that subtracts `mean` and divides by `std_dev`, both [channels]."""
     return keras.layers.Normalization(

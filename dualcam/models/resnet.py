@@ -98,7 +98,7 @@ def backbone(images, num_frames, temporal=False, layout='slim'):
     if layout not in LAYOUTS:
         raise ValueError(f'layout {layout!r}: expected one of {", ".join(LAYOUTS)}')
     x = keras.layers.ZeroPadding2D(3)(images)
-    x = _convolution(x, 64, 7, 'resnet_conv1', strides=2, padding='valid')
+    x = layers.normalised_convolution(x, 64, 7, 'resnet_conv1', strides=2, padding='valid')
     if layout == 'keras':
         x = keras.layers.ZeroPadding2D(1, name=_KERAS_PADDING)(x)
         x = keras.layers.MaxPooling2D(3, 2)(x)
@@ -142,26 +142,21 @@ def _unit(x, filters, stride, name, temporal_frames, layout):
     if x.shape[-1] == 4 * filters:
         shortcut = x[:, ::stride, ::stride] if stride > 1 else x
     else:
-        shortcut = _convolution(x, 4 * filters, 1, f'{name}_shortcut', strides=stride, relu=False)
-    x = _convolution(x, filters, 1, f'{name}_conv1', strides=first_stride)
+        shortcut = layers.normalised_convolution(x, 4 * filters, 1, f'{name}_shortcut', stride,
+                                                 relu=False)
+    x = layers.normalised_convolution(x, filters, 1, f'{name}_conv1', first_stride)
     if stride_of_3x3 > 1:
         x = keras.layers.ZeroPadding2D(1)(x)
-    x = _convolution(x, filters, 3, f'{name}_conv2', strides=stride_of_3x3,
-                     padding='valid' if stride_of_3x3 > 1 else 'same')
+    x = layers.normalised_convolution(x, filters, 3, f'{name}_conv2', stride_of_3x3,
+                                      'valid' if stride_of_3x3 > 1 else 'same')
     if temporal_frames:
         rows, cols = x.shape[1:3]
         x = keras.ops.reshape(x, [-1, temporal_frames, rows * cols, filters])
         x = keras.layers.Conv2D(filters, (3, 1), padding='same', activation='relu',
                                 kernel_initializer=_identity, name=f'{name}_conv_temp')(x)
         x = keras.ops.reshape(x, [-1, rows, cols, filters])
-    x = _convolution(x, 4 * filters, 1, f'{name}_conv3', relu=False)
+    x = layers.normalised_convolution(x, 4 * filters, 1, f'{name}_conv3', relu=False)
     return keras.layers.ReLU()(keras.layers.Add()([x, shortcut]))
-
-
-def _convolution(x, filters, size, name, strides=1, padding='same', relu=True):
-    x = keras.layers.Conv2D(filters, size, strides, padding, use_bias=False, name=name)(x)
-    x = keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.997, name=f'{name}_norm')(x)
-    return keras.layers.ReLU()(x) if relu else x
 
 
 def _identity(shape, dtype=None):

@@ -4,7 +4,8 @@
 variables are called <scope>/<layer>/weights, biases, and norm/gamma, beta, moving_mean,
 moving_variance; convolutions along time have kernels [k, 1, in, out], the temporal ones
 [k, 1, 1, in, out], and dense layers [1, 1, in, out]. ResNet's follow TF-Slim:
-resnet_v1_50/block1/unit_1/bottleneck_v1/conv1/weights and .../BatchNorm/gamma.
+resnet_v1_50/block1/unit_1/bottleneck_v1/conv1/weights and .../BatchNorm/gamma. L3-Net, which they
+did not publish, is called after its layers.
 """
 
 import os
@@ -20,9 +21,11 @@ ENDING = '.weights.h5'       # of files that `save` writes
 
 _SCOPES = {'dualcamnet': 'DualCamNet', 'hearnet': 'hear_net', 'oursoundnet': 'SoundNet',
            'soundnet8': 'SoundNet', 'avnet': 'DualCamNet',
-           'resnet50': 'resnet_v1_50', 'temporal_resnet50': 'resnet_v1_50'}
+           'resnet50': 'resnet_v1_50', 'temporal_resnet50': 'resnet_v1_50',
+           'dualcamnet_eccv': 'DualCamNet', 'hearnet_eccv': 'hear_net',
+           'resnet18_eccv': 'resnet_v1', 'l3_audio': 'L3', 'l3_vision': 'L3', 'l3': 'L3'}
 _PARTS = {'kernel': 'weights', 'bias': 'biases'}
-_RESNET_UNIT = re.compile(r'resnet_(block\d)_(unit_\d)_(\w+)')
+_RESNET_UNIT = re.compile(r'(?:resnet_)?(block\d)_(unit_\d)_(\w+)')
 
 
 def tf1_names(model):
@@ -42,13 +45,15 @@ def tf1_names(model):
 
 
 def _tf1_place(network, layer):
+    scope = _SCOPES[network]
+    backbone = 'resnet_v1_50' if network == 'avnet' else scope
     if unit := _RESNET_UNIT.fullmatch(layer):
-        return 'resnet_v1_50/{}/{}/bottleneck_v1/{}'.format(*unit.groups())
+        return '{}/{}/{}/bottleneck_v1/{}'.format(backbone, *unit.groups())
     if layer in ('resnet_conv1', 'logits'):
-        return 'resnet_v1_50/' + layer.removeprefix('resnet_')
+        return f'{backbone}/' + layer.removeprefix('resnet_')
     if network == 'avnet' and layer in ('fc1', 'fc2'):
         return f'AVNet/{layer}'
-    return f'{_SCOPES[network]}/{layer}'
+    return f'{scope}/{layer}'
 
 
 def assign_tf1(model, arrays):

@@ -94,23 +94,31 @@ def asked_frames(params, store, training, others):
     return windows[:, second].reshape(-1), np.tile(frame, len(windows))
 
 
-def frontend(params, folder):
-    """The `frontend.Frontend` of a student's run, with the statistics in its folder."""
+def frontend(params, folder=None):
+    """The `frontend.Frontend` of a student's run.
+
+    Args:
+        params: a `run.RunParams`.
+        folder: of the run, with the statistics that spectrograms are normalised with; None
+            leaves them as they are.
+    """
     kind, statistics = models.INPUTS[params.network], None
-    if kind == 'spectrogram':
-        names = {'min_max': ('min', 'max'), 'log': ('mean', 'std_dev')}[params.normalisation]
+    if kind == 'spectrogram' and folder is not None:
+        names = frontend_lib.NORMALISATIONS[params.normalisation]
         statistics = stats.load(pathlib.Path(folder) / 'stats', *names)
-    return frontend_lib.Frontend(kind, params.normalisation, statistics, params.band_limited)
+    return frontend_lib.Frontend(kind, params.normalisation, statistics, params.band_limited,
+                                 models.spectrogram_params(params.network))
 
 
 def _cut(params, store, windows, folder, columns=None):
     """Windows of a store as clips of this run's network."""
     kind = kind_of(params)
     frames = None
-    if 'features' in kind or 'video' in kind:
+    if any(part in kind for part in ('features', 'video', 'frames')):
         frames = models.feature_frames(params.network, _options(params))
     ears = frontend(params, folder) if kind in ('waveform', 'spectrogram') else None
-    return clips_lib.Clips(store, windows, kind, ears, columns, frames)
+    return clips_lib.Clips(store, windows, kind, ears, columns, frames,
+                           flip=params.network in models.ECCV)
 
 
 def gather_stats(params, store, rows, windows, folder):
@@ -118,9 +126,8 @@ def gather_stats(params, store, rows, windows, folder):
     kind = kind_of(params)
     if kind == 'spectrogram' and not (folder / 'stats').exists():
         whole = clips_lib.inference_windows(rows, params.clips)
-        plain = frontend_lib.Frontend(kind, params.normalisation)
         stats.save(folder / 'stats', stats.gather(
-            clips_lib.Clips(store, whole, kind, plain).raw_batches()))
+            clips_lib.Clips(store, whole, kind, frontend(params)).raw_batches()))
     if not params.standardise:
         return
     if 'acoustic' in kind and not (folder / 'stats').exists():
@@ -138,7 +145,7 @@ def build(params, num_classes, folder):
     if params.standardise and 'acoustic' in kind:
         names = 'mean', 'std_dev'
         options |= dict(zip(names, stats.load(folder / 'stats', *names), strict=True))
-    if params.network == 'hearnet':
+    if params.network in ('hearnet', 'hearnet_eccv'):
         options['bins_heard'] = frontend(params, folder).bins_heard
     if 'features' not in kind:
         return models.build(params.network, num_classes, **options)

@@ -7,7 +7,6 @@ import numpy as np
 
 from dualcam import models
 from dualcam.data import audio, datasets, sound_clips, stats
-from dualcam.data import frontend as frontend_lib
 from dualcam.training import inputs
 
 
@@ -35,10 +34,8 @@ class SoundData:
         kind = models.INPUTS[params.network]
         training = sound_clips.windows(self.store, self.training, clip_samples)
         if kind == 'spectrogram' and not (folder / 'stats').exists():
-            plain = frontend_lib.Frontend(kind, params.normalisation,
-                                          band_limited=params.band_limited)
             stats.save(folder / 'stats', stats.gather(sound_clips.SoundClips(
-                self.store, training, clip_samples, plain).raw_batches()))
+                self.store, training, clip_samples, inputs.frontend(params)).raw_batches()))
         ears = inputs.frontend(params, folder)
         made = [sound_clips.SoundClips(self.store, training, clip_samples, ears, params.augment)]
         if not len(self.validation):

@@ -8,9 +8,8 @@ class SupervisedStep(step.Step):
     """A network follows the labels (WACV 2020, section 4.3, columns G and Table 1)."""
 
     def __init__(self, model, weight_decay=5e-4):
-        super().__init__(model, models.trained_variables(model), [
-            model.get_layer(name).kernel for name in models.REGULARIZED[model.name]],
-            weight_decay)
+        super().__init__(model, models.trained_variables(model),
+                         models.regularized_kernels(model), weight_decay)
 
     def losses(self, batch, training):
         """Named scalars, 'total' among them, and the logits [batch, classes]."""

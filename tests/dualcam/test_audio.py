@@ -3,7 +3,7 @@ import pytest
 import scipy.signal
 import tensorflow as tf
 
-from dualcam.data import audio, stats
+from dualcam.data import audio, frontend, stats
 
 
 def kaiser_best(signal):
@@ -82,3 +82,23 @@ def test_band_limit_keeps_what_the_array_can_hear(rng):
     signal = audio.waveform(frames)
     before, after = audio.spectrogram(signal), audio.spectrogram(audio.limit_band(signal))
     np.testing.assert_allclose(after[10:-10, :120], before[10:-10, :120], rtol=1e-2, atol=0.5)
+
+
+@pytest.mark.parametrize('hop, frames', [(220, 199), (219, 200)])
+def test_mean_and_deviation_leave_unheard_channels_at_zero(rng, hop, frames):
+    """Records of 12,288 Hz have nothing but rounding errors above 6.2 kHz."""
+    params = audio.SpectrogramParams(hop=hop)
+    plain = frontend.Frontend('spectrogram', 'mean_std', transform=params)
+    signal = audio.waveform((rng.standard_normal((6, 24, 1, 1024)) * 1e5).astype(np.int32))
+    magnitudes = plain.see(signal).numpy()
+    assert magnitudes.shape == (6, frames, 257)
+    found = stats.gather(magnitudes)
+    ears = frontend.Frontend('spectrogram', 'mean_std', (found.mean, found.std_dev),
+                             transform=params)
+    seen = ears.see(signal).numpy()
+    np.testing.assert_allclose(seen[..., 1:130].mean(axis=(0, 1)), 0, atol=1e-4)
+    np.testing.assert_allclose(seen[..., 1:130].std(axis=(0, 1)), 1, atol=1e-4)
+    assert not seen[..., 150:].any() and 140 < ears.bins_heard <= 150
+    silence = ears.hear(signal * 0).numpy()
+    np.testing.assert_allclose(silence[0, 0, :130], -(found.mean / found.std_dev)[:130], rtol=1e-5)
+    assert not silence[..., 150:].any()

@@ -164,5 +164,5 @@ def test_a_saved_model_without_its_assets_is_named(tmp_path, student, ears):
 
 
 def test_a_wrong_normalisation_is_named():
-    with pytest.raises(ValueError, match='expected one of min_max, log'):
+    with pytest.raises(ValueError, match='expected one of min_max, mean_std, log'):
         frontend.Frontend('spectrogram', 'sqrt')

@@ -92,7 +92,7 @@ def test_network(golden, key, name, shape):
     assert model.count_params() == entry['params_total']
     trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     assert trainable == entry['params_in_reference_train_vars']
-    kernels = [model.get_layer(layer).kernel for layer in models.REGULARIZED[name]]
+    kernels = models.regularized_kernels(model)
     assert len(kernels) == len(entry['regularized_weights'])
     if kernels:
         assert float(losses.l2_penalty(kernels)) == pytest.approx(

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from dualcam import models
-from dualcam.models import layers
+from dualcam.models import l3net, layers
 
 NETWORKS = [
     ('dualcamnet', {}, (12, 36, 48, 12)),
@@ -21,6 +21,13 @@ NETWORKS = [
     ('oursoundnet', {'seconds': 6}, (132_300,)),
     ('soundnet8', {}, (110_250,)),
     ('soundnet8', {'seconds': 1}, (22_050,)),
+    ('dualcamnet_eccv', {'frame_stride': 4, 'mean': np.arange(12.0), 'std_dev': np.ones(12)},
+     (24, 36, 48, 12)),
+    ('hearnet_eccv', {}, (200, 257)),
+    ('hearnet_eccv', {'seconds': 5, 'dropout': 0.5}, (502, 257)),
+    ('resnet18_eccv', {'seconds': 1}, (1, 224, 298, 3)),
+    pytest.param('l3_audio', {}, (200, 257), marks=pytest.mark.slow),
+    pytest.param('l3_vision', {'num_frames': 1}, (1, 224, 298, 3), marks=pytest.mark.slow),
 ]
 
 
@@ -48,6 +55,8 @@ def test_network(name, options, shape, rng, tmp_path):
 def test_unknown_network_and_impossible_clip():
     with pytest.raises(ValueError, match=r'dualcamnet, hearnet, oursoundnet'):
         models.build('vgg')
+    with pytest.raises(ValueError, match=r'dualcamnet_eccv, hearnet_eccv, resnet18_eccv'):
+        models.build_map('hearnet')
     with pytest.raises(ValueError, match='4 s'):
         models.build('oursoundnet', seconds=3)
 
@@ -105,3 +114,54 @@ def test_channels_that_are_always_zero_may_be_left_out(rng):
     whole, part = (models.build('hearnet', 3, bins_heard=heard) for heard in (None, 150))
     part.set_weights(whole.get_weights())
     np.testing.assert_allclose(part(spectrogram), whole(spectrogram), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize('name, shape, sizes', [
+    ('dualcamnet_eccv', (24, 36, 48, 12), (12, 16, 128)), ('hearnet_eccv', (200, 257), (128,)),
+    ('resnet18_eccv', (2, 224, 298, 3), (12, 16, 128))])
+def test_a_map_network_is_the_same_network_below_its_answer(name, shape, sizes, rng):
+    whole, part = models.build(name, 3), models.build_map(name)
+    named = {layer.name: layer for layer in whole.layers if layer.weights}
+    own = [layer for layer in part.layers if layer.weights]
+    assert len(named) == len(own) + 1                    # the answer itself
+    for layer in own:
+        layer.set_weights(named[layer.name].get_weights())
+    inputs = rng.standard_normal((1, *shape)).astype(np.float32)
+    made = part(inputs, training=False).numpy()
+    features = keras.Model(whole.input, whole.get_layer(models.FEATURES[name]).output)
+    expected = features(inputs, training=False).numpy()
+    if name == 'hearnet_eccv':
+        np.testing.assert_allclose(np.maximum(made, 0), expected[:, 0], atol=1e-5)
+        assert made.min() < 0
+    else:
+        np.testing.assert_allclose(made, expected.mean(axis=0, keepdims=True), atol=1e-5)
+    assert made.shape == (1, *sizes)
+
+
+@pytest.mark.slow
+def test_l3_net_is_its_two_parts_and_a_head(rng):
+    whole = l3net.build_correspondence(num_frames=2)
+    inputs = {'spectrogram': rng.standard_normal((2, 200, 257)).astype(np.float32),
+              'frames': rng.standard_normal((2, 2, 224, 298, 3)).astype(np.float32)}
+    with tf.GradientTape() as tape:
+        logits = whole(inputs, training=True)
+        loss = tf.reduce_sum(tf.square(logits))
+    assert logits.shape == (2, 2)
+    for variable, gradient in zip(whole.trainable_variables,
+                                  tape.gradient(loss, whole.trainable_variables), strict=True):
+        assert np.any(gradient.numpy() != 0), variable.path
+    assert len(models.regularized_kernels(whole)) == 18
+    found = {}
+    for name, part in (('spectrogram', 'l3_audio'), ('frames', 'l3_vision')):
+        alone = models.build(part, 3)
+        for layer in alone.layers:
+            if layer.weights and layer.name != 'logits':
+                layer.set_weights(whole.get_layer(layer.name).get_weights())
+        features = keras.Model(alone.input, alone.get_layer(models.FEATURES[part]).output)
+        found[name] = features(inputs[name], training=False).numpy()
+        assert found[name].shape[-1] == 512
+    seen = found['frames'].reshape(2, 2, 512).mean(axis=1)
+    x = np.concatenate([seen, found['spectrogram']], axis=1)
+    first, last = (whole.get_layer(name).get_weights() for name in ('fc1', 'fc2'))
+    want = np.maximum(x @ first[0] + first[1], 0) @ last[0] + last[1]
+    np.testing.assert_allclose(whole(inputs, training=False), want, rtol=1e-3, atol=1e-3)

@@ -1,0 +1,89 @@
+"""ResNet-18 of ECCV 2020, which sees whole video frames of 224 x 298.
+
+Version 1 without its last block: the first unit of a block has its stride. A 3x4 convolution
+without padding then gives a map of 12 x 16 places, those of the acoustic map, 128 channels each.
+All of it is trained, on one frame a second; a clip's map is the mean over its frames.
+"""
+
+import keras
+
+from dualcam.data import video
+from dualcam.models import layers
+
+FEATURES = 'map'
+INPUT = 'frames'
+REGULARIZED = (
+    'conv1', *(f'block{block}_unit_{unit}_conv{number}'
+               for block in (1, 2, 3) for unit in (1, 2) for number in (1, 2)),
+    'block2_unit_1_shortcut', 'block3_unit_1_shortcut', 'conv_map', 'logits')
+
+_BLOCKS = ((64, 1), (128, 2), (256, 2))         # filters, stride of the first unit
+# Runs of a few hundred steps: with ResNet-50's 0.997 the averages would lag behind the weights.
+_MOMENTUM = 0.9
+
+
+def build(num_classes=10, seconds=2, num_frames=None):
+    """The network with labels to answer.
+
+    Args:
+        num_classes: of the answer.
+        seconds: of a clip.
+        num_frames: of a clip; default one a second.
+
+    Returns:
+        A Keras model from [batch, frames, 224, 298, 3] float32, RGB with the means subtracted
+        (`data/video.py`), to logits [batch, classes], the mean over the frames. Its layer
+        `frame_logits` holds those of every frame, [batch, frames, classes].
+    """
+    num_frames = num_frames or seconds
+    inputs, maps = _maps(num_frames)
+    x = keras.layers.GlobalAveragePooling2D()(maps)
+    return keras.Model(inputs, layers.mean_logits(x, num_classes, num_frames, 'logits'),
+                       name='resnet18_eccv')
+
+
+def build_map(seconds=2, num_frames=None):
+    """The part that learns from sound.
+
+    Args:
+        seconds, num_frames: as in `build`.
+
+    Returns:
+        A Keras model from [batch, frames, 224, 298, 3] to a clip's map [batch, 12, 16, 128]. Its
+        layers are those of `build`.
+    """
+    num_frames = num_frames or seconds
+    inputs, maps = _maps(num_frames)
+    maps = keras.ops.reshape(maps, [-1, num_frames, *maps.shape[1:]])
+    return keras.Model(inputs, keras.ops.mean(maps, axis=1), name='resnet18_eccv')
+
+
+def _maps(num_frames):
+    """Input, and maps [batch * frames, 12, 16, 128]."""
+    inputs = keras.Input((num_frames, *video.FRAME_SHAPE), name=INPUT)
+    x = keras.ops.reshape(inputs, [-1, *video.FRAME_SHAPE])
+    x = _convolution(x, 64, 7, 'conv1', strides=2)                    # [.., 112, 149, 64]
+    x = keras.layers.MaxPooling2D(3, 2, padding='same')(x)            # [.., 56, 75, 64]
+    for number, (filters, stride) in enumerate(_BLOCKS, 1):
+        for unit in (1, 2):
+            x = _unit(x, filters, stride if unit == 1 else 1, f'block{number}_unit_{unit}')
+    x = _convolution(x, 128, (3, 4), 'conv_map', padding='valid', relu=False)
+    return inputs, keras.layers.ReLU(name=FEATURES)(x)
+
+
+def _unit(x, filters, stride, name):
+    """Two 3x3 convolutions beside a shortcut."""
+    shortcut = x
+    if x.shape[-1] != filters:
+        shortcut = _convolution(x, filters, 1, f'{name}_shortcut', strides=stride, relu=False)
+    x = _convolution(x, filters, 3, f'{name}_conv1', strides=stride)
+    x = _convolution(x, filters, 3, f'{name}_conv2', relu=False)
+    return keras.layers.ReLU()(keras.layers.Add()([x, shortcut]))
+
+
+def _convolution(x, filters, size, name, strides=1, padding='same', relu=True):
+    """With a stride, the same number of zeros on both sides whatever the size, as TF-Slim has."""
+    if strides > 1 and size > 1:
+        x = keras.layers.ZeroPadding2D(size // 2)(x)
+        padding = 'valid'
+    return layers.normalised_convolution(x, filters, size, name, strides, padding, relu, _MOMENTUM)
