@@ -12,6 +12,7 @@ import pathlib
 from dualcam.evaluation import figures, metrics, overlays
 
 FILE = 'report.html'
+PICTURES = 'pictures'                            # of a run; their names are their titles
 _WIDTH, _HEIGHT, _MARGIN = 460, 220, 36          # of a chart, pixels
 _COLOURS = {'train': '#1f6fb4', 'validation': '#d9641e'}
 _STYLE = '''
@@ -44,6 +45,7 @@ def write(folder):
     for path in (folder / 'answers.json', *sorted(folder.glob('test*.json'))):
         if path.exists():
             parts.append(_matrix(path, classes))
+    parts += _pictures(folder / PICTURES)
     parts += _examples(folder / 'examples')
     if (folder / 'saved_model').is_dir():
         parts.append(_serving(folder, params))
@@ -119,6 +121,13 @@ def _matrix(path, classes):
     return (f'<h2>Answers, {_name(path)}: accuracy {saved["accuracy"]:.4f}, '
             f'{len(saved["labels"])} clips</h2><img alt="confusion matrix" '
             f'src="{_data("image/png", picture)}">')
+
+
+def _pictures(folder):
+    for path in sorted(folder.glob('*.png')):
+        title = path.stem.replace('_', ' ')
+        yield (f'<h2>{title.capitalize()}</h2><img alt="{title}" '
+               f'src="{_data("image/png", path.read_bytes())}">')
 
 
 def _examples(folder):

@@ -47,6 +47,22 @@ def audio_visual_features(audio, video):
     return tf.math.l2_normalize(products, axis=-1)
 
 
+def similarity(audio, video):
+    """Where a picture looks like what is heard: the cosine at each place.
+
+    Args:
+        audio: as for `audio_features`.
+        video: maps [clips, rows, cols, channels] of the same clips.
+
+    Returns:
+        [clips, rows, cols], 0 - 1 as neither is ever negative; 0 where one is zero.
+    """
+    if len(audio.shape) == 2:
+        audio = tf.nn.relu(audio)[:, None, None]
+    return tf.reduce_sum(tf.math.l2_normalize(audio, axis=-1)
+                         * tf.math.l2_normalize(video, axis=-1), axis=-1)
+
+
 def squared_distances(anchors, samples):
     """Squared Euclidean distances.
 

@@ -18,7 +18,7 @@ from dualcam.data import datasets, features, reader, schema, store
 from dualcam.evaluation import metrics
 from dualcam.models import resnet, weights
 from dualcam.models import soundnet as soundnet_lib
-from dualcam.training import distillation, inputs, loop, run
+from dualcam.training import distillation, folders, inputs, loop, run
 from records import lists
 
 SCENARIOS = ('scenario_1', 'scenario_2', 'scenario_3')
@@ -183,7 +183,7 @@ class Workshop:
             if not path.exists():
                 tested = True
                 labels, logits = self._test(wanted, seed, self._test_paths(wanted.train_on, test))
-                run.write_json(path, {
+                folders.write_json(path, {
                     'accuracy': metrics.accuracy(labels, logits), 'num_clips': len(labels),
                     'labels': labels.tolist(), 'answers': np.argmax(logits, -1).tolist()})
             saved = json.loads(path.read_text(encoding='utf-8'))
@@ -214,7 +214,7 @@ class Workshop:
                                       self._lists[wanted.train_on]['validation.txt'], folder)
             logits = loop.predict(model, clips)
             labels = clips.columns['label']
-            run.write_json(path, dataclasses.asdict(Validation(
+            folders.write_json(path, dataclasses.asdict(Validation(
                 metrics.accuracy(labels, logits), metrics.cross_entropy(labels, logits),
                 len(labels), seed)))
         return Validation(**json.loads(path.read_text(encoding='utf-8')))

@@ -11,7 +11,7 @@ import scipy.special
 from dualcam import listening, report
 from dualcam.data import augmentation, clips, datasets, sound_clips, sound_store, splits
 from dualcam.evaluation import metrics
-from dualcam.training import inputs, loop, run, sound_data
+from dualcam.training import folders, inputs, loop, run, sound_data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +123,7 @@ class SoundWorkshop:
                                             params.clips.sample_length, self.info.classes, folder)
             answers = self._answers(listener, split.testing, listener.clip_samples // 2)
             labels = self._set.labels[split.testing]
-            run.write_json(path, {
+            folders.write_json(path, {
                 'accuracy': float(np.mean(answers == labels)), 'num_files': len(labels),
                 'labels': labels.tolist(), 'answers': answers.tolist(),
                 'files': [self._set.sounds[row].path for row in split.testing]})

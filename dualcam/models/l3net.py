@@ -28,54 +28,57 @@ REGULARIZED = (*REGULARIZED_AUDIO, *REGULARIZED_VISION, 'fc1', 'fc2')
 _MOMENTUM = 0.9
 
 
-def build_audio(num_classes=10, seconds=2):
+def build_audio(num_classes=10, seconds=2, width=1.0):
     """The network for sound with labels to answer.
 
     Args:
         num_classes: of the answer.
         seconds: of a clip.
+        width: share of the paper's filters, for runs of minutes.
 
     Returns:
         A Keras model from normalised spectrograms [batch, frames, 257], of `SPECTROGRAM`, to
         logits [batch, classes].
     """
-    inputs, features = _hear(seconds)
+    inputs, features = _hear(seconds, width)
     return keras.Model(inputs, keras.layers.Dense(num_classes, name='logits')(features),
                        name='l3_audio')
 
 
-def build_vision(num_classes=10, seconds=2, num_frames=None):
+def build_vision(num_classes=10, seconds=2, num_frames=None, width=1.0):
     """The network for images with labels to answer.
 
     Args:
         num_classes: of the answer.
         seconds: of a clip.
         num_frames: of a clip; default one a second.
+        width: as in `build_audio`.
 
     Returns:
         A Keras model from [batch, frames, 224, 298, 3] float32, RGB with the means subtracted,
         to logits [batch, classes], the mean over the frames.
     """
     num_frames = num_frames or seconds
-    inputs, features = _look(num_frames)
+    inputs, features = _look(num_frames, width)
     return keras.Model(inputs, layers.mean_logits(features, num_classes, num_frames, 'logits'),
                        name='l3_vision')
 
 
-def build_correspondence(seconds=2, num_frames=1):
+def build_correspondence(seconds=2, num_frames=1, width=1.0):
     """Both networks together: do this sound and this image come from the same second?
 
     Args:
         seconds: of the sound.
         num_frames: images of a clip, whose features are averaged; the paper has one.
+        width: as in `build_audio`.
 
     Returns:
         A Keras model from a dictionary of `spectrogram` [batch, spectra, 257], of `SPECTROGRAM`,
         and `frames` [batch, frames, 224, 298, 3] to logits [batch, 2]: no, yes. Its layers below
         the 512 features are those of `build_audio` and `build_vision`.
     """
-    spectrogram, heard = _hear(seconds)
-    frames, seen = _look(num_frames)
+    spectrogram, heard = _hear(seconds, width)
+    frames, seen = _look(num_frames, width)
     seen = keras.ops.mean(keras.ops.reshape(seen, [-1, num_frames, seen.shape[-1]]), axis=1)
     x = keras.ops.concatenate([seen, heard], axis=-1)                 # [batch, 1024]
     x = keras.layers.Dense(128, activation='relu', name='fc1')(x)
@@ -83,26 +86,28 @@ def build_correspondence(seconds=2, num_frames=1):
                        keras.layers.Dense(2, name='fc2')(x), name='l3')
 
 
-def _hear(seconds):
+def _hear(seconds, width):
     """Input and features [batch, 512] of sound."""
     num_frames = SPECTROGRAM.num_frames(audio.num_samples(seconds))
     inputs = keras.Input((num_frames, SPECTROGRAM.num_bins), name=INPUT_AUDIO)
-    return inputs, _subnetwork(keras.ops.expand_dims(inputs, -1), 'audio', FEATURES_AUDIO)
+    return inputs, _subnetwork(keras.ops.expand_dims(inputs, -1), 'audio', FEATURES_AUDIO,
+                               width)
 
 
-def _look(num_frames):
+def _look(num_frames, width):
     """Input and features [batch * num_frames, 512] of images."""
     inputs = keras.Input((num_frames, *video.FRAME_SHAPE), name=INPUT_VISION)
     x = keras.ops.reshape(inputs, [-1, *video.FRAME_SHAPE])
-    return inputs, _subnetwork(x, 'vision', FEATURES_VISION)
+    return inputs, _subnetwork(x, 'vision', FEATURES_VISION, width)
 
 
-def _subnetwork(x, prefix, features):
-    """[batch, 512] of images [batch, rows, cols, channels]; its last layer is `features`."""
+def _subnetwork(x, prefix, features, width):
+    """[batch, 512 * width] of images [batch, rows, cols, channels]; the last layer: `features`."""
     for block, filters in enumerate(_FILTERS, 1):
         if block > 1:
             x = keras.layers.MaxPooling2D(2)(x)
         for number in (1, 2):
-            x = layers.normalised_convolution(x, filters, 3, f'{prefix}_conv{block}_{number}',
-                                              momentum=_MOMENTUM)
+            x = layers.normalised_convolution(
+                x, round(width * filters), 3, f'{prefix}_conv{block}_{number}',
+                momentum=_MOMENTUM)
     return keras.layers.GlobalMaxPooling2D(name=features)(x)

@@ -22,13 +22,14 @@ _BLOCKS = ((64, 1), (128, 2), (256, 2))         # filters, stride of the first u
 _MOMENTUM = 0.9
 
 
-def build(num_classes=10, seconds=2, num_frames=None):
+def build(num_classes=10, seconds=2, num_frames=None, width=1.0):
     """The network with labels to answer.
 
     Args:
         num_classes: of the answer.
         seconds: of a clip.
         num_frames: of a clip; default one a second.
+        width: share of the filters below the map, for runs of minutes.
 
     Returns:
         A Keras model from [batch, frames, 224, 298, 3] float32, RGB with the means subtracted
@@ -36,37 +37,38 @@ def build(num_classes=10, seconds=2, num_frames=None):
         `frame_logits` holds those of every frame, [batch, frames, classes].
     """
     num_frames = num_frames or seconds
-    inputs, maps = _maps(num_frames)
+    inputs, maps = _maps(num_frames, width)
     x = keras.layers.GlobalAveragePooling2D()(maps)
     return keras.Model(inputs, layers.mean_logits(x, num_classes, num_frames, 'logits'),
                        name='resnet18_eccv')
 
 
-def build_map(seconds=2, num_frames=None):
+def build_map(seconds=2, num_frames=None, width=1.0):
     """The part that learns from sound.
 
     Args:
-        seconds, num_frames: as in `build`.
+        seconds, num_frames, width: as in `build`.
 
     Returns:
         A Keras model from [batch, frames, 224, 298, 3] to a clip's map [batch, 12, 16, 128]. Its
         layers are those of `build`.
     """
     num_frames = num_frames or seconds
-    inputs, maps = _maps(num_frames)
+    inputs, maps = _maps(num_frames, width)
     maps = keras.ops.reshape(maps, [-1, num_frames, *maps.shape[1:]])
     return keras.Model(inputs, keras.ops.mean(maps, axis=1), name='resnet18_eccv')
 
 
-def _maps(num_frames):
+def _maps(num_frames, width):
     """Input, and maps [batch * frames, 12, 16, 128]."""
     inputs = keras.Input((num_frames, *video.FRAME_SHAPE), name=INPUT)
     x = keras.ops.reshape(inputs, [-1, *video.FRAME_SHAPE])
-    x = _convolution(x, 64, 7, 'conv1', strides=2)                    # [.., 112, 149, 64]
+    x = _convolution(x, round(64 * width), 7, 'conv1', strides=2)     # [.., 112, 149, 64]
     x = keras.layers.MaxPooling2D(3, 2, padding='same')(x)            # [.., 56, 75, 64]
     for number, (filters, stride) in enumerate(_BLOCKS, 1):
         for unit in (1, 2):
-            x = _unit(x, filters, stride if unit == 1 else 1, f'block{number}_unit_{unit}')
+            x = _unit(x, round(filters * width), stride if unit == 1 else 1,
+                      f'block{number}_unit_{unit}')
     x = _convolution(x, 128, (3, 4), 'conv_map', padding='valid', relu=False)
     return inputs, keras.layers.ReLU(name=FEATURES)(x)
 

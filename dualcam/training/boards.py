@@ -79,6 +79,11 @@ class Board:
                      for sample, _ in self._overlays], 2)[None])
         self._writer.flush()
 
+    def picture(self, name, picture, epoch):
+        """One picture [height, width, 3] uint8, after an epoch, from 1."""
+        with self._writer.as_default(step=epoch):
+            tf.summary.image(name, picture[None])
+
     def caption(self, sample, answer):
         """True class, and below it what teacher and student say."""
         said = sample.said(self._classes, answer)

@@ -34,11 +34,7 @@ class RunData:
 
     def clips(self, params, folder, teacher_logits=None):
         """Training and validation clips; statistics they are normalised by land in the folder."""
-        rows = clips_lib.sequence_rows(self.store, self.training, params.clips.total_length)
-        valid_rows = clips_lib.sequence_rows(self.store, self.validation,
-                                             params.clips.total_length)
-        windows = (clips_lib.training_windows(rows, params.clips, params.loop.seed),
-                   clips_lib.inference_windows(valid_rows, params.clips))
+        rows, windows = self.windows(params)
         gather_stats(params, self.store, rows, windows[0], folder)
         made = []
         for chosen in windows:
@@ -47,6 +43,21 @@ class RunData:
                 columns['teacher_logits'] = teacher_logits[chosen].mean(axis=1)
             made.append(_cut(params, self.store, chosen, folder, columns))
         return made
+
+    def windows(self, params):
+        """How the lists are cut.
+
+        Args:
+            params: has `clips` and `loop`.
+
+        Returns:
+            (rows of the training sequences [sequences, seconds], [windows of the training clips,
+            windows of the validation clips], both [clips, seconds]).
+        """
+        rows, valid_rows = (clips_lib.sequence_rows(self.store, paths, params.clips.total_length)
+                            for paths in (self.training, self.validation))
+        return rows, [clips_lib.training_windows(rows, params.clips, params.loop.seed),
+                      clips_lib.inference_windows(valid_rows, params.clips)]
 
     def described(self):
         """What run.json says of it: digests of the records and the lists."""
@@ -141,12 +152,7 @@ def gather_stats(params, store, rows, windows, folder):
 
 def build(params, num_classes, folder):
     """The network of a run, with the statistics in its folder."""
-    kind, options = kind_of(params), _options(params)
-    if params.standardise and 'acoustic' in kind:
-        names = 'mean', 'std_dev'
-        options |= dict(zip(names, stats.load(folder / 'stats', *names), strict=True))
-    if params.network in ('hearnet', 'hearnet_eccv'):
-        options['bins_heard'] = frontend(params, folder).bins_heard
+    kind, options = kind_of(params), _trained_options(params, folder)
     if 'features' not in kind:
         return models.build(params.network, num_classes, **options)
     if params.standardise:
@@ -154,6 +160,11 @@ def build(params, num_classes, folder):
         # A feature that hardly moves in training would otherwise be blown up where it does.
         options['feature_stats'] = mean, np.maximum(deviation, 1e-3 * deviation.max())
     return models.build_head(params.network, num_classes, **options)
+
+
+def build_map(params, folder):
+    """Likewise, the network that learns correspondence, `models.build_map`."""
+    return models.build_map(params.network, **_trained_options(params, folder))
 
 
 def kind_of(params):
@@ -164,3 +175,14 @@ def kind_of(params):
 
 def _options(params):
     return dict(params.options) | {'seconds': params.clips.sample_length}
+
+
+def _trained_options(params, folder):
+    """`_options`, and those that the training set decides."""
+    options = _options(params)
+    if params.standardise and 'acoustic' in kind_of(params):
+        names = 'mean', 'std_dev'
+        options |= dict(zip(names, stats.load(folder / 'stats', *names), strict=True))
+    if params.network in ('hearnet', 'hearnet_eccv'):
+        options['bins_heard'] = frontend(params, folder).bins_heard
+    return options

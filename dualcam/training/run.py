@@ -11,22 +11,17 @@
 """
 
 import dataclasses
-import json
-import os
 import pathlib
-import platform
-import subprocess
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from dualcam import export, models, report
 from dualcam.data import augmentation, frontend
 from dualcam.data import clips as clips_lib
 from dualcam.evaluation import metrics
 from dualcam.models import resnet
-from dualcam.training import boards, distillation, inputs, loop, samples, supervised
+from dualcam.training import boards, distillation, folders, inputs, loop, samples, supervised
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +91,7 @@ def train(params, data, folder, teacher_logits=None, name='', profile=False):
         loop.NotFinite: the loss was not finite.
     """
     folder = pathlib.Path(folder)
-    _claim(folder, params, data)
+    folders.claim(folder, params, data)
     if (folder / 'metrics.json').exists():
         if not (folder / report.FILE).exists():
             report.write(folder)
@@ -124,7 +119,7 @@ def train(params, data, folder, teacher_logits=None, name='', profile=False):
         export_student(model, params, data.info, folder)
     if validation:
         _show(model, validation, data.info.classes, shown, board, folder)
-    write_json(folder / 'metrics.json', {
+    folders.write_json(folder / 'metrics.json', {
         'best_epoch': best, 'validation_accuracy': history[best].get('validation/accuracy'),
         'training_clips': len(training),
         'validation_clips': len(validation) if validation else 0, 'history': history})
@@ -141,10 +136,7 @@ def load(folder):
     folder = pathlib.Path(folder)
     params, classes = described(folder)
     model = inputs.build(params, len(classes), folder)
-    best = tf.train.latest_checkpoint(str(folder / 'checkpoints' / 'best'))
-    if best is None:
-        raise ValueError(f'{folder}: no checkpoint; the run has not finished an epoch')
-    tf.train.Checkpoint(model=model).restore(best).expect_partial()
+    folders.restore_best(folder, model)
     return model
 
 
@@ -154,32 +146,16 @@ def described(folder):
     Raises:
         ValueError: there is no such run, or another version of dualcam made it.
     """
-    try:
-        saved = json.loads((pathlib.Path(folder) / 'run.json').read_text(encoding='utf-8'))
-        return params_from_json(saved['params']), tuple(saved['classes'])
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise ValueError(f'{folder}: not the folder of a run, or of one that another version of '
-                         f'dualcam made ({error!r})') from error
+    return folders.read(folder, params_from_json)
 
 
 def params_from_json(fields):
     """`RunParams` from what `run.json` holds."""
-    version = fields.get('frontend_version', 1)
-    if version != frontend.VERSION:
-        raise ValueError(f'its network was trained on the input of version {version} of the front '
-                         f'end, this is version {frontend.VERSION}; train it again')
     return RunParams(**(fields | {
         'clips': clips_lib.ClipParams(**fields['clips']),
         'loop': loop.LoopParams(**fields['loop']),
         'options': tuple((key, value) for key, value in fields['options']),
         'augment': fields.get('augment') and augmentation.Augmentation(**fields['augment'])}))
-
-
-def write_json(path, value):
-    """Writes JSON, whole or not at all."""
-    partial = path.with_suffix('.partial')
-    partial.write_text(json.dumps(value, indent=1) + '\n', encoding='utf-8')
-    os.replace(partial, path)
 
 
 def export_student(model, params, info, folder):
@@ -193,7 +169,7 @@ def _show(model, validation, classes, shown, board, folder):
     """Answers to the validation clips, for the board, the report and whoever asks."""
     logits = loop.predict(model, validation)
     labels, answers = validation.columns['label'], np.argmax(logits, axis=-1)
-    write_json(folder / 'answers.json', {
+    folders.write_json(folder / 'answers.json', {
         'accuracy': metrics.accuracy(labels, logits), 'labels': labels.tolist(),
         'answers': answers.tolist()})
     samples.save(shown, logits, classes, folder / 'examples')
@@ -207,32 +183,3 @@ def _show(model, validation, classes, shown, board, folder):
                'answer': [classes[answer] for answer in answers]}
     columns |= {'scenario': validation.scenarios.tolist()}
     board.end(features.reshape(len(labels), -1, features.shape[-1]).mean(axis=1), columns)
-
-
-def _claim(folder, params, data):
-    """Writes run.json, or refuses a folder that another run has."""
-    made_with = {'params': dataclasses.asdict(params), 'classes': list(data.info.classes),
-                 'origin': data.info.origin, **data.described()}
-    made_with = json.loads(json.dumps(made_with))
-    path = folder / 'run.json'
-    if path.exists():
-        before = json.loads(path.read_text(encoding='utf-8'))
-        other = [key for key, value in made_with.items() if before.get(key) != value]
-        if other:
-            raise ValueError(f'{folder}: holds a run with other {", ".join(other)}; choose '
-                             'another folder or delete it')
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, made_with | {
-        'seed': params.loop.seed, 'commit': _commit(),
-        'versions': {'python': platform.python_version(), 'tensorflow': tf.__version__,
-                     'keras': keras.__version__, 'numpy': np.__version__}})
-
-
-def _commit():
-    """The commit of the checkout this runs from, or None."""
-    try:
-        return subprocess.run(['git', 'rev-parse', 'HEAD'], check=True, capture_output=True,
-                              text=True, cwd=pathlib.Path(__file__).parent).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -51,15 +51,22 @@ def choose(clips, num_samples=_NUM_SAMPLES):
     if clips is None:
         return []
     labels = np.asarray(clips.columns['label'])
-    # The first clip of each class, then the second of each ...
-    turn = np.zeros(len(labels), np.int64)
-    for label in np.unique(labels):
-        turn[labels == label] = np.arange(np.sum(labels == label))
-    numbers = np.lexsort((labels, turn))[:num_samples]
+    numbers = spread(labels, num_samples)
     teacher = clips.columns.get('teacher_logits')
     return [Sample(int(number), int(labels[number]), clips.waveform(number),
                    _overlay(clips, number), None if teacher is None else teacher[number])
             for number in numbers]
+
+
+def spread(labels, count):
+    """Numbers of up to `count` clips of as many classes as possible, [n] int64.
+
+    The first clip of each class, then the second of each ...
+    """
+    turn = np.zeros(len(labels), np.int64)
+    for label in np.unique(labels):
+        turn[labels == label] = np.arange(np.sum(labels == label))
+    return np.lexsort((labels, turn))[:count]
 
 
 def _overlay(clips, number):

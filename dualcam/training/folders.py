@@ -1,0 +1,97 @@
+"""The folder of a run: what it was made with, and files that are there whole or not at all."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import subprocess
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dualcam.data import frontend
+
+
+def claim(folder, params, data):
+    """Writes run.json, or refuses a folder that another run has.
+
+    Args:
+        folder: of the run; it is made.
+        params: a frozen dataclass with `loop`, all that decides the outcome next to the data.
+        data: has `info`, a `datasets.DatasetInfo`, and `described()`.
+
+    Raises:
+        ValueError: the folder belongs to a run with other parameters or data.
+    """
+    made_with = {'params': dataclasses.asdict(params), 'classes': list(data.info.classes),
+                 'origin': data.info.origin, **data.described()}
+    made_with = json.loads(json.dumps(made_with))
+    path = folder / 'run.json'
+    if path.exists():
+        before = json.loads(path.read_text(encoding='utf-8'))
+        other = [key for key, value in made_with.items() if before.get(key) != value]
+        if other:
+            raise ValueError(f'{folder}: holds a run with other {", ".join(other)}; choose '
+                             'another folder or delete it')
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, made_with | {
+        'seed': params.loop.seed, 'commit': _commit(),
+        'versions': {'python': platform.python_version(), 'tensorflow': tf.__version__,
+                     'keras': keras.__version__, 'numpy': np.__version__}})
+
+
+def read(folder, params_from_json):
+    """Parameters and class names of a run's folder.
+
+    Args:
+        folder: of the run.
+        params_from_json: makes the parameters of what `run.json` holds of them.
+
+    Returns:
+        (parameters, names of the classes).
+
+    Raises:
+        ValueError: there is no such run, or another version of dualcam made it.
+    """
+    try:
+        saved = json.loads((pathlib.Path(folder) / 'run.json').read_text(encoding='utf-8'))
+        version = saved['params'].get('frontend_version', 1)
+        if version != frontend.VERSION:
+            raise ValueError(
+                f'its network was trained on the input of version {version} of the front end, this '
+                f'is version {frontend.VERSION}; train it again')
+        return params_from_json(saved['params']), tuple(saved['classes'])
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise ValueError(f'{folder}: not the folder of a run, or of one that another version of '
+                         f'dualcam made ({error!r})') from error
+
+
+def write_json(path, value):
+    """Writes JSON, whole or not at all."""
+    partial = path.with_suffix('.partial')
+    partial.write_text(json.dumps(value, indent=1) + '\n', encoding='utf-8')
+    os.replace(partial, path)
+
+
+def restore_best(folder, model):
+    """Brings a model to the best weights of a run's folder.
+
+    Raises:
+        ValueError: the run has not finished an epoch.
+    """
+    best = tf.train.latest_checkpoint(str(folder / 'checkpoints' / 'best'))
+    if best is None:
+        raise ValueError(f'{folder}: no checkpoint; the run has not finished an epoch')
+    tf.train.Checkpoint(model=model).restore(best).expect_partial()
+
+
+def _commit():
+    """The commit of the checkout this runs from, or None."""
+    try:
+        return subprocess.run(['git', 'rev-parse', 'HEAD'], check=True, capture_output=True,
+                              text=True, cwd=pathlib.Path(__file__).parent).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
