@@ -46,7 +46,8 @@ def read_take(path):
     paths = [path] if path.is_file() else sorted(path.glob(f'Data_*{schema.RECORD_SUFFIX}'))
     if not paths:
         raise ValueError(f'{path}: no Data_NNN{schema.RECORD_SUFFIX} in it; expected the folder '
-                         'of one take, as in Location_01/Subject_01/Action_001')
+                         'of one take, as in Location_01/Subject_01/Action_001 or '
+                         'class_0/data_001')
     held = reader.modalities_of(paths[0])
     if 'acoustic' not in held:
         raise ValueError(f'{paths[0]}: holds {" and ".join(held)}, no acoustic images; convert it '
@@ -57,7 +58,10 @@ def read_take(path):
     name = '_'.join(folder.relative_to(folder.anchor).parts[-3:])
     name += '' if path.is_dir() else f'_{path.stem}'
     pictures = joined['video'][..., ::-1] if 'video' in joined else None
-    return Take(name, joined['acoustic'], pictures, joined.get('audio'))
+    images = joined['acoustic']
+    if reader.is_acivw(paths[0]):
+        images = images[:, ::-1, ::-1]                # so they lie in those records
+    return Take(name, images, pictures, joined.get('audio'))
 
 
 def write(take, out, kinds=('sheet', 'mp4'), every=3):

@@ -16,7 +16,7 @@ from absl import app, flags
 
 from dualcam import progress as progress_lib
 from dualcam.data import schema
-from records import array, beamforming, cepstrum, command, raw
+from records import array, beamforming, cepstrum, command, frame_files, raw
 
 _FRAMES_AT_A_TIME = 4 * schema.FRAMES_PER_SECOND      # 25 MB of samples, 330 MB of pressures
 
@@ -80,7 +80,7 @@ def main(_):
 
 
 def _read(path, layout):
-    samples = raw.read_dc(path)
+    samples = frame_files.read_dc(path)
     if len(samples) != layout.num_mics:
         raise ValueError(f'{path}: {len(samples)} channels, but the array "{layout.name}" has '
                          f'{layout.num_mics} microphones; pass the layout of this take, --array')

@@ -9,15 +9,12 @@ Records that exist are left as they are, so that a stopped conversion goes on wh
 """
 
 import functools
-import json
 import pathlib
 
 from absl import app, flags
 
 from dualcam.data import datasets, schema
-from records import jobs, raw
-
-CONVERSION_FILE = 'conversion.json'
+from records import conversion, jobs, raw
 
 
 def plan(sequence, out, sequence_seconds):
@@ -35,7 +32,7 @@ def plan(sequence, out, sequence_seconds):
                                   f'Subject_{sequence.subject:02d}/'
                                   f'Action_{sequence.action + 1:03d}')
     size = schema.FRAMES_PER_SECOND
-    return [(folder / f'Data_{second + 1:03d}{schema.RECORD_SUFFIX}',
+    return [(conversion.record_path(folder, second),
              [frame % sequence.num_frames for frame in range(second * size, (second + 1) * size)])
             for second in range(sequence_seconds)]
 
@@ -49,24 +46,14 @@ def convert_sequence(sequence, out, sequence_seconds=30, overwrite=False, compre
     Raises:
         ValueError: a raw file is damaged; the message names it, records before it are whole.
     """
-    from records import writer  # TensorFlow is loaded by the processes that write
-
     labels = {'action': sequence.action, 'location': sequence.location - 1,
               'subject': sequence.subject - 1}
-    written = existing = 0
-    for path, indices in plan(sequence, out, sequence_seconds):
-        if path.exists() and not overwrite:
-            existing += 1
-            continue
-        frames = {name: [raw.read_frame(name, files[i]) for i in indices]
-                  for name, files in sequence.files.items()}
-        try:
-            example = writer.second_to_example(labels, frames)
-        except ValueError as error:
-            raise ValueError(f'{sequence.name}, second {path.stem}: {error}') from error
-        writer.write_record(path, example, compression_level)
-        written += 1
-    return written, existing
+
+    def read(index):
+        return {name: raw.read_frame(name, files[index])
+                for name, files in sequence.files.items()}
+    return conversion.write_seconds(sequence.name, labels, plan(sequence, out, sequence_seconds),
+                                    read, overwrite, compression_level)
 
 
 def convert(matfiles, sync, out, modalities, sequence_seconds=30, overwrite=False,
@@ -98,9 +85,8 @@ def convert(matfiles, sync, out, modalities, sequence_seconds=30, overwrite=Fals
     if sequence_seconds < 1:
         raise ValueError(f'--sequence_seconds={sequence_seconds}: expected 1 or more')
     sequences = raw.find_sequences(roots)
-    out = pathlib.Path(out)
-    _claim(out, {'modalities': [m.name for m in modalities],
-                 'sequence_seconds': sequence_seconds}, overwrite)
+    conversion.claim(out, {'modalities': [m.name for m in modalities],
+                           'sequence_seconds': sequence_seconds}, overwrite)
     description = pathlib.Path(next(iter(roots.values()))).parent / datasets.DESCRIPTION_FILE
     if description.exists():
         datasets.write_description(out, datasets.read_description(description.parent))
@@ -110,37 +96,20 @@ def convert(matfiles, sync, out, modalities, sequence_seconds=30, overwrite=Fals
     return sum(w for w, _ in counts), sum(e for _, e in counts)
 
 
-def _claim(out, settings, overwrite):
-    """Notes what the records of `out` are made with; refuses to mix two kinds."""
-    path = out / CONVERSION_FILE
-    if path.exists() and not overwrite:
-        before = json.loads(path.read_text(encoding='utf-8'))
-        if before != settings:
-            raise ValueError(f'{out}: holds records made with {before}, not {settings}; choose '
-                             'another --out, or --overwrite')
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(settings) + '\n', encoding='utf-8')
-
-
 def main(_):
     """The command."""
-    wanted = schema.modalities_by_number(int(n) for n in flags.FLAGS.modalities)
-    written, existing = convert(
-        flags.FLAGS.matfiles, flags.FLAGS.sync, flags.FLAGS.out, wanted,
-        flags.FLAGS.sequence_seconds, flags.FLAGS.overwrite, flags.FLAGS.compression_level,
-        flags.FLAGS.processes or jobs.default_processes())
-    print(f'{written} records written, {existing} were there: {flags.FLAGS.out}')
+    options = flags.FLAGS
+    written, existing = convert(options.matfiles, options.sync,
+                                sequence_seconds=options.sequence_seconds,
+                                **conversion.shared_options())
+    print(f'{written} records written, {existing} were there: {options.out}')
 
 
 if __name__ == '__main__':
     from records import command
 
+    conversion.define_flags()
     flags.DEFINE_string('matfiles', None, 'Folder with Location_LL/.../MFCC_Image/Data_I.mat.')
     flags.DEFINE_string('sync', None, 'Folder with Location_LL/.../audio and video.')
-    flags.DEFINE_string('out', None, 'Where the records go.', required=True)
-    flags.DEFINE_list('modalities', ['0', '1', '2'], '0 acoustic images, 1 audio, 2 video.')
     flags.DEFINE_integer('sequence_seconds', 30, 'Records a sequence.', lower_bound=1)
-    flags.DEFINE_bool('overwrite', False, 'Write records anew that exist.')
-    flags.DEFINE_integer('compression_level', 1, 'Of GZIP.', lower_bound=1, upper_bound=9)
-    flags.DEFINE_integer('processes', None, 'How many work at a time; default one a processor.')
     app.run(command.clean_errors(main))

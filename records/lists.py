@@ -43,10 +43,11 @@ def make_lists(root, num_seconds, split, location=None):
     files = []
     for folder, count in _record_folders(pathlib.Path(root), location):
         used = num_seconds * (count // num_seconds)
-        files += [f'{folder}/Data_{i:03d}{schema.RECORD_SUFFIX}' for i in range(1, used + 1)]
+        files += [f'{folder}/{record_name(i)}' for i in range(1, used + 1)]
     if not files:
         raise ValueError(f'{root}: no folder holds {num_seconds} consecutive records'
-                         + (f' of location {location}' if location else ''))
+                         + (f' of location {location}' if location else '')
+                         + '; are they of ACIVW? then pass --by_video')
     starts = list(range(0, len(files), num_seconds))
     np.random.RandomState(42).shuffle(starts)
     num_train = int(len(files) * 0.8 / num_seconds)
@@ -77,8 +78,16 @@ def write_lists(root, num_seconds, split, location=None, absolute=False):
         absolute: write full paths, as the authors' programs need them; otherwise paths are
             relative to root, and the folder can move.
     """
-    folder = lists_folder(root, num_seconds, location)
     lists = make_lists(root, num_seconds, split, location)
+    return write(lists, lists_folder(root, num_seconds, location), root, absolute)
+
+
+def write(lists, folder, root, absolute=False):
+    """Writes lists of records into a folder; see `write_lists`.
+
+    Args:
+        lists: {name of the list: [record paths relative to root]}.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     prefix = str(pathlib.Path(root).resolve()) + '/' if absolute else ''
     written = {}
@@ -91,6 +100,25 @@ def write_lists(root, num_seconds, split, location=None, absolute=False):
     return written
 
 
+def count_records(folder):
+    """How many records a folder holds.
+
+    Raises:
+        ValueError: there is a gap in their numbering.
+    """
+    names = {e.name for e in os.scandir(folder) if _RECORD.fullmatch(e.name)}
+    for i in range(1, len(names) + 1):
+        if record_name(i) not in names:
+            raise ValueError(f'{folder}: {len(names)} records, but no {record_name(i)}; convert '
+                             'it again')
+    return len(names)
+
+
+def record_name(number):
+    """File name of a folder's record `number`, from 1."""
+    return f'Data_{number:03d}{schema.RECORD_SUFFIX}'
+
+
 def _record_folders(root, location):
     """(folder relative to root, number of records) of every folder with records, by name."""
     if not root.is_dir():
@@ -101,9 +129,4 @@ def _record_folders(root, location):
         for subject in sorted(e.name for e in os.scandir(root / place) if e.is_dir()):
             for action in sorted(e.name for e in os.scandir(root / place / subject) if e.is_dir()):
                 folder = f'{place}/{subject}/{action}'
-                names = {e.name for e in os.scandir(root / folder) if _RECORD.fullmatch(e.name)}
-                for i in range(1, len(names) + 1):
-                    if f'Data_{i:03d}{schema.RECORD_SUFFIX}' not in names:
-                        raise ValueError(f'{root / folder}: {len(names)} records, but no '
-                                         f'Data_{i:03d}{schema.RECORD_SUFFIX}; convert it again')
-                yield folder, len(names)
+                yield folder, count_records(root / folder)

@@ -34,7 +34,7 @@ def main(_):
         raise ValueError(f'--sample_length={options.sample_length}: sequences of '
                          f'{options.num_seconds} s are not cut into whole clips of it')
     folder = lists.lists_folder(options.root, options.num_seconds, options.location)
-    paths = reader.read_list(folder / 'training.txt')
+    paths = reader.read_list(folder / 'training.txt', options.root)
     gathered = stats.gather(spectrograms(paths, options.sample_length))
     stats.save(folder.parent / 'stats', gathered)
     print(f'{len(paths) // options.sample_length} clips: {folder.parent / "stats"}')

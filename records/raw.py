@@ -1,33 +1,28 @@
-"""The AVIA raw layout, read: .mat cepstra, .npy sound, .jpeg video, .dc array recordings.
+"""The AVIA raw layout: where the takes are, and that they are whole.
 
     matfiles/Location_LL/Subject_SS/Action_AAA/MFCC_Image/Data_I.mat    key 'MFCC', I from 1
     sync/Location_LL/Subject_SS/Action_AAA/audio/A_IIIIII.npy           int32 [mics, 1024]
     sync/Location_LL/Subject_SS/Action_AAA/video/I_IIIIII.jpeg          480 x 640
     array/Location_LL/Subject_SS/Action_AAA/audio/A_IIIIII.dc           int32 [mics, 1024], Fortran
 
-Whatever a file holds instead of that is a `ValueError` that names it.
+`frame_files` reads the files; `raw_acivw` is the same for the layout of ACIVW.
 """
 
 import dataclasses
 import pathlib
 import re
 
-import numpy as np
-import scipy.io
-from PIL import Image
-
-from dualcam.data import schema
+from records import frame_files
 
 _SEQUENCE = re.compile(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)')
 
-# Folder, prefix and suffix of the numbered frame files inside a sequence.
+# Folder and kind of the frame files of a modality inside a sequence.
 _FRAME_FILES = {
-    'acoustic': ('MFCC_Image', re.compile(r'Data_(\d+)\.mat')),
-    'audio': ('audio', re.compile(r'A_(\d+)\.npy')),
-    'video': ('video', re.compile(r'I_(\d+)\.jpe?g')),
-    'array': ('audio', re.compile(r'A_(\d+)\.dc')),
+    'acoustic': ('MFCC_Image', '.mat'),
+    'audio': ('audio', '.npy'),
+    'video': ('video', '.jpeg'),
+    'array': ('audio', '.dc'),
 }
-_MAX_MICS = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +80,7 @@ def find_sequences(roots, only=None):
                     f'{pathlib.Path(roots[name]) / sequence_name(*key)}: no {name} frames, though '
                     f'{" and ".join(sorted(n for n in found if key in found[n]))} have them; '
                     'restore the folder or leave the modality out')
-            files[name] = _frame_files(name, folders[key])
+            files[name] = frame_files.numbered(folders[key], _FRAME_FILES[name][1])
         counts = {name: len(paths) for name, paths in files.items()}
         if len(set(counts.values())) != 1:
             raise ValueError(f'{sequence_name(*key)}: unequal numbers of frames {counts} below '
@@ -111,18 +106,6 @@ def _sequence_folders(name, root):
     return folders
 
 
-def _frame_files(name, folder):
-    _, pattern = _FRAME_FILES[name]
-    numbered = {int(m.group(1)): folder / m.group(0)
-                for m in (pattern.fullmatch(entry.name) for entry in folder.iterdir()) if m}
-    missing = sorted(set(range(1, len(numbered) + 1)) - set(numbered))
-    if not numbered or missing:
-        what = f'frame {missing[0]} is missing' if numbered else 'it is empty'
-        raise ValueError(f'{folder}: {what}; expected files like {pattern.pattern} numbered '
-                         'from 1 without gaps')
-    return tuple(numbered[i] for i in sorted(numbered))
-
-
 def read_frame(name, path):
     """One frame of a modality, as it is stored in a record.
 
@@ -140,72 +123,5 @@ def read_frame(name, path):
     return _READERS[name](pathlib.Path(path))
 
 
-def read_mat(path):
-    """Cepstral image, float32 [36, 48, 12]; a smaller one is padded with zeros in front."""
-    try:
-        image = scipy.io.loadmat(path, variable_names=['MFCC'])['MFCC']
-    except KeyError:
-        raise ValueError(f'{path}: no variable MFCC in it') from None
-    except Exception as error:      # scipy raises many kinds on a damaged file
-        raise ValueError(f'{path}: not a readable .mat file ({error})') from error
-    wanted = schema.ACOUSTIC_SHAPE
-    if (not isinstance(image, np.ndarray) or image.dtype.kind not in 'fiu' or image.ndim != 3
-            or min(image.shape) < 1 or np.any(np.array(image.shape) > wanted)):
-        raise ValueError(f'{path}: MFCC is {_describe(image)}; expected numbers of shape up to '
-                         f'{wanted}')
-    return np.pad(image.astype('<f4'),
-                  [(full - size, 0) for full, size in zip(wanted, image.shape, strict=True)])
-
-
-def read_npy(path):
-    """Sound of one frame, int32 [mics, 1024]."""
-    try:
-        samples = np.load(path, allow_pickle=False)
-    except Exception as error:
-        raise ValueError(f'{path}: not a readable .npy file ({error})') from error
-    return _check_samples(path, samples)
-
-
-def read_dc(path):
-    """Array recording of one frame, raw int32 in Fortran order: [mics, 1024]."""
-    try:
-        samples = np.fromfile(path, '<i4')
-    except OSError as error:
-        raise ValueError(f'{path}: not readable ({error})') from error
-    if not samples.size or samples.size % schema.SAMPLES_PER_FRAME:
-        raise ValueError(f'{path}: {samples.size} samples; expected mics x '
-                         f'{schema.SAMPLES_PER_FRAME}')
-    return _check_samples(path, samples.reshape(-1, schema.SAMPLES_PER_FRAME, order='F'))
-
-
-def read_jpeg(path):
-    """Video frame, uint8 [480, 640, 3], BGR."""
-    # Pillow decodes with the accurate integer transform and smooth chroma, which gives the
-    # authors' pixels bit for bit; TensorFlow's default transform does not.
-    try:
-        with Image.open(path, formats=['JPEG']) as image:
-            if (image.height, image.width) != schema.VIDEO_SHAPE[:2]:
-                raise ValueError(f'{image.height} x {image.width} pixels')
-            pixels = np.asarray(image.convert('RGB'))
-    except Exception as error:
-        raise ValueError(f'{path}: not a JPEG of {schema.VIDEO_SHAPE[0]} x '
-                         f'{schema.VIDEO_SHAPE[1]} pixels ({error})') from error
-    return np.ascontiguousarray(pixels[..., ::-1])
-
-
-def _check_samples(path, samples):
-    if (samples.ndim != 2 or samples.shape[1] != schema.SAMPLES_PER_FRAME
-            or not 1 <= samples.shape[0] <= _MAX_MICS or samples.dtype.kind != 'i'
-            or samples.dtype.itemsize != 4):
-        raise ValueError(f'{path}: {_describe(samples)}; expected int32 of shape '
-                         f'(mics, {schema.SAMPLES_PER_FRAME})')
-    return samples.astype('<i4', copy=False)
-
-
-def _describe(value):
-    if isinstance(value, np.ndarray):
-        return f'{value.dtype} of shape {value.shape}'
-    return type(value).__name__
-
-
-_READERS = {'acoustic': read_mat, 'audio': read_npy, 'video': read_jpeg, 'array': read_dc}
+_READERS = {'acoustic': frame_files.read_mat, 'audio': frame_files.read_npy,
+            'video': frame_files.read_jpeg, 'array': frame_files.read_dc}

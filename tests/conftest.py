@@ -63,6 +63,19 @@ def smoke(tmp_path_factory, command):
     return folder
 
 
+@pytest.fixture(scope='session')
+def acivw_smoke(tmp_path_factory, command):
+    """The embedded ACIVW at smoke size, from the simulator to records: its folder."""
+    folder = tmp_path_factory.mktemp('acivw_smoke')
+    code, _, errors = command('-m', 'records.synthetic', f'--out={folder}/raw', '--layout=acivw',
+                              '--preset=smoke')
+    assert code == 0, errors
+    code, _, errors = command('-m', 'records.convert_acivw', f'--raw={folder}/raw',
+                              f'--out={folder}/records')
+    assert code == 0, errors
+    return folder
+
+
 def pytest_collection_modifyitems(items):
     """Files with slow tests first: the last workers then do not wait for one long file."""
     slow = {item.path for item in items if item.get_closest_marker('slow')}

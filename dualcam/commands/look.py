@@ -9,8 +9,8 @@ def add(commands):
         'sheet, pictures, and films with the sound and its spectrogram. For raw folders: python '
         '-m records.look.')
     parser.add_argument('--input', nargs='+', required=True, metavar='PATH',
-                        help='folders of one take each (Location_01/Subject_01/Action_001), or '
-                        'records')
+                        help='folders of one take each (Location_01/Subject_01/Action_001, '
+                        'class_0/data_001), or records')
     parser.add_argument('--out', required=True, help='folder to write to')
     parser.add_argument('--kinds', default='sheet,mp4', help='of png, sheet, gif, mp4')
     parser.add_argument('--every', type=int, default=3, help='frames from picture to picture in '

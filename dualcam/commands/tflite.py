@@ -21,6 +21,8 @@ def add(commands):
     parser.add_argument('--num_examples', type=int, default=128, help='so many windows of them')
     parser.add_argument('--test', nargs='+', default=[], metavar='PATH',
                         help='labelled sounds that accuracy is measured on, likewise')
+    parser.add_argument('--root', help='folder of the records in lists; default two folders above '
+                        'a list\'s')
     parser.set_defaults(run=_run)
 
 
@@ -39,14 +41,14 @@ def _run(options):
         raise ValueError('int8 needs --examples=PATH, typical sounds; or --kinds=float32,float16')
     saved_model, out = listening.find_saved_model(options.model), pathlib.Path(options.out)
     original = listening.open_listener(saved_model)
-    windows = _windows(options.examples, original, options.num_examples)
+    windows = _windows(options.examples, original, options.num_examples, options.root)
     listeners = {'SavedModel': original}
     for kind in kinds:
         path = out / f'{original.network}.{kind}{tflite.SUFFIX}'
         tflite.convert(saved_model, path, kind, windows)
         listeners[f'TFLite {kind}'] = listening.open_listener(path)
         print(f'written: {path}')
-    rows = _compare(listeners, options.test)
+    rows = _compare(listeners, options.test, options.root)
     title = (f'{original.network} in {len(rows)} forms'
              + (f'; tested on {", ".join(options.test)}' if options.test else ''))
     text = _markdown(title, rows)
@@ -56,14 +58,14 @@ def _run(options):
     print(f'\n{text}\nwritten: {out}/tflite.md, .csv')
 
 
-def _windows(places, listener, count):
+def _windows(places, listener, count, root):
     """Up to `count` windows, drawn evenly from all: [n, samples], or None without places."""
     import numpy as np
 
     if not places:
         return None
     rng, held, seen = np.random.default_rng(0), [], 0
-    for _, windows in _sounds(places, listener):
+    for _, windows in _sounds(places, listener, root):
         for window in windows:
             seen += 1
             if len(held) < count:
@@ -73,14 +75,14 @@ def _windows(places, listener, count):
     return np.stack(held)
 
 
-def _sounds(places, listener):
+def _sounds(places, listener, root):
     from dualcam.data import examples
 
     for place in places:
-        yield from examples.read_examples(place, listener.seconds)
+        yield from examples.read_examples(place, listener.seconds, root)
 
 
-def _compare(listeners, places):
+def _compare(listeners, places, root):
     """A dictionary of cells for each form: all are asked the same windows."""
     import numpy as np
     import scipy.special
@@ -91,7 +93,7 @@ def _compare(listeners, places):
     for ask in asks.values():
         ask(np.ones((1, original.clip_samples), np.float32))            # the first call sets up
     labels = []
-    for label, windows in _sounds(places, original):
+    for label, windows in _sounds(places, original, root):
         labels.append(label)
         for name, ask in asks.items():
             logits = []

@@ -2,7 +2,7 @@
 
 A records folder may carry a `dataset.json` (written by the converters from the raw folder's
 own) that names its classes and tells where it comes from; without one it is taken for AVIA
-itself (WACV 2020, section 4).
+itself (WACV 2020, section 4). The converter of ACIVW (ECCV 2020) always writes one.
 """
 
 import dataclasses
@@ -13,6 +13,10 @@ AVIA_CLASSES = (
     'clapping', 'snapping fingers', 'speaking', 'whistling', 'playing kendama', 'clicking',
     'typing', 'knocking', 'hammering', 'peanut breaking', 'paper ripping', 'plastic crumpling',
     'paper shaking', 'stick dropping')
+
+ACIVW_CLASSES = (
+    'train', 'boat', 'drone', 'fountain', 'drill', 'razor', 'hair dryer', 'vacuum cleaner',
+    'shopping cart', 'traffic')
 
 DESCRIPTION_FILE = 'dataset.json'
 
@@ -25,7 +29,8 @@ class DatasetInfo:
         name: 'avia' or the name of what stands in for it.
         classes: class names in the order of the labels.
         origin: one line for titles: where the sound and the images come from.
-        num_locations: how many scenarios there are.
+        num_locations: how many scenarios there are; with ACIVW, how far the videos of a class
+            are numbered.
         folds: of a cross-validation set, those whose recordings are in here; empty where the
             sources have none.
     """
@@ -38,6 +43,9 @@ class DatasetInfo:
     @property
     def num_classes(self):
         return len(self.classes)
+
+
+ACIVW = DatasetInfo('acivw', ACIVW_CLASSES, 'ACIVW recordings', num_locations=61)
 
 
 def read_description(folder):

@@ -10,7 +10,7 @@ import numpy as np
 from dualcam.data import audio, clips, datasets, reader, sound_files, sounds, store
 
 
-def read_examples(place, seconds):
+def read_examples(place, seconds, root=None):
     """Sounds of a list or a folder, one after the other.
 
     Args:
@@ -18,6 +18,7 @@ def read_examples(place, seconds):
             which each `seconds` that follow each other are one sound; or a folder of sound
             files, or one file.
         seconds: of a window.
+        root: the records' root, for a list; see `reader.read_list`.
 
     Yields:
         (name of its class, None where it is not known; [windows, seconds * 22,050] float32).
@@ -27,7 +28,7 @@ def read_examples(place, seconds):
     """
     path = pathlib.Path(place)
     if path.suffix == '.txt':
-        yield from _of_records(path, seconds)
+        yield from _of_records(path, seconds, root)
         return
     found = sounds.find_files(path)
     size = audio.num_samples(seconds)
@@ -36,9 +37,9 @@ def read_examples(place, seconds):
         yield (found.classes[sound.label] if sound.label >= 0 else None), np.stack(windows)
 
 
-def _of_records(path, seconds):
-    paths = reader.read_list(path)
-    classes = datasets.read_description(path.resolve().parents[2]).classes
+def _of_records(path, seconds, root):
+    paths = reader.read_list(path, root)
+    classes = datasets.read_description(root or path.resolve().parents[2]).classes
     with tempfile.TemporaryDirectory() as cache:
         held = store.open_store(paths, ['audio'], cache)
         rows = clips.sequence_rows(held, paths, seconds)

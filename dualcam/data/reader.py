@@ -5,6 +5,7 @@ dictionary of tensors. `data/store.py` reads each record once through here; noth
 """
 
 import pathlib
+import re
 
 import numpy as np
 import tensorflow as tf
@@ -12,12 +13,21 @@ from google.protobuf import message
 
 from dualcam.data import schema
 
-LABELS = ('action', 'location', 'subject')
+LABELS = schema.LABELS
 _MAX_MICS = 4096
+_NO_LABEL = -1      # labels count from 0
+
+# What of a path is the same on every machine.
+_PLACE = re.compile(r'(?:Location_\d+/Subject_\d+/Action_\d+|class_\d+/data_\d+)/Data_\d+'
+                    + re.escape(schema.RECORD_SUFFIX))
 
 
 def read_list(path, root=None):
     """Record paths of a list file.
+
+    Lists name records of the machine they were made on. So the part of a path that stands before
+    Location_LL/... or class_C/... is replaced by `root`; by the default root only where there is
+    no such file as written.
 
     Args:
         path: a text file with one record path a line, absolute or relative to the records' root.
@@ -32,38 +42,60 @@ def read_list(path, root=None):
     path = pathlib.Path(path)
     if not path.is_file():
         raise ValueError(f'{path}: no such list; make it with python -m records.make_lists')
-    root = pathlib.Path(root) if root else path.resolve().parents[2]
     lines = [line.strip() for line in path.read_text(encoding='utf-8').splitlines()]
-    paths = [root / line for line in lines if line]
-    if not paths:
+    lines = [line for line in lines if line]
+    if not lines:
         raise ValueError(f'{path}: an empty list; are there enough records for this split?')
-    for record in paths:
-        if not record.is_file():
-            raise ValueError(f'{path}: lists {record}, which does not exist; convert the missing '
-                             'records or make the lists again')
-    return [str(record) for record in paths]
+    return [_find_record(path, line, root) for line in lines]
+
+
+def _find_record(path, line, root):
+    """The record that a list's line means, see `read_list`."""
+    folder = pathlib.Path(root) if root else path.resolve().parents[2]
+    written = folder / line
+    place = _PLACE.search(line.replace('\\', '/'))           # lists of Windows programs too
+    if place is None:
+        candidates = [written]
+    elif root and not _is_relative(line):
+        candidates = [folder / place.group()]
+    else:
+        candidates = [written, folder / place.group()]
+    for record in candidates:
+        if record.is_file():
+            return str(record)
+    raise ValueError(f'{path}: lists {candidates[-1]}, which does not exist (written as {line}); '
+                     'pass the folder that holds the records (--root), convert the missing ones, '
+                     'or make the lists again')
+
+
+def _is_relative(line):
+    return not (pathlib.PurePosixPath(line).is_absolute()
+                or pathlib.PureWindowsPath(line).drive)
 
 
 def parse_second(serialized, modalities, label_keys=LABELS):
-    """Tensors of one serialized record; a pure TensorFlow function.
+    """Tensors of one serialized record, of AVIA or ACIVW; a pure TensorFlow function.
 
     Args:
         serialized: scalar string.
         modalities: names, from 'acoustic', 'audio', 'video'.
-        label_keys: context keys to read as labels.
+        label_keys: labels to read, of `LABELS`.
 
     Returns:
         A dictionary with 'acoustic' [12, 36, 48, 12] float32, 'audio' [12, mics, 1024] int32,
-        'video' [12, height, width, 3] uint8 BGR, as far as asked for, and each label, int64.
+        'video' [12, height, width, 3] uint8 BGR, as far as asked for, and each label, int64. In
+        a record of ACIVW the class is the 'action', the video's number the 'location', and the
+        'subject' 0.
     """
     wanted = [schema.MODALITIES[name] for name in modalities]
-    context_keys = list(label_keys) + [key for m in wanted for key in m.size_keys]
+    sizes_of = {key: tf.io.FixedLenFeature([], tf.int64) for m in wanted for key in m.size_keys}
     context, lists = tf.io.parse_single_sequence_example(
         serialized,
-        context_features={k: tf.io.FixedLenFeature([], tf.int64) for k in context_keys},
+        context_features=sizes_of | {key: tf.io.FixedLenFeature([], tf.int64, _NO_LABEL)
+                                     for key in (*LABELS, schema.ACIVW_CLASS)},
         sequence_features={m.feature_list: tf.io.FixedLenSequenceFeature([], tf.string)
                            for m in wanted})
-    second = {key: context[key] for key in label_keys}
+    second = _labels(context, label_keys)
     for modality in wanted:
         sizes = [context[key] for key in modality.size_keys]
         _check_sizes(modality, sizes, lists[modality.feature_list])
@@ -71,6 +103,18 @@ def parse_second(serialized, modalities, label_keys=LABELS):
                                 tf.dtypes.as_dtype(np.dtype(modality.dtype)))
         second[modality.name] = tf.reshape(data, [schema.FRAMES_PER_SECOND, *sizes])
     return second
+
+
+def _labels(context, label_keys):
+    """The labels of either kind of record, by `LABELS`' names."""
+    kind = context[schema.ACIVW_CLASS]
+    acivw = tf.not_equal(kind, _NO_LABEL)
+    stands_for = {'action': kind, 'location': context['location'], 'subject': tf.zeros_like(kind)}
+    labels = {key: tf.where(acivw, stands_for[key], context[key]) for key in label_keys}
+    for key, value in labels.items():
+        tf.debugging.assert_none_equal(value, tf.constant(_NO_LABEL, tf.int64),
+                                       message=f'no label {key} in it')
+    return labels
 
 
 def parse_frames(serialized, frames):
@@ -117,12 +161,24 @@ def modalities_of(path):
     Raises:
         ValueError: no such record can be read there.
     """
+    held = _example(path).feature_lists.feature_list
+    return [m.name for m in schema.MODALITIES.values() if m.feature_list in held]
+
+
+def is_acivw(path):
+    """Whether a record is of ACIVW: its acoustic images are to be flipped, up and left.
+
+    Raises:
+        ValueError: no such record can be read there.
+    """
+    return schema.ACIVW_CLASS in _example(path).context.feature
+
+
+def _example(path):
     try:
-        example = tf.train.SequenceExample.FromString(_read(str(path)).numpy())
+        return tf.train.SequenceExample.FromString(_read(str(path)).numpy())
     except (tf.errors.OpError, message.DecodeError) as error:
         raise ValueError(f'{path}: not a record ({error}); convert it again') from error
-    return [m.name for m in schema.MODALITIES.values()
-            if m.feature_list in example.feature_lists.feature_list]
 
 
 def frames_dataset(paths, frames):

@@ -16,6 +16,7 @@ ROWS, COLS, CEPSTRA = 36, 48, 12      # an acoustic image after compression
 BINS = 512                            # an acoustic image before it
 ACOUSTIC_SHAPE = (ROWS, COLS, CEPSTRA)
 VIDEO_SHAPE = (480, 640, 3)           # AVIA, channel order BGR
+ACIVW_SMALLEST_SIDE = 224             # 224 x 298 of the camera's 480 x 640, BGR too
 
 RECORD_SUFFIX = '.tfrecord'
 
@@ -24,6 +25,11 @@ SOUND_DATA = 'audio/data'              # float32 little-endian, mono
 SOUND_RATE = 'audio/rate'              # Hz
 SOUND_START = 'audio/start'            # first sample of the stretch in the sound
 SOUND_LABEL = 'label'
+
+# Labels of a record: the context keys of AVIA, from 0 all, which are what the code calls them.
+# ACIVW has `classes` instead of an action, a video's number as location, and no subject.
+LABELS = ('action', 'location', 'subject')
+ACIVW_CLASS = 'classes'
 
 
 @dataclasses.dataclass(frozen=True)

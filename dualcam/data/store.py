@@ -33,7 +33,8 @@ class Store:
 
     Attributes:
         paths: of the records, one a row.
-        labels: {'action', 'location', 'subject': [records] int64}.
+        labels: {'action', 'location', 'subject': [records] int64}; of ACIVW the class, the
+            video's number, and 0.
         arrays: {'acoustic': [records, 12, 36, 48, 12] float32, 'audio': [records, 12, 1024]
             int32, microphone 0, 'frames': [records, 2, 224, 298, 3] uint8 BGR, those of
             `video.KEPT_FRAMES`}, as far as asked for; mapped from disk, read only.

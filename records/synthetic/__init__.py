@@ -1,1 +1,1 @@
-"""The embedded default: scenes simulated into the AVIA raw layout."""
+"""The embedded default: scenes simulated into the raw layouts of AVIA and ACIVW."""

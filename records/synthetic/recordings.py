@@ -46,7 +46,7 @@ def deal(classes, num_units, seed):
 
     Args:
         classes: what `sounds.class_folders` gives.
-        num_units: units a class: locations x subjects x units a take.
+        num_units: units a class: locations x subjects x units a take, or videos.
         seed: of the shuffle.
 
     Returns:
@@ -61,10 +61,15 @@ def deal(classes, num_units, seed):
             raise ValueError(
                 f'class "{name}" ({files[0].parent}): {len(files)} recordings for {num_units} '
                 'units of sound that must not share any; add recordings, or take fewer '
-                '--subjects (make ... SUBJECTS=2) or a smaller --preset')
+                '--subjects (make ... SUBJECTS=2), fewer --videos or a smaller --preset')
         order = np.random.default_rng([seed, index]).permutation(len(files))
         dealt[name] = [[files[i] for i in order[unit::num_units]] for unit in range(num_units)]
     return dealt
+
+
+def names(dealt):
+    """What was dealt, for JSON; an empty list for None."""
+    return [[[str(file) for file in unit] for unit in units] for units in dealt or ()]
 
 
 def unit_sound(files, duration_s):

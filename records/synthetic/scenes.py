@@ -88,15 +88,14 @@ class Take:
     levels: np.ndarray
 
 
-def record_take(scenario, action, sound, others, home_m, positions_m, rng):
+def record_take(scenario, sound, others, path_m, positions_m, rng):
     """Simulates one take.
 
     Args:
         scenario: a `Scenario`.
-        action: from 0; beyond the 14 actions its height repeats.
         sound: [samples] the actor's dry sound, a multiple of 1024.
         others: dry sounds of the same length, one for each of the others.
-        home_m: [3] where this subject stands in this scenario.
+        path_m: [frames + 1, 3] where the actor's sound is, see `wander`.
         positions_m: [mics, 3].
         rng: a `numpy.random.Generator`.
 
@@ -104,7 +103,6 @@ def record_take(scenario, action, sound, others, home_m, positions_m, rng):
         A `Take`.
     """
     num_frames = len(sound) // schema.SAMPLES_PER_FRAME
-    path_m = _wander(home_m, action, num_frames + 1, rng)
     actor = propagation.PointSource(sound, path_m)
     sources = [actor, *_reflections(scenario, actor)]
     reference = _rms(propagation.heard_at_centre(actor, len(sound)))
@@ -135,8 +133,18 @@ def subject_home(rng):
     return np.array([rng.uniform(-0.35, 0.35), rng.uniform(-0.15, 0.1), rng.uniform(1.2, 1.8)])
 
 
-def _wander(home_m, action, num_points, rng):
-    """A slow walk about the home, [points, 3] m."""
+def wander(home_m, action, num_points, rng):
+    """A slow walk about a home.
+
+    Args:
+        home_m: [3] where this subject stands in this scenario.
+        action: from 0; beyond the 14 actions its height repeats.
+        num_points: frames + 1.
+        rng: a `numpy.random.Generator`.
+
+    Returns:
+        [points, 3] m.
+    """
     base_m = home_m + rng.normal(0.0, 0.10, 3)
     base_m[1] += _ACTION_HEIGHT_M[action % len(_ACTION_HEIGHT_M)]
     seconds = np.arange(num_points) / schema.FRAMES_PER_SECOND

@@ -32,7 +32,11 @@ def parametric_source(action, subject, duration_s, rng):
     if not 0 <= action < len(_SOURCES):
         raise ValueError(f'action {action}: expected 0 - {len(_SOURCES) - 1}, '
                          f'{datasets.AVIA_CLASSES[0]} to {datasets.AVIA_CLASSES[-1]}')
-    sound = _SOURCES[action](subject, float(duration_s), rng)
+    return to_common_level(_SOURCES[action](subject, float(duration_s), rng), rng)
+
+
+def to_common_level(sound, rng):
+    """A sound [samples] without what is below 40 Hz, scaled as the module's text says."""
     sound = sound - scipy.signal.lfilter([0.02], [1, -0.98], sound)      # nothing below 40 Hz
     power = np.square(sound[:len(sound) // 256 * 256].reshape(-1, 256)).mean(axis=1)
     loud = power[power > power.max() * 0.01]

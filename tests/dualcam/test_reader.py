@@ -129,6 +129,50 @@ def test_bad_lists_are_named(paths, tmp_path):
     assert reader.read_list(path) == [paths[0], paths[4]]
 
 
+@pytest.fixture
+def moved(tmp_path):
+    """Records of both layouts, and a list of them as other machines wrote it."""
+    root = tmp_path / 'here'
+    names = ['class_0/data_001/Data_003.tfrecord', 'class_1/data_002/Data_001.tfrecord',
+             'class_0/data_001/Data_004.tfrecord', 'class_2/data_000/Data_001.tfrecord',
+             'Location_01/Subject_02/Action_003/Data_005.tfrecord']
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    path = root / '2_seconds' / 'lists' / 'training.txt'
+    path.parent.mkdir(parents=True)
+    path.write_text('\n'.join(['/data1/someone/class_7/ACIVW/2_seconds/' + names[0],
+                               'D:/x/' + names[1], names[2],
+                               'E:\\y\\' + names[3].replace('/', '\\'),
+                               '/data1/AVIA//' + names[4]]))
+    return root, path, [str(root / name) for name in names]
+
+
+def test_lists_of_other_machines_find_the_records_here(moved, tmp_path):
+    root, path, wanted = moved
+    assert reader.read_list(path) == wanted
+    assert reader.read_list(path, root) == wanted
+    elsewhere = tmp_path / 'mine.txt'
+    shutil.copy(path, elsewhere)
+    assert reader.read_list(elsewhere, str(root)) == wanted
+    with pytest.raises(ValueError) as caught:
+        reader.read_list(elsewhere, tmp_path)
+    assert f'{tmp_path}/class_0/data_001/Data_003.tfrecord' in str(caught.value)
+    assert '--root' in str(caught.value)
+
+
+def test_a_root_that_is_given_stands_before_paths_as_written(moved, tmp_path):
+    root, path, wanted = moved
+    copy = tmp_path / 'copy'
+    shutil.copytree(root, copy)
+    path.write_text('\n'.join(wanted))
+    assert reader.read_list(path) == wanted
+    assert reader.read_list(path, copy) == [p.replace(str(root), str(copy)) for p in wanted]
+    shutil.rmtree(copy / 'class_1')
+    with pytest.raises(ValueError, match=r'class_1/data_002/Data_001\.tfrecord, which does not'):
+        reader.read_list(path, copy)
+
+
 def test_writer_leaves_no_half_record(tmp_path, rng):
     frames = second(rng)
     frames['audio'] = frames['audio'][:11]

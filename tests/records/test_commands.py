@@ -1,5 +1,6 @@
 """Commands as a user calls them: the whole way, the same bytes twice, and what bad input gets."""
 
+import dataclasses
 import hashlib
 import pathlib
 import shutil
@@ -10,8 +11,8 @@ import scipy.io
 import soundfile
 
 from dualcam.data import audio, reader
-from records import raw
-from records.synthetic import __main__ as synthetic
+from records import array, raw
+from records.synthetic import avia
 
 GOLDEN_RAW = pathlib.Path(__file__).parents[1] / 'golden' / 'avia_raw'
 
@@ -84,16 +85,16 @@ def test_the_same_seed_gives_the_same_bytes(simulated, two_classes, tmp_path, co
     assert code == 0 and '0 takes of 5 s written, 6 were there' in out
     code, _, errors = command('-m', 'records.synthetic', f'--out={simulated}', '--preset=smoke',
                               f'--sources={two_classes}', '--seed=1')
-    assert code == 1 and 'another preset, seed or set of sources' in errors
+    assert code == 1 and 'preset, seed or set of sources' in errors
 
 
 def test_another_seed_gives_another_take():
-    job = synthetic.Job(None, None, False, 0, 2, 2, 1, None)
-    mics = synthetic.array.built_in_array()
-    takes = [synthetic.simulate_take(job, 1, 1, 3, mics)[0].frames for _ in range(2)]
+    job = avia.Job(None, None, False, 0, 2, 2, 1, None)
+    mics = array.built_in_array()
+    takes = [avia.simulate_take(job, 1, 1, 3, mics)[0].frames for _ in range(2)]
     np.testing.assert_array_equal(*takes)
-    other = synthetic.dataclasses.replace(job, seed=1)
-    assert np.any(takes[0] != synthetic.simulate_take(other, 1, 1, 3, mics)[0].frames)
+    other = dataclasses.replace(job, seed=1)
+    assert np.any(takes[0] != avia.simulate_take(other, 1, 1, 3, mics)[0].frames)
 
 
 # Bad input: an error that names it, exit code not 0, no half-written record.
@@ -195,6 +196,9 @@ def test_bad_raw_data_is_named(damage, tmp_path):
     (['-m', 'records.make_lists', '--root=nowhere'], 'nowhere'),
     (['-m', 'records.synthetic', '--out=OUT', '--preset=huge'], 'smoke, demo, paper'),
     (['-m', 'records.synthetic', '--out=OUT', '--sources=nowhere'], 'nowhere'),
+    (['-m', 'records.synthetic', '--out=OUT', '--layout=acivw', '--preset=paper'], 'smoke, demo'),
+    (['-m', 'records.synthetic', '--out=OUT', '--layout=acivw', '--subjects=2'], '--layout=avia'),
+    (['-m', 'records.synthetic', '--out=OUT', '--videos=4'], '--layout=acivw'),
     (['-m', 'records.beamform', '--raw=nowhere', '--out=OUT'], 'nowhere'),
     (['experiments/run_table2.py', '--records=nowhere', '--out=OUT'], 'nowhere'),
     (['experiments/run_table3.py', '--records=OUT', '--out=OUT', '--preset=huge'],

@@ -134,8 +134,8 @@ def test_the_camera_finds_the_actor_where_the_take_says(scenario):
     sound = sound_of('paper shaking', duration_s=2)[:24 * 1024]
     others = [sound_of('speaking', take=9, subject=4, duration_s=2)[:24 * 1024]] \
         * scenario.num_others
-    take = scenes.record_take(scenario, CLASSES['paper shaking'], sound, others,
-                              np.array([0.2, 0.0, 1.5]), mics.positions_m, rng)
+    path_m = scenes.wander(np.array([0.2, 0.0, 1.5]), CLASSES['paper shaking'], 25, rng)
+    take = scenes.record_take(scenario, sound, others, path_m, mics.positions_m, rng)
     assert take.frames.dtype == np.int32 and take.frames.shape == (24, 128, 1024)
     beamformer = beamforming.Beamformer(mics, grid, focus_m=1.5)
     images = beamformer.power(take.frames)[..., 80:160].sum(axis=-1)
@@ -166,7 +166,8 @@ def test_scenarios_rise_in_difficulty():
                 others_db=tuple(x + 20 * np.log10(loud) for x in scenario.others_db),
                 wind_db=scenario.wind_db and scenario.wind_db + 20 * np.log10(loud),
                 traffic_db=scenario.traffic_db and scenario.traffic_db + 20 * np.log10(loud))
-            take = scenes.record_take(quiet, 2, sound * loud, other, np.array([0, 0, 1.5]),
+            path_m = scenes.wander(np.array([0, 0, 1.5]), 2, 25, rng)
+            take = scenes.record_take(quiet, sound * loud, other, path_m,
                                       np.zeros((1, 3)) + [[0.01, 0, 0]], rng)
             both.append(np.mean(np.square(take.frames.astype(float))))
         shares.append(10 * np.log10(both[0] / both[1] - 1))
@@ -246,5 +247,8 @@ def test_bad_recordings_are_named(tmp_path):
 
 def test_presets():
     assert presets.preset_named('demo').num_subjects >= 3
+    assert presets.preset_named('smoke', 'acivw').num_videos >= 3        # lists go by video
     with pytest.raises(ValueError, match='smoke, demo, paper'):
         presets.preset_named('huge')
+    with pytest.raises(ValueError, match=r'smoke, demo$'):
+        presets.preset_named('paper', 'acivw')

@@ -1,0 +1,129 @@
+"""ACIVW raw folders to one-second TFRecords (ECCV 2020, section 4).
+
+    python -m records.convert_acivw --raw=DIR --out=DIR [--modalities=0,1,2] [--microphone=0]
+
+Writes OUT/class_C/data_DDD/Data_NNN.tfrecord. The labels `classes` and `location` are the numbers
+of the folders as they are, C and D. Of the 128 channels a record keeps one; its video is resized
+to a smallest side of 224. Videos are cut into whole seconds, and what is left at an end is not
+used: the last line counts it. OUT/videos.json says which video each folder was.
+
+Records that exist are left as they are, so that a stopped conversion goes on where it stopped;
+--overwrite writes them anew.
+"""
+
+import functools
+import json
+import os
+import pathlib
+
+from absl import app, flags
+
+from dualcam.data import datasets, schema
+from records import array, conversion, jobs, raw_acivw
+
+VIDEOS_FILE = 'videos.json'
+
+
+def plan(video, out):
+    """Paths of a video's records and the frames that each holds.
+
+    Args:
+        video: a `raw_acivw.RawVideo`.
+        out: root of the records.
+
+    Returns:
+        [(record path, [12 frame indices from 0])]
+    """
+    size = schema.FRAMES_PER_SECOND
+    return [(conversion.record_path(pathlib.Path(out) / video.name, second),
+             list(range(second * size, (second + 1) * size)))
+            for second in range(video.num_frames // size)]
+
+
+def convert_video(video, out, microphone=0, overwrite=False, compression_level=1):
+    """Writes the records of one video.
+
+    Returns:
+        How many were written and how many existed already.
+
+    Raises:
+        ValueError: a raw file is damaged; the message names it, records before it are whole.
+    """
+    def read(index):
+        return {name: raw_acivw.read_frame(name, files[index], microphone)
+                for name, files in video.files.items()}
+    return conversion.write_seconds(
+        video.name, {'classes': video.label, 'location': video.number}, plan(video, out), read,
+        overwrite, compression_level)
+
+
+def convert(raw, out, modalities, microphone=0, check_time=True, overwrite=False,
+            compression_level=1, processes=1):
+    """Converts a whole raw data set; see the module's text.
+
+    Args:
+        raw: holds class_C/data_DDD.
+        out: root of the records.
+        modalities: `schema.Modality`s to keep.
+        microphone: the channel to keep, from 0.
+        check_time: compare frames with each `video_time.txt`, see `raw_acivw.find_videos`.
+        overwrite: write records anew that exist.
+        compression_level: of GZIP.
+        processes: how many work at a time.
+
+    Returns:
+        How many records were written, how many existed already, and how many frames were left at
+        the ends of videos.
+
+    Raises:
+        ValueError: a folder or file is missing or damaged, a class has no name, or `out` holds
+            records of other settings.
+    """
+    if not 0 <= microphone < array.NUM_MICS:
+        raise ValueError(f'--microphone={microphone}: expected 0 - {array.NUM_MICS - 1}')
+    names = [m.name for m in modalities]
+    videos = raw_acivw.find_videos(raw, names, check_time)
+    described = (pathlib.Path(raw) / datasets.DESCRIPTION_FILE).exists()
+    info = datasets.read_description(raw) if described else datasets.ACIVW
+    if videos[-1].label >= info.num_classes:
+        raise ValueError(f'{pathlib.Path(raw) / videos[-1].name}: classes are class_0 - '
+                         f'class_{info.num_classes - 1} ({", ".join(info.classes)}); rename it, '
+                         f'or name the classes in {datasets.DESCRIPTION_FILE}')
+    conversion.claim(out, {'layout': 'acivw', 'modalities': names, 'microphone': microphone},
+                     overwrite)
+    datasets.write_description(out, info)
+    work = functools.partial(convert_video, out=out, microphone=microphone, overwrite=overwrite,
+                             compression_level=compression_level)
+    counts = jobs.run_all(work, videos, processes, 'video')
+    _write_manifest(pathlib.Path(out) / VIDEOS_FILE, videos, out)
+    return (sum(w for w, _ in counts), sum(e for _, e in counts),
+            sum(v.num_frames % schema.FRAMES_PER_SECOND for v in videos))
+
+
+def _write_manifest(path, videos, out):
+    """{folder: {title, seconds, records}} of all videos, whole or not at all."""
+    entries = {video.name: {'title': video.title, 'seconds': video.seconds,
+                            'records': len(plan(video, out))} for video in videos}
+    partial = path.with_name(f'.{path.name}.partial')
+    partial.write_text(json.dumps(entries, indent=1) + '\n', encoding='utf-8')
+    os.replace(partial, path)
+
+
+def main(_):
+    """The command."""
+    options = flags.FLAGS
+    written, existing, left = convert(options.raw, microphone=options.microphone,
+                                      check_time=options.check_time,
+                                      **conversion.shared_options())
+    print(f'{written} records written, {existing} were there, {left} frames past whole seconds '
+          f'not used: {options.out}')
+
+
+if __name__ == '__main__':
+    from records import command
+
+    conversion.define_flags()
+    flags.DEFINE_string('raw', None, 'Folder with class_C/data_DDD.', required=True)
+    flags.DEFINE_integer('microphone', 0, 'Of the 128, the one to keep, from 0.')
+    flags.DEFINE_bool('check_time', True, 'Compare the frames with each video_time.txt.')
+    app.run(command.clean_errors(main))

@@ -1,0 +1,131 @@
+"""Frame files of raw recordings, read: .mat cepstra, .npy and .dc sound, .jpeg and .bmp video.
+
+Whatever a file holds instead of that is a `ValueError` that names it. `raw` and `raw_acivw` know
+which files there are.
+"""
+
+import re
+
+import numpy as np
+import scipy.io
+from PIL import Image
+
+from dualcam.data import schema
+
+_NAMES = {
+    '.mat': re.compile(r'Data_(\d+)\.mat'),
+    '.npy': re.compile(r'A_(\d+)\.npy'),
+    '.dc': re.compile(r'A_(\d+)\.dc'),
+    '.jpeg': re.compile(r'I_(\d+)\.jpe?g'),
+    '.bmp': re.compile(r'I_(\d+)\.bmp'),
+}
+_MAX_MICS = 4096
+
+
+def numbered(folder, suffix):
+    """The frame files of a folder in order.
+
+    Args:
+        folder: a `pathlib.Path`.
+        suffix: '.mat', '.npy', '.dc', '.jpeg' or '.bmp'.
+
+    Returns:
+        Paths, a tuple.
+
+    Raises:
+        ValueError: there are none, or numbers from 1 on are missing.
+    """
+    pattern = _NAMES[suffix]
+    found = {int(m.group(1)): folder / m.group(0)
+             for m in (pattern.fullmatch(entry.name) for entry in folder.iterdir()) if m}
+    missing = sorted(set(range(1, len(found) + 1)) - set(found))
+    if not found or missing:
+        what = f'frame {missing[0]} is missing' if found else 'it is empty'
+        raise ValueError(f'{folder}: {what}; expected files like {pattern.pattern} numbered '
+                         'from 1 without gaps')
+    return tuple(found[i] for i in sorted(found))
+
+
+def read_mat(path):
+    """Cepstral image, float32 [36, 48, 12]; a smaller one is padded with zeros in front."""
+    try:
+        image = scipy.io.loadmat(path, variable_names=['MFCC'])['MFCC']
+    except KeyError:
+        raise ValueError(f'{path}: no variable MFCC in it') from None
+    except Exception as error:      # scipy raises many kinds on a damaged file
+        raise ValueError(f'{path}: not a readable .mat file ({error})') from error
+    wanted = schema.ACOUSTIC_SHAPE
+    if (not isinstance(image, np.ndarray) or image.dtype.kind not in 'fiu' or image.ndim != 3
+            or min(image.shape) < 1 or np.any(np.array(image.shape) > wanted)):
+        raise ValueError(f'{path}: MFCC is {_describe(image)}; expected numbers of shape up to '
+                         f'{wanted}')
+    return np.pad(image.astype('<f4'),
+                  [(full - size, 0) for full, size in zip(wanted, image.shape, strict=True)])
+
+
+def read_npy(path):
+    """Sound of one frame, int32 [mics, 1024]."""
+    try:
+        samples = np.load(path, allow_pickle=False)
+    except Exception as error:
+        raise ValueError(f'{path}: not a readable .npy file ({error})') from error
+    return _check_samples(path, samples)
+
+
+def read_dc(path):
+    """Array recording of one frame, raw int32 in Fortran order: [mics, 1024]."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f'{path}: not readable ({error})') from error
+    if not data or len(data) % (4 * schema.SAMPLES_PER_FRAME):
+        raise ValueError(f'{path}: {len(data)} bytes; expected mics x '
+                         f'{schema.SAMPLES_PER_FRAME} samples of 4')
+    samples = np.frombuffer(data, '<i4')
+    return _check_samples(path, samples.reshape(-1, schema.SAMPLES_PER_FRAME, order='F'))
+
+
+def read_jpeg(path):
+    """Video frame, uint8 [480, 640, 3], BGR."""
+    # Pillow decodes with the accurate integer transform and smooth chroma, which gives the
+    # authors' pixels bit for bit; TensorFlow's default transform does not.
+    try:
+        with Image.open(path, formats=['JPEG']) as image:
+            if (image.height, image.width) != schema.VIDEO_SHAPE[:2]:
+                raise ValueError(f'{image.height} x {image.width} pixels')
+            pixels = np.asarray(image.convert('RGB'))
+    except Exception as error:
+        raise ValueError(f'{path}: not a JPEG of {schema.VIDEO_SHAPE[0]} x '
+                         f'{schema.VIDEO_SHAPE[1]} pixels ({error})') from error
+    return np.ascontiguousarray(pixels[..., ::-1])
+
+
+def read_bmp(path, smallest_side):
+    """Video frame of any size, brought to a smallest side, uint8 [height, width, 3], BGR.
+
+    The other side keeps the shape, rounded down: 480 x 640 becomes 224 x 298. Bicubic as Pillow
+    does it, which averages where it makes smaller; the authors' own rounding is not known.
+    """
+    try:
+        with Image.open(path, formats=['BMP']) as image:
+            scale = smallest_side / min(image.size)
+            size = [max(smallest_side, int(side * scale)) for side in image.size]
+            pixels = np.asarray(image.convert('RGB').resize(size, Image.Resampling.BICUBIC))
+    except Exception as error:
+        raise ValueError(f'{path}: not a readable BMP ({error}); restore it') from error
+    return np.ascontiguousarray(pixels[..., ::-1])
+
+
+def _check_samples(path, samples):
+    if (samples.ndim != 2 or samples.shape[1] != schema.SAMPLES_PER_FRAME
+            or not 1 <= samples.shape[0] <= _MAX_MICS or samples.dtype.kind != 'i'
+            or samples.dtype.itemsize != 4):
+        raise ValueError(f'{path}: {_describe(samples)}; expected int32 of shape '
+                         f'(mics, {schema.SAMPLES_PER_FRAME})')
+    return samples.astype('<i4', copy=False)
+
+
+def _describe(value):
+    if isinstance(value, np.ndarray):
+        return f'{value.dtype} of shape {value.shape}'
+    return type(value).__name__

@@ -1,0 +1,173 @@
+"""The ACIVW raw layout (ECCV 2020): a folder a class, a folder a video in it.
+
+    class_C/data_DDD/MFCC_Image/Data_I.mat       key 'MFCC', I from 1, float32 36 x 48 x 12
+    class_C/data_DDD/audio/A_IIIIII.dc           int32 [128, 1024], Fortran order, I from 1
+    class_C/data_DDD/video/I_IIIIII.bmp          any size
+    class_C/data_DDD/video_time.txt              one line: the video's name, a colon, its seconds
+
+Acoustic images lie there upside down and left to right: whoever lays them over the video flips
+both axes. They are kept so in records, which are what the authors' programs read.
+"""
+
+import dataclasses
+import math
+import pathlib
+import re
+
+from dualcam.data import schema
+from records import array, frame_files
+
+TIME_FILE = 'video_time.txt'
+_VIDEO = re.compile(r'class_(\d+)/data_(\d+)')
+_FRAME_FILES = {
+    'acoustic': ('MFCC_Image', '.mat'),
+    'audio': ('audio', '.dc'),
+    'video': ('video', '.bmp'),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class RawVideo:
+    """One video: its place in the layout and its files.
+
+    Attributes:
+        label: the class, from 0, as the folders count.
+        number: of the video within its class, as its folder has it.
+        title: the video's own name in `video_time.txt`; empty where that is not there.
+        seconds: its length there, or None.
+        files: for each modality the frame files in order.
+    """
+    label: int
+    number: int
+    title: str
+    seconds: float | None
+    files: dict[str, tuple[pathlib.Path, ...]]
+
+    @property
+    def name(self):
+        return video_name(self.label, self.number)
+
+    @property
+    def num_frames(self):
+        return len(next(iter(self.files.values())))
+
+
+def video_name(label, number):
+    """Folder of a video below its root, raw or records."""
+    return f'class_{label}/data_{number:03d}'
+
+
+def find_videos(root, modalities, check_time=True):
+    """All videos below a folder, aligned over the modalities.
+
+    Args:
+        root: holds class_C/data_DDD.
+        modalities: names, of 'acoustic', 'audio', 'video'.
+        check_time: compare the number of frames with `video_time.txt`, which must be there.
+
+    Returns:
+        `RawVideo`s sorted by class and number, each with the same number of frames in every
+        modality.
+
+    Raises:
+        ValueError: there are none, a folder is missing or has another name, files are missing
+            in the numbering, modalities differ in their number of frames, or the frames are not
+            as long as the time file says, give or take a second.
+    """
+    return [_read_video(folder, label, number, modalities, check_time)
+            for (label, number), folder in video_folders(root).items()]
+
+
+def video_folders(root):
+    """Where the videos below a folder are, raw or records.
+
+    Returns:
+        {(class, number): folder}, sorted.
+
+    Raises:
+        ValueError: there are none, or one has another name.
+    """
+    root = pathlib.Path(root)
+    if not root.is_dir():
+        raise ValueError(f'{root}: no such folder; expected class_C/data_DDD below it')
+    found = {}
+    for folder in filter(pathlib.Path.is_dir, root.glob('class_*/data_*')):
+        name = folder.relative_to(root).as_posix()
+        match = _VIDEO.fullmatch(name)
+        key = tuple(map(int, match.groups())) if match else (0, 0)
+        if name != video_name(*key):
+            raise ValueError(f'{folder}: not named like class_0/data_001; rename it')
+        found[key] = folder
+    if not found:
+        raise ValueError(f'{root}: no class_C/data_DDD below it; is this a folder of ACIVW?')
+    return dict(sorted(found.items()))
+
+
+def _read_video(folder, label, number, modalities, check_time):
+    files = {}
+    for name in modalities:
+        inner, suffix = _FRAME_FILES[name]
+        if not (folder / inner).is_dir():
+            raise ValueError(f'{folder / inner}: no such folder; restore the {name} frames or '
+                             'leave the modality out (--modalities)')
+        files[name] = frame_files.numbered(folder / inner, suffix)
+    counts = {name: len(paths) for name, paths in files.items()}
+    if len(set(counts.values())) != 1:
+        raise ValueError(f'{folder}: unequal numbers of frames {counts}; restore the missing ones, '
+                         'or remove those past the shortest')
+    title, seconds = '', None
+    path = folder / TIME_FILE
+    if check_time or path.exists():
+        title, seconds = read_time(path)
+    video = RawVideo(label, number, title, seconds, files)
+    lasted = video.num_frames / schema.FRAMES_PER_SECOND
+    if check_time and abs(lasted - seconds) > 1.0:
+        raise ValueError(f'{path}: "{title}" is {seconds:g} s long, but there are '
+                         f'{video.num_frames} frames, {lasted:.2f} s; restore what is missing, '
+                         'correct the file, or pass --nocheck_time')
+    return video
+
+
+def read_time(path):
+    """Name and seconds of a `video_time.txt`.
+
+    Raises:
+        ValueError: there is none, or it does not hold that.
+    """
+    try:
+        lines = pathlib.Path(path).read_text(encoding='utf-8').split('\n')
+        (line,) = (line.strip() for line in lines if line.strip())
+        title, _, seconds = line.rpartition(':')     # a name may have colons of its own
+        seconds = float(seconds)
+        if not title.strip() or not 0 <= seconds < math.inf:
+            raise ValueError(f'{line!r}')
+    except (OSError, ValueError) as error:
+        raise ValueError(f'{path}: not one line like "name: 12.5" ({error}); correct it, or pass '
+                         '--nocheck_time and remove it') from error
+    return title.strip(), seconds
+
+
+def read_frame(name, path, microphone=0):
+    """One frame of a modality, as it is stored in a record.
+
+    Args:
+        name: 'acoustic', 'audio' or 'video'.
+        path: of the frame's file.
+        microphone: which of the 128, from 0, for audio.
+
+    Returns:
+        float32 [36, 48, 12], int32 [1, 1024], or uint8 BGR whose smallest side is 224.
+
+    Raises:
+        ValueError: the file is not readable as such a frame; the message names it.
+    """
+    if name == 'acoustic':
+        # The authors wrote the files' own type here, though their loader reads float32.
+        return frame_files.read_mat(path)
+    if name == 'video':
+        return frame_files.read_bmp(path, schema.ACIVW_SMALLEST_SIDE)
+    samples = frame_files.read_dc(path)
+    if len(samples) != array.NUM_MICS:
+        raise ValueError(f'{path}: {len(samples)} channels of {schema.SAMPLES_PER_FRAME} samples; '
+                         f'expected {array.NUM_MICS}; restore the file')
+    return samples[microphone:microphone + 1]

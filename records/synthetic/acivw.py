@@ -1,0 +1,92 @@
+"""The embedded ACIVW: 10 classes, videos of each in places of their own, in ACIVW's raw layout.
+
+The camera is AVIA's at half its resolution, 240 x 320, to save disk: a BMP is not compressed.
+Acoustic images are stored upside down and left to right, as the layout has them (`raw_acivw`).
+"""
+
+import dataclasses
+import os
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from dualcam.data import datasets, schema
+from records import beamform, cepstrum, raw_acivw
+from records.synthetic import recordings, scenes, takes, wild_scenes, wild_sources, wild_video
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What all videos have in common.
+
+    Attributes:
+        out: the raw folder.
+        seed: of everything.
+        take_s: length of a video.
+        num_videos: of each class.
+        dealt: files of each video of each class (`recordings.deal`), or None for parametric
+            sources.
+    """
+    out: pathlib.Path
+    seed: int
+    take_s: int
+    num_videos: int
+    dealt: tuple[tuple[tuple[pathlib.Path, ...], ...], ...] | None
+
+    def settings(self):
+        """What the bytes of the videos depend on, for JSON."""
+        return {'layout': 'acivw', 'seed': self.seed, 'take_s': self.take_s,
+                'num_videos': self.num_videos, 'recordings': recordings.names(self.dealt)}
+
+    def pieces(self):
+        """The videos: (class, number), both from 0."""
+        return [(label, number) for label in range(len(self.dealt or datasets.ACIVW_CLASSES))
+                for number in range(self.num_videos)]
+
+    def is_complete(self, piece):
+        """Whether a video is written."""
+        return (self.out / raw_acivw.video_name(*piece) / raw_acivw.TIME_FILE).exists()
+
+    def write(self, piece, mic_array, beamformer):
+        """Simulates a video and writes it."""
+        take, place, rng = simulate_video(self, *piece, mic_array)
+        write_video(take, place, piece, rng, self, beamformer)
+
+
+def simulate_video(job, label, number, mic_array):
+    """What the array hears of one video, from its numbers alone.
+
+    Returns:
+        A `scenes.Take`, its `wild_scenes.Place`, and the generator that drew them, for the
+        pictures.
+    """
+    rng = np.random.default_rng([job.seed, label, number])
+    place = wild_scenes.draw_place(label, job.take_s * schema.FRAMES_PER_SECOND, rng)
+    if job.dealt is None:
+        sound = wild_sources.wild_source(label, job.take_s, rng)
+    else:
+        sound = recordings.unit_sound(job.dealt[label][number], job.take_s)
+    others = takes.draw_others(place.scenario, job.take_s, job.seed, rng)
+    take = scenes.record_take(place.scenario, sound * place.gain, others, place.path_m,
+                              mic_array.positions_m, rng)
+    return take, place, rng
+
+
+def write_video(take, place, piece, rng, job, beamformer):
+    """Writes a video's files; the last of them, its time file, says that all are there."""
+    name = raw_acivw.video_name(*piece)
+    folder = job.out / name
+    takes.write_channels(take.frames, folder / 'audio')
+    images = beamform.recording_to_cepstra(take.frames, beamformer, cepstrum.mel_filters())
+    for i, image in enumerate(images, 1):
+        beamform.write_mat(beamform.mat_path(job.out, name, i),
+                           np.ascontiguousarray(image[::-1, ::-1]))
+    (folder / 'video').mkdir(exist_ok=True)
+    pictures = wild_video.render_frames(piece[0], place.indoors, take.path_m, take.levels, rng)
+    for i, picture in enumerate(pictures, 1):
+        Image.fromarray(picture).save(folder / 'video' / f'I_{i:06d}.bmp')
+    partial = folder / f'.{raw_acivw.TIME_FILE}.partial'
+    partial.write_text(f'simulated_{piece[0]}_{piece[1]:03d}.avi: {job.take_s}\n',
+                       encoding='utf-8')
+    os.replace(partial, folder / raw_acivw.TIME_FILE)

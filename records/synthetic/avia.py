@@ -1,0 +1,104 @@
+"""The embedded AVIA: 14 actions, subjects and scenarios, in AVIA's raw layout."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from dualcam.data import datasets, schema
+from records import beamform, cepstrum, raw
+from records.synthetic import recordings, scenes, sources, subjects, takes, video
+
+MONAURAL_MIC = 0       # the one nearest to the camera
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What all takes have in common.
+
+    Attributes:
+        out: the raw folder.
+        matfiles: where acoustic images go, or None.
+        keep_array: whether the 128 channels are written.
+        seed: of everything.
+        take_s, unit_s: see `presets.SyntheticPreset`.
+        num_subjects: how many people.
+        dealt: files of each unit of each class (`recordings.deal`), or None for parametric
+            sources.
+    """
+    out: pathlib.Path
+    matfiles: pathlib.Path | None
+    keep_array: bool
+    seed: int
+    take_s: int
+    unit_s: int
+    num_subjects: int
+    dealt: tuple[tuple[tuple[pathlib.Path, ...], ...], ...] | None
+
+    def settings(self):
+        """What the bytes of the takes depend on, for JSON."""
+        return {'seed': self.seed, 'take_s': self.take_s, 'unit_s': self.unit_s,
+                'num_subjects': self.num_subjects, 'recordings': recordings.names(self.dealt)}
+
+    def pieces(self):
+        """The takes: (location from 1, subject from 1, action from 0)."""
+        num_actions = len(self.dealt or datasets.AVIA_CLASSES)
+        return [(location + 1, subject + 1, action) for location in range(len(scenes.SCENARIOS))
+                for subject in range(self.num_subjects) for action in range(num_actions)]
+
+    def is_complete(self, piece):
+        """Whether a take is written."""
+        return (self.out / 'sync' / raw.sequence_name(*piece) / 'complete').exists()
+
+    def write(self, piece, mic_array, beamformer):
+        """Simulates a take and writes it."""
+        take, person, rng = simulate_take(self, *piece, mic_array)
+        write_take(take, piece, person, rng, self, beamformer)
+
+
+def num_units(num_subjects, preset):
+    """Stretches of sound a class, each of its own recordings."""
+    return len(scenes.SCENARIOS) * num_subjects * (preset.take_s // preset.unit_s)
+
+
+def simulate_take(job, location, subject, action, mic_array):
+    """One take, from its numbers alone: location and subject from 1, action from 0.
+
+    Returns:
+        A `scenes.Take`, the person, and the generator that drew it, for the video.
+    """
+    rng = np.random.default_rng([job.seed, location, subject, action])
+    scenario = scenes.SCENARIOS[location - 1]
+    person = subjects.subject(subject - 1, job.seed)
+    if job.dealt is None:
+        sound = sources.parametric_source(action, person, job.take_s, rng)
+    else:
+        per_take = job.take_s // job.unit_s
+        first = ((location - 1) * job.num_subjects + subject - 1) * per_take
+        sound = np.concatenate([recordings.unit_sound(files, job.unit_s)
+                                for files in job.dealt[action][first:first + per_take]])
+    others = takes.draw_others(scenario, job.take_s, job.seed, rng)
+    home_m = scenes.subject_home(np.random.default_rng([job.seed, 9000, location, subject]))
+    path_m = scenes.wander(home_m, action, len(sound) // schema.SAMPLES_PER_FRAME + 1, rng)
+    take = scenes.record_take(scenario, sound, others, path_m, mic_array.positions_m, rng)
+    return take, person, rng
+
+
+def write_take(take, sequence, person, rng, job, beamformer):
+    """Writes a take's files; the last of them, `complete`, says that all are there."""
+    location, _, action = sequence
+    name = raw.sequence_name(*sequence)
+    sync = job.out / 'sync' / name
+    (sync / 'audio').mkdir(parents=True, exist_ok=True)
+    (sync / 'video').mkdir(parents=True, exist_ok=True)
+    if job.keep_array:
+        takes.write_channels(take.frames, job.out / 'array' / name / 'audio')
+    if job.matfiles:
+        images = beamform.recording_to_cepstra(take.frames, beamformer, cepstrum.mel_filters())
+        for i, image in enumerate(images, 1):
+            beamform.write_mat(beamform.mat_path(job.matfiles, name, i), image)
+    pictures = video.render_frames(action, person, location - 1, take.path_m, take.levels, rng)
+    for i, (frame, picture) in enumerate(zip(take.frames, pictures, strict=True), 1):
+        np.save(sync / 'audio' / f'A_{i:06d}.npy', frame[MONAURAL_MIC:MONAURAL_MIC + 1])
+        (sync / 'video' / f'I_{i:06d}.jpeg').write_bytes(video.encode_jpeg(picture))
+    (sync / 'complete').touch()

@@ -1,0 +1,79 @@
+"""Training, validation and test lists by video: what was filmed in one place stays together.
+
+Records of one video share their object, place and microphones, and a network that has seen one of
+them knows the others. So the videos of each class are shuffled with the seed and dealt out: about
+15 % validate, 15 % test, at least one each, and the rest trains (ECCV 2020 splits its data by
+video; its own split is not known). Sequences of N consecutive records are the lists' unit, as in
+`lists`; the lists' order is shuffled too.
+"""
+
+import pathlib
+
+import numpy as np
+
+from records import lists, raw_acivw
+
+_SHARE = 0.15      # of a class's videos, for validation and for the test each
+
+
+def make_video_lists(root, num_seconds, seed=42):
+    """The lists of a records folder of ACIVW.
+
+    Args:
+        root: holds class_C/data_DDD/Data_NNN.tfrecord.
+        num_seconds: records in a sequence; shorter videos are not used, nor is what is left over
+            at a video's end.
+        seed: of the deal.
+
+    Returns:
+        {'training.txt', 'validation.txt', 'testing.txt': [record paths relative to root]}
+
+    Raises:
+        ValueError: no records, a gap in a folder's numbering, or a class with less than three
+            videos that are long enough.
+    """
+    if num_seconds < 1:
+        raise ValueError(f'{num_seconds} seconds a sequence: expected 1 or more')
+    root = pathlib.Path(root)
+    parts = {'training.txt': [], 'validation.txt': [], 'testing.txt': []}
+    for label, folders in _videos(root, num_seconds).items():
+        if len(folders) < 3:
+            raise ValueError(f'{root / f"class_{label}"}: {len(folders)} videos of {num_seconds} s '
+                             'or more; expected 3, one for each list; convert more, or make '
+                             'shorter sequences (--num_seconds)')
+        order = np.random.default_rng([seed, label]).permutation(sorted(folders))
+        held_out = max(1, round(_SHARE * len(folders)))
+        parts['validation.txt'] += list(order[:held_out])
+        parts['testing.txt'] += list(order[held_out:2 * held_out])
+        parts['training.txt'] += list(order[2 * held_out:])
+    rng = np.random.default_rng(seed)
+    return {name: _shuffled_sequences(root, folders, num_seconds, rng)
+            for name, folders in parts.items()}
+
+
+def write_video_lists(root, num_seconds, seed=42, absolute=False):
+    """Writes what `make_video_lists` gives; returns {path of the list: number of records}.
+
+    Args:
+        absolute: see `lists.write_lists`.
+    """
+    return lists.write(make_video_lists(root, num_seconds, seed),
+                       lists.lists_folder(root, num_seconds), root, absolute)
+
+
+def _videos(root, num_seconds):
+    """{class: [folder relative to root]} of the videos that hold a sequence."""
+    folders = raw_acivw.video_folders(root)
+    videos = {label: [] for label, _ in folders}
+    for (label, number), folder in folders.items():
+        if lists.count_records(folder) >= num_seconds:
+            videos[label].append(raw_acivw.video_name(label, number))
+    return videos
+
+
+def _shuffled_sequences(root, folders, num_seconds, rng):
+    starts = [(folder, start) for folder in folders
+              for start in range(0, lists.count_records(root / folder) - num_seconds + 1,
+                                 num_seconds)]
+    return [f'{starts[i][0]}/{lists.record_name(starts[i][1] + second + 1)}'
+            for i in rng.permutation(len(starts)) for second in range(num_seconds)]
