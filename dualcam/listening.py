@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from dualcam import digest, export, models, tflite
 from dualcam.data import audio
-from dualcam.training import inputs, run
+from dualcam.training import inputs, pretext, run
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,6 +103,18 @@ def find_saved_model(path):
                      'its saved_model/1')
 
 
+def from_map(model, params, folder):
+    """A `Listener` of a network on sound that learned without labels: it gives no answers.
+
+    Args:
+        model: from `models.build_map`, or the sound side of L3-Net; see `pretext.split`.
+        params: the `pretext.PretextParams` of its run.
+        folder: of the run, with the statistics that it hears by.
+    """
+    return from_model(model, inputs.frontend(params.sound, folder), params.clips.sample_length, (),
+                      folder)
+
+
 def from_model(model, frontend, seconds, classes, source):
     """A `Listener` of a Keras student.
 
@@ -110,10 +122,12 @@ def from_model(model, frontend, seconds, classes, source):
         model: from `models.build`.
         frontend: the `frontend.Frontend` that it is to be asked with.
         seconds: of its clips.
-        classes: names.
+        classes: names; none for a network that gives no answers.
         source: for messages.
     """
-    aliases = {'embedding': models.FEATURES[model.name], 'logits': model.layers[-1].name}
+    aliases = {'embedding': models.FEATURES[model.name]}
+    if classes:
+        aliases['logits'] = model.layers[-1].name
     layers = tuple(layer.name for layer in model.layers
                    if layer.name.startswith(('conv', 'fc')) and not layer.name.endswith('_norm'))
 
@@ -128,17 +142,26 @@ def from_model(model, frontend, seconds, classes, source):
                 features, [tf.shape(features)[0], -1, features.shape[-1]]), axis=1)
         return lambda waveform: listen(tf.constant(waveform, tf.float32)).numpy()
     return Listener(str(source), model.name, seconds, tuple(classes),
-                    ('embedding', 'logits', *layers), digest.of_weights(model), make)
+                    (*aliases, *layers), digest.of_weights(model), make)
 
 
 def _from_run(path):
+    if pretext.is_pretext(path):
+        params, _ = pretext.described(path)
+        _check_hears(path, params.network)
+        sound, _ = pretext.split(params, pretext.load(path))
+        return from_map(sound, params, path)
     params, classes = run.described(path)
-    if models.INPUTS[params.network] not in ('waveform', 'spectrogram'):
-        raise ValueError(f'{path}: {params.network} does not listen to one microphone; expected '
-                         'the run of a student')
+    _check_hears(path, params.network)
     model = run.load(path)
     return from_model(model, inputs.frontend(params, path), params.clips.sample_length, classes,
                       path)
+
+
+def _check_hears(path, network):
+    if models.INPUTS[network] not in ('waveform', 'spectrogram'):
+        raise ValueError(f'{path}: {network} does not listen to one microphone; expected the run '
+                         'of a student')
 
 
 def _from_saved_model(path):

@@ -47,6 +47,24 @@ def audio_visual_features(audio, video):
     return tf.math.l2_normalize(products, axis=-1)
 
 
+def own_audio_visual_features(audio, video):
+    """Features of each sound with the picture of its own clip, of length 1.
+
+    Args:
+        audio: as for `audio_features`.
+        video: maps [clips, rows, cols, channels] of the same clips.
+
+    Returns:
+        [clips, channels], the diagonal of `audio_visual_features`.
+    """
+    energy = tf.square(video)
+    if len(audio.shape) == 2:
+        products = tf.nn.relu(audio) * tf.reduce_sum(energy, axis=[1, 2])
+    else:
+        products = tf.reduce_sum(audio * energy, axis=[1, 2])
+    return tf.math.l2_normalize(products, axis=-1)
+
+
 def similarity(audio, video):
     """Where a picture looks like what is heard: the cosine at each place.
 

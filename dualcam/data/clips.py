@@ -111,12 +111,11 @@ class Clips:
             the last ones each is the packed one nearest to it, and default is one a second.
         memory_bytes: sound inputs are worked out once and kept up to this size; past it, in
             every epoch anew.
-        flip: turn acoustic images as ECCV 2020 does, see `acoustic.flip`.
         bgr: of frames, see `video.subtract_means`.
     """
 
     def __init__(self, store, windows, kind, frontend=None, columns=None, frames=None,
-                 memory_bytes=3 << 30, flip=False, bgr=False):
+                 memory_bytes=3 << 30, bgr=False):
         if not len(windows):
             raise ValueError('no clips: the list is empty')
         self.windows, self.kind = windows, kind
@@ -126,7 +125,7 @@ class Clips:
         self.scenarios = store.labels.get('location', np.zeros(len(store.paths), np.int64))[
             windows[:, 0]]
         self._parts, self._paths = kind.split('+'), store.paths
-        self._has_video, self._flip, self._bgr = None, flip, bgr
+        self._has_video, self._mirrored, self._bgr = None, store.mirrored, bgr
         self._sound = next((part for part in self._parts if part in _SOUND), None)
         self._frontend = frontend or frontend_lib.Frontend(self._sound)
         self._arrays = {part: store.arrays[part] for part in ('acoustic', 'audio', 'frames')
@@ -201,8 +200,8 @@ class Clips:
         return audio.waveform(frames[:, None, :]).numpy()
 
     def images(self, number):
-        """Acoustic images of a clip to look at, [frames, 36, 48, 12], flipped where they are to
-        be; None without them."""
+        """Acoustic images of a clip to look at, [frames, 36, 48, 12], as the video has
+        them; None without them."""
         if 'acoustic' not in self._arrays:
             return None
         return self._rows('acoustic', self.windows[number][None])[0]
@@ -258,7 +257,7 @@ class Clips:
             return self._arrays[part][windows[:, second], kept]
         values = self._arrays[part if part == 'acoustic' else 'audio'][windows]
         values = values.reshape(len(windows), -1, *values.shape[3:])  # from [clips, seconds, 12..]
-        return acoustic.flip(values) if part == 'acoustic' and self._flip else values
+        return acoustic.flip(values) if part == 'acoustic' and self._mirrored else values
 
     def _network_input(self, frames):
         return self._frontend.see(audio.waveform(frames[..., None, :]))

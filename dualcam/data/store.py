@@ -39,12 +39,15 @@ class Store:
             int32, microphone 0, 'frames': [records, 2, 224, 298, 3] uint8 BGR, those of
             `video.KEPT_FRAMES`}, as far as asked for; mapped from disk, read only.
         digest: names this content.
+        mirrored: whether acoustic images are to be flipped before they lie over the video, as
+            ACIVW's are (`acoustic.flip`).
         frame_features: a `features.FrameFeatures` of these records, where video counts.
     """
     paths: tuple[str, ...]
     labels: dict[str, np.ndarray]
     arrays: dict[str, np.ndarray]
     digest: str
+    mirrored: bool = False
     frame_features: object = None
 
     def rows(self, paths):
@@ -86,7 +89,7 @@ def open_store(paths, modalities, cache):
     with np.load(root / 'labels.npz') as file:
         labels = {key: file[key] for key in reader.LABELS}
     arrays = {m: np.load(root / f'{m}.npy', mmap_mode='r') for m in modalities}
-    return Store(paths, labels, arrays, digest)
+    return Store(paths, labels, arrays, digest, reader.is_acivw(paths[0]))
 
 
 def _pack(paths, modalities, root):

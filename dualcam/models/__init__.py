@@ -29,8 +29,6 @@ FEATURES = {'dualcamnet': dualcamnet.FEATURES, 'hearnet': hearnet.FEATURES,
             'dualcamnet_eccv': dualcamnet.FEATURES_ECCV, 'hearnet_eccv': hearnet.FEATURES_ECCV,
             'resnet18_eccv': resnet18.FEATURES, 'l3_audio': l3net.FEATURES_AUDIO,
             'l3_vision': l3net.FEATURES_VISION}
-# Networks of ECCV 2020, whose loader flips acoustic images (`data/acoustic.py`).
-ECCV = ('dualcamnet_eccv', 'hearnet_eccv', 'resnet18_eccv', 'l3_audio', 'l3_vision')
 
 _BUILDERS = {'dualcamnet': dualcamnet.build, 'hearnet': hearnet.build,
              'oursoundnet': soundnet.build, 'soundnet8': soundnet.build_8,

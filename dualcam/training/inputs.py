@@ -41,7 +41,7 @@ class RunData:
             columns = {}
             if teacher_logits is not None:
                 columns['teacher_logits'] = teacher_logits[chosen].mean(axis=1)
-            made.append(_cut(params, self.store, chosen, folder, columns))
+            made.append(cut(params, self.store, chosen, folder, columns))
         return made
 
     def windows(self, params):
@@ -71,12 +71,12 @@ class RunData:
 def test_clips(params, store, paths, folder):
     """Clips of a list as the run of this folder takes them, cut without overlap."""
     rows = clips_lib.sequence_rows(store, paths, params.clips.total_length)
-    return _cut(params, store, clips_lib.inference_windows(rows, params.clips), folder)
+    return cut(params, store, clips_lib.inference_windows(rows, params.clips), folder)
 
 
 def record_clips(params, store, folder):
     """Every record of a store as a clip of the run of this folder, a teacher of one second."""
-    return _cut(params, store, np.arange(len(store.paths))[:, None], folder)
+    return cut(params, store, np.arange(len(store.paths))[:, None], folder)
 
 
 def asked_frames(params, store, training, others):
@@ -121,15 +121,25 @@ def frontend(params, folder=None):
                                  models.spectrogram_params(params.network))
 
 
-def _cut(params, store, windows, folder, columns=None):
-    """Windows of a store as clips of this run's network."""
+def cut(params, store, windows, folder, columns=None):
+    """Windows of a store as clips of the network of the run of this folder.
+
+    Args:
+        params: a `run.RunParams`.
+        store: holds the records.
+        windows: [clips, seconds] rows of it.
+        folder: of the run, with its statistics.
+        columns: {name: [clips, ...]} that go along with each clip.
+
+    Returns:
+        `clips.Clips`.
+    """
     kind = kind_of(params)
     frames = None
     if any(part in kind for part in ('features', 'video', 'frames')):
         frames = models.feature_frames(params.network, _options(params))
     ears = frontend(params, folder) if kind in ('waveform', 'spectrogram') else None
-    return clips_lib.Clips(store, windows, kind, ears, columns, frames,
-                           flip=params.network in models.ECCV)
+    return clips_lib.Clips(store, windows, kind, ears, columns, frames)
 
 
 def gather_stats(params, store, rows, windows, folder):

@@ -213,7 +213,7 @@ def cut(params, store, windows, folder, teacher_sums=None):
     ears = inputs.frontend(params.sound, folder) if kind == 'spectrogram' else None
     options = dict(params.video_options) | {'seconds': params.clips.sample_length}
     return clips_lib.Clips(store, windows, f'{kind}+{correspondence.FRAMES}', ears, columns,
-                           models.feature_frames(params.video_network, options), flip=True)
+                           models.feature_frames(params.video_network, options))
 
 
 def _step(params, model):

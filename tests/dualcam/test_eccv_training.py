@@ -37,7 +37,7 @@ def store():
                   for j in range(2))
     return store_lib.Store(paths, {'action': np.array(labels)}, {
         'audio': np.concatenate(sound), 'acoustic': np.concatenate(images),
-        'frames': np.concatenate(frames)}, 'toy')
+        'frames': np.concatenate(frames)}, 'toy', mirrored=True)
 
 
 @pytest.fixture(scope='module')

@@ -1,5 +1,7 @@
 """Whole video frames: fitted, packed once, cut beside sound and acoustic images."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -93,8 +95,8 @@ def test_two_inputs_come_from_the_same_seconds(store, budget):
     ears = frontend.Frontend('spectrogram', 'mean_std', (np.zeros(257), np.full(257, 2.0)))
     for sound in ('spectrogram', 'acoustic'):
         kind = f'{sound}+frames'
-        both = clips.Clips(store, windows, kind, ears, flip=True, memory_bytes=budget)
-        alone = [clips.Clips(store, windows, part, ears, flip=True) for part in kind.split('+')]
+        both = clips.Clips(store, windows, kind, ears, memory_bytes=budget)
+        alone = [clips.Clips(store, windows, part, ears) for part in kind.split('+')]
         for batch, *parts in zip(both.batches(2, (3, 1)), *(one.batches(2, (3, 1))
                                                             for one in alone), strict=True):
             assert set(batch['input']) == {sound, 'frames'}
@@ -106,7 +108,8 @@ def test_two_inputs_come_from_the_same_seconds(store, budget):
 
 def test_acoustic_images_are_flipped_where_they_are_to_be_and_only_there(store):
     windows = np.array([[1, 2]])
-    plain, flipped = (clips.Clips(store, windows, 'acoustic', flip=flip) for flip in (False, True))
+    plain, flipped = (clips.Clips(dataclasses.replace(store, mirrored=mirrored), windows,
+                                  'acoustic') for mirrored in (False, True))
     images = store.arrays['acoustic'][1:3].reshape(1, 24, 36, 48, 12)
     np.testing.assert_array_equal(next(iter(plain.batches(1)))['input'], images)
     turned = next(iter(flipped.batches(1)))['input'].numpy()
