@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from dualcam.data import audio, reader, schema
+from dualcam.data import acoustic, audio, reader, schema
 from dualcam.evaluation import overlays
 
 KINDS = ('png', 'sheet', 'gif', 'mp4')
@@ -60,7 +60,7 @@ def read_take(path):
     pictures = joined['video'][..., ::-1] if 'video' in joined else None
     images = joined['acoustic']
     if reader.is_acivw(paths[0]):
-        images = images[:, ::-1, ::-1]                # so they lie in those records
+        images = acoustic.flip(images)
     return Take(name, images, pictures, joined.get('audio'))
 
 

@@ -14,7 +14,7 @@ from dualcam.data import schema
 MEANS = (123.68, 116.78, 103.94)      # of ImageNet's red, green and blue, 0 - 255
 _RESIZED, _CROPPED = 256, 224
 SHAPE = (_CROPPED, _CROPPED, 3)       # of a preprocessed frame
-FRAME_SHAPE = (224, 298, 3)           # of a whole one
+FRAME_SHAPE = (schema.ACIVW_SMALLEST_SIDE, 298, 3)         # of a whole one
 # Frames of a record that training on whole frames reads: with one a second, a clip of 2 s takes
 # its first and its last.
 KEPT_FRAMES = (0, schema.FRAMES_PER_SECOND - 1)

@@ -11,7 +11,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from dualcam.data import datasets, schema
+from dualcam.data import acoustic, datasets, schema
 from records import beamform, cepstrum, raw_acivw
 from records.synthetic import recordings, scenes, takes, wild_scenes, wild_sources, wild_video
 
@@ -81,7 +81,7 @@ def write_video(take, place, piece, rng, job, beamformer):
     images = beamform.recording_to_cepstra(take.frames, beamformer, cepstrum.mel_filters())
     for i, image in enumerate(images, 1):
         beamform.write_mat(beamform.mat_path(job.out, name, i),
-                           np.ascontiguousarray(image[::-1, ::-1]))
+                           np.ascontiguousarray(acoustic.flip(image)))
     (folder / 'video').mkdir(exist_ok=True)
     pictures = wild_video.render_frames(piece[0], place.indoors, take.path_m, take.levels, rng)
     for i, picture in enumerate(pictures, 1):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dualcam.data import datasets, reader, schema
+from dualcam.data import datasets, examples, reader, schema
 from dualcam.data import store as store_lib
 from records import writer
 
@@ -171,6 +171,20 @@ def test_a_root_that_is_given_stands_before_paths_as_written(moved, tmp_path):
     shutil.rmtree(copy / 'class_1')
     with pytest.raises(ValueError, match=r'class_1/data_002/Data_001\.tfrecord, which does not'):
         reader.read_list(path, copy)
+
+
+def test_labelled_sounds_of_a_list_that_came_without_its_records(tmp_path, rng):
+    root = tmp_path / 'here'
+    frames = {'audio': list(rng.integers(-9, 9, (12, 1, 1024), dtype=np.int32))}
+    names = [f'class_{label}/data_000/Data_001.tfrecord' for label in (3, 1)]
+    for name, label in zip(names, (3, 1), strict=True):
+        writer.write_record(root / name, writer.second_to_example(
+            {'classes': label, 'location': 0}, frames))
+    datasets.write_description(root, datasets.ACIVW)
+    (tmp_path / 'testing.txt').write_text('\n'.join(f'/elsewhere/{name}' for name in names))
+    found = list(examples.read_examples(tmp_path / 'testing.txt', 1, root))
+    assert [name for name, _ in found] == ['fountain', 'boat']
+    assert [windows.shape for _, windows in found] == [(1, 22_050)] * 2
 
 
 def test_writer_leaves_no_half_record(tmp_path, rng):

@@ -12,7 +12,7 @@ import soundfile
 from PIL import Image
 from sklearn.neighbors import KNeighborsClassifier
 
-from dualcam.data import datasets, reader, schema
+from dualcam.data import acoustic, datasets, reader, schema
 from dualcam.data import store as store_lib
 from records import array, beamforming, convert_acivw, raw_acivw, video_lists
 from records.synthetic import acivw, video, wild_scenes, wild_sources, wild_video
@@ -189,7 +189,7 @@ def test_flipped_images_of_records_peak_at_the_drawn_object(label, number, job, 
 
     take, place, rng = acivw.simulate_video(job, label, number, beamformer.array)
     np.testing.assert_array_equal(store.arrays['audio'][0], take.frames[:, 0])
-    maps = store.arrays['acoustic'][0][:, ::-1, ::-1, 0]                # 12 x [36, 48]
+    maps = acoustic.flip(store.arrays['acoustic'][0])[..., 0]          # [12, 36, 48]
     pictures = next(reader.read_seconds([path], ['video']))['video'][..., ::-1]
     # The same film with the object far out of the view shows what of a picture is the object.
     empty = wild_video.render_frames(label, place.indoors, take.path_m + [99.0, 0.0, 0.0],
