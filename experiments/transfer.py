@@ -19,17 +19,20 @@ class Target:
         cache: folder for embeddings, which are found again there.
         max_bad: files that may be left out.
         ks: odd numbers to choose k from.
+        plain: see `neighbours.nearest_neighbours`.
 
     Attributes:
         skipped: messages about files left out.
     """
 
-    def __init__(self, sound_set, cache, max_bad=0, ks=neighbours.ODD_KS):
+    def __init__(self, sound_set, cache, max_bad=0, ks=neighbours.ODD_KS,
+                 plain=False):
         if not sound_set.classes:
             raise ValueError(f'{sound_set.root}: has no classes; expected one folder a class')
         self.sound_set = sound_set
         self.skipped = ()
-        self._cache, self._max_bad, self._ks = pathlib.Path(cache), max_bad, ks
+        self._cache, self._max_bad = pathlib.Path(cache), max_bad
+        self._ks, self._plain = ks, plain
         self._digest = store.records_digest([sound.path for sound in sound_set.sounds])
 
     def by_listener(self, listener, layer):
@@ -84,7 +87,8 @@ class Target:
                 rows = [row for row in rows if sounds[row].path in place]
                 parts.append((features[[place[sounds[row].path] for row in rows]], labels[rows]))
             num_classes = len(self.sound_set.classes)
-            outcomes[KNN].append(neighbours.nearest_neighbours(*parts, num_classes, self._ks))
+            outcomes[KNN].append(neighbours.nearest_neighbours(*parts, num_classes, self._ks,
+                                                               self._plain))
             outcomes[PROBE].append(neighbours.linear_probe(*parts, num_classes))
         return outcomes
 

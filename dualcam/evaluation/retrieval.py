@@ -74,13 +74,47 @@ def ranks(audio, video, labels, ks=KS, block=2048):
     places = []
     for first in range(0, len(labels), block):
         queries = slice(first, first + block)
-        distances = _distances(np.asarray(audio[queries]), video)
-        if not np.isfinite(distances).all():
-            raise ValueError('features are not finite')
-        own = labels[queries, None] == labels                           # [queries, candidates]
-        nearest = np.where(own, distances, np.inf).min(axis=1, keepdims=True)
-        places.append(1 + np.sum(~own & (distances <= nearest), axis=1))
+        places.append(_places(_distances(np.asarray(audio[queries]), video), labels[queries],
+                              labels))
     return Ranks(np.concatenate(places), tuple(ks), labels)
+
+
+def ranks_of_features(audio, vision, labels, ks=KS):
+    """Rank-k retrieval among features that do not depend on the sound, as L3-Net's.
+
+    Args:
+        audio, vision: [clips, features] of the same clips, compared by their distance.
+        labels, ks: as for `ranks`.
+
+    Returns:
+        A `Ranks`.
+    """
+    audio, vision = (np.asarray(features, np.float64) for features in (audio, vision))
+    distances = np.sum(vision**2, axis=1) - 2.0 * audio @ vision.T      # but for a query's own
+    labels = np.asarray(labels)
+    return Ranks(_places(distances, labels, labels), tuple(ks), labels)
+
+
+def chance(labels, ks=KS):
+    """{k: what `Ranks.shares` is on average where candidates come in any order}."""
+    labels = np.asarray(labels)
+    total, shares = len(labels), {}
+    own = np.sum(labels[:, None] == labels, axis=1)
+    for k in ks:
+        others = np.ones(total)                     # probability that none of the first k is own
+        for drawn in range(min(k, total)):
+            others *= np.maximum(total - own - drawn, 0) / (total - drawn)
+        shares[k] = float(np.mean(1.0 - others))
+    return shares
+
+
+def _places(distances, labels, candidates):
+    """Place of the nearest candidate of a query's class among all, from 1: [queries] int64."""
+    if not np.isfinite(distances).all():
+        raise ValueError('features are not finite')
+    own = labels[:, None] == candidates                                 # [queries, candidates]
+    nearest = np.where(own, distances, np.inf).min(axis=1, keepdims=True)
+    return 1 + np.sum(~own & (distances <= nearest), axis=1)
 
 
 def _distances(audio, video):

@@ -1,0 +1,144 @@
+"""How ECCV 2020's features are judged: by retrieval, and by neighbours on three kinds of data."""
+
+import numpy as np
+
+from dualcam.data import sounds
+from dualcam.evaluation import neighbours, retrieval
+from experiments import eccv_features as features
+from experiments import eccv_runs, eccv_tables, transfer
+from experiments.run_table4 import read_target
+
+_ACCURACY = 'accuracy'
+
+
+class Retrieval:
+    """Table 1: rank-k retrieval among the test clips.
+
+    Attributes:
+        note: what a title says of the target.
+        explained: what the numbers are.
+    """
+    note = ''
+    explained = 'Share of sounds that have a picture of their class among the k nearest.'
+
+    def __init__(self, workshop, _):
+        self._workshop = workshop
+        self._labels = eccv_runs.labels(workshop.store, workshop.windows[2])
+
+    def score(self, row, seed):
+        """{column: share}."""
+        return self._ranks(eccv_tables.extractor(row, self._workshop, seed))
+
+    def baselines(self, seeds):
+        """Rows for chance and for networks as they were drawn."""
+        chance = eccv_tables.Row('chance', eccv_tables.OWN, None, {}, {
+            f'rank {k}': [share] for k, share in retrieval.chance(self._labels).items()})
+        rows = [chance]
+        for network, name in (('dualcamnet_eccv', 'DualCamNet, untrained'),
+                              ('hearnet_eccv', 'HearNet, untrained')):
+            found = [self._ranks(self._workshop.untrained(network, seed)) for seed in seeds]
+            rows.append(eccv_tables.Row(name, eccv_tables.OWN, None, {}, {
+                column: [one[column] for one in found] for column in found[0]}))
+        return rows
+
+    def _ranks(self, pair):
+        heard, seen = pair.maps(self._workshop.store, self._workshop.windows[2])
+        if seen.ndim == 4:
+            ranks = retrieval.ranks(heard, seen, self._labels)
+        else:
+            ranks = retrieval.ranks_of_features(*(
+                part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)
+                for part in (heard, seen)), self._labels)
+        return {f'rank {k}': share for k, share in ranks.shares.items()}
+
+
+class OwnRecords:
+    """Table 2: k-NN on the records that the networks learn from, by video.
+
+    Attributes:
+        note, explained: as of `Retrieval`.
+    """
+    note = ''
+    explained = 'Accuracy of k-NN on features of clips of 2 s, mean ± deviation over the seeds.'
+
+    def __init__(self, workshop, _):
+        self._workshop, self._judged = workshop, workshop
+        self._known = {}
+
+    def score(self, row, seed):
+        """{column: accuracy}; empty where the records lack what the row sees."""
+        name = eccv_tables.ROWS[row.key][1]
+        if name != features.SOUND and 'frames' not in self._judged.store.arrays:
+            return {}
+        # Audio-visual rows have the networks of audio rows: their features come with those.
+        key = row.training, row.key.removeprefix('audio_visual_'), row.alpha, seed
+        if key not in self._known:
+            wanted = {name}
+            if row.training == eccv_tables.SELF and 'frames' in self._judged.store.arrays:
+                wanted = {features.SOUND, features.BOTH} if 'l3' not in row.key \
+                    else {features.SOUND, features.VISION}
+            self._known = {key: self._features(
+                eccv_tables.extractor(row, self._workshop, seed), wanted)}
+        return self._neighbours(self._known[key], name)
+
+    def baselines(self, seeds):
+        """A row for HearNet as it was drawn."""
+        found = [self._neighbours(self._features(
+            self._workshop.untrained('hearnet_eccv', seed), {features.SOUND}), features.SOUND)
+            for seed in seeds]
+        return [eccv_tables.Row('HearNet, untrained', eccv_tables.OWN, None, {}, {
+            _ACCURACY: [one[_ACCURACY] for one in found]})]
+
+    def _features(self, extractor, wanted):
+        """Features of training, validation and test clips."""
+        return [extractor.of(self._judged.store, windows, wanted)
+                for windows in self._judged.windows]
+
+    def _neighbours(self, parts, name):
+        pairs = [(part[name], eccv_runs.labels(self._judged.store, windows))
+                 for part, windows in zip(parts, self._judged.windows, strict=True)]
+        outcome = neighbours.nearest_neighbours(*pairs, self._judged.info.num_classes,
+                                                neighbours.ECCV_KS, plain=True)
+        return {_ACCURACY: outcome.accuracy}
+
+
+class OtherRecords(OwnRecords):
+    """Table 3: k-NN on AVIA's records, of networks that learned from ACIVW."""
+
+    def __init__(self, workshop, options):
+        super().__init__(workshop, options)
+        self._judged = eccv_runs.Target(options.target, f'{options.out}/cache',
+                                        options.flip_target)
+        self.note = f'; target: {self._judged.info.name}, {self._judged.info.origin}'
+
+
+class Sounds:
+    """Table 4: k-NN on files of sound, each the mean of its windows of 2 s."""
+    explained = 'Accuracy of k-NN on files, mean ± deviation over seeds and splits.'
+
+    def __init__(self, workshop, options):
+        kind, folder = read_target(options.target)
+        self._workshop = workshop
+        found = sounds.find_sounds(folder)
+        if kind == 'dcase2018' and not any(sound.split for sound in found.sounds):
+            raise ValueError(f'{folder}: not DCASE 2018 task 1A; expected its meta.csv and '
+                             'evaluation_setup, or --target=folder:DIR')
+        self._target = transfer.Target(found, f'{options.out}/cache/embeddings', options.max_bad,
+                                       neighbours.ECCV_KS, plain=True)
+        self.note = f'; target: {folder}'
+
+    def score(self, row, seed):
+        """{column: accuracy}."""
+        return self._judge(eccv_tables.extractor(row, self._workshop, seed), seed)
+
+    def baselines(self, seeds):
+        """A row for HearNet as it was drawn."""
+        found = [self._judge(self._workshop.untrained('hearnet_eccv', seed), seed)
+                 for seed in seeds]
+        return [eccv_tables.Row('HearNet, untrained', eccv_tables.OWN, None, {}, {
+            _ACCURACY: [one[_ACCURACY] for one in found]})]
+
+    def _judge(self, extractor, seed):
+        outcomes = self._target.judge(*self._target.by_listener(
+            extractor.listener(), 'embedding'), seed)
+        return {_ACCURACY: float(np.mean(transfer.scores(outcomes)[transfer.KNN]))}
