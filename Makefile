@@ -12,7 +12,10 @@
 #   SOUNDNET=FILE             weights of SoundNet-5 that OurSoundNet starts from, likewise
 #   WORK=DIR                  where data and results go
 #   NETWORK=hearnet|oursoundnet  TRAIN_ON=scenario_1|..|all  COLUMN=G|D|R   what make grid searches
-#   TARGET=folder:DIR|dcase2018:DIR   the data set that make table4 carries features to
+#   TARGET=folder:DIR|dcase2018:DIR   the data set that make table4 and make eccv TABLE=4 carry
+#                             features to; records of AVIA for make eccv TABLE=3
+#   ACIVW=DIR                 the real data set of make eccv: DIR/class_C/data_DDD
+#   TABLE=1|2|3|4  COMPLETE=1  which table make eccv makes (2), and all of its rows
 #   SOUNDS=DIR                the folder of sound that make esc10 trains on
 #   LOGS=DIR                  what make tensorboard shows
 
@@ -22,11 +25,12 @@ SHELL := /bin/bash
 
 COMMA := ,
 AVIA ?=
+ACIVW ?=
 SOURCES ?=
 FOLDS ?=
 SUBJECTS ?=
 SEEDS ?= 0
-PRESET ?= $(if $(AVIA),paper,demo)
+PRESET ?= $(if $(AVIA)$(ACIVW),paper,demo)
 WORK ?= work/$(if $(AVIA),avia,$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES))))$(if $(FOLDS),-folds$(subst $(COMMA),,$(FOLDS)))$(if $(SUBJECTS),-subjects$(SUBJECTS)))
 VIDEO ?= $(if $(AVIA)$(filter table1,$(MAKECMDGOALS))$(wildcard $(WORK)/records-video/.made),1)
 BACKBONE ?=
@@ -41,6 +45,9 @@ COLUMN ?= D
 TARGET ?=
 SOUNDS ?=
 LOGS ?= $(RESULTS)/runs
+TABLE ?= 2
+COMPLETE ?=
+ECCV := work/acivw$(if $(ACIVW),,-$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES)))))
 
 ifneq ($(filter-out demo smoke paper,$(PRESET)),)
 $(error PRESET=$(PRESET): expected demo, smoke or paper)
@@ -54,7 +61,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) --seeds=$(SEEDS) $(WEIGHTS)
 
-.PHONY: setup lint test tfrecords table1 table2 table3 table4 esc10 confusion grid tensorboard bench clean
+.PHONY: setup lint test tfrecords table1 table2 table3 table4 esc10 eccv confusion grid tensorboard
+.PHONY: bench clean
 
 setup: .venv/installed
 
@@ -116,6 +124,27 @@ esc10: $(if $(SOURCES),tfrecords,setup)
 	$(if $(SOUNDS),,$(error make esc10 needs SOUNDS=DIR, a folder of sound with folds))
 	$(PY) experiments/run_esc10.py --input=$(SOUNDS) $(ARGUMENTS) \
 	  $(if $(SOURCES),--records=$(RECORDS))
+
+ifeq ($(ACIVW),)
+$(ECCV)/raw/.made: | setup
+	$(PY) -m records.synthetic --layout=acivw --out=$(ECCV)/raw --preset=$(PRESET) \
+	  $(if $(SOURCES),--sources=$(SOURCES))
+	@touch $@
+
+$(ECCV)/records/.made: $(ECCV)/raw/.made | setup
+	$(PY) -m records.convert_acivw --raw=$(ECCV)/raw --out=$(ECCV)/records
+	@touch $@
+else
+# As with AVIA, the converter itself leaves alone what is there.
+.PHONY: $(ECCV)/records/.made
+$(ECCV)/records/.made: | setup
+	$(PY) -m records.convert_acivw --raw=$(ACIVW) --out=$(ECCV)/records
+endif
+
+eccv: $(ECCV)/records/.made
+	$(PY) experiments/run_eccv2020.py --table=$(TABLE) --records=$(ECCV)/records \
+	  --out=$(ECCV)/results-$(PRESET) --preset=$(PRESET) --seeds=$(SEEDS) \
+	  $(if $(TARGET),--target=$(TARGET)) $(if $(COMPLETE),--complete)
 
 confusion: tfrecords
 	$(PY) experiments/run_confusion.py --records=$(RECORDS) $(ARGUMENTS)

@@ -8,9 +8,8 @@ appended to the file as a ZIP archive, as TFLite's own metadata are; interpreter
 
 Only the network is made smaller. What comes before it stays as it is: a waveform of eight bits
 would have more noise than sound, and a Hann window of half precision leaks at -70 dB, where the
-logarithm of a spectrum still looks. So do its first and last layers in int8 files: most of a
-spectrogram lies below a hundredth of its maximum, which is little more than a step of eight bits,
-and a dense layer has one step for all its classes.
+logarithm of a spectrum still looks. So does its last layer in int8 files: eight bits for all
+classes together would leave near answers equal.
 
 The converter aborts the process when it fails, so it runs in one of its own:
 `python -m dualcam.tflite SAVED_MODEL OUT KIND [EXAMPLES.npy]`.
@@ -31,7 +30,7 @@ from dualcam import export
 
 KINDS = ('float32', 'float16', 'int8')
 SUFFIX = '.tflite'
-_ENDS = '/conv1', '/fc2'         # layers that stay as they are in int8 files
+_LAST = '/fc2'                    # the layer that stays as it is in int8 files
 _NETWORK = 'functional'           # how Keras names what a model's layers make
 _SMALL_BYTES = 4096               # of weights that stay as they are
 _ASSETS = ('class_names.txt', 'metadata.json')
@@ -116,7 +115,7 @@ def _work(saved_model, out, kind, examples=None):
         # No public way tells apart results from constants; a constant's name does no harm here.
         outside = {tensor['name'] for tensor in interpreter.get_tensor_details()
                    if _NETWORK not in tensor['name']
-                   or any(end in tensor['name'] for end in _ENDS)}
+                   or _LAST in tensor['name']}
         made = lite.experimental.QuantizationDebugger(
             converter=whole, debug_dataset=whole.representative_dataset,
             debug_options=lite.experimental.QuantizationDebugOptions(

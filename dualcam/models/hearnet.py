@@ -96,8 +96,8 @@ def _trunk(params, seconds, num_frames, bins_heard):
         x = layers.PartialConv1D(filters, taps, padding='same', activation='relu', heard=heard,
                                  name=f'conv{i}')(x)
         x = keras.layers.MaxPooling1D(5, padding=padding, name=f'pool{i}')(x)
-    x = keras.layers.Conv1D(1024, min(4, x.shape[1]), activation='relu', name='conv4')(x)
-    return inputs, keras.layers.Conv1D(1024, 1, activation='relu', name='conv5')(x)
+    x = layers.PartialConv1D(1024, min(4, x.shape[1]), activation='relu', name='conv4')(x)
+    return inputs, layers.PartialConv1D(1024, 1, activation='relu', name='conv5')(x)
 
 
 def _dense(x, layers_of_head, dropout=0.0):
@@ -105,5 +105,5 @@ def _dense(x, layers_of_head, dropout=0.0):
     for name, units, activation in layers_of_head:
         if dropout:
             x = keras.layers.Dropout(dropout)(x)
-        x = keras.layers.Dense(units, activation=activation, name=name)(x)
+        x = layers.StepwiseDense(units, activation=activation, name=name)(x)
     return x

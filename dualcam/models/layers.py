@@ -79,7 +79,9 @@ class FramedConv1D(keras.layers.Layer):
 class PartialConv1D(keras.layers.Conv1D):
     """A convolution of whose input channels only the first ones are ever other than zero.
 
-    Weights and results are those of Conv1D.
+    Weights and results are those of Conv1D, of which TensorFlow makes a convolution over one
+    row. Here bias and activation stand before that row is dropped, so that TFLite makes one
+    operation of the three: with eight bits, only what leaves it is rounded.
 
     Args:
         heard: how many; None for all.
@@ -91,13 +93,31 @@ class PartialConv1D(keras.layers.Conv1D):
 
     def call(self, inputs):
         """See the class."""
-        outputs = keras.ops.conv(inputs[..., :self.heard], self.kernel[:, :self.heard],
-                                 strides=self.strides, padding=self.padding)
-        return self.activation(outputs + self.bias)
+        return _convolve_row(self, inputs[..., :self.heard], self.kernel[:, :self.heard],
+                             self.padding)
 
     def get_config(self):
         """Arguments, for Keras."""
         return super().get_config() | {'heard': self.heard}
+
+
+class StepwiseDense(keras.layers.Dense):
+    """A dense layer over each step of [batch, steps, channels], as a convolution of one tap.
+
+    Weights and results are those of Dense. TFLite's eight-bit numbers have a scale for each
+    output channel of a convolution, but one for all of a dense layer.
+    """
+
+    def call(self, inputs):
+        """See the class."""
+        return _convolve_row(self, inputs, self.kernel[None], 'valid')
+
+
+def _convolve_row(layer, inputs, kernel, padding):
+    """[batch, steps, filters] of [batch, steps, channels] and a kernel [taps, channels, filters],
+    with a layer's bias and activation."""
+    outputs = keras.ops.conv(keras.ops.expand_dims(inputs, 1), kernel[None], padding=padding)
+    return keras.ops.squeeze(layer.activation(outputs + layer.bias), 1)
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):

@@ -8,41 +8,20 @@ import scipy.signal
 import tensorflow as tf
 
 from dualcam import export, models
-from dualcam.data import acoustic, audio, clips, datasets, reader, stats
+from dualcam.data import acoustic, audio, clips, reader, stats
 from dualcam.data import store as store_lib
 from dualcam.training import inputs, loop, run
-
-INFO = datasets.DatasetInfo('toy', ('low', 'high'), 'made up', 1)
+from tests import toy_eccv
 
 
 @pytest.fixture(scope='module')
 def store():
-    """Eight sequences of 2 s, two classes that differ in pitch, place and colour."""
-    rng = np.random.default_rng(0)
-    time = np.arange(2 * 12_288) / 12_288
-    sound, images, frames, labels = [], [], [], []
-    for i in range(8):
-        kind = i % 2
-        signal = np.sin(2 * np.pi * (500, 3000)[kind] * time) * 3e5
-        signal += rng.standard_normal(len(time)) * 1e5
-        sound.append(signal.reshape(2, 12, 1024).astype(np.int32))
-        image = rng.standard_normal((2, 12, 36, 48, 12)).astype(np.float32) * 0.1
-        image[:, :, 10:20, 10:20, kind] += 1
-        images.append(image)
-        frame = rng.integers(0, 100, (2, 2, 224, 298, 3), dtype=np.uint8)
-        frame[..., 2 * kind] += 120
-        frames.append(frame)
-        labels += [kind] * 2
-    paths = tuple(f'/r/class_{i % 2}/data_{i:03d}/Data_{j + 1:03d}.tfrecord' for i in range(8)
-                  for j in range(2))
-    return store_lib.Store(paths, {'action': np.array(labels)}, {
-        'audio': np.concatenate(sound), 'acoustic': np.concatenate(images),
-        'frames': np.concatenate(frames)}, 'toy', mirrored=True)
+    return toy_eccv.make_store()
 
 
 @pytest.fixture(scope='module')
 def data(store):
-    return inputs.RunData(store, list(store.paths[:12]), list(store.paths[12:]), INFO)
+    return toy_eccv.make_data(store)
 
 
 # network, how its spectrograms are normalised, options, learning rate
