@@ -33,6 +33,8 @@ from dualcam.evaluation import tagging as scores
 from dualcam.models import tagging
 from dualcam.training import step
 
+_TAUGHT = 'teacher_'              # before the names of a teacher's answers in a batch
+
 
 @dataclasses.dataclass(frozen=True)
 class Transfer:
@@ -74,11 +76,14 @@ class TaggingStep(step.Step):
 
 
 class TaughtStep(TaggingStep):
-    """A network follows the labels and a frozen teacher, whose answers go along with the clips.
+    """A network follows the labels and a frozen teacher.
+
+    The teacher's answers go along with the clips where these are `TaughtClips`. Where clips are
+    cut anew in every epoch, it is asked in every step.
 
     Args:
         model: what learns.
-        teacher: a trained network; batches come from `TaughtClips` of it.
+        teacher: a trained network.
         transfer: a `Transfer`.
 
     Raises:
@@ -88,13 +93,15 @@ class TaughtStep(TaggingStep):
     def __init__(self, model, teacher, transfer=Transfer()):
         super().__init__(model)
         _check_pair(teacher, model, transfer)
-        self._transfer = transfer
+        self._teacher, self._transfer = tagging.with_features(teacher), transfer
 
     def losses(self, batch, training):
         """Named scalars, 'total' among them, and the logits [batch, classes]."""
         own = _answers(self._network, batch, training)
-        taught = {name.removeprefix('teacher_'): batch[name]
-                  for name in batch if name.startswith('teacher_')}
+        taught = {name.removeprefix(_TAUGHT): batch[name]
+                  for name in batch if name.startswith(_TAUGHT)}
+        if not taught:
+            taught = _answers(self._teacher, batch, training=False)
         parts = _parts(batch['label'], own, taught, self._transfer)
         return self.add_penalty(self._weighed(parts)), own['logits']
 
@@ -190,7 +197,7 @@ class TaughtClips:
         answers = [network.predict_on_batch(models.inputs_of(network, batch['input']))
                    for batch in bar]
         self.columns = clips.columns | {
-            f'teacher_{name}': np.concatenate([part[name] for part in answers])
+            f'{_TAUGHT}{name}': np.concatenate([part[name] for part in answers])
             for name in answers[0]}
 
     def __len__(self):
@@ -199,7 +206,7 @@ class TaughtClips:
     def batches(self, batch_size, shuffle_seed=None):
         """As the clips', with 'teacher_logits', 'teacher_audio_feature' and so on."""
         said = {name: tf.constant(values) for name, values in self.columns.items()
-                if name.startswith('teacher_')}
+                if name.startswith(_TAUGHT)}
         return self._clips.batches(batch_size, shuffle_seed).map(lambda batch: batch | {
             name: tf.gather(values, batch['clip']) for name, values in said.items()})
 

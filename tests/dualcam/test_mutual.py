@@ -180,6 +180,11 @@ def test_a_frozen_teachers_terms_equal_numpy_and_it_stays_frozen(transfer, stude
     assert float(parts.pop('total')) == pytest.approx(sum(want.values()), rel=1e-4)
     assert {name: float(part) for name, part in parts.items()} == pytest.approx(want, rel=1e-4)
     assert logits.shape == (8, CLASSES)
+    # Where the clips bring no answers the teacher is asked, and does not learn either.
+    asked = step.losses(clips.batch(), training=True)[0]
+    assert {name: float(part) for name, part in asked.items() if name != 'total'} == pytest.approx(
+        want, rel=1e-4)
+    descend(step, clips.batch(), 1)
     descend(step, batch, 2)
     for was, now in zip(before, weights_of(teacher), strict=True):
         np.testing.assert_array_equal(was, now)
