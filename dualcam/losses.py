@@ -1,4 +1,9 @@
-"""What is minimised: softened cross-entropies (WACV 2020, section 4.3)."""
+"""What is minimised: softened cross-entropies (WACV 2020, section 4.3), and the terms of mutual
+learning with several labels a clip (AAAI 2021).
+
+The latter add up over classes or features and are averaged over the batch: the AAAI paper gives
+all of them the weight 1, which sets like beside like only if they are added up in one way.
+"""
 
 import tensorflow as tf
 
@@ -61,6 +66,37 @@ def distillation(labels, student_logits, teacher_logits, imitation, temperature)
     """
     return ((1.0 - imitation) * cross_entropy(labels, student_logits)
             + imitation * soft_cross_entropy(teacher_logits, student_logits, temperature))
+
+
+def binary_cross_entropy(labels, logits):
+    """Binary cross-entropy of several labels a clip.
+
+    Args:
+        labels: [batch, classes], 0 - 1.
+        logits: [batch, classes], before the sigmoid.
+
+    Returns:
+        A scalar, the sum over classes averaged over the batch, in nats.
+    """
+    each = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)        # [batch, classes]
+    return tf.reduce_mean(tf.reduce_sum(each, axis=-1))
+
+
+def soft_binary_cross_entropy(peer_logits, logits):
+    """`binary_cross_entropy` against a peer's probabilities; no gradient reaches the peer."""
+    return binary_cross_entropy(tf.stop_gradient(tf.sigmoid(peer_logits)), logits)
+
+
+def feature_distance(peer, own):
+    """Squared distance of a network's features from a peer's.
+
+    Args:
+        peer, own: [batch, features]; no gradient reaches the peer.
+
+    Returns:
+        A scalar, the sum over features averaged over the batch.
+    """
+    return tf.reduce_mean(tf.reduce_sum(tf.square(own - tf.stop_gradient(peer)), axis=-1))
 
 
 def l2_penalty(kernels, weight_decay=5e-4):

@@ -3,16 +3,28 @@
 import keras
 
 from dualcam.data import audio, schema, video
-from dualcam.models import avnet, dualcamnet, hearnet, l3net, layers, resnet, resnet18, soundnet
+from dualcam.models import (
+    avnet,
+    dualcamnet,
+    hearnet,
+    l3net,
+    layers,
+    resnet,
+    resnet18,
+    soundnet,
+    tagging,
+)
 
 # What each network sees: 'acoustic', 'spectrogram', 'waveform', 'video' (frames of 224 x 224, for
-# a frozen ResNet-50), 'video+acoustic' or 'frames' (of 224 x 298, one a second).
+# a frozen ResNet-50), 'video+acoustic', 'frames' (of 224 x 298, one a second) or 'tagging' (a
+# dictionary of log-mel spectrograms, features of frames and the like).
 INPUTS = {'dualcamnet': 'acoustic', 'hearnet': hearnet.INPUT, 'oursoundnet': soundnet.INPUT,
           'soundnet8': soundnet.INPUT,
           'resnet50': resnet.INPUT, 'temporal_resnet50': resnet.INPUT, 'avnet': avnet.INPUT,
           'dualcamnet_eccv': 'acoustic', 'hearnet_eccv': hearnet.INPUT,
           'resnet18_eccv': resnet18.INPUT,
-          'l3_audio': l3net.INPUT_AUDIO, 'l3_vision': l3net.INPUT_VISION}
+          'l3_audio': l3net.INPUT_AUDIO, 'l3_vision': l3net.INPUT_VISION,
+          **dict.fromkeys(tagging.NETWORKS, tagging.INPUT)}
 # Layers whose kernels carry an L2 penalty in the authors' programs. (The penalties of a frozen
 # ResNet's kernels are constants, and left out; that of the logits layer is trained against.)
 REGULARIZED = {'dualcamnet': (), 'hearnet': hearnet.REGULARIZED,
@@ -20,7 +32,8 @@ REGULARIZED = {'dualcamnet': (), 'hearnet': hearnet.REGULARIZED,
                'resnet50': ('logits',), 'temporal_resnet50': ('logits',), 'avnet': ('logits',),
                'dualcamnet_eccv': (), 'hearnet_eccv': hearnet.REGULARIZED,
                'resnet18_eccv': resnet18.REGULARIZED, 'l3_audio': l3net.REGULARIZED_AUDIO,
-               'l3_vision': l3net.REGULARIZED_VISION, 'l3': l3net.REGULARIZED}
+               'l3_vision': l3net.REGULARIZED_VISION, 'l3': l3net.REGULARIZED,
+               **dict.fromkeys(tagging.NETWORKS, ())}
 # The layer whose output is a network's embedding, or its map.
 FEATURES = {'dualcamnet': dualcamnet.FEATURES, 'hearnet': hearnet.FEATURES,
             'oursoundnet': soundnet.FEATURES, 'soundnet8': soundnet.FEATURES,
@@ -28,7 +41,8 @@ FEATURES = {'dualcamnet': dualcamnet.FEATURES, 'hearnet': hearnet.FEATURES,
             'avnet': avnet.FEATURES,
             'dualcamnet_eccv': dualcamnet.FEATURES_ECCV, 'hearnet_eccv': hearnet.FEATURES_ECCV,
             'resnet18_eccv': resnet18.FEATURES, 'l3_audio': l3net.FEATURES_AUDIO,
-            'l3_vision': l3net.FEATURES_VISION}
+            'l3_vision': l3net.FEATURES_VISION,
+            **dict.fromkeys(tagging.NETWORKS, tagging.AUDIO), 'tagging_visual': tagging.VISUAL}
 
 _BUILDERS = {'dualcamnet': dualcamnet.build, 'hearnet': hearnet.build,
              'oursoundnet': soundnet.build, 'soundnet8': soundnet.build_8,
@@ -36,7 +50,7 @@ _BUILDERS = {'dualcamnet': dualcamnet.build, 'hearnet': hearnet.build,
              'temporal_resnet50': resnet.build_temporal, 'avnet': avnet.build,
              'dualcamnet_eccv': dualcamnet.build_eccv, 'hearnet_eccv': hearnet.build_eccv,
              'resnet18_eccv': resnet18.build, 'l3_audio': l3net.build_audio,
-             'l3_vision': l3net.build_vision}
+             'l3_vision': l3net.build_vision, **tagging.NETWORKS}
 _MAP_BUILDERS = {'dualcamnet_eccv': dualcamnet.build_eccv_map,
                  'hearnet_eccv': hearnet.build_eccv_map, 'resnet18_eccv': resnet18.build_map}
 _SPECTROGRAMS = {'hearnet_eccv': hearnet.SPECTROGRAM_ECCV, 'l3_audio': l3net.SPECTROGRAM}
@@ -87,6 +101,28 @@ def _builder(builders, name):
 def spectrogram_params(name):
     """The `audio.SpectrogramParams` of what a network hears."""
     return _SPECTROGRAMS.get(name, audio.SpectrogramParams())
+
+
+def inputs_of(model, inputs):
+    """What a network takes of a batch's inputs.
+
+    Args:
+        model: from `build`, or one made of such networks.
+        inputs: a tensor, or a dictionary that may hold more than this network sees.
+
+    Returns:
+        The tensor, or the dictionary of the network's own inputs.
+
+    Raises:
+        ValueError: one of them is not there.
+    """
+    if not isinstance(inputs, dict) or not isinstance(model.input, dict):
+        return inputs
+    missing = sorted(set(model.input) - set(inputs))
+    if missing:
+        raise ValueError(f'{model.name} sees {sorted(model.input)}, but the clips hold '
+                         f'{sorted(inputs)}: {missing} missing; make the clips with them')
+    return {name: inputs[name] for name in model.input}
 
 
 # What clips are cut to for a network's training. A frozen backbone's features are kept, so that

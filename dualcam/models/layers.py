@@ -121,21 +121,23 @@ def _convolve_row(layer, inputs, kernel, padding):
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation of [batch, steps, channels] by TensorFlow's one-pass kernel.
+    """Batch normalisation of [batch, steps, channels] or images by TensorFlow's one-pass kernel.
 
-    On a long signal the plain form reads and writes it five times over. The kernel's variance,
-    which the moving average follows, has Bessel's correction, as TF-Slim's has.
+    On a long signal or a large image the plain form reads and writes it five times over. The
+    kernel's variance, which the moving average follows, has Bessel's correction, as TF-Slim's
+    has.
     """
 
     def call(self, inputs, training=None):
         """See the class."""
         if not (training and self.trainable):
             return super().call(inputs, training=False)
+        images = inputs if len(inputs.shape) == 4 else inputs[:, :, None]
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs[:, :, None], self.gamma, self.beta, epsilon=self.epsilon, is_training=True)
+            images, self.gamma, self.beta, epsilon=self.epsilon, is_training=True)
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
-        return outputs[:, :, 0]
+        return outputs if images is inputs else outputs[:, :, 0]
 
 
 def normalised_convolution(x, filters, size, name, strides=1, padding='same', relu=True,

@@ -5,7 +5,7 @@ variables are called <scope>/<layer>/weights, biases, and norm/gamma, beta, movi
 moving_variance; convolutions along time have kernels [k, 1, in, out], the temporal ones
 [k, 1, 1, in, out], and dense layers [1, 1, in, out]. ResNet's follow TF-Slim:
 resnet_v1_50/block1/unit_1/bottleneck_v1/conv1/weights and .../BatchNorm/gamma. L3-Net, which they
-did not publish, is called after its layers.
+did not publish, is called after its layers. VGGish's, too: vggish/conv3/conv3_1/weights.
 """
 
 import os
@@ -23,13 +23,23 @@ _SCOPES = {'dualcamnet': 'DualCamNet', 'hearnet': 'hear_net', 'oursoundnet': 'So
            'soundnet8': 'SoundNet', 'avnet': 'DualCamNet',
            'resnet50': 'resnet_v1_50', 'temporal_resnet50': 'resnet_v1_50',
            'dualcamnet_eccv': 'DualCamNet', 'hearnet_eccv': 'hear_net',
-           'resnet18_eccv': 'resnet_v1', 'l3_audio': 'L3', 'l3_vision': 'L3', 'l3': 'L3'}
+           'resnet18_eccv': 'resnet_v1', 'l3_audio': 'L3', 'l3_vision': 'L3', 'l3': 'L3',
+           'vggish': 'vggish'}
 _PARTS = {'kernel': 'weights', 'bias': 'biases'}
 _RESNET_UNIT = re.compile(r'(?:resnet_)?(block\d)_(unit_\d)_(\w+)')
 
 
 def tf1_names(model):
-    """{TF1 variable name: Keras variable} of a network built by `dualcam.models.build`."""
+    """{TF1 variable name: Keras variable} of a network built by `dualcam.models.build`.
+
+    VGGish from `vggish.build` has such names, too.
+
+    Raises:
+        ValueError: no program wrote weights for such a network.
+    """
+    if model.name not in _SCOPES:
+        raise ValueError(f'{model.name}: there are no weights of other programs for it; expected '
+                         f'one of {", ".join(_SCOPES)}')
     names = {}
     for layer in model.layers:
         if layer.name.startswith('standardise'):
@@ -53,6 +63,8 @@ def _tf1_place(network, layer):
         return f'{backbone}/' + layer.removeprefix('resnet_')
     if network == 'avnet' and layer in ('fc1', 'fc2'):
         return f'AVNet/{layer}'
+    if network == 'vggish' and '_' in layer:               # one of several layers in a scope
+        return f'vggish/{layer.partition("_")[0]}/{layer}'
     return f'{scope}/{layer}'
 
 

@@ -1,9 +1,9 @@
 """The loop: steps, epochs, checkpoints, curves. What is learned, a step says.
 
 After each epoch the validation clips are answered; the weights with the best validation accuracy
-are kept (of equal ones, those with the smaller validation loss; where clips have no class to be
-told, that loss decides), or, on request, the last ones. A run that was stopped goes on after its
-last whole epoch and ends at the weights it would have had.
+(or what else the step measures) are kept: of equal ones, those with the smaller validation loss;
+where clips have no class to be told, that loss decides. On request it is the last ones. A run
+that was stopped goes on after its last whole epoch and ends at the weights it would have had.
 """
 
 import contextlib
@@ -17,8 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dualcam import models
 from dualcam import progress as progress_lib
-from dualcam.evaluation import metrics
 
 _TRACED_STEPS = 10
 
@@ -103,21 +103,21 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
         record = {'epoch': epoch, 'learning_rate': float(optimizer.learning_rate.numpy()),
                   'clips_per_second': len(training) / seconds}
         record |= {f'train/{key}': value for key, value in curves.items()}
-        measure = 'accuracy' if 'accuracy' in curves else 'total'
+        measure = step.measure if step.measure in curves else 'total'
         shown = {'loss' if measure == 'total' else measure: f'{curves[measure]:.3f}'}
         if validation is not None:
             logits, curves = _answer_all(step, answer, validation, params)
             if logits is not None:
                 labels = validation.columns['label']
-                curves['accuracy'] = metrics.accuracy(labels, logits)
+                curves[step.measure] = step.score(labels, logits)
                 if board is not None:
                     board.after_epoch(epoch + 1, labels, logits)
             record |= {f'validation/{key}': value for key, value in curves.items()}
-            shown['validation'] = f'{curves[measure]:.3f}'
+            shown['validation'] = f'{curves.get(step.measure, curves["total"]):.3f}'
         history.append(record)
-        _write_curves(writers, record)
+        _write_curves(writers, record, step.measure)
         chosen = params.epochs - 1 if validation is None or keep == 'last' \
-            else best_epoch(history)
+            else best_epoch(history, step.measure)
         progress.save(history, len(history) - 1 == chosen)
         epochs.set_postfix(shown, refresh=False)
     progress.restore_best()
@@ -128,7 +128,7 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
 
 def predict(model, clips, batch_size=32):
     """Logits of all clips, [clips, classes] float32, in their order."""
-    return np.concatenate([model.predict_on_batch(batch['input'])
+    return np.concatenate([model.predict_on_batch(models.inputs_of(model, batch['input']))
                            for batch in clips.batches(batch_size)])
 
 
@@ -168,19 +168,19 @@ class Progress:
         self._best.checkpoint.restore(self._best.latest_checkpoint).expect_partial()
 
 
-def chosen_epoch(history, keep='best'):
-    """The epoch (from 0) that `fit` chose; without validation the last one."""
+def chosen_epoch(history, keep='best', measure='accuracy'):
+    """The epoch (from 0) that `fit` chose by a step's measure; without validation the last one."""
     if keep == 'last' or 'validation/total' not in history[-1]:
         return len(history) - 1
-    return best_epoch(history)
+    return best_epoch(history, measure)
 
 
-def best_epoch(history):
-    """Epoch (from 0) with the best validation accuracy, then the smallest validation loss.
+def best_epoch(history, measure='accuracy'):
+    """Epoch (from 0) with the best validation measure, then the smallest validation loss.
 
-    Where there is no accuracy, the loss alone decides.
+    Where there is no such measure, the loss alone decides.
     """
-    return max(range(len(history)), key=lambda i: (history[i].get('validation/accuracy', 0.0),
+    return max(range(len(history)), key=lambda i: (history[i].get(f'validation/{measure}', 0.0),
                                                    -history[i]['validation/total'], -i))
 
 
@@ -191,8 +191,8 @@ def _train_step(step, optimizer):
             losses, logits = step.losses(batch, training=True)
         gradients = tape.gradient(losses['total'], step.variables)
         optimizer.apply_gradients(zip(gradients, step.variables, strict=True))
-        if logits is None:
-            return losses, None
+        if logits is None or step.measure != 'accuracy':
+            return losses, None                 # other measures rank clips: no sum over batches
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == batch['label'], tf.int32))
         return losses, right
     return train_step
@@ -255,13 +255,13 @@ def _means(sums, seen):
     return {key: value / seen for key, value in sums.items()}
 
 
-def _write_curves(writers, record):
+def _write_curves(writers, record, measure):
     for key, value in record.items():
         kind, _, curve = key.rpartition('/')
         if curve == 'epoch':
             continue
         with writers[kind or 'train'].as_default():
-            tf.summary.scalar(f'loss/{curve}' if kind and curve != 'accuracy' else curve, value,
+            tf.summary.scalar(f'loss/{curve}' if kind and curve != measure else curve, value,
                               step=record['epoch'] + 1)
     for writer in writers.values():
         writer.flush()

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from dualcam import losses
+from dualcam.evaluation import metrics
 
 
 class Step:
@@ -17,12 +18,24 @@ class Step:
         variables: what is trained.
         compares: whether the clips of a batch are set against each other. Validation clips are
             then mixed, once for all epochs.
+        measure: name of the curve that tells good epochs from bad ones, see `score`.
     """
     compares = False
+    measure = 'accuracy'
 
     def __init__(self, model, variables, kernels, weight_decay):
         self.model, self.variables = model, variables
         self._kernels, self._weight_decay = kernels, weight_decay
+
+    @staticmethod
+    def score(labels, logits):
+        """The `measure` of the validation clips: the larger, the better.
+
+        Args:
+            labels: [clips], or [clips, classes] where a clip has several.
+            logits: [clips, classes].
+        """
+        return metrics.accuracy(labels, logits)
 
     def start_epoch(self, epoch):
         """Called before each epoch with its number, from 0, also when a run goes on."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from dualcam import losses
 
@@ -35,6 +36,30 @@ def test_an_endlessly_hot_teacher_knows_nothing(batch):
     _, student, teacher = batch
     assert float(losses.soft_cross_entropy(teacher, student, 1e9)) == pytest.approx(
         float(-np.log(softmax(student)).mean(axis=1).mean()))
+
+
+def test_binary_cross_entropies_equal_numpy(batch, rng):
+    _, own, peer = batch
+    labels = (rng.random((9, 7)) < 0.3).astype(np.float64)
+
+    def want(targets):
+        p = 1 / (1 + np.exp(-own))
+        return -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).sum() / 9
+    assert float(losses.binary_cross_entropy(labels, own)) == pytest.approx(want(labels))
+    assert float(losses.soft_binary_cross_entropy(peer, own)) == pytest.approx(
+        want(1 / (1 + np.exp(-peer))))
+
+
+def test_feature_distance_equals_numpy_and_leaves_the_peer_alone(rng):
+    peer, own = (tf.constant(rng.standard_normal((9, 4))) for _ in range(2))
+    with tf.GradientTape() as tape:
+        tape.watch([peer, own])
+        distance = losses.feature_distance(peer, own)
+    difference = own.numpy() - peer.numpy()
+    assert float(distance) == pytest.approx((difference**2).sum() / 9)
+    to_peer, to_own = tape.gradient(distance, [peer, own])
+    assert to_peer is None
+    np.testing.assert_allclose(to_own, 2 * difference / 9)
 
 
 def test_l2_penalty_equals_numpy(rng):

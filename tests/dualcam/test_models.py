@@ -79,8 +79,9 @@ def test_framed_convolution_equals_plain(rng, samples, channels, taps, stride, z
     np.testing.assert_allclose(got, want[:, :got.shape[1]], atol=1e-4)
 
 
-def test_fused_normalisation_equals_plain(rng):
-    x = rng.standard_normal((4, 50, 6)).astype(np.float32) * 3 + 1
+@pytest.mark.parametrize('shape', [(4, 50, 6), (4, 10, 5, 6)])
+def test_fused_normalisation_equals_plain(shape, rng):
+    x = rng.standard_normal(shape).astype(np.float32) * 3 + 1
     fused, plain = (kind(epsilon=1e-3, momentum=0.9) for kind in
                     (layers.FusedBatchNormalization, keras.layers.BatchNormalization))
     np.testing.assert_allclose(fused(x, training=True), plain(x, training=True), atol=1e-4)
