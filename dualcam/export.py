@@ -96,9 +96,11 @@ class _Ears:
         self._outputs = keras.Model(
             model.input, [model.output, model.get_layer(models.FEATURES[model.name]).output])
         self._sizes = [output.shape[-1] for output in self._outputs.outputs]
-        # One function for all signatures: the network is traced and kept once.
+        # One function each for all signatures: what they share is traced and kept once.
         self._ask = tf.function(self._ask, input_signature=[
             tf.TensorSpec([None, self._samples], tf.float32)])
+        self._listen = tf.function(self._listen, input_signature=[
+            tf.TensorSpec([None, None], tf.float32)])
 
     def signatures(self):
         """{name: function}"""

@@ -68,10 +68,11 @@ PRESETS = {
     # The paper gives no rate for its supervised networks; WACV 2020's is taken.
     'paper': EccvPreset('paper', loop.LoopParams(20, 64, 1e-5), loop.LoopParams(100, 32, 1e-4),
                         4, ALPHAS, _ALL, {'l3_vision': (('num_frames', 1),)}, False),
+    # At this rate the hardest triplets make all features alike.
     'demo': EccvPreset('demo', loop.LoopParams(20, 64, 3e-4), loop.LoopParams(20, 32, 1e-3),
-                       4, (0.0, 0.5), ('hearnet', 'dualcamnet'), _SHORT_OPTIONS, True,
-                       'demo preset: short training, a narrow ResNet-18 that sees one frame a '
-                       'clip, acoustic images at 2 frames/s'),
+                       20, (0.0, 0.5), ('hearnet', 'dualcamnet'), _SHORT_OPTIONS, True,
+                       'demo preset: short training on all triplets, a narrow ResNet-18 that '
+                       'sees one frame a clip, acoustic images at 2 frames/s'),
     'smoke': EccvPreset('smoke', loop.LoopParams(2, 10, 3e-4), loop.LoopParams(2, 10, 1e-3),
                         1, (0.0, 0.5), ('hearnet', 'dualcamnet'),
                         _SHORT_OPTIONS | {'resnet18_eccv': (('num_frames', 1), ('width', 0.125))},

@@ -263,14 +263,13 @@ class Clips:
         return self._frontend.see(audio.waveform(frames[..., None, :]))
 
     def _work_out_all(self, batch_size=16):
-        work = tf.function(self._network_input)
-        shape = (None, self.seconds * schema.FRAMES_PER_SECOND, schema.SAMPLES_PER_FRAME)
-        work = work.get_concrete_function(tf.TensorSpec(shape, tf.int32))
         offsets = np.arange(self.seconds)
         parts = []
         for first in range(0, len(self._starts), batch_size):
             starts = self._starts[first:first + batch_size]
-            parts.append(work(tf.constant(self._rows('audio', starts[:, None] + offsets))).numpy())
+            # Not traced: transforms take all the time, and a trace that of many small runs.
+            parts.append(self._network_input(
+                tf.constant(self._rows('audio', starts[:, None] + offsets))).numpy())
         return np.concatenate(parts)
 
 

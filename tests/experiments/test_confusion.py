@@ -1,7 +1,5 @@
 """Confusion matrices: counts that are right, pictures that show them, runs of the tables."""
 
-import csv
-import json
 
 import numpy as np
 import pytest
@@ -72,54 +70,6 @@ def test_seeds_are_summed():
     assert matrix.accuracy == pytest.approx(5 / 8) and matrix.num_clips == 4
     assert '| HearNet | 0.6250 | 4 | 2 | [picture](hearnet.png), [counts](hearnet.csv) |' in (
         matrices.markdown('title', [matrix]))
-
-
-@pytest.fixture(scope='module')
-def made(smoke, command):
-    """The matrices of the smoke data, two seeds, from runs that the tables' tests share."""
-    arguments = ('experiments/run_confusion.py', f'--records={smoke}/records',
-                 f'--out={smoke}/results', '--preset=smoke', '--seeds=0,1')
-    code, out, errors = command(*arguments)
-    assert code == 0, errors
-    return smoke / 'results', out, arguments
-
-
-@pytest.mark.slow
-def test_matrices_are_made_from_records_to_picture(made, summaries):
-    results, out, _ = made
-    folder = results / 'confusion'
-    assert f'{folder}/confusion.md' in out
-    text = (folder / 'confusion.md').read_text()
-    assert 'simulated sounds, array and rooms' in text and 'smoke preset' in text
-    for _, run, test in run_confusion.MATRICES:
-        name = matrices.name(run, test)
-        assert f']({name}.png)' in text
-        assert (folder / f'{name}.png').read_bytes()[:4] == b'\x89PNG'
-        with open(folder / f'{name}.csv', newline='') as file:
-            header, *rows = csv.reader(file)
-        assert [row[0] for row in rows] == header[1:] and header[1] == 'clapping'
-        expected = np.zeros((14, 14), int)
-        folders = sorted((results / 'runs').glob(f'{run.network}-{run.column}-{run.train_on}-*'))
-        assert len(folders) == 2
-        for run_folder in folders:
-            answered = json.loads((run_folder / f'test_{test}.json').read_text())
-            for label, answer in zip(answered['labels'], answered['answers'], strict=True):
-                expected[label, answer] += 1
-            image, = summaries(run_folder / f'tensorboard/test_{test}')
-            assert image.tag == 'confusion' and image.metadata.plugin_data.plugin_name == 'images'
-        np.testing.assert_array_equal([[int(n) for n in row[1:]] for row in rows], expected)
-
-
-@pytest.mark.slow
-def test_a_second_call_trains_nothing_and_repeats_no_image(made, command):
-    results, _, arguments = made
-    csvs = {p: p.read_text() for p in (results / 'confusion').glob('*.csv')}
-    code, out, errors = command(*arguments)
-    assert code == 0, errors
-    assert 'training' not in out
-    assert {p: p.read_text() for p in (results / 'confusion').glob('*.csv')} == csvs
-    for folder in (results / 'runs').glob('*/tensorboard/test_*'):
-        assert len(list(folder.glob('events.*'))) == 1
 
 
 def test_a_bad_flag_is_one_line(tmp_path, command):
