@@ -36,20 +36,23 @@ class Workshop:
         windows: of the training, validation and test clips: [clips, 2] rows of the store each.
 
     Args:
-        records: folder of the records; its lists by video are made if they are not there.
+        records: folder of the records.
+        lists: folder with training.txt, validation.txt and testing.txt, the authors' say; what
+            stands before class_C/... in them is replaced by `records`. None makes lists by video.
         out: folder for runs and packed records.
         preset: as above.
         profile: trace some steps of each new run for TensorBoard's profile page.
     """
 
-    def __init__(self, records, out, preset, profile=False):
+    def __init__(self, records, out, preset, lists=None, profile=False):
         records, self._out = pathlib.Path(records), pathlib.Path(out)
         self.preset, self._profile = preset, profile
         if not records.is_dir():
             raise ValueError(f'{records}: no such folder; make records with make eccv')
         self.info = datasets.read_description(records)
-        written = video_lists.write_video_lists(records, eccv_presets.SECONDS)
-        lists = {path.name: reader.read_list(path, records) for path in written}
+        if lists is None:
+            lists = next(iter(video_lists.write_video_lists(records, eccv_presets.SECONDS))).parent
+        lists = {name: reader.read_list(pathlib.Path(lists) / name, records) for name in _LISTS}
         self.store = store.open_store([path for name in _LISTS for path in lists[name]],
                                       MODALITIES, self._out / 'cache')
         self._data = inputs.RunData(self.store, lists['training.txt'], lists['validation.txt'],

@@ -1,7 +1,7 @@
 """ECCV 2020, Tables 1 - 4: what is learned without labels, by retrieval and by neighbours.
 
     python experiments/run_eccv2020.py --table=1|2 --records=DIR --out=DIR [--preset=demo]
-        [--seeds=0,1,2] [--complete]
+        [--seeds=0,1,2] [--complete] [--lists=DIR]
     python experiments/run_eccv2020.py --table=3 --records=DIR --out=DIR --target=AVIA_RECORDS
     python experiments/run_eccv2020.py --table=4 --records=DIR --out=DIR
         --target=dcase2018:DIR|folder:DIR
@@ -43,7 +43,8 @@ def _body(options, _, seeds):
                          + ('records of AVIA' if number == 3 else 'as dcase2018:DIR or '
                             'folder:DIR'))
     preset = eccv_presets.preset_named(options.preset, options.complete)
-    workshop = eccv_runs.Workshop(options.records, options.out, preset, options.profile)
+    workshop = eccv_runs.Workshop(options.records, options.out, preset, options.lists,
+                                  options.profile)
     columns = {_ACCURACY: (_ACCURACY, 'std')}
     if number == 1:
         columns = {f'rank {k}': (f'rank_{k}', f'std_{k}') for k in retrieval.KS}
@@ -67,6 +68,8 @@ def _body(options, _, seeds):
 if __name__ == '__main__':
     flags.DEFINE_enum('table', '2', ['1', '2', '3', '4'], 'Which one.')
     flags.DEFINE_string('target', None, 'What Tables 3 and 4 are judged on.')
+    flags.DEFINE_string('lists', None, 'Folder with training.txt, validation.txt and testing.txt, '
+                        'from any machine; default lists by video.')
     flags.DEFINE_bool('complete', False, 'Fill every row, also those the preset leaves out.')
     flags.DEFINE_bool('flip_target', False, 'Table 3: flip the acoustic images of the target too, '
                       'as the authors\' loader does with all.')
