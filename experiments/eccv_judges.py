@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dualcam import models
 from dualcam.data import sounds
 from dualcam.evaluation import neighbours, retrieval
 from experiments import eccv_features as features
@@ -9,6 +10,8 @@ from experiments import eccv_runs, eccv_tables, transfer
 from experiments.run_table4 import read_target
 
 _ACCURACY = 'accuracy'
+# What a store holds of what a network on sound takes.
+_STORED = {'acoustic': 'acoustic', 'spectrogram': 'audio'}
 
 
 class Retrieval:
@@ -67,8 +70,11 @@ class OwnRecords:
 
     def score(self, row, seed):
         """{column: accuracy}; empty where the records lack what the row sees."""
-        name = eccv_tables.ROWS[row.key][1]
-        if name != features.SOUND and 'frames' not in self._judged.store.arrays:
+        network, name, _ = eccv_tables.ROWS[row.key]
+        needed = set() if name == features.VISION else {_STORED[models.INPUTS[network]]}
+        if name != features.SOUND:
+            needed.add('frames')
+        if not needed <= set(self._judged.store.arrays):
             return {}
         # Audio-visual rows have the networks of audio rows: their features come with those.
         key = row.training, row.key.removeprefix('audio_visual_'), row.alpha, seed
