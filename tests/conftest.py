@@ -77,6 +77,6 @@ def acivw_smoke(tmp_path_factory, command):
 
 
 def pytest_collection_modifyitems(items):
-    """Files with slow tests first: the last workers then do not wait for one long file."""
+    """Long files first, experiments before all: no worker then waits for the last one."""
     slow = {item.path for item in items if item.get_closest_marker('slow')}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path not in slow, 'experiments' not in item.path.parts))
