@@ -6,6 +6,7 @@ files keyed by the weights. Only frames that somebody asks for are decoded, resi
 a job that was stopped goes on where it was.
 """
 
+import functools
 import pathlib
 
 import numpy as np
@@ -17,36 +18,39 @@ from dualcam.data import reader, schema, video
 _RECORDS_AT_A_TIME = 64      # between two savings of what is done
 
 
-class FrameFeatures:
-    """Features of a store's frames.
+class KeptFeatures:
+    """Features of the frames of records, whatever the records are.
 
     Attributes:
-        array: [records, 12, features] float32, mapped; frames that were not asked for are zero.
-        network, bgr: as given.
+        array: [records, frames, features] float32, mapped; frames that were not asked for are
+            zero.
+        network: as given.
 
     Args:
-        store: a `store.Store`; its records hold video.
-        network: a Keras model from [frames, 224, 224, 3] to [frames, features].
+        paths: of the records.
+        num_frames: of each of them.
+        network: a Keras model from [frames, height, width, 3] to [frames, features].
         folder: where the features are kept; they are found again there.
-        bgr: see `video.preprocess`.
+        name: of the features, next to the network's; it names the records.
+        read: `read(paths, chosen)` yields frames [n, ...] of each record, `chosen` their numbers.
+        see: network inputs of frames [n, ...], a TensorFlow function.
         batch_size: frames answered at a time.
     """
 
-    def __init__(self, store, network, folder, bgr=False, batch_size=16):
-        self._paths, self._batch_size = store.paths, batch_size
-        self.network, self.bgr = network, bgr
-        name = '-'.join([network.name, digest.of_weights(network), *(['bgr'] if bgr else []),
-                         store.digest])
+    def __init__(self, paths, num_frames, network, folder, name, read, see, batch_size=16):
+        self._paths, self._read, self._batch_size = paths, read, batch_size
+        self.network = network
+        name = f'{network.name}-{digest.of_weights(network)}-{name}'
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        shape = (len(store.paths), schema.FRAMES_PER_SECOND)
+        shape = (len(paths), num_frames)
         self.array = _mapped(folder / f'{name}.npy', np.float32,
                              (*shape, network.output_shape[-1]))
         self._done = _mapped(folder / f'{name}.done.npy', np.bool_, shape)
 
         @tf.function(reduce_retracing=True)
         def answer(frames):
-            return network(video.preprocess(frames, bgr), training=False)
+            return network(see(frames), training=False)
         self._answer = answer
 
     def require(self, rows, frames):
@@ -54,7 +58,7 @@ class FrameFeatures:
 
         Args:
             rows: [n] rows of the store, repeated ones count once.
-            frames: [n] numbers of frames, 0 - 11.
+            frames: [n] numbers of frames, from 0.
 
         Raises:
             ValueError: a record cannot be read or holds no video; the message names it.
@@ -70,26 +74,8 @@ class FrameFeatures:
                 part = rows[first:first + _RECORDS_AT_A_TIME]
                 self._work_out(part, [np.flatnonzero(missing[row]) for row in part], bar)
 
-    def images(self, rows, frames):
-        """What the network sees of frames, for those that train it.
-
-        Args:
-            rows, frames: as in `require`.
-
-        Returns:
-            [n, 224, 224, 3] float32.
-        """
-        records, place = np.unique(rows, return_inverse=True)
-        chosen = [np.unique(np.asarray(frames)[place == i]) for i in range(len(records))]
-        found = {}
-        for row, numbers, pixels in zip(records, chosen, reader.read_frames(
-                [self._paths[row] for row in records], chosen), strict=True):
-            images = video.preprocess(pixels.numpy(), self.bgr).numpy()
-            found |= {(row, number): image for number, image in zip(numbers, images, strict=True)}
-        return np.stack([found[key] for key in zip(rows, frames, strict=True)])
-
     def _work_out(self, rows, frames, bar):
-        seconds = reader.read_frames([self._paths[row] for row in rows], frames)
+        seconds = self._read([self._paths[row] for row in rows], frames)
         pending, places = [], [(row, f) for row, chosen in zip(rows, frames, strict=True)
                                for f in chosen]
         answers = []
@@ -112,6 +98,46 @@ class FrameFeatures:
         """Answers [n, features]; always asks for a whole batch, so that one trace serves."""
         batch = tf.stack(frames + frames[:1] * (self._batch_size - len(frames)))
         return self._answer(batch).numpy()[:len(frames)]
+
+
+class FrameFeatures(KeptFeatures):
+    """Features of the twelve frames of a store's records, each of one second.
+
+    Attributes:
+        array: [records, 12, features].
+        bgr: as given.
+
+    Args:
+        store: a `store.Store`; its records hold video.
+        network: a Keras model from [frames, 224, 224, 3] to [frames, features].
+        folder: see `KeptFeatures`.
+        bgr: see `video.preprocess`.
+        batch_size: frames answered at a time.
+    """
+
+    def __init__(self, store, network, folder, bgr=False, batch_size=16):
+        self.bgr = bgr
+        super().__init__(store.paths, schema.FRAMES_PER_SECOND, network, folder,
+                         '-'.join([*(['bgr'] if bgr else []), store.digest]), reader.read_frames,
+                         functools.partial(video.preprocess, bgr=bgr), batch_size)
+
+    def images(self, rows, frames):
+        """What the network sees of frames, for those that train it.
+
+        Args:
+            rows, frames: as in `require`.
+
+        Returns:
+            [n, 224, 224, 3] float32.
+        """
+        records, place = np.unique(rows, return_inverse=True)
+        chosen = [np.unique(np.asarray(frames)[place == i]) for i in range(len(records))]
+        found = {}
+        for row, numbers, pixels in zip(records, chosen, reader.read_frames(
+                [self._paths[row] for row in records], chosen), strict=True):
+            images = video.preprocess(pixels.numpy(), self.bgr).numpy()
+            found |= {(row, number): image for number, image in zip(numbers, images, strict=True)}
+        return np.stack([found[key] for key in zip(rows, frames, strict=True)])
 
 
 def _mapped(path, dtype, shape):

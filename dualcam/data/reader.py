@@ -176,7 +176,7 @@ def is_acivw(path):
 
 def _example(path):
     try:
-        return tf.train.SequenceExample.FromString(_read(str(path)).numpy())
+        return tf.train.SequenceExample.FromString(read_serialized(str(path)).numpy())
     except (tf.errors.OpError, message.DecodeError) as error:
         raise ValueError(f'{path}: not a record ({error}); convert it again') from error
 
@@ -192,21 +192,21 @@ def frames_dataset(paths, frames):
         Yields [n, height, width, 3] uint8 BGR.
     """
     def load(path, chosen):
-        return parse_frames(_read(path), chosen)
+        return parse_frames(read_serialized(path), chosen)
     return (tf.data.Dataset.from_tensor_slices((list(paths), tf.ragged.constant(
                 frames, dtype=tf.int64, ragged_rank=1)))
             .map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(4))
 
 
-def _read(path):
-    """The serialized example of a record file."""
+def read_serialized(path):
+    """The serialized example of a record file that holds one."""
     return tf.data.TFRecordDataset(path, compression_type='GZIP').get_single_element()
 
 
 def seconds_dataset(paths, modalities, label_keys=LABELS):
     """A `tf.data.Dataset` of parsed seconds in the order of `paths`, decoded in parallel."""
     def load(path):
-        return parse_second(_read(path), modalities, label_keys)
+        return parse_second(read_serialized(path), modalities, label_keys)
     return (tf.data.Dataset.from_tensor_slices(list(paths))
             .map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(8))
 
@@ -218,8 +218,10 @@ def read_seconds(paths, modalities, label_keys=LABELS):
         ValueError: a record cannot be read, or is no such record; the message names it.
     """
     paths = list(paths)
-    for second in _named_errors(seconds_dataset(paths, modalities, label_keys), paths,
-                                modalities, label_keys):
+
+    def dataset_of(rows):
+        return seconds_dataset(paths[rows], modalities, label_keys)
+    for second in named_errors(dataset_of, paths, _described(modalities)):
         yield {key: value.numpy() for key, value in second.items()}
 
 
@@ -229,26 +231,43 @@ def read_frames(paths, frames):
     Raises:
         ValueError: as `read_seconds`.
     """
-    yield from _named_errors(frames_dataset(paths, frames), list(paths), ['video'], ())
+    paths = list(paths)
+
+    def dataset_of(rows):
+        return frames_dataset(paths[rows], frames[rows])
+    yield from named_errors(dataset_of, paths, _described(['video']))
 
 
-def _named_errors(dataset, paths, modalities, label_keys):
-    iterator = iter(dataset)
+def named_errors(dataset_of, paths, wanted):
+    """Yields what a pipeline makes of records, one item a record.
+
+    Args:
+        dataset_of: gives the `tf.data.Dataset` of a slice of the records.
+        paths: of the records.
+        wanted: what each is to be, for the message.
+
+    Raises:
+        ValueError: a record stopped the pipeline; the message names it.
+    """
+    iterator = iter(dataset_of(slice(0, len(paths))))
     for done in range(len(paths)):
         try:
             item = next(iterator)
         except tf.errors.OpError as error:
-            raise ValueError(_explain(paths, done, modalities, label_keys, error)) from error
+            raise ValueError(_explain(dataset_of, paths, done, wanted, error)) from error
         yield item
 
 
-def _explain(paths, done, modalities, label_keys, error):
-    """What is wrong with the record that stopped a pipeline somewhere after `done` seconds."""
-    for path in paths[done:]:
+def _explain(dataset_of, paths, done, wanted, error):
+    """What is wrong with the record that stopped a pipeline somewhere after `done` records."""
+    for row in range(done, len(paths)):
         try:
-            next(iter(seconds_dataset([path], modalities, label_keys)))
+            next(iter(dataset_of(slice(row, row + 1))))
         except tf.errors.OpError as own_error:
             first_line = own_error.message.strip().splitlines()[0]
-            return (f'{path}: not a whole record with {" and ".join(modalities)} '
-                    f'({first_line}); convert it again')
+            return f'{paths[row]}: not {wanted} ({first_line}); convert it again'
     return f'reading failed after {done} of {len(paths)} records: {error.message}'
+
+
+def _described(modalities):
+    return f'a whole record with {" and ".join(modalities)}'

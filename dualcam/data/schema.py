@@ -26,6 +26,15 @@ SOUND_RATE = 'audio/rate'              # Hz
 SOUND_START = 'audio/start'            # first sample of the stretch in the sound
 SOUND_LABEL = 'label'
 
+# A record of a tagged clip (records.convert_tagging): GZIP, one `tf.train.Example`.
+CLIP_RATE_HZ = 32_000
+CLIP_NAME = 'name'
+CLIP_AUDIO = 'audio/pcm'               # int16 little-endian, mono
+CLIP_RATE = 'audio/rate'               # Hz
+CLIP_FRAMES = 'video/jpeg'             # one JPEG a second
+CLIP_LABELS = 'labels'                 # multi-hot, in the order of dataset.json's classes
+CLIP_SMALLEST_SIDE = 256               # of a frame, at most
+
 # Labels of a record: the context keys of AVIA, from 0 all, which are what the code calls them.
 # ACIVW has `classes` instead of an action, a video's number as location, and no subject.
 LABELS = ('action', 'location', 'subject')

@@ -7,14 +7,12 @@ of the paths, sizes and times.
 
 import dataclasses
 import json
-import os
 import pathlib
-import shutil
 
 import numpy as np
 
 from dualcam import progress
-from dualcam.data import audio, sound_files, sounds
+from dualcam.data import audio, sound_files, sounds, whole_folder
 from dualcam.data import store as store_lib
 
 
@@ -78,9 +76,7 @@ def open_sounds(sound_set, cache, max_bad=0):
 
 
 def _pack(sound_set, root):
-    partial = root.with_name(f'.{root.name}.{os.getpid()}.partial')
-    partial.mkdir(parents=True, exist_ok=True)
-    try:
+    with whole_folder.writing(root) as partial:
         paths, offsets, skipped = [], [0], []
         with open(partial / 'sound.f32', 'wb') as file:
             for sound in progress.bar(sound_set.sounds, desc='reading sounds', unit='file'):
@@ -99,7 +95,3 @@ def _pack(sound_set, root):
             sound_files.check_bad(skipped, 0)
         (partial / 'index.json').write_text(json.dumps(
             {'paths': paths, 'offsets': offsets, 'skipped': skipped}), encoding='utf-8')
-        shutil.rmtree(root, ignore_errors=True)
-        os.replace(partial, root)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

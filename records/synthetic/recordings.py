@@ -92,8 +92,8 @@ def unit_sound(files, duration_s):
     return np.tile(joined, -(-wanted // len(joined)))[:wanted]
 
 
-def read_recording(path):
-    """One recording, mono at 12,288 Hz, without silent ends; see `unit_sound`."""
+def read_recording(path, wanted_hz=schema.ARRAY_RATE_HZ):
+    """One recording, mono at `wanted_hz`, without silent ends; see `unit_sound`."""
     try:
         with soundfile.SoundFile(path) as file:
             rate_hz = file.samplerate
@@ -103,9 +103,9 @@ def read_recording(path):
     mono = samples.mean(axis=1)
     if len(mono) < rate_hz // 20 or not np.all(np.isfinite(mono)) or np.ptp(mono) == 0:
         raise ValueError(f'{path}: holds no sound; delete it or put another in its place')
-    common = np.gcd(rate_hz, schema.ARRAY_RATE_HZ)
-    mono = scipy.signal.resample_poly(mono, schema.ARRAY_RATE_HZ // common, rate_hz // common)
-    size = schema.ARRAY_RATE_HZ // 40                                    # 25 ms
+    common = np.gcd(rate_hz, wanted_hz)
+    mono = scipy.signal.resample_poly(mono, wanted_hz // common, rate_hz // common)
+    size = wanted_hz // 40                                               # 25 ms
     mono = np.pad(mono, (0, -len(mono) % size))
     power = np.square(mono.reshape(-1, size)).mean(axis=1)
     loud = np.flatnonzero(power > power.max() * 1e-4)                    # 40 dB below the loudest

@@ -54,10 +54,7 @@ def render_frames(action, subject, location, path_m, levels, rng, view_deg=VIEW_
     """
     if location not in range(3):
         raise ValueError(f'location {location}: expected 0, 1 or 2')
-    background = _background(location, rng)
-    exposure = rng.uniform(0.85, 1.1)
-    background = np.clip(np.asarray(background) * exposure, 0, 255).astype(np.uint8)
-    background = Image.fromarray(background)
+    background = draw_place(location, rng)
     # No more grain than JPEG smooths: noise would make the records, raw pixels, six times as large.
     noise = rng.integers(-1, 2, (2 * _HEIGHT, _WIDTH, 1), dtype=np.int16)
     scale = (np.array([_WIDTH, _HEIGHT]) / 2) / np.tan(np.deg2rad(view_deg) / 2)
@@ -88,6 +85,12 @@ def encode_jpeg(frame):
     file = io.BytesIO()
     Image.fromarray(frame).save(file, 'JPEG', quality=85, subsampling='4:2:0')
     return file.getvalue()
+
+
+def draw_place(location, rng):
+    """An empty scenario, from 0 to 2, in some light: a picture of 640 x 480."""
+    pixels = np.asarray(_background(location, rng)) * rng.uniform(0.85, 1.1)
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
 def _background(location, rng):

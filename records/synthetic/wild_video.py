@@ -33,7 +33,7 @@ def render_frames(label, indoors, path_m, levels, rng):
     Yields:
         uint8 [240, 320, 3] RGB.
     """
-    look = _draw_look(rng)
+    look = draw_look(rng)
     horizon = _HEIGHT * rng.uniform(0.42, 0.52)
     ground = _GROUNDS[label % len(_GROUNDS)] or _ANYWHERE[int(rng.integers(len(_ANYWHERE)))]
     floor = _HEIGHT * rng.uniform(0.72, 0.9)
@@ -54,7 +54,8 @@ def render_frames(label, indoors, path_m, levels, rng):
         yield np.clip(pixels, 0, 255).astype(np.uint8)
 
 
-def _draw_look(rng):
+def draw_look(rng):
+    """A `wild_objects.Look` that no other video has."""
     body, trim = (tuple(int(c) for c in rng.integers(20, 236, 3)) for _ in range(2))
     return wild_objects.Look(body, trim, subjects.subject(int(rng.integers(9))).skin,
                              rng.uniform(0.85, 1.2), int(rng.choice([-1, 1])))

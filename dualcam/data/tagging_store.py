@@ -1,0 +1,120 @@
+"""Each record of a tagged clip is decoded once: packed sound that training reads from then on.
+
+The counterpart of `data/store.py` for AAAI 2021's clips: int16 waveforms, mapped from disk, names
+and labels. Frames stay in the records; `tagging_frames` keeps their features.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+
+from dualcam import progress
+from dualcam.data import datasets, reader, schema, tagging_records, whole_folder
+from dualcam.data import store as store_lib
+
+_PEAK = 32_768.0     # int16 over this is within 1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TaggingStore:
+    """Packed clips.
+
+    Attributes:
+        paths: of the records, one a row.
+        names: of the clips.
+        labels: [clips, classes] float32, multi-hot.
+        audio: [clips, samples] int16 at 32 kHz; mapped, read only.
+        num_frames: of each clip, one a second.
+        info: the data set.
+        digest: names this content.
+    """
+    paths: tuple[str, ...]
+    names: tuple[str, ...]
+    labels: np.ndarray
+    audio: np.ndarray
+    num_frames: int
+    info: datasets.DatasetInfo
+    digest: str
+
+    @property
+    def clip_s(self):
+        """Seconds of a clip."""
+        return self.audio.shape[1] / schema.CLIP_RATE_HZ
+
+    def rows(self, paths):
+        """Row of each record path, [paths] int64."""
+        index = {path: row for row, path in enumerate(self.paths)}
+        return np.array([index[path] for path in paths], np.int64)
+
+    def waveforms(self, rows):
+        """[n, samples] float32 within 1 of rows."""
+        return self.audio[rows].astype(np.float32) / np.float32(_PEAK)
+
+
+def read_split(root, split):
+    """Record paths of a split, 'training', 'validation' or 'testing', in its list's order.
+
+    Raises:
+        ValueError: there is no such list; see `reader.read_list`.
+    """
+    path = pathlib.Path(root) / f'{split}.txt'
+    if not path.is_file():
+        raise ValueError(f'{path}: no such list; make it with python -m records.convert_tagging '
+                         f'--split={split}')
+    return reader.read_list(path, root)
+
+
+def open_clips(paths, info, cache):
+    """Packs the clips if that has not been done, and maps them.
+
+    Args:
+        paths: of the records; the order does not matter, repeated ones count once.
+        info: a `datasets.DatasetInfo`, whose classes the labels count.
+        cache: folder for the packed arrays.
+
+    Returns:
+        A `TaggingStore`.
+
+    Raises:
+        ValueError: a record is damaged, or has other classes, another length or another number
+            of frames than the first; the message names it.
+    """
+    paths = tuple(sorted(set(map(str, paths))))
+    digest = store_lib.records_digest(paths)
+    root = pathlib.Path(cache) / f'clips-{digest}'
+    if not (root / 'index.json').exists():
+        _pack(paths, info, root)
+    index = json.loads((root / 'index.json').read_text(encoding='utf-8'))
+    return TaggingStore(paths, tuple(index['names']), np.load(root / 'labels.npy'),
+                        np.load(root / 'audio.npy', mmap_mode='r'), index['num_frames'], info,
+                        digest)
+
+
+def _pack(paths, info, root):
+    with whole_folder.writing(root) as partial:
+        names, labels, audio, num_frames = [], [], None, None
+        for row, clip in enumerate(progress.bar(tagging_records.read_clips(paths),
+                                                desc='reading clips', total=len(paths),
+                                                unit='clip')):
+            if len(clip['labels']) != info.num_classes:
+                raise ValueError(f'{paths[row]}: {len(clip["labels"])} labels, but there are '
+                                 f'{info.num_classes} classes; convert it again')
+            if audio is None:
+                num_frames = clip['frames']
+                audio = np.lib.format.open_memmap(partial / 'audio.npy', 'w+', np.int16,
+                                                  (len(paths), len(clip['audio'])))
+            if (len(clip['audio']), clip['frames']) != (audio.shape[1], num_frames):
+                raise ValueError(
+                    f'{paths[row]}: {len(clip["audio"])} samples and {clip["frames"]} frames, '
+                    f'but {paths[0]} has {audio.shape[1]} and {num_frames}; convert all of them '
+                    'with one --clip_seconds')
+            audio[row] = clip['audio']
+            names.append(clip['name'])
+            labels.append(clip['labels'])
+        audio.flush()
+        del audio
+        np.save(partial / 'labels.npy', np.array(labels, np.float32))
+        (partial / 'index.json').write_text(json.dumps(
+            {'names': names, 'num_frames': num_frames}), encoding='utf-8')

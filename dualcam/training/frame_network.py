@@ -1,0 +1,131 @@
+"""What the visual branch of AAAI 2021 sees of frames: VGG-16's features, or a stand-in's.
+
+The paper takes VGG-16 as ImageNet left it. Without that file a small network is trained here, to
+tell a training clip's labels from each of its frames; labels of what is heard but not seen are
+noise to it. What the features are, every run has to say: `visual_features` returns the words.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dualcam import progress
+from dualcam.data import tagging_frames, video
+from dualcam.models import frame_networks
+
+STAND_IN = ('frames seen by a small network that learned from the training clips (no weights of '
+            'VGG-16 given)')
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameTrainingParams:
+    """How the small network learns; Adam, the rate falls to zero along a cosine.
+
+    Frames are flipped and shifted at random.
+    """
+    epochs: int = 24
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    share: float = 0.25              # of the frames in an epoch; those of a clip differ little
+    max_frames: int = 20_000         # drawn from all training clips; 38 KB of memory each
+    seed: int = 0
+
+
+def visual_features(store, training_rows, folder, weights=None, layer='fc2',
+                    params=FrameTrainingParams()):
+    """Features of all frames of a store, and what they are.
+
+    Args:
+        store: a `tagging_store.TaggingStore`.
+        training_rows: [n] rows of it that the stand-in may learn from.
+        folder: where networks and features are kept.
+        weights: a file with VGG-16's weights, or None.
+        layer: of VGG-16, 'fc2' or 'predictions'.
+        params: a `FrameTrainingParams`, of the stand-in.
+
+    Returns:
+        (a `features.KeptFeatures`, one line for titles and run.json).
+    """
+    if weights is not None:
+        network, what = frame_networks.vgg16(weights, layer), f'frames seen by VGG-16 ({layer})'
+    else:
+        network, what = train_small(store, training_rows, folder, params), STAND_IN
+    return tagging_frames.open_features(store, network, folder), what
+
+
+def train_small(store, rows, folder, params=FrameTrainingParams()):
+    """The stand-in for VGG-16, trained unless that has been done.
+
+    Args:
+        store: a `tagging_store.TaggingStore`.
+        rows: [n] rows of it to learn from.
+        folder: where its weights are kept, by the clips and the parameters.
+        params: a `FrameTrainingParams`.
+
+    Returns:
+        A `keras.Model` from [frames, 112, 112, 3] to features [frames, 128].
+    """
+    keras.utils.set_random_seed(params.seed)
+    tagger, seen = frame_networks.small(store.info.num_classes)
+    made_of = json.dumps([store.digest, np.sort(rows).tolist(), dataclasses.asdict(params)])
+    name = hashlib.sha256(made_of.encode()).hexdigest()[:16]
+    path = pathlib.Path(folder) / f'frame-network-{name}.weights.h5'
+    if path.exists():
+        tagger.load_weights(path)
+        return seen
+    _learn(tagger, *_training_frames(store, rows, params), params)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.partial-{path.name}')
+    tagger.save_weights(partial)
+    partial.replace(path)
+    return seen
+
+
+def _training_frames(store, rows, params):
+    """Pixels [n, 112, 112, 3] uint8 and labels [n, classes] of frames drawn from clips."""
+    rng = np.random.default_rng(params.seed)
+    places = np.stack(np.meshgrid(np.sort(rows), np.arange(store.num_frames), indexing='ij'),
+                      -1).reshape(-1, 2)
+    drawn = np.sort(rng.permutation(len(places))[:params.max_frames])
+    rows, frames = places[drawn].T                                  # by row, then by frame
+    side = frame_networks.SMALL_SIDE
+    return tagging_frames.read_frames(store, rows, frames, (side, side)), store.labels[rows]
+
+
+def _learn(tagger, pixels, labels, params):
+    size = params.batch_size
+    num_frames = max(1, round(params.share * len(pixels)))
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(
+        params.learning_rate, params.epochs * -(-num_frames // size)))
+    optimizer.build(tagger.trainable_variables)
+
+    @tf.function(reduce_retracing=True)
+    def train_step(frames, hot):
+        with tf.GradientTape() as tape:
+            logits = tagger(video.subtract_means(frames, bgr=True), training=True)
+            loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(hot, logits))
+        optimizer.apply_gradients(zip(tape.gradient(loss, tagger.trainable_variables),
+                                      tagger.trainable_variables, strict=True))
+        return loss
+
+    bar = progress.bar(range(params.epochs), desc='small image network', unit='epoch')
+    for epoch in bar:
+        rng = np.random.default_rng([params.seed, epoch])
+        order, losses = rng.permutation(len(pixels))[:num_frames], []
+        for first in range(0, len(order), size):
+            chosen = order[first:first + size]
+            losses.append(float(train_step(_moved(pixels[chosen], rng), labels[chosen])))
+        bar.set_postfix(refresh=False, loss=f'{np.mean(losses):.3f}')
+
+
+def _moved(frames, rng):
+    """Frames, half of them mirrored, each shifted; what leaves on one side comes in again."""
+    reach = frames.shape[1] // 14
+    return np.stack([np.roll(frame[:, ::flip], shift, (0, 1)) for frame, flip, shift in zip(
+        frames, rng.choice([-1, 1], len(frames)),
+        rng.integers(-reach, reach + 1, (len(frames), 2)), strict=True)])

@@ -1,0 +1,121 @@
+"""Files of tagged clips: where their sound and frames lie, and frames as JPEG.
+
+Frames are pictures in a folder a clip, one a second, or are taken from a video at the middle of
+each second. `convert_tagging` puts them into records.
+"""
+
+import io
+import pathlib
+import re
+
+import av
+from PIL import Image
+
+from dualcam.data import schema, sounds
+
+PICTURES = ('.jpg', '.jpeg', '.png', '.bmp')
+VIDEOS = ('.mp4', '.mkv', '.webm', '.avi', '.mov', '.m4v', '.flv', '.3gp')
+
+
+def find_audio(folder):
+    """{clip name: path} of all sound files of a folder and those below.
+
+    Raises:
+        ValueError: there are none, or two of one name.
+    """
+    return _by_name(folder, sounds.is_sound, sounds.SUFFIXES)
+
+
+def find_videos(folder):
+    """{clip name: path} of all videos of a folder and those below; errors as `find_audio`."""
+    return _by_name(folder, lambda path: path.suffix.lower() in VIDEOS and path.is_file(), VIDEOS)
+
+
+def find_frame_folders(folder):
+    """{clip name: folder} of all folders below one that hold pictures; errors as `find_audio`."""
+    return _by_name(folder, lambda path: path.is_dir() and any(
+        inner.suffix.lower() in PICTURES for inner in path.iterdir()), PICTURES)
+
+
+def file_of(found, name):
+    """The path of a clip, or None.
+
+    DCASE's lists name YouTube's videos, whose names may begin with a dash; downloads have a Y in
+    front of them.
+    """
+    return found.get(name, found.get(f'Y{name}'))
+
+
+def read_frames(path):
+    """Frames of a clip, one a second.
+
+    Args:
+        path: a folder of pictures, ordered by the numbers in their names, or a video.
+
+    Returns:
+        A list of JPEG bytes, the smallest side at most 256 pixels.
+
+    Raises:
+        ValueError: there is none, or one cannot be read; the message names it.
+    """
+    frames = _of_folder(path) if path.is_dir() else _of_video(path)
+    if not frames:
+        raise ValueError(f'{path}: holds no frame')
+    return frames
+
+
+def _by_name(folder, counts, suffixes):
+    folder, found = pathlib.Path(folder), {}
+    for path in sorted(folder.rglob('*')):
+        if not counts(path):
+            continue
+        name = path.name if path.is_dir() else path.stem
+        if name in found:
+            raise ValueError(f'{found[name]} and {path} would both be clip {name}; rename or '
+                             'remove one')
+        found[name] = path
+    if not found:
+        raise ValueError(f'{folder}: no {", ".join(suffixes)} file in it or below')
+    return found
+
+
+def _of_folder(folder):
+    paths = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES]
+    frames = []
+    for path in sorted(paths, key=lambda path: (
+            [int(number) for number in re.findall(r'\d+', path.stem)], path.name)):
+        try:
+            with Image.open(path) as image:
+                image.load()
+                small = min(image.size) <= schema.CLIP_SMALLEST_SIDE
+                # What is a JPEG of the right size already is not coded a second time.
+                frames.append(path.read_bytes() if small and image.format == 'JPEG'
+                              and image.mode == 'RGB' else _encode(image))
+        except (OSError, ValueError, SyntaxError) as error:
+            raise ValueError(f'{path}: not a readable picture ({error})') from error
+    return frames
+
+
+def _of_video(path):
+    frames, start_s, wanted_s = [], None, 0.5
+    try:
+        with av.open(str(path)) as container:
+            for frame in container.decode(video=0):
+                start_s = frame.time if start_s is None else start_s
+                if frame.time - start_s >= wanted_s:
+                    frames.append(_encode(frame.to_image()))
+                    wanted_s += 1.0
+    except (av.FFmpegError, IndexError, TypeError) as error:
+        raise ValueError(f'{path}: not a readable video ({error})') from error
+    return frames
+
+
+def _encode(image):
+    image = image.convert('RGB')
+    scale = schema.CLIP_SMALLEST_SIDE / min(image.size)
+    if scale < 1:
+        image = image.resize([round(side * scale) for side in image.size],
+                             Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    image.save(file, 'JPEG', quality=90)
+    return file.getvalue()
