@@ -4,6 +4,14 @@ import sys
 
 from tqdm import tqdm
 
+_hidden = False
+
+
+def hide():
+    """No more bars in this process: one of several whose work another one shows."""
+    global _hidden
+    _hidden = True
+
 
 def bar(iterable=None, keep=True, inner=False, **options):
     """A `tqdm` bar with this project's defaults; `keep` leaves it on the screen at the end.
@@ -12,7 +20,7 @@ def bar(iterable=None, keep=True, inner=False, **options):
     """
     watched = sys.stderr.isatty()
     return tqdm(iterable, mininterval=0.5 if watched else 15.0, dynamic_ncols=watched,
-                leave=keep and not inner, disable=inner and not watched, **options)
+                leave=keep and not inner, disable=_hidden or (inner and not watched), **options)
 
 
 def write(text, file):

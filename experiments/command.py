@@ -12,7 +12,7 @@ NEEDS_VIDEO = 'it takes records with video (records.convert_avia --modalities=0,
 def run(table):
     """Parses the flags, fills the table, prints it, and says where it was written."""
     def body(options, preset, seeds):
-        from experiments import runs, tables
+        from experiments import parallel, runs, tables
 
         workshop = open_workshop(options, preset, [
             one for setting in runs.SETTINGS for one in table.columns(setting).values()])
@@ -20,6 +20,12 @@ def run(table):
                     if not workshop.can_train(one)]
         if left_out:
             print(f'Left blank: {", ".join(left_out)}; {NEEDS_VIDEO}')
+        wanted = tables.wanted(table, workshop)
+        for seed in seeds:
+            workshop.prepare_features([pair for columns in wanted.values()
+                                       for pair in columns.values()], seed)
+        parallel.train_ahead(workshop, [(list(wanted[setting].values()), seed) for seed in seeds
+                                        for setting in reversed(runs.SETTINGS)], options.jobs)
         cells = tables.fill(table, workshop, seeds)
         print('\n' + tables.write(table, cells, workshop, options.out))
         print(f'written: {options.out}/{table.file_name}.md, .csv, .json, .png; runs: '
@@ -61,6 +67,8 @@ def start(body, records=True):
     flags.DEFINE_enum('batch_norm', 'frozen', ['frozen', 'authors'], 'Of ResNet-50 while its '
                       'logits are trained; authors takes days.')
     flags.DEFINE_bool('profile', False, 'Trace ten steps of each new run for TensorBoard.')
+    flags.DEFINE_integer('jobs', None, 'Runs of a table that are trained at a time; default one a '
+                         'processor, up to 4, and one with a GPU.', lower_bound=1)
     flags.DEFINE_list('seeds', ['0'], 'Seeds, as in 0,1,2; several give mean and deviation.')
 
     import tensorflow as tf

@@ -99,6 +99,7 @@ class Workshop:
         info: the `datasets.DatasetInfo`.
         store: the `store.Store` of all records.
         start: {layer: weights} that OurSoundNet starts from; empty without them.
+        arguments: what makes another one like it.
 
     Args:
         records: folder of the records; its lists are made if they are not there.
@@ -114,6 +115,7 @@ class Workshop:
                  profile=False):
         self.records, self.out = pathlib.Path(records), pathlib.Path(out)
         self.preset, self._profile = preset, profile
+        self.arguments = records, out, preset, wanted, video, soundnet, profile
         if not self.records.is_dir():
             raise ValueError(f'{records}: no such folder; make records with make tfrecords')
         self.info = datasets.read_description(self.records)
@@ -191,6 +193,10 @@ class Workshop:
         if tested:
             report.write(folder)
         return found
+
+    def has_scores(self, wanted, tests, seed):
+        """Whether a run was tested on all of them."""
+        return all((self.folder(wanted, seed) / f'test_{test}.json').exists() for test in tests)
 
     def answers(self, wanted, test, seed):
         """What a run answers on a test: labels and answers, both [clips] int64."""

@@ -59,6 +59,21 @@ def rows():
             for test in (runs.SCENARIOS if train != 'all' else ('all',))]
 
 
+def wanted(table, workshop):
+    """What a table needs and the records allow.
+
+    Args:
+        table: a `Table`.
+        workshop: a `runs.Workshop`.
+
+    Returns:
+        {training setting: {column: (`runs.Run`, tests)}}
+    """
+    return {train: {column: (one, [test for trained, test in rows() if trained == train])
+                    for column, one in table.columns(train).items() if workshop.can_train(one)}
+            for train in runs.SETTINGS}
+
+
 def fill(table, workshop, seeds):
     """Trains and tests all runs of a table that the records allow.
 
@@ -72,14 +87,11 @@ def fill(table, workshop, seeds):
     """
     published = _read_published(table)
     scores = {}
-    wanted = [(train, column, one, [test for trained, test in rows() if trained == train])
-              for train in runs.SETTINGS for column, one in table.columns(train).items()
-              if workshop.can_train(one)]
     for seed in seeds:
-        workshop.prepare_features([(one, tests) for _, _, one, tests in wanted], seed)
-        for train, column, one, tests in wanted:
-            for test, score in workshop.scores(one, tests, seed).items():
-                scores.setdefault((train, test, column), []).append(score)
+        for train, columns in wanted(table, workshop).items():
+            for column, (one, tests) in columns.items():
+                for test, score in workshop.scores(one, tests, seed).items():
+                    scores.setdefault((train, test, column), []).append(score)
     return [Cell(train, test, column, tuple(scores.get((train, test, column), ())),
                  published.get((train, test, column)))
             for train, test in rows() for column in table.columns(train)]

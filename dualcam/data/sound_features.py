@@ -9,11 +9,10 @@ import numpy as np
 import soxr
 import tensorflow as tf
 
-from dualcam.data import audio
+from dualcam.data import audio, schema
 from dualcam.models import foreign, layers, soundnet, vggish
 
 KINDS = ('soundnet', 'vggish')
-RATE_HZ = 32_000                    # of clips
 _BATCH = 8                          # clips
 _TORCH_EPSILON = 1e-5
 
@@ -62,9 +61,10 @@ class SoundFeatures:
             ValueError: the clips are of another length.
         """
         waveforms = np.asarray(waveforms, np.float32)
-        if waveforms.ndim != 2 or waveforms.shape[1] != self._seconds * RATE_HZ:
-            raise ValueError(f'waveforms of shape {waveforms.shape}; expected [clips, '
-                             f'{self._seconds * RATE_HZ}], {self._seconds} s at {RATE_HZ} Hz')
+        samples = self._seconds * schema.CLIP_RATE_HZ
+        if waveforms.ndim != 2 or waveforms.shape[1] != samples:
+            raise ValueError(f'waveforms of shape {waveforms.shape}; expected [clips, {samples}], '
+                             f'{self._seconds} s at {schema.CLIP_RATE_HZ} Hz')
         return np.concatenate([self._of_batch(waveforms[first:first + _BATCH])
                                for first in range(0, len(waveforms), _BATCH)])
 
@@ -80,4 +80,4 @@ class SoundFeatures:
 
 def _resample(waveforms, rate_hz):
     """[clips, samples] of 32,000 Hz at another rate (soxr, high quality)."""
-    return soxr.resample(waveforms.T, RATE_HZ, rate_hz, 'HQ').T
+    return soxr.resample(waveforms.T, schema.CLIP_RATE_HZ, rate_hz, 'HQ').T

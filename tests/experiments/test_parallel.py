@@ -1,0 +1,48 @@
+"""Runs side by side: what is left to do, and what is not."""
+
+import pytest
+
+from experiments import parallel, runs
+
+
+class Workshop:
+    """Knows which runs were tested."""
+    arguments = ('records', 'out')
+
+    def __init__(self, done):
+        self._done = done
+
+    def has_scores(self, wanted, tests, seed):
+        return (wanted.network, tests[0], seed) in self._done
+
+
+PIECES = [([(runs.Run('dualcamnet', 'hard', setting), [setting]),
+            (runs.Run('hearnet', 'G', setting), [setting])], seed)
+          for seed in (0, 1) for setting in ('all', 'scenario_1')]
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What is handed to other processes: [(pieces, processes, threads)]."""
+    calls = []
+    monkeypatch.setattr(parallel.os, 'cpu_count', lambda: 6)
+    monkeypatch.setattr(
+        parallel.jobs_lib, 'run_all', lambda work, pieces, processes, unit: calls.append(
+            (pieces, processes, work.keywords['threads'])))
+    return calls
+
+
+def test_only_what_is_missing_is_trained(started):
+    done = {(network, setting, seed) for network in ('dualcamnet', 'hearnet')
+            for setting in ('all', 'scenario_1') for seed in (0, 1)}
+    done -= {('hearnet', 'all', 0), ('dualcamnet', 'scenario_1', 1)}
+    parallel.train_ahead(Workshop(done), PIECES, jobs=3)
+    assert started == [([PIECES[0], PIECES[3]], 2, 3)]
+
+
+def test_processors_are_shared_and_one_job_needs_no_process(started):
+    parallel.train_ahead(Workshop(set()), PIECES)
+    assert started == [(PIECES, 4, 1)]
+    parallel.train_ahead(Workshop(set()), PIECES, jobs=1)
+    parallel.train_ahead(Workshop(set()), PIECES[:1], jobs=4)
+    assert len(started) == 1
