@@ -65,18 +65,20 @@ class Row:
         return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def read_rows(file_name, columns):
+def read_rows(file_name, columns, unit=1.0):
     """Rows of a published file, without scores.
 
     Args:
         file_name: in published/, with features, training and alpha.
         columns: {our column: (its column of means, its column of deviations)}.
+        unit: what its numbers are shares of: 100 for percentages.
     """
     with open(tables.PUBLISHED / file_name, newline='', encoding='utf-8') as file:
         lines = list(csv.DictReader(file))
     return [Row(line.get('features') or line['model'], line.get('training') or SELF,
                 float(line['alpha']) if line.get('alpha') else None,
-                {ours: (float(line[mean]), float(line[std]) if line[std] else None)
+                {ours: (float(line[mean]) / unit,
+                        float(line[std]) / unit if line[std] else None)
                  for ours, (mean, std) in columns.items()}) for line in lines]
 
 

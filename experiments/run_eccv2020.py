@@ -45,12 +45,14 @@ def _body(options, _, seeds):
     preset = eccv_presets.preset_named(options.preset, options.complete)
     workshop = eccv_runs.Workshop(options.records, options.out, preset, options.lists,
                                   options.profile)
-    columns = {_ACCURACY: (_ACCURACY, 'std')}
+    columns, unit = {_ACCURACY: (_ACCURACY, 'std')}, 1.0
     if number == 1:
+        unit = 100.0                                                    # printed as percentages
         columns = {f'rank {k}': (f'rank_{k}', f'std_{k}') for k in retrieval.KS}
     judge = {1: eccv_judges.Retrieval, 2: eccv_judges.OwnRecords, 3: eccv_judges.OtherRecords,
              4: eccv_judges.Sounds}[number](workshop, options)
-    rows = judge.baselines(seeds) + eccv_tables.read_rows(_FILES[number], columns)
+    rows = judge.baselines(seeds) + eccv_tables.read_rows(_FILES[number], columns,
+                                                              unit)
     for row in rows:
         if row.training != eccv_tables.OWN and eccv_tables.is_wanted(row, preset):
             for seed in seeds:

@@ -26,6 +26,13 @@ def test_rows_are_the_published_ones():
         eccv_presets.preset_named('large')
 
 
+def test_percentages_become_shares():
+    rows = eccv_tables.read_rows('eccv2020_table1_retrieval.csv',
+                                 {'rank 1': ('rank_1', 'std_1')}, 100.0)
+    assert rows[0].key == 'dualcamnet' and rows[0].training == 'self-supervised'
+    assert rows[0].published['rank 1'] == pytest.approx((0.3341, 0.0365))
+
+
 def test_the_paper_s_settings_are_the_paper_s():
     paper = eccv_presets.preset_named('paper')
     params = paper.pretext_params('hearnet_eccv', 0.5, 3)
