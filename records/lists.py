@@ -93,7 +93,7 @@ def write(lists, folder, root, absolute=False):
     written = {}
     for name, paths in lists.items():
         path = folder / name
-        partial = path.with_suffix('.partial')
+        partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
         partial.write_text(''.join(f'{prefix}{p}\n' for p in paths), encoding='utf-8')
         os.replace(partial, path)
         written[path] = len(paths)
