@@ -6,9 +6,9 @@ Reads what the run, its tests and its examples left there; pictures and sounds a
 import base64
 import html
 import json
-import os
 import pathlib
 
+from dualcam import whole
 from dualcam.evaluation import figures, metrics, overlays
 
 FILE = 'report.html'
@@ -56,9 +56,7 @@ def write(folder):
     page = (f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>'
             f'{html.escape(folder.name)}</title><link rel="icon" href="data:,"><style>{_STYLE}'
             f'</style></head>\n<body>{"".join(parts)}</body></html>\n')
-    partial = folder / f'.{FILE}.partial'
-    partial.write_text(page, encoding='utf-8')
-    os.replace(partial, folder / FILE)
+    whole.write_text(folder / FILE, page)
     return folder / FILE
 
 

@@ -11,10 +11,9 @@ import json
 import pathlib
 
 import matplotlib
-import numpy as np
 
 from experiments import eccv_features as features
-from experiments import tables
+from experiments import reports, tables
 
 SELF, SUPERVISED, OWN = 'self-supervised', 'supervised', 'our baseline'
 
@@ -34,7 +33,7 @@ _FAMILY = {'l3_audio': 'l3', 'l3_vision': 'l3', 'hearnet_eccv': 'hearnet',
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class Row(reports.Scored):
     """One line of a table.
 
     Attributes:
@@ -54,15 +53,6 @@ class Row:
     def name(self):
         """For people."""
         return ROWS[self.key][2] if self.key in ROWS else self.key
-
-    def mean(self, column):
-        """Mean over the seeds; None where it was not measured."""
-        return float(np.mean(self.scores[column])) if self.scores.get(column) else None
-
-    def deviation(self, column):
-        """Sample deviation over the seeds; None for fewer than two."""
-        values = self.scores.get(column, ())
-        return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def read_rows(file_name, columns, unit=1.0):

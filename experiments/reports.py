@@ -12,8 +12,21 @@ from dualcam.evaluation import figures
 from experiments import tables
 
 
+class Scored:
+    """Something with `scores`, {column: list of numbers}."""
+
+    def mean(self, column):
+        """Mean accuracy of a column; None where it was not measured."""
+        return float(np.mean(self.scores[column])) if self.scores.get(column) else None
+
+    def deviation(self, column):
+        """Sample deviation; None for fewer than two scores."""
+        values = self.scores.get(column, ())
+        return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
 @dataclasses.dataclass(frozen=True)
-class Row:
+class Row(Scored):
     """One line of a report.
 
     Attributes:
@@ -29,15 +42,6 @@ class Row:
     scores: dict
     published: float | None = None
     note: str = ''
-
-    def mean(self, column):
-        """Mean accuracy of a column; None where it was not measured."""
-        return float(np.mean(self.scores[column])) if self.scores.get(column) else None
-
-    def deviation(self, column):
-        """Sample deviation; None for fewer than two scores."""
-        values = self.scores.get(column, ())
-        return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def write(rows, columns, title, explained, out, file_name):

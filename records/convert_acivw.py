@@ -13,11 +13,11 @@ Records that exist are left as they are, so that a stopped conversion goes on wh
 
 import functools
 import json
-import os
 import pathlib
 
 from absl import app, flags
 
+from dualcam import whole
 from dualcam.data import datasets, schema
 from records import array, conversion, jobs, raw_acivw
 
@@ -104,9 +104,7 @@ def _write_manifest(path, videos, out):
     """{folder: {title, seconds, records}} of all videos, whole or not at all."""
     entries = {video.name: {'title': video.title, 'seconds': video.seconds,
                             'records': len(plan(video, out))} for video in videos}
-    partial = path.with_name(f'.{path.name}.partial')
-    partial.write_text(json.dumps(entries, indent=1) + '\n', encoding='utf-8')
-    os.replace(partial, path)
+    whole.write_text(path, json.dumps(entries, indent=1) + '\n')
 
 
 def main(_):

@@ -18,12 +18,12 @@ them anew.
 import csv
 import functools
 import io
-import os
 import pathlib
 
 import numpy as np
 from absl import app, flags
 
+from dualcam import whole
 from dualcam.data import datasets, schema, sound_files, tagging
 from records import clip_files, conversion, jobs
 
@@ -89,11 +89,11 @@ def convert(list_file, split, audio, out, frames=None, videos=None, dataset=None
                                              overwrite=overwrite), pieces, processes, 'clip')
     good = [result in ('written', 'there') for result in results]
     bad = [result for result, fine in zip(results, good, strict=True) if not fine]
-    _write(out / f'{split}_skipped.csv', _table([['row', 'clip', 'reason']] + [
+    whole.write_text(out / f'{split}_skipped.csv', _table([['row', 'clip', 'reason']] + [
         [clip.row, clip.name, result.partition(': ')[2]]
         for clip, result, fine in zip(listed, results, good, strict=True) if not fine]))
     sound_files.check_bad([f'{list_file}, {message}' for message in bad], max_bad)
-    _write(out / f'{split}.txt', ''.join(
+    whole.write_text(out / f'{split}.txt', ''.join(
         f'{record}\n' for record, fine in zip(records, good, strict=True) if fine))
     return results.count('written'), results.count('there'), bad
 
@@ -130,13 +130,6 @@ def _table(rows):
     file = io.StringIO()
     csv.writer(file, lineterminator='\n').writerows(rows)
     return file.getvalue()
-
-
-def _write(path, text):
-    """Writes a text, whole or not at all."""
-    partial = path.with_name(f'.{path.name}.partial')
-    partial.write_text(text, encoding='utf-8')
-    os.replace(partial, path)
 
 
 def main(_):

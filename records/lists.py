@@ -12,6 +12,7 @@ import re
 
 import numpy as np
 
+from dualcam import whole
 from dualcam.data import schema
 
 SPLITS = ('train_valid_test', 'train_valid', 'all')
@@ -93,9 +94,7 @@ def write(lists, folder, root, absolute=False):
     written = {}
     for name, paths in lists.items():
         path = folder / name
-        partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-        partial.write_text(''.join(f'{prefix}{p}\n' for p in paths), encoding='utf-8')
-        os.replace(partial, path)
+        whole.write_text(path, ''.join(f'{prefix}{p}\n' for p in paths))
         written[path] = len(paths)
     return written
 

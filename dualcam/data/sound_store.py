@@ -11,8 +11,8 @@ import pathlib
 
 import numpy as np
 
-from dualcam import progress
-from dualcam.data import audio, sound_files, sounds, whole_folder
+from dualcam import progress, whole
+from dualcam.data import audio, sound_files, sounds
 from dualcam.data import store as store_lib
 
 
@@ -76,7 +76,7 @@ def open_sounds(sound_set, cache, max_bad=0):
 
 
 def _pack(sound_set, root):
-    with whole_folder.writing(root) as partial:
+    with whole.writing_folder(root) as partial:
         paths, offsets, skipped = [], [0], []
         with open(partial / 'sound.f32', 'wb') as file:
             for sound in progress.bar(sound_set.sounds, desc='reading sounds', unit='file'):

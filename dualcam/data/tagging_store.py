@@ -10,8 +10,8 @@ import pathlib
 
 import numpy as np
 
-from dualcam import progress
-from dualcam.data import datasets, reader, schema, tagging_records, whole_folder
+from dualcam import progress, whole
+from dualcam.data import datasets, reader, schema, tagging_records
 from dualcam.data import store as store_lib
 
 _PEAK = 32_768.0     # int16 over this is within 1
@@ -93,7 +93,7 @@ def open_clips(paths, info, cache):
 
 
 def _pack(paths, info, root):
-    with whole_folder.writing(root) as partial:
+    with whole.writing_folder(root) as partial:
         names, labels, audio, num_frames = [], [], None, None
         for row, clip in enumerate(progress.bar(tagging_records.read_clips(paths),
                                                 desc='reading clips', total=len(paths),

@@ -216,10 +216,7 @@ def clip_features(record_sums, windows):
 
 
 def _kernels(model):
-    """Kernels with an L2 penalty of a network and of the networks that it is made of."""
-    regularized = models.REGULARIZED.get(model.name, ())
-    kernels = [layer.kernel for layer in model.layers if layer.name in regularized]
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            kernels += _kernels(layer)
-    return kernels
+    """Kernels with an L2 penalty of a network, or of the networks that it is made of."""
+    parts = [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]
+    return [kernel for part in parts if part.name in models.REGULARIZED
+            for kernel in models.regularized_kernels(part)]

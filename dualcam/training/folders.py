@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 import platform
 import subprocess
@@ -11,7 +10,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dualcam import report, whole
 from dualcam.data import frontend
+
+METRICS_FILE = 'metrics.json'        # written last: it says that the run is trained
 
 
 def claim(folder, params, data):
@@ -71,9 +73,32 @@ def read(folder, params_from_json):
 
 def write_json(path, value):
     """Writes JSON, whole or not at all."""
-    partial = path.with_suffix('.partial')
-    partial.write_text(json.dumps(value, indent=1) + '\n', encoding='utf-8')
-    os.replace(partial, path)
+    whole.write_text(path, json.dumps(value, indent=1) + '\n')
+
+
+def is_complete(folder):
+    """Whether a run has been trained; a report that is missing is written."""
+    if not (folder / METRICS_FILE).exists():
+        return False
+    if not (folder / report.FILE).exists():
+        report.write(folder)
+    return True
+
+
+def complete(folder, history, best, training, validation):
+    """Notes that a run has been trained, and writes its report.
+
+    Args:
+        folder: of the run.
+        history: what `loop.fit` gives.
+        best: the chosen epoch, from 0.
+        training, validation: the clips; validation may be None.
+    """
+    write_json(folder / METRICS_FILE, {
+        'best_epoch': best, 'validation_accuracy': history[best].get('validation/accuracy'),
+        'training_clips': len(training),
+        'validation_clips': len(validation) if validation else 0, 'history': history})
+    report.write(folder)
 
 
 def restore_best(folder, model):

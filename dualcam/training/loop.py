@@ -9,7 +9,6 @@ that was stopped goes on after its last whole epoch and ends at the weights it w
 import contextlib
 import dataclasses
 import json
-import os
 import pathlib
 import time
 
@@ -17,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dualcam import models
+from dualcam import models, whole
 from dualcam import progress as progress_lib
 
 _TRACED_STEPS = 10
@@ -155,10 +154,8 @@ class Progress:
 
     def save(self, history, keep):
         """Keeps the state after `len(history)` epochs, and the weights to `keep` as the best."""
-        partial = self._history_file.with_suffix('.partial')
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(history), encoding='utf-8')
-        os.replace(partial, self._history_file)
+        self._history_file.parent.mkdir(parents=True, exist_ok=True)
+        whole.write_text(self._history_file, json.dumps(history))
         if keep:
             self._best.save(len(history))
         self._latest.save(len(history))

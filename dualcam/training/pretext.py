@@ -99,9 +99,7 @@ def train(params, data, folder, teacher_sums=None, name='', profile=False):
     if (params.alpha is None) != (teacher_sums is None):
         raise ValueError(f'alpha {params.alpha}: goes with what a teacher says of the records')
     folders.claim(folder, params, data)
-    if (folder / 'metrics.json').exists():
-        if not (folder / report.FILE).exists():
-            report.write(folder)
+    if folders.is_complete(folder):
         return load(folder)
     keras.utils.set_random_seed(params.loop.seed)
     rows, windows = data.windows(params)
@@ -115,10 +113,7 @@ def train(params, data, folder, teacher_sums=None, name='', profile=False):
                        keep=keep)
     best = loop.chosen_epoch(history, keep)
     _show(params, model, validation, data.info.classes, best + 1, folder)
-    folders.write_json(folder / 'metrics.json', {
-        'best_epoch': best, 'validation_accuracy': history[best].get('validation/accuracy'),
-        'training_clips': len(training), 'validation_clips': len(validation), 'history': history})
-    report.write(folder)
+    folders.complete(folder, history, best, training, validation)
     return model
 
 

@@ -16,7 +16,7 @@ import pathlib
 import keras
 import numpy as np
 
-from dualcam import export, models, report
+from dualcam import export, models
 from dualcam.data import augmentation, frontend
 from dualcam.data import clips as clips_lib
 from dualcam.evaluation import metrics
@@ -92,9 +92,7 @@ def train(params, data, folder, teacher_logits=None, name='', profile=False):
     """
     folder = pathlib.Path(folder)
     folders.claim(folder, params, data)
-    if (folder / 'metrics.json').exists():
-        if not (folder / report.FILE).exists():
-            report.write(folder)
+    if folders.is_complete(folder):
         return load(folder)
     keras.utils.set_random_seed(params.loop.seed)
     training, validation = data.clips(params, folder, teacher_logits)
@@ -119,11 +117,7 @@ def train(params, data, folder, teacher_logits=None, name='', profile=False):
         export_student(model, params, data.info, folder)
     if validation:
         _show(model, validation, data.info.classes, shown, board, folder)
-    folders.write_json(folder / 'metrics.json', {
-        'best_epoch': best, 'validation_accuracy': history[best].get('validation/accuracy'),
-        'training_clips': len(training),
-        'validation_clips': len(validation) if validation else 0, 'history': history})
-    report.write(folder)
+    folders.complete(folder, history, best, training, validation)
     return model
 
 
