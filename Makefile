@@ -16,6 +16,9 @@
 #                             features to; records of AVIA for make eccv TABLE=3
 #   ACIVW=DIR                 the real data set of make eccv: DIR/class_C/data_DDD
 #   TABLE=1|2|3|4  COMPLETE=1  which table make eccv makes (2), and all of its rows
+#   TAGGED=DIR                the real data of make aaai: records of records.convert_tagging
+#   TABLE=1|..|6              which table make aaai makes (3); its SEEDS are 0,1,2
+#   VGG16=FILE SOUNDNET8=FILE VGGISH=FILE  weights that make aaai takes
 #   SOUNDS=DIR                the folder of sound that make esc10 trains on
 #   LOGS=DIR                  what make tensorboard shows
 
@@ -30,7 +33,8 @@ SOURCES ?=
 FOLDS ?=
 SUBJECTS ?=
 SEEDS ?= 0
-PRESET ?= $(if $(AVIA)$(ACIVW),paper,demo)
+TAGGED ?=
+PRESET ?= $(if $(AVIA)$(ACIVW)$(TAGGED),paper,demo)
 WORK ?= work/$(if $(AVIA),avia,$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES))))$(if $(FOLDS),-folds$(subst $(COMMA),,$(FOLDS)))$(if $(SUBJECTS),-subjects$(SUBJECTS)))
 VIDEO ?= $(if $(AVIA)$(filter table1,$(MAKECMDGOALS))$(wildcard $(WORK)/records-video/.made),1)
 BACKBONE ?=
@@ -45,9 +49,17 @@ COLUMN ?= D
 TARGET ?=
 SOUNDS ?=
 LOGS ?= $(RESULTS)/runs
-TABLE ?= 2
+TABLE ?= $(if $(filter aaai,$(MAKECMDGOALS)),3,2)
+VGG16 ?=
+SOUNDNET8 ?=
+VGGISH ?=
 COMPLETE ?=
 ECCV := work/acivw$(if $(ACIVW),,-$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES)))))
+
+AAAI := work/tagging$(if $(TAGGED),,-$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES)))))
+TAGGED_RECORDS := $(or $(TAGGED),$(AAAI)/records)
+# The paper averages three seeds.
+AAAI_SEEDS := $(if $(filter file,$(origin SEEDS)),0$(COMMA)1$(COMMA)2,$(SEEDS))
 
 ifneq ($(filter-out demo smoke paper,$(PRESET)),)
 $(error PRESET=$(PRESET): expected demo, smoke or paper)
@@ -56,13 +68,16 @@ endif
 # Seconds of a take in the embedded data; AVIA's are cut to 30.
 TAKE_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$(PRESET)),30,20)))
 
+# Seconds of a tagged clip; real ones have ten.
+CLIP_S := $(if $(filter smoke,$(PRESET)),2,$(if $(filter paper,$(PRESET)),10,4))
+
 PY := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) --seeds=$(SEEDS) $(WEIGHTS)
 
-.PHONY: setup lint test tfrecords table1 table2 table3 table4 esc10 eccv confusion grid tensorboard
-.PHONY: bench clean
+.PHONY: setup lint test tfrecords table1 table2 table3 table4 esc10 eccv aaai confusion grid
+.PHONY: tensorboard bench clean
 
 setup: .venv/installed
 
@@ -145,6 +160,28 @@ eccv: $(ECCV)/records/.made
 	$(PY) experiments/run_eccv2020.py --table=$(TABLE) --records=$(ECCV)/records \
 	  --out=$(ECCV)/results-$(PRESET) --preset=$(PRESET) --seeds=$(SEEDS) \
 	  $(if $(TARGET),--target=$(TARGET)) $(if $(COMPLETE),--complete)
+
+ifeq ($(TAGGED),)
+# Seed 1: the sounds and pictures of the embedded clips were tried out on seed 0.
+$(AAAI)/raw/.made: | setup
+	$(PY) -m records.synthetic.tagging --out=$(AAAI)/raw --preset=$(PRESET) --seed=1 \
+	  $(if $(SOURCES),--sources=$(SOURCES))
+	@touch $@
+
+$(AAAI)/records/.made: $(AAAI)/raw/.made | setup
+	for split in training testing; do \
+	  $(PY) -m records.convert_tagging --list=$(AAAI)/raw/groundtruth_weak_label_$${split}_set.csv \
+	    --split=$$split --audio=$(AAAI)/raw/audio --frames=$(AAAI)/raw/frames \
+	    --out=$(AAAI)/records --clip_seconds=$(CLIP_S); \
+	done
+	@touch $@
+endif
+
+aaai: $(if $(TAGGED),setup,$(AAAI)/records/.made)
+	$(PY) experiments/run_aaai2021.py --table=$(TABLE) --records=$(TAGGED_RECORDS) \
+	  --out=$(AAAI)/results-$(PRESET) --preset=$(PRESET) --seeds=$(AAAI_SEEDS) \
+	  $(if $(VGG16),--vgg16=$(VGG16)) $(if $(SOUNDNET8),--soundnet8=$(SOUNDNET8)) \
+	  $(if $(VGGISH),--vggish=$(VGGISH))
 
 confusion: tfrecords
 	$(PY) experiments/run_confusion.py --records=$(RECORDS) $(ARGUMENTS)

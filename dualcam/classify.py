@@ -1,5 +1,8 @@
 """What sound files are: classes with probabilities, by file or by window, as a table.
 
+A network that tags tells all events from a probability on, each with its own; others tell the most
+probable classes, whose probabilities add up to one.
+
 A long job writes each file's rows as soon as it has them, and can go on later with those it lacks.
 """
 
@@ -13,7 +16,6 @@ import pathlib
 import sys
 
 import numpy as np
-import scipy.special
 
 from dualcam import progress, streams
 from dualcam.data import sound_files
@@ -27,13 +29,16 @@ class ClassifyParams:
     """How files are cut, asked and shown.
 
     Attributes:
-        top_k: classes in a row, the most probable first; as many as there are, where fewer.
+        top_k: classes in a row, the most probable first; as many as there are, where fewer. Of
+            a network that tags, at most so many.
+        threshold: probability from which a network that tags tells an event; None for its own.
         by_window: a row a window; else a row a file, its windows' logits averaged.
         hop_s: seconds from window to window; None for one window's length.
         batch_size: windows asked at a time.
         max_bad: files that may be left out because they hold no sound.
     """
     top_k: int = 3
+    threshold: float | None = None
     by_window: bool = False
     hop_s: float | None = None
     batch_size: int = 32
@@ -79,7 +84,7 @@ def classify(listener, paths, params, skipped):
     hop = streams.hop_samples(listener, params.hop_s)
     messages = {}
     with progress.bar(total=len(paths), desc='classifying', unit='file') as bar:
-        answers = streams.answers(listener.listen('logits'), paths, listener.clip_samples, hop,
+        answers = streams.answers(listener.listen('logits'), paths, listener, hop,
                                   params.batch_size, messages, bar)
         for row, starts, logits in _by_file(answers):
             if row not in messages:
@@ -89,18 +94,22 @@ def classify(listener, paths, params, skipped):
     sound_files.check_bad(bad, params.max_bad)
 
 
-def top_classes(classes, logits, top_k):
-    """The most probable classes by logits [classes]: (names, probabilities)."""
-    shares = scipy.special.softmax(np.asarray(logits, np.float64))
-    order = np.argsort(-shares, kind='stable')[:top_k]
+def told(listener, logits, params):
+    """What a network tells of a sound, by its logits [classes]: (names, probabilities)."""
+    shares = listener.probabilities(logits)
+    order = np.argsort(-shares, kind='stable')[:params.top_k]
+    if listener.threshold is not None:
+        threshold = listener.threshold if params.threshold is None else params.threshold
+        order = order[shares[order] >= threshold]
+    classes = listener.classes
     return (tuple(classes[i] for i in order),
             tuple(round(float(shares[i]), _DECIMALS) for i in order))
 
 
 def in_words(names, probabilities):
     """Classes with their probabilities, for the screen."""
-    return '  '.join(f'{share:6.1%} {name}'
-                     for name, share in zip(names, probabilities, strict=True))
+    return '  '.join(f'{share:6.1%} {name}' for name, share in zip(
+        names, probabilities, strict=True)) or 'none of its events'
 
 
 def take_up(path, listener, params):
@@ -132,8 +141,8 @@ def take_up(path, listener, params):
         raise ValueError(f'{path}: not a table that dualcam classify can go on with ({error!r}); '
                          'choose another --out or delete it') from error
     if job['job'] != _job(listener, params):
-        raise ValueError(f'{path}: was made by another model or with another top_k, by_window or '
-                         'hop; choose another --out or delete it')
+        raise ValueError(f'{path}: was made by another model or with another top_k, threshold, '
+                         'by_window or hop; choose another --out or delete it')
     kept = len(lines)
     while not job['complete'] and kept > first and files[kept - 1] == files[-1]:
         kept -= 1
@@ -150,12 +159,16 @@ def complete(path, listener, params):
 
 
 @contextlib.contextmanager
-def table(path, top_k):
-    """A function that writes `Answer`s, to a file that is added to or, for None, to the screen."""
+def table(path, listener, params):
+    """A function that writes `Answer`s, to a file that is added to or, for None, to the screen.
+
+    Columns of a .csv file are class_1, probability_1 and so on; of a network that tags, `classes`
+    and `probabilities` with semicolons between.
+    """
     if path is None:
         yield _screen()
         return
-    path = pathlib.Path(path)
+    path, several = pathlib.Path(path), listener.threshold is not None
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, 'ab') as file:
         def put(text):
@@ -167,15 +180,17 @@ def table(path, top_k):
             csv.writer(text).writerows(rows)
             put(text.getvalue())
         if path.suffix == '.csv' and not path.stat().st_size:
-            write_rows([['file', 'start_s', 'end_s', 'windows', *(
-                f'{name}_{rank + 1}' for rank in range(top_k)
-                for name in ('class', 'probability'))]])
+            columns = ['classes', 'probabilities'] if several else [
+                f'{name}_{rank + 1}' for rank in range(min(params.top_k, len(listener.classes)))
+                for name in ('class', 'probability')]
+            write_rows([['file', 'start_s', 'end_s', 'windows', *columns]])
 
         def write(answers):
             if path.suffix == '.csv':
                 write_rows([[one.file, one.start_s, one.end_s, one.windows, *(
-                    cell for pair in zip(one.classes, one.probabilities, strict=True)
-                    for cell in pair)] for one in answers])
+                    ['; '.join(one.classes), '; '.join(map(str, one.probabilities))] if several
+                    else (cell for pair in zip(one.classes, one.probabilities, strict=True)
+                          for cell in pair))] for one in answers])
             else:
                 put(''.join(json.dumps(dataclasses.asdict(one)) + '\n' for one in answers))
         yield write
@@ -214,13 +229,13 @@ def _rows(listener, path, starts, logits, params):
     groups = [[i] for i in range(len(starts))] if params.by_window else [range(len(starts))]
     return [Answer(str(path), round(seconds[group[0]], 3),
                    round(seconds[group[-1]] + listener.seconds, 3), len(group),
-                   *top_classes(listener.classes, logits[list(group)].mean(axis=0),
-                                params.top_k))
+                   *told(listener, logits[list(group)].mean(axis=0), params))
             for group in groups]
 
 
 def _job(listener, params):
-    return [listener.digest, listener.network, params.top_k, params.by_window, params.hop_s]
+    return [listener.digest, listener.network, params.top_k, params.threshold, params.by_window,
+            params.hop_s]
 
 
 def _job_path(path):

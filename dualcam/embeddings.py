@@ -92,8 +92,7 @@ def embed(listener, sound_set, params, parts):
         path = parts / f'part-{first:08d}.npz'
         own = files[first:first + _FILES_A_PART]
         if not path.exists():
-            _write_part(path, *_embed_files(ask, own, listener.clip_samples, hop,
-                                            params.batch_size, bar))
+            _write_part(path, *_embed_files(ask, own, listener, hop, params.batch_size, bar))
         else:
             bar.update(len(own))
         with np.load(path) as part:
@@ -117,11 +116,11 @@ def save(path, embeddings, layer, source):
     os.replace(partial, path)
 
 
-def _embed_files(ask, files, clip_samples, hop, batch_size, bar):
+def _embed_files(ask, files, listener, hop, batch_size, bar):
     """(features, rows in `files`, first samples, rows of good files, messages)."""
     messages = {}
-    made = list(streams.answers(ask, [sound.path for sound in files], clip_samples, hop,
-                                batch_size, messages, bar))
+    made = list(streams.answers(ask, [sound.path for sound in files], listener, hop, batch_size,
+                                messages, bar))
     bad = sorted(messages)
     made = [answer for answer in made if answer[0] not in messages]
     rows, starts = (np.array([answer[i] for answer in made], np.int64) for i in range(2))

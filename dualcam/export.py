@@ -2,7 +2,8 @@
 
 Signatures, each with `logits`, `probabilities` [batch, classes] and `embedding` [batch, features]:
 
-    serving_default   waveform, float32 [batch, samples] at 22,050 Hz, any scale, 1 s or more
+    serving_default   waveform, float32 [batch, samples] at 22,050 Hz, any scale, 1 s or more;
+                      for a network that tags (AAAI 2021): at 32,000 Hz, full scale 1
     serve_wav_bytes   wav_bytes, string [batch]: WAV files, see `data/wav.py`
     window            waveform, float32 [batch, a window's samples]: what converters start from;
                       checks nothing
@@ -10,6 +11,8 @@ Signatures, each with `logits`, `probabilities` [batch, classes] and `embedding`
 The first two cut a sound into windows of the length that the student takes, each of that length
 after the one before, the last one ending with the sound; a shorter sound is filled up with zeros.
 Windows' logits and embeddings are averaged, but for windows in which nothing is to be heard.
+
+Probabilities of a network that tags are those of each event by itself: its clips may hold several.
 
 All preprocessing is in the graph, in TensorFlow's own operations. Class names lie in the asset
 `class_names.txt`, the rest of what one must know in `metadata.json` beside it; requests that a
@@ -30,7 +33,8 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam import models
-from dualcam.data import audio, wav, windows
+from dualcam.data import wav, windows
+from dualcam.evaluation import tagging
 
 SIGNATURE, WAV_SIGNATURE, WINDOW_SIGNATURE = 'serving_default', 'serve_wav_bytes', 'window'
 OUTPUTS = ('logits', 'probabilities', 'embedding')
@@ -46,17 +50,23 @@ def export(model, folder, info, seconds, frontend):
         folder: of the SavedModel, ending in its version number.
         info: the `datasets.DatasetInfo` it was trained on.
         seconds: of the clips it takes.
-        frontend: the `frontend.Frontend` that it was trained with.
+        frontend: the `frontend.Frontend` or `logmel.LogMelFrontend` that it was trained with.
+
+    Raises:
+        ValueError: the network takes more than sound.
     """
     folder = pathlib.Path(folder)
     ears = _Ears(model, seconds, frontend)
+    rate_hz = frontend.sample_rate_hz
     module = tf.Module()
     module.network = [variable.value for variable in model.variables]
     module.assets = []
-    metadata = {'network': model.name, 'sample_rate_hz': audio.SAMPLE_RATE_HZ, 'seconds': seconds,
-                'samples': audio.num_samples(seconds), 'classes': list(info.classes),
+    metadata = {'network': model.name, 'sample_rate_hz': rate_hz, 'seconds': seconds,
+                'samples': rate_hz * seconds, 'classes': list(info.classes),
                 'trained_on': info.origin,
                 'embedding_layer': models.FEATURES[model.name]}
+    if tags(model.name):
+        metadata['threshold'] = tagging.THRESHOLD
     with tempfile.TemporaryDirectory() as scratch:
         for name, text in (('class_names.txt', '\n'.join(info.classes) + '\n'),
                            ('metadata.json', json.dumps(metadata, indent=1) + '\n')):
@@ -66,9 +76,14 @@ def export(model, folder, info, seconds, frontend):
         partial = folder.with_name(f'.{folder.name}.partial')
         shutil.rmtree(partial, ignore_errors=True)               # of a run that was stopped
         tf.saved_model.save(module, str(partial), signatures=ears.signatures())
-    _write_warmup(partial, folder.parent.name, seconds)
+    _write_warmup(partial, folder.parent.name, seconds, rate_hz)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
+
+
+def tags(network):
+    """Whether a network tells several events of a clip, each with a probability of its own."""
+    return models.INPUTS[network] == 'tagging'
 
 
 def verify(model, folder, seconds, frontend, tolerance=1e-4):
@@ -78,9 +93,9 @@ def verify(model, folder, seconds, frontend, tolerance=1e-4):
         RuntimeError: their logits differ by more than `tolerance`, relative to the largest.
     """
     served = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
-    signal = np.random.default_rng(0).standard_normal((2, audio.num_samples(seconds)))
+    signal = np.random.default_rng(0).standard_normal((2, frontend.sample_rate_hz * seconds))
     signal = tf.constant(signal * np.array([[0.1], [1000.0]]), tf.float32)
-    expected = model(frontend.hear(signal), training=False).numpy()
+    expected = model(models.hear(model, frontend.hear(signal)), training=False).numpy()
     logits = served(waveform=signal)['logits'].numpy()
     difference = np.abs(logits - expected).max() / np.abs(expected).max()
     if not difference <= tolerance:
@@ -92,7 +107,9 @@ class _Ears:
     """What a student's signatures do. No tf.Module: that would save the weights twice."""
 
     def __init__(self, model, seconds, frontend):
-        self._frontend, self._samples = frontend, audio.num_samples(seconds)
+        self._frontend, self._rate_hz = frontend, frontend.sample_rate_hz
+        self._samples = self._rate_hz * seconds
+        self._probabilities = tf.sigmoid if tags(model.name) else tf.nn.softmax
         self._outputs = keras.Model(
             model.input, [model.output, model.get_layer(models.FEATURES[model.name]).output])
         self._sizes = [output.shape[-1] for output in self._outputs.outputs]
@@ -112,29 +129,33 @@ class _Ears:
                      'waveform'))}
 
     def _window(self, waveform):
-        return _answer(*self._ask(waveform))
+        return self._answer(*self._ask(waveform))
 
     def _serve(self, waveform):
-        return _answer(*self._listen(waveform))
+        return self._answer(*self._listen(waveform))
 
     def _serve_wav_bytes(self, wav_bytes):
         wav_bytes = _checked(wav_bytes, 'wav_bytes', 1, 'WAV file')
 
         def one(contents):
-            logits, features = self._listen(wav.decode(contents)[None])
+            logits, features = self._listen(wav.decode(contents, self._rate_hz)[None])
             return logits[0], features[0]
-        return _answer(*tf.map_fn(one, wav_bytes, fn_output_signature=tuple(
+        return self._answer(*tf.map_fn(one, wav_bytes, fn_output_signature=tuple(
             tf.TensorSpec([size], tf.float32) for size in self._sizes)))
+
+    def _answer(self, logits, embedding):
+        return dict(zip(OUTPUTS, (logits, self._probabilities(logits), embedding), strict=True))
 
     def _ask(self, waveform):
         """Logits and embedding of windows."""
-        logits, features = self._outputs(self._frontend.hear(waveform), training=False)
+        heard = models.hear(self._outputs, self._frontend.hear(waveform))
+        logits, features = self._outputs(heard, training=False)
         return logits, tf.reduce_mean(tf.reshape(
             features, [tf.shape(waveform)[0], -1, self._sizes[1]]), axis=1)
 
     def _listen(self, waveform):
         """Logits and embedding of waveforms of any length, averaged over windows."""
-        waveform = _checked_sound(_checked(waveform, 'waveform', 2, 'sound'))
+        waveform = _checked_sound(_checked(waveform, 'waveform', 2, 'sound'), self._rate_hz)
         size = self._samples
         batch, length = tf.unstack(tf.shape(waveform))
         starts = windows.starts_in_graph(length, size, size)
@@ -166,10 +187,6 @@ class _Ears:
                 for part in parts]
 
 
-def _answer(logits, embedding):
-    return dict(zip(OUTPUTS, (logits, tf.nn.softmax(logits), embedding), strict=True))
-
-
 def _checked(value, name, rank, what):
     """A batch, which is there only if it is one."""
     # A server does not hold requests to the signature's rank, and here it would be a constant.
@@ -180,24 +197,23 @@ def _checked(value, name, rank, what):
         shape[0] > 0, f'{name}: an empty batch; expected one {what} or more')])
 
 
-def _checked_sound(waveform):
+def _checked_sound(waveform, rate_hz):
     """[batch, samples], which is there only if it can be listened to."""
-    shortest, length = audio.num_samples(_SHORTEST_S), tf.shape(waveform)[1]
+    shortest, length = rate_hz * _SHORTEST_S, tf.shape(waveform)[1]
     waveform = wav.checked(waveform, [(
         length >= shortest, 'waveform:', length, f'samples; expected [batch, samples] of '
-        f'{_SHORTEST_S} s or more, {shortest} samples at {audio.SAMPLE_RATE_HZ} Hz')])
+        f'{_SHORTEST_S} s or more, {shortest} samples at {rate_hz} Hz')])
     return tf.debugging.assert_all_finite(
         waveform, 'waveform: has samples that are not finite (NaN or infinite)')
 
 
-def _write_warmup(folder, name, seconds):
+def _write_warmup(folder, name, seconds, rate_hz):
     """Requests that TensorFlow Serving answers before it takes others: a little silence each."""
     # Not above: its generated code is needed here alone.
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-    waveform = tf.make_tensor_proto(0.0, shape=[1, audio.num_samples(seconds)])
-    encoded = tf.audio.encode_wav(tf.zeros([audio.num_samples(_SHORTEST_S), 1]),
-                                  audio.SAMPLE_RATE_HZ).numpy()
+    waveform = tf.make_tensor_proto(0.0, shape=[1, rate_hz * seconds])
+    encoded = tf.audio.encode_wav(tf.zeros([rate_hz * _SHORTEST_S, 1]), rate_hz).numpy()
     folder = folder / 'assets.extra'
     folder.mkdir()
     with tf.io.TFRecordWriter(str(folder / 'tf_serving_warmup_requests')) as writer:

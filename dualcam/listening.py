@@ -9,11 +9,13 @@ import pathlib
 
 import keras
 import numpy as np
+import scipy.special
 import tensorflow as tf
 
 from dualcam import digest, export, models, tflite
 from dualcam.data import audio
-from dualcam.training import inputs, pretext, run
+from dualcam.evaluation import tagging
+from dualcam.training import inputs, pretext, run, tagging_run
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,6 +29,9 @@ class Listener:
         classes: names in the order of its answers.
         layers: names of the layers that `listen` can hand out.
         digest: names its weights, so that stopped work is not gone on with by another model.
+        sample_rate_hz: of the waveforms it takes.
+        threshold: probability from which an event is told, of a network that tags; None for
+            students that tell one class of each sound.
     """
     source: str
     network: str
@@ -35,11 +40,20 @@ class Listener:
     layers: tuple[str, ...]
     digest: str
     _make: object
+    sample_rate_hz: int = audio.SAMPLE_RATE_HZ
+    threshold: float | None = None
 
     @property
     def clip_samples(self):
-        """Samples of a window at 22,050 Hz."""
-        return audio.num_samples(self.seconds)
+        """Samples of a window."""
+        return self.sample_rate_hz * self.seconds
+
+    def probabilities(self, logits):
+        """[..., classes] float64 of logits: they add up to one, or are each event's own."""
+        logits = np.asarray(logits, np.float64)
+        if self.threshold is None:
+            return scipy.special.softmax(logits, axis=-1)
+        return scipy.special.expit(logits)
 
     def listen(self, layer='embedding'):
         """A function from waveforms to what a layer says.
@@ -48,8 +62,8 @@ class Listener:
             layer: 'embedding', 'logits', or one of `layers`.
 
         Returns:
-            From [batch, clip_samples] float32 of any scale to [batch, features]: the layer's
-            output, averaged over the window's time steps.
+            From [batch, clip_samples] float32 to [batch, features]: the layer's output, averaged
+            over the window's time steps. Students take any scale, networks that tag full scale 1.
 
         Raises:
             ValueError: there is no such layer.
@@ -120,7 +134,7 @@ def from_model(model, frontend, seconds, classes, source):
 
     Args:
         model: from `models.build`.
-        frontend: the `frontend.Frontend` that it is to be asked with.
+        frontend: the `frontend.Frontend` or `logmel.LogMelFrontend` that it is to be asked with.
         seconds: of its clips.
         classes: names; none for a network that gives no answers.
         source: for messages.
@@ -137,12 +151,13 @@ def from_model(model, frontend, seconds, classes, source):
 
         @tf.function(reduce_retracing=True)
         def listen(waveform):
-            features = part(frontend.hear(waveform), training=False)
+            features = part(models.hear(part, frontend.hear(waveform)), training=False)
             return tf.reduce_mean(tf.reshape(
                 features, [tf.shape(features)[0], -1, features.shape[-1]]), axis=1)
         return lambda waveform: listen(tf.constant(waveform, tf.float32)).numpy()
     return Listener(str(source), model.name, seconds, tuple(classes),
-                    (*aliases, *layers), digest.of_weights(model), make)
+                    (*aliases, *layers), digest.of_weights(model), make, frontend.sample_rate_hz,
+                    tagging.THRESHOLD if export.tags(model.name) else None)
 
 
 def _from_run(path):
@@ -151,6 +166,12 @@ def _from_run(path):
         _check_hears(path, params.network)
         sound, _ = pretext.split(params, pretext.load(path))
         return from_map(sound, params, path)
+    if tagging_run.is_tagging(path):
+        params, classes = tagging_run.described(path)
+        if params.network == 'tagging_visual' or params.sound != ('audio',):
+            _check_hears(path, f'{params.network} ({", ".join(params.sound)})')
+        return from_model(tagging_run.load(path), tagging_run.frontend(params, path),
+                          params.clip_s, classes, path)
     params, classes = run.described(path)
     _check_hears(path, params.network)
     model = run.load(path)
@@ -159,7 +180,7 @@ def _from_run(path):
 
 
 def _check_hears(path, network):
-    if models.INPUTS[network] not in ('waveform', 'spectrogram'):
+    if models.INPUTS.get(network) not in ('waveform', 'spectrogram'):
         raise ValueError(f'{path}: {network} does not listen to one microphone; expected the run '
                          'of a student')
 
@@ -171,6 +192,7 @@ def _from_saved_model(path):
         loaded = tf.saved_model.load(str(path))
         serve = loaded.signatures[export.WINDOW_SIGNATURE]
         fields = (metadata['network'], int(metadata['seconds']), tuple(metadata['classes']))
+        hears = int(metadata['sample_rate_hz']), metadata.get('threshold')
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         raise ValueError(f'{path}: not a SavedModel that dualcam exported ({error!r})') from error
 
@@ -182,7 +204,7 @@ def _from_saved_model(path):
         listen.module = loaded
         return listen
     return Listener(str(path), *fields, ('embedding', 'logits', metadata['embedding_layer']),
-                    digest.of_arrays(v.numpy() for v in loaded.network), make)
+                    digest.of_arrays(v.numpy() for v in loaded.network), make, *hears)
 
 
 def _from_tflite(path):
@@ -195,7 +217,8 @@ def _from_tflite(path):
             layers[layer]]
     return Listener(str(path), metadata['network'], int(metadata['seconds']),
                     tuple(metadata['classes']), tuple(layers),
-                    digest.of_arrays([np.fromfile(path, np.uint8)]), make)
+                    digest.of_arrays([np.fromfile(path, np.uint8)]), make,
+                    int(metadata['sample_rate_hz']), metadata.get('threshold'))
 
 
 def _activated(model, layer):

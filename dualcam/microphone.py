@@ -2,15 +2,14 @@
 
 import numpy as np
 
-from dualcam.data import audio
 
-
-def windows(duration_s, clip_samples):
+def windows(duration_s, clip_samples, rate_hz):
     """Windows that follow each other while they are recorded.
 
     Args:
         duration_s: how long to listen; at least one window is recorded.
-        clip_samples: of a window at 22,050 Hz.
+        clip_samples: of a window.
+        rate_hz: to record at.
 
     Yields:
         (where it begins in s of what was recorded, [clip_samples] float32 mono, whether sound
@@ -26,15 +25,15 @@ def windows(duration_s, clip_samples):
     except (ImportError, OSError) as error:             # OSError: no PortAudio library
         raise ValueError(f'recording needs the package sounddevice and PortAudio ({error}): pip '
                          'install "dualcam[microphone]", apt-get install libportaudio2') from error
-    count = max(1, round(duration_s * audio.SAMPLE_RATE_HZ / clip_samples))
+    count = max(1, round(duration_s * rate_hz / clip_samples))
     try:
         # Room for a window while the one before is being answered.
-        with sounddevice.InputStream(audio.SAMPLE_RATE_HZ, channels=1, dtype='float32',
-                                     latency=clip_samples / audio.SAMPLE_RATE_HZ) as stream:
+        with sounddevice.InputStream(rate_hz, channels=1, dtype='float32',
+                                     latency=clip_samples / rate_hz) as stream:
             for number in range(count):
                 block, lost = stream.read(clip_samples)
-                yield (number * clip_samples / audio.SAMPLE_RATE_HZ, np.asarray(block)[:, 0],
+                yield (number * clip_samples / rate_hz, np.asarray(block)[:, 0],
                        bool(lost))
     except sounddevice.PortAudioError as error:
-        raise ValueError(f'no microphone to be read at {audio.SAMPLE_RATE_HZ} Hz: {error}') \
+        raise ValueError(f'no microphone to be read at {rate_hz} Hz: {error}') \
             from error

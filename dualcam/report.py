@@ -13,6 +13,7 @@ from dualcam.evaluation import figures, metrics, overlays
 
 FILE = 'report.html'
 PICTURES = 'pictures'                            # of a run; their names are their titles
+EVENTS = 'events_{}.json'                        # scores of a split's clips, of runs that tag
 _WIDTH, _HEIGHT, _MARGIN = 460, 220, 36          # of a chart, pixels
 _COLOURS = {'train': '#1f6fb4', 'validation': '#d9641e'}
 _STYLE = '''
@@ -45,6 +46,7 @@ def write(folder):
     for path in (folder / 'answers.json', *sorted(folder.glob('test*.json'))):
         if path.exists():
             parts.append(_matrix(path, classes))
+    parts += _events(folder)
     parts += _pictures(folder / PICTURES)
     parts += _examples(folder / 'examples')
     if (folder / 'saved_model').is_dir():
@@ -77,7 +79,7 @@ def _head(folder, described, scores):
 
 
 def _curves(history):
-    for title, key in (('loss', 'total'), ('accuracy', 'accuracy')):
+    for title, key in (('loss', 'total'), ('accuracy', 'accuracy'), ('mAP', 'mAP')):
         series = {kind: [record[f'{kind}/{key}'] for record in history
                          if f'{kind}/{key}' in record] for kind in _COLOURS}
         if any(series.values()):              # triplets have no accuracy
@@ -88,7 +90,7 @@ def _chart(title, series):
     """An SVG of one line a series over the epochs."""
     low = min(min(values) for values in series.values())
     high = max(max(values) for values in series.values())
-    if title == 'accuracy':
+    if title != 'loss':
         low, high = 0.0, 1.0
     length = max(map(len, series.values()))
 
@@ -119,6 +121,20 @@ def _matrix(path, classes):
     return (f'<h2>Answers, {_name(path)}: accuracy {saved["accuracy"]:.4f}, '
             f'{len(saved["labels"])} clips</h2><img alt="confusion matrix" '
             f'src="{_data("image/png", picture)}">')
+
+
+def _events(folder):
+    """Scores of runs that tag."""
+    for path in sorted(folder.glob(EVENTS.format('*')), reverse=True):
+        saved = _read(path)
+        yield f'<h2>Events, {path.stem.removeprefix("events_")}: {saved["num_clips"]} clips</h2>'
+        yield _table({
+            'mean average precision': f'{saved["mean_average_precision"]:.4f}',
+            'mean area under the ROC curve': f'{saved["mean_auc"]:.4f}',
+            'precision, recall, F1': ', '.join(f'{saved[key]:.4f}' for key in (
+                'precision', 'recall', 'f1')) + ' (micro, at the threshold)',
+            **{f'average precision of {name}': 'none' if value is None else f'{value:.4f}'
+               for name, value in saved['average_precision'].items()}})
 
 
 def _pictures(folder):

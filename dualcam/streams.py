@@ -25,13 +25,14 @@ def hop_samples(listener, hop_s):
     return hop
 
 
-def answers(ask, paths, clip_samples, hop, batch_size, messages, bar):
+def answers(ask, paths, listener, hop, batch_size, messages, bar):
     """Answers to the windows of files, in order.
 
     Args:
         ask: from [batch, clip_samples] to [batch, features]; see `listening.Listener.listen`.
         paths: of the files.
-        clip_samples, hop: see `sound_files.read_heard_windows`.
+        listener: that `ask` is of; its windows are what files are cut into.
+        hop: samples from window to window.
         batch_size: windows asked at a time.
         messages: {row of a bad file: message}, filled while the files are read. Answers to the
             windows before what is bad in it have come by then.
@@ -46,7 +47,7 @@ def answers(ask, paths, clip_samples, hop, batch_size, messages, bar):
     """
     if batch_size < 1:
         raise ValueError(f'batches of {batch_size}: expected 1 or more')
-    windows = in_background(_windows(paths, clip_samples, hop, messages, bar), 2 * batch_size)
+    windows = in_background(_windows(paths, listener, hop, messages, bar), 2 * batch_size)
     for batch in _stacked(windows, batch_size):
         signal = np.stack([window for _, _, window in batch])
         # Always whole batches: another size would be another trace of the graph.
@@ -84,10 +85,11 @@ def in_background(items, ahead):
         stopped.set()
 
 
-def _windows(paths, clip_samples, hop, messages, bar):
+def _windows(paths, listener, hop, messages, bar):
     for row, path in enumerate(paths):
         try:
-            for start, window in sound_files.read_heard_windows(path, clip_samples, hop):
+            for start, window in sound_files.read_heard_windows(
+                    path, listener.clip_samples, hop, listener.sample_rate_hz):
                 yield row, start, window
         except sound_files.BadSound as error:
             messages[row] = str(error)

@@ -1,10 +1,10 @@
 """A student for phones and single-board computers: its SavedModel converted to TFLite.
 
-A `.tflite` file takes `waveform`, float32 [batch, a window's samples] at 22,050 Hz, in its
-signature `window`, and gives `logits`, `probabilities` and `embedding`. All of it, the short-time
-Fourier transform included, is built-in operations. `metadata.json` and `class_names.txt` are
-appended to the file as a ZIP archive, as TFLite's own metadata are; interpreters do not mind, and
-`unzip` shows them.
+A `.tflite` file takes `waveform`, float32 [batch, a window's samples] as its SavedModel does, in
+its signature `window`, and gives `logits`, `probabilities` and `embedding`. All of it, the
+short-time Fourier transform included, is built-in operations. `metadata.json` and
+`class_names.txt` are appended to the file as a ZIP archive, as TFLite's own metadata are;
+interpreters do not mind, and `unzip` shows them.
 
 Only the network is made smaller. What comes before it stays as it is: a waveform of eight bits
 would have more noise than sound, and a Hann window of half precision leaks at -70 dB, where the
@@ -30,7 +30,7 @@ from dualcam import export
 
 KINDS = ('float32', 'float16', 'int8')
 SUFFIX = '.tflite'
-_LAST = '/fc2'                    # the layer that stays as it is in int8 files
+_LAST = '/fc2', '/logits'         # layers that stay as they are in int8 files
 _NETWORK = 'functional'           # how Keras names what a model's layers make
 _SMALL_BYTES = 4096               # of weights that stay as they are
 _ASSETS = ('class_names.txt', 'metadata.json')
@@ -115,7 +115,7 @@ def _work(saved_model, out, kind, examples=None):
         # No public way tells apart results from constants; a constant's name does no harm here.
         outside = {tensor['name'] for tensor in interpreter.get_tensor_details()
                    if _NETWORK not in tensor['name']
-                   or _LAST in tensor['name']}
+                   or any(last in tensor['name'] for last in _LAST)}
         made = lite.experimental.QuantizationDebugger(
             converter=whole, debug_dataset=whole.representative_dataset,
             debug_options=lite.experimental.QuantizationDebugOptions(

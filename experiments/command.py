@@ -24,8 +24,9 @@ def run(table):
         for seed in seeds:
             workshop.prepare_features([pair for columns in wanted.values()
                                        for pair in columns.values()], seed)
-        parallel.train_ahead(workshop, [(list(wanted[setting].values()), seed) for seed in seeds
-                                        for setting in reversed(runs.SETTINGS)], options.jobs)
+        parallel.train_ahead(workshop, [
+            [(one, tests, seed) for one, tests in wanted[setting].values()]
+            for seed in seeds for setting in reversed(runs.SETTINGS)], options.jobs)
         cells = tables.fill(table, workshop, seeds)
         print('\n' + tables.write(table, cells, workshop, options.out))
         print(f'written: {options.out}/{table.file_name}.md, .csv, .json, .png; runs: '

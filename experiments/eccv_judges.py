@@ -3,15 +3,20 @@
 import numpy as np
 
 from dualcam import models
-from dualcam.data import sounds
 from dualcam.evaluation import neighbours, retrieval
 from experiments import eccv_features as features
 from experiments import eccv_runs, eccv_tables, transfer
-from experiments.run_table4 import read_target
 
 _ACCURACY = 'accuracy'
 # What a store holds of what a network on sound takes.
 _STORED = {'acoustic': 'acoustic', 'spectrogram': 'audio'}
+
+
+def _untrained(workshop, network, name, seeds, judge):
+    """A row for a network as it was drawn; `judge` gives {column: score} of its features."""
+    found = [judge(workshop.untrained(network, seed), seed) for seed in seeds]
+    return eccv_tables.Row(f'{name}, untrained', eccv_tables.OWN, None, {}, {
+        column: [one[column] for one in found] for column in found[0]})
 
 
 class Retrieval:
@@ -36,13 +41,10 @@ class Retrieval:
         """Rows for chance and for networks as they were drawn."""
         chance = eccv_tables.Row('chance', eccv_tables.OWN, None, {}, {
             f'rank {k}': [share] for k, share in retrieval.chance(self._labels).items()})
-        rows = [chance]
-        for network, name in (('dualcamnet_eccv', 'DualCamNet, untrained'),
-                              ('hearnet_eccv', 'HearNet, untrained')):
-            found = [self._ranks(self._workshop.untrained(network, seed)) for seed in seeds]
-            rows.append(eccv_tables.Row(name, eccv_tables.OWN, None, {}, {
-                column: [one[column] for one in found] for column in found[0]}))
-        return rows
+        return [chance, *(
+            _untrained(self._workshop, network, name, seeds, lambda pair, _: self._ranks(pair))
+            for network, name in (('dualcamnet_eccv', 'DualCamNet'),
+                                  ('hearnet_eccv', 'HearNet')))]
 
     def _ranks(self, pair):
         heard, seen = pair.maps(self._workshop.store, self._workshop.windows[2])
@@ -89,11 +91,9 @@ class OwnRecords:
 
     def baselines(self, seeds):
         """A row for HearNet as it was drawn."""
-        found = [self._neighbours(self._features(
-            self._workshop.untrained('hearnet_eccv', seed), {features.SOUND}), features.SOUND)
-            for seed in seeds]
-        return [eccv_tables.Row('HearNet, untrained', eccv_tables.OWN, None, {}, {
-            _ACCURACY: [one[_ACCURACY] for one in found]})]
+        return [_untrained(
+            self._workshop, 'hearnet_eccv', 'HearNet', seeds, lambda pair, _: self._neighbours(
+                self._features(pair, {features.SOUND}), features.SOUND))]
 
     def _features(self, extractor, wanted):
         """Features of training, validation and test clips."""
@@ -123,14 +123,11 @@ class Sounds:
     explained = 'Accuracy of k-NN on files, mean ± deviation over seeds and splits.'
 
     def __init__(self, workshop, options):
-        kind, folder = read_target(options.target)
+        kind, folder = transfer.read_target(options.target)
         self._workshop = workshop
-        found = sounds.find_sounds(folder)
-        if kind == 'dcase2018' and not any(sound.split for sound in found.sounds):
-            raise ValueError(f'{folder}: not DCASE 2018 task 1A; expected its meta.csv and '
-                             'evaluation_setup, or --target=folder:DIR')
-        self._target = transfer.Target(found, f'{options.out}/cache/embeddings', options.max_bad,
-                                       neighbours.ECCV_KS, plain=True)
+        self._target = transfer.Target(
+            transfer.find_target(kind, folder), f'{options.out}/cache/embeddings',
+            options.max_bad, neighbours.ECCV_KS, plain=True)
         self.note = f'; target: {folder}'
 
     def score(self, row, seed):
@@ -139,10 +136,7 @@ class Sounds:
 
     def baselines(self, seeds):
         """A row for HearNet as it was drawn."""
-        found = [self._judge(self._workshop.untrained('hearnet_eccv', seed), seed)
-                 for seed in seeds]
-        return [eccv_tables.Row('HearNet, untrained', eccv_tables.OWN, None, {}, {
-            _ACCURACY: [one[_ACCURACY] for one in found]})]
+        return [_untrained(self._workshop, 'hearnet_eccv', 'HearNet', seeds, self._judge)]
 
     def _judge(self, extractor, seed):
         outcomes = self._target.judge(*self._target.by_listener(

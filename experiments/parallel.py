@@ -12,7 +12,6 @@ import os
 import tensorflow as tf
 
 from dualcam import progress
-from experiments import runs
 from records import jobs as jobs_lib
 
 _MOST = 4                  # each holds a network, a teacher and its batches in memory
@@ -23,31 +22,30 @@ def train_ahead(workshop, pieces, jobs=None):
     """Trains and tests what is missing.
 
     Args:
-        workshop: a `runs.Workshop`.
-        pieces: [([(`runs.Run`, tests)], seed)], the longest first; runs of a piece in an order in
-            which teachers come before their students.
+        workshop: a `runs.Workshop`, or another with `scores`, `has_scores` and `arguments`.
+        pieces: lists of arguments of `workshop.scores`, the longest list first, each in an order
+            in which teachers come before their students.
         jobs: processes at a time; default one a processor, up to 4, and one with a GPU. With one
             nothing is done ahead.
     """
     if jobs is None:
         jobs = 1 if tf.config.list_physical_devices('GPU') else min(_MOST, os.cpu_count() or 1)
-    missing = [(wanted, seed) for wanted, seed in pieces
-               if not all(workshop.has_scores(one, tests, seed) for one, tests in wanted)]
+    missing = [piece for piece in pieces
+               if not all(workshop.has_scores(*wanted) for wanted in piece)]
     jobs = min(jobs, len(missing))
     if jobs < 2:
         return
-    work = functools.partial(_work, arguments=workshop.arguments,
+    work = functools.partial(_work, kind=type(workshop), arguments=workshop.arguments,
                              threads=max(1, (os.cpu_count() or 1) // jobs))
     jobs_lib.run_all(work, missing, jobs, 'setting')
 
 
-def _work(piece, arguments, threads):
+def _work(piece, kind, arguments, threads):
     if not _held:
         progress.hide()
         logging.getLogger('absl').setLevel(logging.WARNING)
         tf.get_logger().setLevel('ERROR')
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-        _held['workshop'] = runs.Workshop(*arguments)
-    wanted, seed = piece
-    for one, tests in wanted:
-        _held['workshop'].scores(one, tests, seed)
+        _held['workshop'] = kind(*arguments)
+    for wanted in piece:
+        _held['workshop'].scores(*wanted)

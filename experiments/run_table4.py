@@ -25,29 +25,17 @@ from absl import flags
 from experiments import command
 
 _TITLE = 'WACV 2020, Table 4: features carried to another data set'
-_KINDS = ('dcase2018', 'folder')
-
-
-def read_target(text):
-    """Kind and folder of `--target`."""
-    kind, _, folder = text.partition(':')
-    if kind not in _KINDS or not folder:
-        raise ValueError(f'--target={text}: expected {" or ".join(f"{k}:DIR" for k in _KINDS)}')
-    return kind, folder
 
 
 def _body(options, preset, seeds):
     import keras
 
     from dualcam import listening, models
-    from dualcam.data import frontend, sounds
+    from dualcam.data import frontend
     from experiments import reports, runs, transfer
 
-    kind, folder = read_target(options.target)
-    found = sounds.find_sounds(folder)
-    if kind == 'dcase2018' and not any(sound.split for sound in found.sounds):
-        raise ValueError(f'{folder}: not DCASE 2018 task 1A; expected its meta.csv and '
-                         'evaluation_setup, or --target=folder:DIR')
+    kind, folder = transfer.read_target(options.target)
+    found = transfer.find_target(kind, folder)
     teacher = runs.Run('dualcamnet', 'hard', 'all')
     students = {name: runs.Run(network, 'D', 'all', teacher)
                 for name, network in (('HearNet', 'hearnet'), ('OurSoundNet', 'oursoundnet'))}

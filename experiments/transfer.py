@@ -5,10 +5,29 @@ import pathlib
 import numpy as np
 
 from dualcam import embeddings, progress
-from dualcam.data import mfcc, sound_files, splits, store
+from dualcam.data import mfcc, sound_files, sounds, splits, store
 from dualcam.evaluation import neighbours
 
 KNN, PROBE = 'k-NN', 'linear probe'
+_DCASE = 'dcase2018'
+_KINDS = (_DCASE, 'folder')
+
+
+def read_target(text):
+    """Kind and folder of a command's `--target`."""
+    kind, _, folder = text.partition(':')
+    if kind not in _KINDS or not folder:
+        raise ValueError(f'--target={text}: expected {" or ".join(f"{k}:DIR" for k in _KINDS)}')
+    return kind, folder
+
+
+def find_target(kind, folder):
+    """The `sounds.SoundSet` of a target; a folder that is not of its kind is a `ValueError`."""
+    found = sounds.find_sounds(folder)
+    if kind == _DCASE and not any(sound.split for sound in found.sounds):
+        raise ValueError(f'{folder}: not DCASE 2018 task 1A; expected its meta.csv and '
+                         'evaluation_setup, or --target=folder:DIR')
+    return found
 
 
 class Target:

@@ -122,7 +122,7 @@ def _aligned(audio, frames, clip_seconds):
                          'expected one a second')
     samples = np.zeros(clip_seconds * schema.CLIP_RATE_HZ, np.int16)
     part = sound[:len(samples)]
-    samples[:len(part)] = np.clip(np.rint(part * 32_768.0), -32_768, 32_767)
+    samples[:len(part)] = np.clip(np.rint(part * schema.CLIP_PEAK), -32_768, 32_767)
     return samples, (jpegs + jpegs[-1:] * clip_seconds)[:clip_seconds]
 
 

@@ -8,9 +8,10 @@ def add(commands):
     parser = commands.add_parser(
         'classify', help='classes of sound files',
         description='Cuts each file (any format, rate and channels) into windows of the length '
-        'that the student takes, and tells its most probable classes: a row a file, or a row a '
-        'window with its time. On the screen, or as .csv or .jsonl, which a stopped job goes on '
-        'with when called again with --skip_existing.')
+        'that the student takes, and tells its most probable classes, or all events over a '
+        'threshold where the network tags: a row a file, or a row a window with its time. On the '
+        'screen, or as .csv or .jsonl, which a stopped job goes on with when called again with '
+        '--skip_existing.')
     parser.add_argument('--model', required=True,
                         help='a run\'s folder, a SavedModel or a .tflite file')
     parser.add_argument('--input', nargs='+', default=[], metavar='PATH',
@@ -18,7 +19,10 @@ def add(commands):
     parser.add_argument('--record', type=float, metavar='SECONDS',
                         help='listen to the microphone for so long instead (needs sounddevice)')
     parser.add_argument('--out', help='file to write, .csv or .jsonl; default: the screen')
-    parser.add_argument('--top_k', type=int, default=3, help='classes in a row')
+    parser.add_argument('--top_k', type=int, help='classes in a row; default 3, and all of a '
+                        'network that tags')
+    parser.add_argument('--threshold', type=float, metavar='SHARE', help='tell events from this '
+                        'probability on (networks that tag; default 0.25)')
     parser.add_argument('--by_window', action='store_true', help='a row a window, with its time')
     parser.add_argument('--hop_s', type=float, help='seconds from window to window; default a '
                         'window\'s length')
@@ -37,8 +41,10 @@ def _run(options):
 
     if bool(options.input) == (options.record is not None):
         raise ValueError('expected --input=PATH or --record=SECONDS')
-    if options.top_k < 1:
+    if options.top_k is not None and options.top_k < 1:
         raise ValueError(f'--top_k={options.top_k}: expected 1 or more')
+    if options.threshold is not None and not 0.0 <= options.threshold <= 1.0:
+        raise ValueError(f'--threshold={options.threshold}: expected a probability, 0 to 1')
     if options.record is not None:
         return _listen(options)
     out = pathlib.Path(options.out) if options.out else None
@@ -54,29 +60,37 @@ def _run(options):
     sets = [sounds.find_files(path) for path in options.input]
     listener = listening.open_listener(options.model)
     streams.hop_samples(listener, options.hop_s)              # before anything is written
-    params = classify.ClassifyParams(options.top_k, options.by_window, options.hop_s,
+    params = classify.ClassifyParams(*_shown(options, listener), options.by_window, options.hop_s,
                                      options.batch_size, options.max_bad)
     done = classify.take_up(out, listener, params) if out else set()
     paths = list(dict.fromkeys(sound.path for one in sets for sound in one.sounds))
     wanted = [path for path in paths if path not in done]
     skipped, firsts, rows = [], {}, 0
-    top_k = min(options.top_k, len(listener.classes))
-    with classify.table(out, top_k) as write:
+    with classify.table(out, listener, params) as write:
         for answers in classify.classify(listener, wanted, params, skipped):
             write(answers)
             rows += len(answers)
-            firsts[answers[0].file] = answers[0].classes[0]
+            firsts[answers[0].file] = next(iter(answers[0].classes), None)
     if out:
         classify.complete(out, listener, params)
     for message in skipped:
         print('left out:', message)
-    if not options.by_window:
+    if not options.by_window and listener.threshold is None:
         for one in sets:
             share, count = classify.accuracy(firsts, one, listener.classes)
             if count:
                 print(f'accuracy over {count} files in folders with names of classes: {share:.4f}')
     print(f'{len(firsts)} files, {rows} rows by {listener.network}; {len(done)} were there, '
           f'{len(skipped)} left out: {out or "above"}')
+
+
+def _shown(options, listener):
+    """(classes in a row, threshold)."""
+    several = listener.threshold is not None
+    if options.threshold is not None and not several:
+        raise ValueError(f'--threshold={options.threshold}: {listener.network} tells one class of '
+                         'each sound; see --top_k')
+    return options.top_k or (len(listener.classes) if several else 3), options.threshold
 
 
 def _listen(options):
@@ -91,12 +105,13 @@ def _listen(options):
         raise ValueError(f'--{unused[0]} does not go with --record, which shows a row a window on '
                          'the screen')
     listener = listening.open_listener(options.model)
+    params = classify.ClassifyParams(*_shown(options, listener))
     ask = listener.listen('logits')
     ask(np.ones((1, listener.clip_samples), np.float32))      # sets up, before sound comes in
-    for start_s, window, lost in microphone.windows(options.record, listener.clip_samples):
+    for start_s, window, lost in microphone.windows(options.record, listener.clip_samples,
+                                                    listener.sample_rate_hz):
         shown = 'nothing to be heard'
         if sound_files.heard(window):
-            shown = classify.in_words(*classify.top_classes(
-                listener.classes, ask(window[None])[0], options.top_k))
+            shown = classify.in_words(*classify.told(listener, ask(window[None])[0], params))
         lost = '  (some sound before it was lost)' if lost else ''
         print(f'{start_s:8.1f} - {start_s + listener.seconds:.1f} s  {shown}{lost}', flush=True)

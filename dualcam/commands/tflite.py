@@ -79,13 +79,13 @@ def _sounds(places, listener, root):
     from dualcam.data import examples
 
     for place in places:
-        yield from examples.read_examples(place, listener.seconds, root)
+        yield from examples.read_examples(place, listener.seconds, root, listener.sample_rate_hz,
+                                          listener.threshold is not None)
 
 
 def _compare(listeners, places, root):
     """A dictionary of cells for each form: all are asked the same windows."""
     import numpy as np
-    import scipy.special
 
     asks = {name: listener.listen('logits') for name, listener in listeners.items()}
     times, shares = ({name: [] for name in listeners} for _ in range(2))
@@ -101,20 +101,39 @@ def _compare(listeners, places, root):
                 started = time.perf_counter()
                 logits.append(ask(window[None])[0])
                 times[name].append(time.perf_counter() - started)
-            shares[name].append(scipy.special.softmax(np.mean(logits, axis=0, dtype=np.float64)))
+            shares[name].append(original.probabilities(np.mean(logits, axis=0,
+                                                               dtype=np.float64)))
     rows, first = [], next(iter(shares.values()))
     for name, listener in listeners.items():
-        answers = [listener.classes[np.argmax(one)] for one in shares[name]]
-        right = [label == answer for label, answer in zip(labels, answers, strict=True)
-                 if label in listener.classes]
+        measure, score, count = _score(listener, labels, shares[name])
         rows.append({
             'form': name, 'MB': f'{_size(listener.source) / 1e6:.2f}',
-            'accuracy': f'{np.mean(right):.4f}' if right else '', 'sounds': len(right) or '',
+            measure: f'{score:.4f}' if count else '', 'sounds': count or '',
             'largest difference of a probability':
                 f'{np.abs(np.subtract(shares[name], first)).max():.1e}' if labels else '',
             'ms a window (median)': f'{1e3 * statistics.median(times[name]):.1f}'
                 if labels else ''})
     return rows
+
+
+def _score(listener, labels, shares):
+    """(name of the measure, its value, over how many sounds)."""
+    import numpy as np
+
+    from dualcam.evaluation import tagging
+
+    if listener.threshold is None:
+        right = [label == listener.classes[np.argmax(one)]
+                 for label, one in zip(labels, shares, strict=True) if label in listener.classes]
+        return 'accuracy', np.mean(right) if right else 0.0, len(right)
+    # A sound in the folder of a class has that event.
+    events = [(label,) if isinstance(label, str) else label for label in labels]
+    known = [row for row, names in enumerate(events)
+             if names is not None and set(names) <= set(listener.classes)]
+    hot = np.array([[name in events[row] for name in listener.classes] for row in known])
+    if not hot.any():
+        return 'mAP', 0.0, 0
+    return 'mAP', tagging.mean_average_precision(hot, np.array(shares)[known]), len(known)
 
 
 def _size(path):

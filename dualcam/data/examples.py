@@ -7,10 +7,21 @@ import tempfile
 
 import numpy as np
 
-from dualcam.data import audio, clips, datasets, reader, sound_files, sounds, store
+from dualcam.data import (
+    audio,
+    clips,
+    datasets,
+    reader,
+    schema,
+    sound_files,
+    sounds,
+    store,
+    tagging_records,
+)
 
 
-def read_examples(place, seconds, root=None):
+def read_examples(place, seconds, root=None, rate_hz=audio.SAMPLE_RATE_HZ,
+                  tagged=False):
     """Sounds of a list or a folder, one after the other.
 
     Args:
@@ -19,21 +30,29 @@ def read_examples(place, seconds, root=None):
             files, or one file.
         seconds: of a window.
         root: the records' root, for a list; see `reader.read_list`.
+        rate_hz: of the windows; records have the students' own.
+        tagged: lists are of tagged clips' records (records.convert_tagging), whose windows are
+            whole clips.
 
     Yields:
-        (name of its class, None where it is not known; [windows, seconds * 22,050] float32).
+        (name of its class, None where it is not known, or a tuple of its events' names;
+        [windows, seconds * rate_hz] float32).
 
     Raises:
         ValueError: there are none; a damaged file is named.
     """
     path = pathlib.Path(place)
+    if path.suffix == '.txt' and tagged:
+        yield from _of_tagged_records(path, seconds * rate_hz, root)
+        return
     if path.suffix == '.txt':
         yield from _of_records(path, seconds, root)
         return
     found = sounds.find_files(path)
-    size = audio.num_samples(seconds)
+    size = rate_hz * seconds
     for sound in found.sounds:
-        windows = [window for _, window in sound_files.read_heard_windows(sound.path, size, size)]
+        windows = [window for _, window in sound_files.read_heard_windows(
+            sound.path, size, size, rate_hz)]
         yield (found.classes[sound.label] if sound.label >= 0 else None), np.stack(windows)
 
 
@@ -47,3 +66,15 @@ def _of_records(path, seconds, root):
         for batch in cut.batches(32):
             for label, window in zip(batch['label'].numpy(), batch['input'].numpy(), strict=True):
                 yield classes[label], window[None]
+
+
+def _of_tagged_records(path, size, root):
+    root = root or path.parent
+    classes = datasets.read_description(root).classes
+    paths = reader.read_list(path, root)
+    for record, clip in zip(paths, tagging_records.read_clips(paths), strict=True):
+        window = clip['audio'].astype(np.float32) / schema.CLIP_PEAK
+        if len(window) != size:
+            raise ValueError(f'{record}: {len(window)} samples; expected {size}, the length of '
+                             'the windows that the network takes')
+        yield tuple(classes[i] for i in np.flatnonzero(clip['labels'])), window[None]

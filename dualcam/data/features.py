@@ -44,9 +44,9 @@ class KeptFeatures:
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         shape = (len(paths), num_frames)
-        self.array = _mapped(folder / f'{name}.npy', np.float32,
+        self.array = mapped(folder / f'{name}.npy', np.float32,
                              (*shape, network.output_shape[-1]))
-        self._done = _mapped(folder / f'{name}.done.npy', np.bool_, shape)
+        self._done = mapped(folder / f'{name}.done.npy', np.bool_, shape)
 
         @tf.function(reduce_retracing=True)
         def answer(frames):
@@ -140,7 +140,7 @@ class FrameFeatures(KeptFeatures):
         return np.stack([found[key] for key in zip(rows, frames, strict=True)])
 
 
-def _mapped(path, dtype, shape):
+def mapped(path, dtype, shape):
     """An array on disk, zeros when it is made; one that a crash left behind half is made anew."""
     if path.exists():
         try:

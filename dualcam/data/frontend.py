@@ -89,6 +89,11 @@ class Frontend:
         return (spectrogram - mean) * scale
 
     @property
+    def sample_rate_hz(self):
+        """Of the waveforms that `hear` takes."""
+        return self.transform.sample_rate_hz
+
+    @property
     def bins_heard(self):
         """Frequency bins up to the last one that is not always zero."""
         if self.statistics is None:

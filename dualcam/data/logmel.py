@@ -12,6 +12,9 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+# What is heard of a sound by this code. A network that was trained with another is refused.
+VERSION = 1
+
 _BREAK_HZ, _LINEAR_HZ = 1000.0, 200.0 / 3.0            # Slaney's scale: a mel is 66.7 Hz up to here
 _BREAK_MEL, _LOG_STEP = 15.0, np.log(6.4) / 27.0       # and above a factor of 6.4 ** (1 / 27)
 _NARROW_DB = 1e-2    # deviation of a band in which there is nothing
@@ -93,14 +96,13 @@ def log_mel(waveform, params=LogMelParams()):
     half = params.window // 2
     padded = tf.concat([tf.reverse(waveform[..., 1:half + 1], [-1]), waveform,
                         tf.reverse(waveform[..., -half - 1:-1], [-1])], axis=-1)
+    samples = waveform.shape[-1]
+    frames = params.num_frames(tf.shape(waveform)[-1] if samples is None else samples)
+    padded = padded[..., :(frames - 1) * params.hop + params.window]
     spectrum = tf.signal.stft(padded, params.window, params.hop, params.window)
-    spectrum = spectrum[..., :tf.shape(waveform)[-1] // params.hop, :]
     power = tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
     bands = tf.tensordot(power, mel_filters(params), 1)
-    decibels = 10.0 / np.log(10.0) * tf.math.log(tf.maximum(bands, params.floor))
-    samples = waveform.shape[-1]
-    frames = None if samples is None else params.num_frames(samples)
-    return tf.ensure_shape(decibels, [*waveform.shape[:-1], frames, params.num_bands])
+    return 10.0 / np.log(10.0) * tf.math.log(tf.maximum(bands, params.floor))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,8 +117,16 @@ class LogMelFrontend:
     params: LogMelParams = LogMelParams()
     statistics: tuple | None = None
 
-    def see(self, waveform):
-        """Network input [..., frames, num_bands] of a waveform [..., samples] within 1."""
+    @property
+    def sample_rate_hz(self):
+        """Of the waveforms that `hear` takes."""
+        return self.params.sample_rate_hz
+
+    def hear(self, waveform):
+        """Network input [..., frames, num_bands] of a waveform [..., samples] within 1.
+
+        How loud a sound is, is heard too: nothing is scaled.
+        """
         return self.normalise(log_mel(waveform, self.params))
 
     def normalise(self, decibels):

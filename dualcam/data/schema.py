@@ -28,6 +28,7 @@ SOUND_LABEL = 'label'
 
 # A record of a tagged clip (records.convert_tagging): GZIP, one `tf.train.Example`.
 CLIP_RATE_HZ = 32_000
+CLIP_PEAK = 32_768.0                  # int16 over this is within 1
 CLIP_NAME = 'name'
 CLIP_AUDIO = 'audio/pcm'               # int16 little-endian, mono
 CLIP_RATE = 'audio/rate'               # Hz

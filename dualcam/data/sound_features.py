@@ -4,17 +4,56 @@ Both networks are frozen; their weights are read from the files that their autho
 What comes out goes into a tagging network as `soundnet` or `vggish`.
 """
 
+import pathlib
+
 import keras
 import numpy as np
 import soxr
 import tensorflow as tf
 
-from dualcam.data import audio, schema
+from dualcam import digest, progress
+from dualcam.data import audio, features, schema
 from dualcam.models import foreign, layers, soundnet, vggish
 
 KINDS = ('soundnet', 'vggish')
 _BATCH = 8                          # clips
+_CLIPS_AT_A_TIME = 64               # between two savings of what is done
 _TORCH_EPSILON = 1e-5
+
+
+def open_features(store, kind, path, folder):
+    """Features of all clips of a store, worked out as far as they are not kept yet.
+
+    Args:
+        store: a `tagging_store.TaggingStore`.
+        kind, path: see `SoundFeatures`.
+        folder: where the features are kept, by the network's weights and the clips.
+
+    Returns:
+        [clips, steps, features] float32, mapped.
+
+    Raises:
+        ValueError: as `SoundFeatures`.
+    """
+    made = SoundFeatures(kind, path, int(store.clip_s))
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f'{kind}-{digest.of_weights(made.network)}-{store.digest}'
+    num_clips = len(store.paths)
+    shape = made.of(store.waveforms(np.arange(1))).shape[1:]
+    array = features.mapped(folder / f'{name}.npy', np.float32, (num_clips, *shape))
+    done = features.mapped(folder / f'{name}.done.npy', np.bool_, (num_clips,))
+    with progress.bar(total=num_clips, initial=int(done.sum()), desc=f'features by {kind}',
+                      unit='clip') as bar:
+        missing = np.flatnonzero(~done)
+        for first in range(0, len(missing), _CLIPS_AT_A_TIME):
+            rows = missing[first:first + _CLIPS_AT_A_TIME]
+            array[rows] = made.of(store.waveforms(rows))
+            array.flush()
+            done[rows] = True
+            done.flush()
+            bar.update(len(rows))
+    return array
 
 
 class SoundFeatures:
@@ -74,8 +113,8 @@ class SoundFeatures:
             resampled = _resample(waveforms, audio.SAMPLE_RATE_HZ)
             return self._ask(resampled * audio.PEAK).numpy()
         patches = vggish.patches(_resample(waveforms, vggish.PatchParams.sample_rate_hz))
-        features = self._ask(tf.reshape(patches, [-1, *patches.shape[2:]]))
-        return tf.reshape(features, [len(waveforms), -1, vggish.EMBEDDING_SIZE]).numpy()
+        embeddings = self._ask(tf.reshape(patches, [-1, *patches.shape[2:]]))
+        return tf.reshape(embeddings, [len(waveforms), -1, vggish.EMBEDDING_SIZE]).numpy()
 
 
 def _resample(waveforms, rate_hz):

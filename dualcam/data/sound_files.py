@@ -1,4 +1,4 @@
-"""Sound files to mono sound at 22,050 Hz: blocks, windows, whole files.
+"""Sound files to mono sound at 22,050 Hz or another rate: blocks, windows, whole files.
 
 Any rate, channels and bit depth; hours fit in little memory. What is not sound is a `BadSound`
 that names the file.
@@ -70,7 +70,7 @@ def check_bad(messages, max_bad):
                          f'them out: --max_bad={len(messages)}')
 
 
-def read_windows(path, clip_samples, hop_samples):
+def read_windows(path, clip_samples, hop_samples, rate_hz=audio.SAMPLE_RATE_HZ):
     """Windows of a file as `windows.starts` has them, without holding all of it.
 
     Yields:
@@ -83,7 +83,7 @@ def read_windows(path, clip_samples, hop_samples):
         raise ValueError(f'a hop of {hop_samples} samples: expected 1 to a window\'s, '
                          f'{clip_samples}')
     held, first, following = np.zeros(0, np.float32), 0, 0
-    for block in read_blocks(path):
+    for block in read_blocks(path, rate_hz):
         held = np.concatenate([held, block])
         # One window is always held back: it is the last one if nothing follows.
         while first + len(held) > following + clip_samples:
@@ -105,14 +105,14 @@ def heard(window):
     return bool(np.ptp(window) > 0)
 
 
-def read_heard_windows(path, clip_samples, hop_samples):
+def read_heard_windows(path, clip_samples, hop_samples, rate_hz=audio.SAMPLE_RATE_HZ):
     """`read_windows` without those in which nothing is to be heard.
 
     Raises:
         BadSound: as `read_windows`, or at the end, where none was left.
     """
     silent = True
-    for start, window in read_windows(path, clip_samples, hop_samples):
+    for start, window in read_windows(path, clip_samples, hop_samples, rate_hz):
         if heard(window):
             silent = False
             yield start, window

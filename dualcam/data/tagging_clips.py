@@ -9,6 +9,8 @@ together, and are cut out of the whole clip's spectrogram.
 import numpy as np
 import tensorflow as tf
 
+from dualcam.data import tagging_frames
+
 
 class TaggingClips:
     """Clips of a tagging network's inputs.
@@ -44,7 +46,7 @@ class TaggingClips:
         params = frontend.params
         self._shape = (params.num_frames(store.audio.shape[1]), params.num_bands)
         # Traced once for all epochs, which each make a new pipeline.
-        self._see = tf.function(frontend.see, input_signature=[
+        self._see = tf.function(frontend.hear, input_signature=[
             tf.TensorSpec([None, store.audio.shape[1]], tf.float32)])
         self._kept = None
         if 4 * len(self.rows) * np.prod(self._shape) <= memory_bytes:
@@ -95,6 +97,11 @@ class TaggingClips:
     def waveform(self, number):
         """Sound of a whole clip to listen to, [samples] float32 within 1 at 32 kHz."""
         return self._store.waveforms(self.rows[number][None])[0]
+
+    def picture(self, number, size):
+        """The frame in the middle of a clip, [height, width, 3] uint8 RGB; size (width, height)."""
+        return tagging_frames.read_frames(self._store, self.rows[number][None],
+                                          [self._store.num_frames // 2], size[::-1])[0]
 
     def _check_crop(self, crop_s):
         """Seconds that are left over by a stretch."""

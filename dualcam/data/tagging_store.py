@@ -14,8 +14,6 @@ from dualcam import progress, whole
 from dualcam.data import datasets, reader, schema, tagging_records
 from dualcam.data import store as store_lib
 
-_PEAK = 32_768.0     # int16 over this is within 1
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TaggingStore:
@@ -50,7 +48,7 @@ class TaggingStore:
 
     def waveforms(self, rows):
         """[n, samples] float32 within 1 of rows."""
-        return self.audio[rows].astype(np.float32) / np.float32(_PEAK)
+        return self.audio[rows].astype(np.float32) / np.float32(schema.CLIP_PEAK)
 
 
 def read_split(root, split):

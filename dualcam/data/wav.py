@@ -1,9 +1,9 @@
 """WAV files decoded by TensorFlow's own operations, for models that are served without Python.
 
 RIFF or RF64; PCM of 8, 16, 24 and 32 bit and floating point of 32 and 64 bit, plain or
-WAVE_FORMAT_EXTENSIBLE; any channels (averaged) and rate from 4 kHz (converted to 22,050 Hz); up to
-half an hour. A size that a streaming writer left open means: to the end of the file. What is no
-such file fails with an `InvalidArgumentError` that says what is wrong.
+WAVE_FORMAT_EXTENSIBLE; any channels (averaged) and rate from 4 kHz (converted to the one that is
+asked for); up to half an hour. A size that a streaming writer left open means: to the end of the
+file. What is no such file fails with an `InvalidArgumentError` that says what is wrong.
 """
 
 import tensorflow as tf
@@ -22,18 +22,19 @@ _BLOCK_S, _MARGIN_S = 10, 1
 _PASS_BAND = 0.913
 
 
-def decode(contents):
+def decode(contents, rate_hz=audio.SAMPLE_RATE_HZ):
     """The sound of a WAV file.
 
     Args:
         contents: scalar string, the whole file.
+        rate_hz: of what comes out.
 
     Returns:
-        [samples] float32, mono, at 22,050 Hz.
+        [samples] float32, mono, full scale 1.
     """
-    signal, rate_hz = decode_at_own_rate(contents)
-    return tf.cond(rate_hz == audio.SAMPLE_RATE_HZ, lambda: signal,
-                   lambda: resample(signal, rate_hz))
+    signal, own_rate_hz = decode_at_own_rate(contents)
+    return tf.cond(own_rate_hz == rate_hz, lambda: signal,
+                   lambda: resample(signal, own_rate_hz, rate_hz))
 
 
 def decode_at_own_rate(contents):
@@ -78,15 +79,16 @@ def decode_at_own_rate(contents):
     return mono, tf.cast(rate_hz, tf.int32)
 
 
-def resample(signal, rate_hz):
-    """A signal at another rate, converted to 22,050 Hz in blocks by Fourier transforms.
+def resample(signal, rate_hz, new_rate_hz=audio.SAMPLE_RATE_HZ):
+    """A signal at another rate, converted in blocks by Fourier transforms.
 
     Args:
         signal: [samples] float32; outside of itself it counts as zero.
-        rate_hz: scalar int32.
+        rate_hz: scalar int32, its own.
+        new_rate_hz: what it is converted to, an int.
 
     Returns:
-        [samples * 22,050 / rate_hz, rounded up] float32.
+        [samples * new_rate_hz / rate_hz, rounded up] float32.
     """
     length = tf.cast(tf.size(signal), tf.int64)
     rate = tf.cast(rate_hz, tf.int64)
@@ -94,10 +96,10 @@ def resample(signal, rate_hz):
     filled = tf.cast(blocks, tf.int64) * _BLOCK_S * rate - length
     padded = tf.pad(signal, [[_MARGIN_S * rate, filled + _MARGIN_S * rate]])
     seconds = _BLOCK_S + 2 * _MARGIN_S
-    new_length = seconds * audio.SAMPLE_RATE_HZ
+    new_length = seconds * new_rate_hz
     bins = new_length // 2 + 1
     # Bins are 1 / seconds Hz apart at either rate.
-    edge = tf.minimum(tf.cast(rate_hz, tf.float32), float(audio.SAMPLE_RATE_HZ)) / 2.0 * seconds
+    edge = tf.minimum(tf.cast(rate_hz, tf.float32), float(new_rate_hz)) / 2.0 * seconds
     place = (tf.range(bins, dtype=tf.float32) / edge - _PASS_BAND) / (1.0 - _PASS_BAND)
     response = 0.5 + 0.5 * tf.cos(3.14159265 * tf.clip_by_value(place, 0.0, 1.0))
 
@@ -108,12 +110,12 @@ def resample(signal, rate_hz):
         spectrum = tf.pad(spectrum, [[0, 0], [0, bins - tf.shape(spectrum)[1]]])
         spectrum *= tf.cast(response, tf.complex64)
         whole = tf.signal.irfft(spectrum, [new_length])[0]
-        margin = _MARGIN_S * audio.SAMPLE_RATE_HZ
-        return whole[margin:margin + _BLOCK_S * audio.SAMPLE_RATE_HZ]
-    block = tf.TensorSpec([_BLOCK_S * audio.SAMPLE_RATE_HZ], tf.float32)
+        margin = _MARGIN_S * new_rate_hz
+        return whole[margin:margin + _BLOCK_S * new_rate_hz]
+    block = tf.TensorSpec([_BLOCK_S * new_rate_hz], tf.float32)
     made = tf.map_fn(one, tf.range(blocks), parallel_iterations=1, fn_output_signature=block)
-    gain = audio.SAMPLE_RATE_HZ / tf.cast(rate_hz, tf.float32)
-    return gain * tf.reshape(made, [-1])[:-(-length * audio.SAMPLE_RATE_HZ // rate)]
+    gain = new_rate_hz / tf.cast(rate_hz, tf.float32)
+    return gain * tf.reshape(made, [-1])[:-(-length * new_rate_hz // rate)]
 
 
 def _chunks(contents, data, size):

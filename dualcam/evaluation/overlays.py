@@ -126,7 +126,7 @@ def spectrogram_picture(waveform, size):
     """A spectrogram in decibels, 0 Hz below, as a picture.
 
     Args:
-        waveform: [samples] at 22,050 Hz.
+        waveform: [samples].
         size: (width, height) in pixels.
 
     Returns:

@@ -125,6 +125,20 @@ def inputs_of(model, inputs):
     return {name: inputs[name] for name in model.input}
 
 
+def hear(model, heard):
+    """What a network that listens to one microphone takes, of what its front end gives.
+
+    Raises:
+        ValueError: the network needs more than that.
+    """
+    if not isinstance(model.input, dict):
+        return heard
+    if set(model.input) != {'audio'}:
+        raise ValueError(f'{model.name} takes {", ".join(model.input)}: what takes more than a '
+                         'log-mel spectrogram cannot listen to a microphone by itself')
+    return {'audio': heard}
+
+
 # What clips are cut to for a network's training. A frozen backbone's features are kept, so that
 # networks on video are trained from there on.
 CLIPS = INPUTS | {'resnet50': 'features', 'temporal_resnet50': 'features',

@@ -17,6 +17,7 @@ FEATURES_ECCV = 'fc2'
 SPECTROGRAM_ECCV = audio.SpectrogramParams(hop=219)      # 200 frames of 2 s
 INPUT = 'spectrogram'
 REGULARIZED = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5')
+_FEW_TAPS = 5                           # up to so many, a plain convolution is faster
 
 
 def build(num_classes=14, seconds=5, num_frames=None, dropout=0.0,
@@ -93,8 +94,8 @@ def _trunk(params, seconds, num_frames, bins_heard):
     x = inputs
     for i, (filters, taps) in enumerate(((128, 11), (256, 5), (256, 3)), 1):
         heard = bins_heard if i == 1 else None
-        x = layers.PartialConv1D(filters, taps, padding='same', activation='relu', heard=heard,
-                                 name=f'conv{i}')(x)
+        kind = layers.SpectralConv1D if taps > _FEW_TAPS else layers.PartialConv1D
+        x = kind(filters, taps, padding='same', activation='relu', heard=heard, name=f'conv{i}')(x)
         x = keras.layers.MaxPooling1D(5, padding=padding, name=f'pool{i}')(x)
     x = layers.PartialConv1D(1024, min(4, x.shape[1]), activation='relu', name='conv4')(x)
     return inputs, layers.PartialConv1D(1024, 1, activation='relu', name='conv5')(x)

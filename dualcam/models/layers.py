@@ -1,5 +1,7 @@
 """Building blocks that several networks share."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -99,6 +101,74 @@ class PartialConv1D(keras.layers.Conv1D):
     def get_config(self):
         """Arguments, for Keras."""
         return super().get_config() | {'heard': self.heard}
+
+
+class SpectralConv1D(PartialConv1D):
+    """The same with many taps, in training by Fourier transforms of blocks (overlap and save).
+
+    A block's transform has a product of matrices for each frequency instead of one for each tap
+    and output: 52 instead of 275 for 25 outputs of 11 taps, each complex product made of three
+    real ones. What is transformed, multiplied and transformed back differs from a plain
+    convolution by rounding only. That is what it is where no gradient is wanted, and on GPUs,
+    which have kernels for it. Padding is 'same'.
+    """
+    _HOP = 25                       # outputs of a block
+
+    def call(self, inputs, training=None):
+        """See the class."""
+        if not training or tf.config.list_physical_devices('GPU'):
+            return super().call(inputs)
+        return self.activation(self._convolve(inputs[..., :self.heard]) + self.bias)
+
+    def _convolve(self, x):
+        taps, num_steps, channels = self.kernel_size[0], x.shape[1], x.shape[-1]
+        blocks = -(-num_steps // self._HOP)
+        block = self._HOP + taps - 1
+        before, length = (taps - 1) // 2, blocks * self._HOP + taps - 1
+        x = tf.pad(x, [[0, 0], [before, length - num_steps - before], [0, 0]])
+        of_block, of_kernel, back = _block_transforms(taps, self._HOP)
+        # Places of a block, times clips and blocks: all of them in one matrix product.
+        places = (np.arange(block)[:, None, None] + self._HOP * np.arange(blocks)
+                  + length * tf.range(tf.shape(x)[0])[:, None])
+        framed = tf.reshape(tf.gather(tf.reshape(x, [-1, channels]), places), [block, -1])
+        products = len(of_block)
+        framed = tf.reshape(tf.matmul(of_block, framed), [products, -1, channels])
+        kernel = tf.reshape(tf.matmul(of_kernel, tf.reshape(
+            self.kernel[:, :channels], [taps, -1])), [products, channels, self.filters])
+        outputs = tf.matmul(back, tf.reshape(tf.matmul(framed, kernel), [products, -1]))
+        outputs = tf.reshape(outputs, [self._HOP, -1, self.filters])
+        outputs = tf.reshape(tf.transpose(outputs, [1, 0, 2]),
+                             [-1, blocks * self._HOP, self.filters])
+        return outputs[:, :num_steps]
+
+
+@functools.lru_cache(maxsize=8)
+def _block_transforms(taps, hop):
+    """A correlation with `taps` taps as back @ ((of_block @ block) * (of_kernel @ kernel)).
+
+    With the transform X of a block and W of the kernel, conj(W) X is transformed back, by three
+    real products a frequency: Wr (Xr + Xi), (Wr - Wi) Xi and (Wi + Wr) Xr. The first frequency is
+    real.
+
+    Returns:
+        of_block [products, hop + taps - 1], of_kernel [products, taps], back [hop, products], all
+        float32.
+    """
+    size = hop + taps - 1
+    angles = 2.0 * np.pi * np.outer(np.arange(size // 2 + 1), np.arange(size)) / size
+    real, imaginary = np.cos(angles), -np.sin(angles)
+    # Y = conj(W) X: its real part is Wr Xr + Wi Xi, its imaginary part Wr Xi - Wi Xr.
+    of_block = [real[0], *(row for r, i in zip(real[1:], imaginary[1:], strict=True)
+                           for row in (r + i, i, r))]
+    of_kernel = [real[0], *(row for r, i in zip(real[1:], imaginary[1:], strict=True)
+                            for row in (r, r - i, r + i))]
+    back = [real[0] / size]
+    for number in range(1, len(real)):
+        twice = 1.0 if 2 * number == size else 2.0
+        to_real, to_imaginary = (twice * part[number] / size for part in (real, imaginary))
+        back += [to_real + to_imaginary, -to_real, -to_imaginary]
+    return tuple(np.asarray(matrix, np.float32) for matrix in (
+        of_block, np.array(of_kernel)[:, :taps], np.array(back).T[:hop]))
 
 
 class StepwiseDense(keras.layers.Dense):

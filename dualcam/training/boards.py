@@ -3,7 +3,8 @@
 After each epoch, of the validation clips: the confusion matrix as a picture and as a table,
 precision over recall for each class, and samples: the loudest acoustic image over its video frame
 with the teacher's and the student's answers. Once: spectrograms and sounds of the samples. At the
-end: embeddings of all validation clips for the projector, with class, scenario and answer.
+end: embeddings of all validation clips for the projector, with class, scenario and answer. Of runs
+that tag: average precision of each event instead of the matrix.
 """
 
 import csv
@@ -16,8 +17,9 @@ from google.protobuf import text_format
 from tensorboard.plugins.pr_curve import summary as pr_curve
 from tensorboard.plugins.projector import projector_config_pb2
 
-from dualcam.data import audio
+from dualcam.data import audio, schema
 from dualcam.evaluation import figures, metrics, overlays
+from dualcam.evaluation import tagging as scores
 
 _SPECTROGRAM = 500, 257               # pixels
 _PR_THRESHOLDS = 101
@@ -47,11 +49,13 @@ class Board:
                 if sample.waveform is None:
                     continue
                 name = f'sample {number}, {self._classes[sample.label]}'
-                tf.summary.image(f'spectrograms/{name}', overlays.spectrogram_picture(
-                    sample.waveform, _SPECTROGRAM)[None])
-                tf.summary.audio(f'sounds/{name}', audio.to_peak(sample.waveform)[None, :, None],
-                                 audio.SAMPLE_RATE_HZ)
+                self._sound(name, sample.waveform)
         self._writer.flush()
+
+    def _sound(self, name, waveform, rate_hz=audio.SAMPLE_RATE_HZ):
+        tf.summary.image(f'spectrograms/{name}', overlays.spectrogram_picture(
+            waveform, _SPECTROGRAM)[None])
+        tf.summary.audio(f'sounds/{name}', audio.to_peak(waveform)[None, :, None], rate_hz)
 
     def after_epoch(self, epoch, labels, logits):
         """Answers of the validation clips.
@@ -67,17 +71,27 @@ class Board:
             tf.summary.image('confusion matrix', figures.confusion_picture(
                 counts, self._classes)[None])
             tf.summary.text('confusion table', figures.confusion_table(counts, self._classes))
-            shares = scipy.special.softmax(np.asarray(logits, np.float64), axis=-1)
-            for label, name in enumerate(self._classes):
-                tf.summary.experimental.write_raw_pb(pr_curve.pb(
-                    f'precision and recall/{name}', np.asarray(labels) == label,
-                    shares[:, label], _PR_THRESHOLDS).SerializeToString(), step=epoch)
+            self.precisions(np.asarray(labels)[:, None] == np.arange(len(self._classes)),
+                            scipy.special.softmax(np.asarray(logits, np.float64), axis=-1), epoch)
             if self._overlays:
                 tf.summary.image('answers over acoustic images', overlays.sheet(
                     [picture for _, picture in self._overlays],
                     [self.caption(sample, answers[sample.number])
                      for sample, _ in self._overlays], 2)[None])
         self._writer.flush()
+
+    def precisions(self, there, shares, epoch):
+        """Precision over recall of each class, to the summary writer that is in use.
+
+        Args:
+            there: [clips, classes] bool.
+            shares: [clips, classes] probabilities.
+            epoch: from 1.
+        """
+        for label, name in enumerate(self._classes):
+            tf.summary.experimental.write_raw_pb(pr_curve.pb(
+                f'precision and recall/{name}', there[:, label], shares[:, label],
+                _PR_THRESHOLDS).SerializeToString(), step=epoch)
 
     def picture(self, name, picture, epoch):
         """One picture [height, width, 3] uint8, after an epoch, from 1."""
@@ -108,3 +122,35 @@ class Board:
         (self._folder / 'projector_config.pbtxt').write_text(
             text_format.MessageToString(config), encoding='utf-8')
         self._writer.close()
+
+
+class TaggingBoard(Board):
+    """The same of a run that tags.
+
+    Args:
+        folder, classes: as of `Board`.
+        samples: what `samples.choose_tagged` gives.
+    """
+
+    def __init__(self, folder, classes, samples):
+        super().__init__(folder, classes, [])
+        self._tagged = samples
+
+    def begin(self):
+        """Spectrograms, sounds and frames of the samples."""
+        with self._writer.as_default(step=0):
+            for number, sample in enumerate(self._tagged, 1):
+                name = f'sample {number}, {sample.events(self._classes)}'
+                self._sound(name, sample.waveform, schema.CLIP_RATE_HZ)
+                tf.summary.image(f'frames/{name}', sample.picture[None])
+        self._writer.flush()
+
+    def after_epoch(self, epoch, labels, logits):
+        """Answers of the validation clips; labels and logits are [clips, classes]."""
+        with self._writer.as_default(step=epoch):
+            tf.summary.image('average precision', figures.pixels(scores.precision_figure(
+                {'validation': scores.average_precisions(labels, logits)}, self._classes,
+                f'after epoch {epoch}'))[None])
+            self.precisions(np.asarray(labels) > 0,
+                            scipy.special.expit(np.asarray(logits, np.float64)), epoch)
+        self._writer.flush()

@@ -45,12 +45,22 @@ def claim(folder, params, data):
                      'keras': keras.__version__, 'numpy': np.__version__}})
 
 
-def read(folder, params_from_json):
+def saved_params(folder):
+    """Parameters as the run.json of a folder has them; {} where there is none."""
+    try:
+        saved = json.loads((pathlib.Path(folder) / 'run.json').read_text(encoding='utf-8'))
+        return dict(saved['params'])
+    except (OSError, KeyError, ValueError, TypeError):
+        return {}
+
+
+def read(folder, params_from_json, version=frontend.VERSION):
     """Parameters and class names of a run's folder.
 
     Args:
         folder: of the run.
         params_from_json: makes the parameters of what `run.json` holds of them.
+        version: of the front end that this code has.
 
     Returns:
         (parameters, names of the classes).
@@ -60,11 +70,11 @@ def read(folder, params_from_json):
     """
     try:
         saved = json.loads((pathlib.Path(folder) / 'run.json').read_text(encoding='utf-8'))
-        version = saved['params'].get('frontend_version', 1)
-        if version != frontend.VERSION:
+        its_version = saved['params'].get('frontend_version', 1)
+        if its_version != version:
             raise ValueError(
-                f'its network was trained on the input of version {version} of the front end, this '
-                f'is version {frontend.VERSION}; train it again')
+                f'its network was trained on the input of version {its_version} of the front end, '
+                f'this is version {version}; train it again')
         return params_from_json(saved['params']), tuple(saved['classes'])
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise ValueError(f'{folder}: not the folder of a run, or of one that another version of '

@@ -158,7 +158,7 @@ class MutualStep(step.Step):
                            'teacher': teacher_transfer or student_transfer}
         for transfer in self._transfers.values():
             _check_pair(teacher, student, transfer)
-        super().__init__(_joint(teacher, student), [
+        super().__init__(joint(teacher, student), [
             *models.trained_variables(student), *models.trained_variables(teacher)], [], 0.0)
         self._networks = {'student': tagging.with_features(student),
                           'teacher': tagging.with_features(teacher)}
@@ -211,8 +211,15 @@ class TaughtClips:
             name: tf.gather(values, batch['clip']) for name, values in said.items()})
 
 
-def _joint(teacher, student):
-    """Two networks as one, for checkpoints: to {'teacher', 'student'}, logits [batch, classes]."""
+def joint(teacher, student):
+    """Two networks as one, for checkpoints.
+
+    Returns:
+        A Keras model to {'teacher', 'student'}, logits [batch, classes]; it shares their weights.
+
+    Raises:
+        ValueError: they tell other classes.
+    """
     if teacher.output_shape != student.output_shape:
         raise ValueError(f'{teacher.name} gives {teacher.output_shape}, {student.name} gives '
                          f'{student.output_shape}: expected the same classes')

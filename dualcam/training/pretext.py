@@ -6,7 +6,6 @@ where in the frames of validation clips the networks see what they hear. What is
 """
 
 import dataclasses
-import json
 import pathlib
 
 import keras
@@ -132,11 +131,7 @@ def load(folder):
 
 def is_pretext(folder):
     """Whether a run's folder is of this kind."""
-    try:
-        saved = json.loads((pathlib.Path(folder) / 'run.json').read_text(encoding='utf-8'))
-        return 'video_network' in saved['params']
-    except (OSError, KeyError, ValueError, TypeError):
-        return False
+    return 'video_network' in folders.saved_params(folder)
 
 
 def described(folder):

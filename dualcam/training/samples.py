@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import soundfile
 
-from dualcam.data import audio
+from dualcam.data import audio, schema
 from dualcam.evaluation import overlays
 
 _NUM_SAMPLES = 4
@@ -88,19 +88,71 @@ def save(samples, logits, classes, folder):
         classes: names.
         folder: the run's `examples`.
     """
+    write([(sample.said(classes, np.argmax(logits[sample.number])), sample.overlay,
+            sample.waveform) for sample in samples], folder)
+
+
+def write(examples, folder, rate_hz=audio.SAMPLE_RATE_HZ):
+    """Writes examples.json, and pictures and sounds beside it.
+
+    Args:
+        examples: [({'class': ..., 'answer': ..., perhaps 'teacher': ...}, picture [height, width,
+            3] uint8 or None, waveform [samples] or None)].
+        folder: is made.
+        rate_hz: of the waveforms.
+    """
     folder = pathlib.Path(folder)
     folder.mkdir(exist_ok=True)
     entries = []
-    for place, sample in enumerate(samples, 1):
-        entry = sample.said(classes, np.argmax(logits[sample.number]))
-        if sample.overlay is not None:
+    for place, (said, picture, waveform) in enumerate(examples, 1):
+        entry = dict(said)
+        if picture is not None:
             entry['overlay'] = f'{place}_overlay.png'
-            (folder / entry['overlay']).write_bytes(overlays.png(sample.overlay))
-        if sample.waveform is not None:
+            (folder / entry['overlay']).write_bytes(overlays.png(picture))
+        if waveform is not None:
             entry['spectrogram'], entry['sound'] = f'{place}_spectrogram.png', f'{place}.wav'
             (folder / entry['spectrogram']).write_bytes(overlays.png(
-                overlays.spectrogram_picture(sample.waveform, _SPECTROGRAM)))
-            soundfile.write(folder / entry['sound'], 0.9 * audio.to_peak(sample.waveform).numpy(),
-                            audio.SAMPLE_RATE_HZ, 'PCM_16')
+                overlays.spectrogram_picture(waveform, _SPECTROGRAM)))
+            soundfile.write(folder / entry['sound'], 0.9 * audio.to_peak(waveform).numpy(),
+                            rate_hz, 'PCM_16')
         entries.append(entry)
     (folder / 'examples.json').write_text(json.dumps(entries, indent=1) + '\n', encoding='utf-8')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TaggedSample:
+    """A clip with several events.
+
+    Attributes:
+        number: of the clip among the validation clips.
+        labels: [classes], 0 or 1.
+        waveform: [samples] at 32 kHz.
+        picture: [height, width, 3] uint8, the frame in its middle.
+    """
+    number: int
+    labels: np.ndarray
+    waveform: np.ndarray
+    picture: np.ndarray
+
+    def events(self, classes):
+        """Names of what is to be heard in it."""
+        return _names(classes, self.labels > 0)
+
+
+def choose_tagged(clips, num_samples=_NUM_SAMPLES):
+    """`TaggedSample`s of `tagging_clips.TaggingClips`, of as many first events as possible."""
+    labels = clips.columns['label']
+    return [TaggedSample(int(number), labels[number], clips.waveform(number),
+                         clips.picture(number, overlays.SIZE))
+            for number in spread(labels.argmax(axis=1), num_samples)]
+
+
+def save_tagged(samples, probabilities, classes, threshold, folder):
+    """`save` of clips with several events: told is what is as probable as the threshold."""
+    write([({'class': sample.events(classes),
+             'answer': _names(classes, probabilities[sample.number] >= threshold)},
+            sample.picture, sample.waveform) for sample in samples], folder, schema.CLIP_RATE_HZ)
+
+
+def _names(classes, there):
+    return ', '.join(classes[i] for i in np.flatnonzero(there)) or 'none'

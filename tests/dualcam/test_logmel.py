@@ -99,11 +99,11 @@ def test_a_tone_is_loudest_in_its_band(hz):
 
 def test_the_training_set_is_standardised_and_empty_bands_are_zero(rng):
     signals = (0.1 * rng.standard_normal((3, 32_000))).astype(np.float32)
-    gathered = stats.gather([logmel.LogMelFrontend().see(signals).numpy()])
+    gathered = stats.gather([logmel.LogMelFrontend().hear(signals).numpy()])
     mean, deviation = gathered.mean, gathered.std_dev.copy()
-    seen = logmel.LogMelFrontend(statistics=(mean, deviation)).see(signals).numpy()
+    seen = logmel.LogMelFrontend(statistics=(mean, deviation)).hear(signals).numpy()
     np.testing.assert_allclose(seen.mean(axis=(0, 1)), 0, atol=1e-4)
     np.testing.assert_allclose(seen.std(axis=(0, 1)), 1, atol=1e-4)
     deviation[5] = 0.0
-    seen = logmel.LogMelFrontend(statistics=(mean, deviation)).see(signals).numpy()
+    seen = logmel.LogMelFrontend(statistics=(mean, deviation)).hear(signals).numpy()
     assert not seen[..., 5].any() and np.isfinite(seen).all()

@@ -79,6 +79,30 @@ def test_framed_convolution_equals_plain(rng, samples, channels, taps, stride, z
     np.testing.assert_allclose(got, want[:, :got.shape[1]], atol=1e-4)
 
 
+@pytest.mark.parametrize('steps, channels, taps, heard', [
+    (500, 9, 11, 5), (44, 3, 11, None), (21, 2, 12, None), (100, 4, 5, 4)])
+def test_spectral_convolution_equals_plain(rng, steps, channels, taps, heard):
+    """Values and gradients, in training and out of it."""
+    inputs = tf.constant(rng.standard_normal((3, steps, channels)), tf.float32)
+    made = {}
+    for kind in (layers.PartialConv1D, layers.SpectralConv1D):
+        keras.utils.set_random_seed(1)
+        layer = kind(6, taps, padding='same', activation='relu', heard=heard)
+        layer.build(inputs.shape)
+        for training in (True, False):
+            options = {'training': training} if kind is layers.SpectralConv1D else {}
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                outputs = layer(inputs, **options)
+                loss = tf.reduce_sum(tf.square(outputs)[:, ::3])
+            made[kind, training] = [outputs, *tape.gradient(
+                loss, [inputs, *layer.trainable_variables])]
+    for training in (True, False):
+        for got, plain in zip(made[layers.SpectralConv1D, training],
+                              made[layers.PartialConv1D, training], strict=True):
+            np.testing.assert_allclose(got, plain, rtol=1e-4, atol=1e-5 * np.abs(plain).max())
+
+
 @pytest.mark.parametrize('shape', [(4, 50, 6), (4, 10, 5, 6)])
 def test_fused_normalisation_equals_plain(shape, rng):
     x = rng.standard_normal(shape).astype(np.float32) * 3 + 1

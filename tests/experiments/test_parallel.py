@@ -16,8 +16,8 @@ class Workshop:
         return (wanted.network, tests[0], seed) in self._done
 
 
-PIECES = [([(runs.Run('dualcamnet', 'hard', setting), [setting]),
-            (runs.Run('hearnet', 'G', setting), [setting])], seed)
+PIECES = [[(runs.Run('dualcamnet', 'hard', setting), [setting], seed),
+           (runs.Run('hearnet', 'G', setting), [setting], seed)]
           for seed in (0, 1) for setting in ('all', 'scenario_1')]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from experiments import reports, run_table4, tables
+from experiments import reports, tables, transfer
 from tests.sound_folders import write_dcase, write_esc
 
 
@@ -29,10 +29,10 @@ def test_counts_are_written_with_each_class_s_accuracy(tmp_path):
 
 
 def test_targets_are_a_kind_and_a_folder():
-    assert run_table4.read_target('folder:/a:b') == ('folder', '/a:b')
+    assert transfer.read_target('folder:/a:b') == ('folder', '/a:b')
     for wrong in ('esc:/a', 'folder:', '/a'):
         with pytest.raises(ValueError, match='dcase2018:DIR or folder:DIR'):
-            run_table4.read_target(wrong)
+            transfer.read_target(wrong)
     published = reports.read_published('wacv2020_table4_dcase2018.csv', 'features', 'accuracy')
     assert published['hearnet_fc1'] == 0.896 and len(published) == 8
     assert tables.PUBLISHED.is_dir()

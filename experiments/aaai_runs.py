@@ -1,0 +1,178 @@
+"""AAAI 2021's networks, trained on the records of one folder, tested, and found again.
+
+A run's folder is named by a digest of all parameters and data. What the runs of one seed say of
+the test clips is kept beside them, so that seeds can be averaged.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+
+from dualcam import report
+from dualcam.data import datasets, sound_features, tagging, tagging_store
+from dualcam.evaluation import tagging as scores
+from dualcam.training import folders, frame_network, tagging_run
+
+_ANSWERS = 'test_probabilities.npy'
+_HOLD_OUT_SEED = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """Files of networks that their authors trained; None for those that are not there.
+
+    Attributes:
+        vgg16: see `frame_networks.vgg16`.
+        soundnet, vggish: see `sound_features.SoundFeatures`.
+    """
+    vgg16: str | None = None
+    soundnet: str | None = None
+    vggish: str | None = None
+
+
+class Workshop:
+    """Trains and tests runs on the records of one folder.
+
+    Attributes:
+        info: the `datasets.DatasetInfo`.
+        rows: {'training', 'validation', 'testing'}: rows of the store.
+        visuals: what there is to see, see `aaai_presets.Run.visual`; the first one is the best.
+        arguments: what makes another one like it.
+
+    Args:
+        records: folder of the records, with training.txt and testing.txt; without validation.txt
+            some training clips are held out, the same ones for all.
+        out: folder for runs, packed records and features.
+        preset: an `aaai_presets.AaaiPreset`.
+        weights: a `Weights`.
+        profile: trace some steps of each new run for TensorBoard's profile page.
+        kept: {name: file} of features that another workshop has made; None makes them.
+    """
+
+    def __init__(self, records, out, preset, weights=Weights(), profile=False, kept=None):
+        records, self._out = pathlib.Path(records), pathlib.Path(out)
+        if not records.is_dir():
+            raise ValueError(f'{records}: no such folder; make records with make aaai, or with '
+                             'records.convert_tagging')
+        self._preset, self._profile, self._weights = preset, profile, weights
+        self.info = datasets.read_description(records)
+        lists = {split: tagging_store.read_split(records, split) for split in tagging.SPLITS
+                 if split != 'validation' or (records / f'{split}.txt').exists()}
+        self._store = tagging_store.open_clips([p for paths in lists.values() for p in paths],
+                                               self.info, self._out / 'cache')
+        self.rows = {split: self._store.rows(paths) for split, paths in lists.items()}
+        if 'validation' not in self.rows:
+            fit, held = tagging.hold_out(len(self.rows['training']), preset.held_out,
+                                         _HOLD_OUT_SEED)
+            self.rows['validation'] = self.rows['training'][held]
+            self.rows['training'] = self.rows['training'][fit]
+        if self._store.clip_s != int(self._store.clip_s):
+            raise ValueError(f'{records}: clips of {self._store.clip_s:g} s; expected whole '
+                             'seconds')
+        self._clip_s = int(self._store.clip_s)
+        self.visuals = ('fc2', 'predictions') if weights.vgg16 else ('frames',)
+        if kept is None:
+            kept = self._make_features()
+        self._features = {name: np.load(path, mmap_mode='r') for name, path in kept.items()}
+        self.arguments = records, out, preset, weights, profile, kept
+
+    @property
+    def labels(self):
+        """Of the test clips, [clips, classes]."""
+        return self._store.labels[self.rows['testing']]
+
+    @property
+    def note(self):
+        """For titles: the data, their length and, where they are not the paper's, the training."""
+        text = f'Data: {self.info.name}, {self.info.origin}; clips of {self._clip_s} s'
+        if self._preset.note:
+            text += f'; {self._preset.note}'
+        return text + ('' if self._weights.vgg16 else f'; {frame_network.STAND_IN}')
+
+    def can_train(self, run):
+        """Whether what a `Run` hears and sees is there."""
+        wanted = {*run.sound, run.visual} - {'audio', None}
+        return wanted <= set(self._features)
+
+    def scores(self, run, seed):
+        """Trains a `Run` if need be, and tests it.
+
+        Returns:
+            (`tagging.TaggingScores`, probabilities of the test clips' events [clips, classes]).
+        """
+        path = self.folder(run, seed) / _ANSWERS
+        if not path.exists():
+            network = self._trained(run, seed)
+            params, folder = self._prepare(run, seed)
+            clips = self._data(run).cut(params, self.rows['testing'], folder)
+            probabilities = tagging_run.probabilities(network, clips)
+            tagging_run.write_scores(folder, 'test', self.judge(probabilities))
+            report.write(folder)
+            with open(path.with_suffix('.partial'), 'wb') as file:
+                np.save(file, probabilities)
+            path.with_suffix('.partial').replace(path)
+        probabilities = np.load(path)
+        return self.judge(probabilities), probabilities
+
+    def has_scores(self, run, seed):
+        """Whether a run was tested."""
+        return (self.folder(run, seed) / _ANSWERS).exists()
+
+    def judge(self, probabilities):
+        """`tagging.TaggingScores` of probabilities of the test clips' events."""
+        return scores.evaluate(self.labels, probabilities, self.info.classes)
+
+    def folder(self, run, seed):
+        """Where a run is."""
+        return self._prepare(run, seed)[1]
+
+    def _trained(self, run, seed):
+        params, folder = self._prepare(run, seed)
+        if folders.is_complete(folder):
+            return tagging_run.load(folder)
+        teacher = self._trained(run.teacher, seed) if run.teacher else None
+        print(f'training  {folder.name}')
+        return tagging_run.train(params, self._data(run), folder, teacher,
+                                 folder.name.rsplit('-', 1)[0], self._profile)
+
+    def _data(self, run):
+        features = {name: self._features[name] for name in run.sound if name != 'audio'}
+        if run.visual:
+            features['visual'] = self._features[run.visual]
+        return tagging_run.TaggingData(self._store, self.rows['training'], self.rows['validation'],
+                                       features, self.info)
+
+    def _prepare(self, run, seed):
+        """Parameters and folder of a run."""
+        words = size = None
+        if run.visual:
+            array = self._features[run.visual]
+            words, size = pathlib.Path(array.filename).stem, array.shape[-1]
+        params = self._preset.params(run, seed, self._clip_s, words, size)
+        teacher = self.folder(run.teacher, seed).name if run.teacher else ''
+        heard = [pathlib.Path(self._features[name].filename).stem for name in run.sound
+                 if name != 'audio']
+        content = json.dumps([dataclasses.asdict(params), teacher, heard, self._store.digest,
+                              *(self.rows[split].tolist() for split in ('training',
+                                                                        'validation'))])
+        digest = hashlib.sha256(content.encode()).hexdigest()[:8]
+        return params, self._out / 'runs' / f'{run.name}-seed{seed}-{digest}'
+
+    def _make_features(self):
+        """{name: file} of all that can be had."""
+        folder = self._out / 'cache' / 'features'
+        kept = {}
+        for name in self.visuals:
+            made, what = frame_network.visual_features(
+                self._store, self.rows['training'], folder, self._weights.vgg16,
+                *([name] if self._weights.vgg16 else []))
+            kept[name] = made.array.filename
+        print(f'What the visual branch sees: {what}')
+        for kind in sound_features.KINDS:
+            if path := getattr(self._weights, kind):
+                kept[kind] = sound_features.open_features(self._store, kind, path,
+                                                          folder).filename
+        return kept

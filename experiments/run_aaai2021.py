@@ -1,0 +1,64 @@
+"""AAAI 2021, Tables 1 - 6: audio tagging, alone, from a teacher, and by mutual learning.
+
+    python experiments/run_aaai2021.py --table=1|..|6 --records=DIR --out=DIR [--preset=demo]
+        [--seeds=0,1,2] [--vgg16=FILE] [--soundnet8=FILE] [--vggish=CHECKPOINT]
+
+Records are those of records.convert_tagging. Without --vgg16 the frames are seen by a small network
+that learns from the training clips, which titles say; without --soundnet8 and --vggish rows with
+their features stay blank. Three seeds are the paper's; each is judged by itself, and so are their
+averaged answers. The paper preset was not run: its data are given out on request only.
+"""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))     # run from the checkout
+
+from absl import flags
+
+from experiments import command
+
+
+def _body(options, _, seeds):
+    from experiments import aaai_presets, aaai_runs, aaai_tables, parallel
+
+    number = int(options.table)
+    workshop = aaai_runs.Workshop(
+        options.records, options.out, aaai_presets.preset_named(options.preset),
+        aaai_runs.Weights(options.vgg16, options.soundnet8, options.vggish), options.profile)
+    rows = aaai_tables.rows(number, workshop.visuals)
+    wanted = [row.run for row in rows if row.run and workshop.can_train(row.run)]
+    parallel.train_ahead(workshop, [[(run, seed) for run in piece]
+                                    for seed in seeds for piece in _pieces(wanted)], options.jobs)
+    for row in rows:
+        aaai_tables.fill(row, number, workshop, seeds)
+    text, files = aaai_tables.write(
+        rows, number, workshop.info, f'{aaai_tables.title(number)}. {workshop.note}',
+        f'Test clips: {len(workshop.labels)}. Mean ± deviation over {len(seeds)} '
+        f'seed{"s" if len(seeds) > 1 else ""}, each judged by itself, and of their averaged '
+        'answers. In italics what the paper printed of its data; a blank was not measured.',
+        options.out)
+    print('\n' + text)
+    print(f'written: {options.out}/{", ".join(files)}; runs: {options.out}/runs; curves: make '
+          f'tensorboard LOGS={options.out}/runs')
+
+
+def _pieces(wanted):
+    """Runs that share a teacher together, the teacher first; the longest piece first."""
+    pieces = {}
+    for run in wanted:
+        key = run.teacher or run
+        piece = pieces.setdefault(key, [key] if key in wanted else [])
+        if run not in piece:
+            piece.append(run)
+    alone = [piece for piece in pieces.values() if piece[0].method != 'mutual' and len(piece) == 1]
+    mutual = [piece for piece in pieces.values() if piece[0].method == 'mutual']
+    return [*(piece for piece in pieces.values() if len(piece) > 1), *mutual, *alone]
+
+
+if __name__ == '__main__':
+    flags.DEFINE_enum('table', '3', ['1', '2', '3', '4', '5', '6'], 'Which one.')
+    flags.DEFINE_string('vgg16', None, 'Weights of keras.applications.VGG16 with its top (.h5).')
+    flags.DEFINE_string('soundnet8', None, 'SoundNet-8, as its authors published it (.t7).')
+    flags.DEFINE_string('vggish', None, 'VGGish, as its authors published it (checkpoint).')
+    command.start(_body)
