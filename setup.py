@@ -26,6 +26,7 @@ setup(
         'absl-py',
         'h5py',
         'scikit-learn',
+        'threadpoolctl',
         'matplotlib',
         'soundfile',
         'soxr',
@@ -37,5 +38,6 @@ setup(
     ],
     entry_points={'console_scripts': ['dualcam=dualcam.main:main']},
     extras_require={'dev': ['pytest', 'pytest-xdist', 'ruff', 'selenium'],
+                    'bench': ['torch', 'librosa', 'acoular', 'pyroomacoustics'],
                     'microphone': ['sounddevice'], 'profile': ['tensorboard-plugin-profile']},
 )

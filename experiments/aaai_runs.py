@@ -32,6 +32,17 @@ class Weights:
     soundnet: str | None = None
     vggish: str | None = None
 
+    @property
+    def visuals(self):
+        """What there is to see, see `aaai_presets.Run.visual`, the best first."""
+        return ('fc2', 'predictions') if self.vgg16 else ('frames',)
+
+    def allow(self, run):
+        """Whether what a `Run` hears and sees can be had."""
+        return (set(run.sound) <= {'audio', *(kind for kind in sound_features.KINDS
+                                              if getattr(self, kind))}
+                and run.visual in (None, *self.visuals))
+
 
 class Workshop:
     """Trains and tests runs on the records of one folder.
@@ -39,7 +50,6 @@ class Workshop:
     Attributes:
         info: the `datasets.DatasetInfo`.
         rows: {'training', 'validation', 'testing'}: rows of the store.
-        visuals: what there is to see, see `aaai_presets.Run.visual`; the first one is the best.
         arguments: what makes another one like it.
 
     Args:
@@ -47,12 +57,14 @@ class Workshop:
             some training clips are held out, the same ones for all.
         out: folder for runs, packed records and features.
         preset: an `aaai_presets.AaaiPreset`.
-        weights: a `Weights`.
+        wanted: all `Run`s that will be asked for, which decides what features are worked out.
+        weights: a `Weights`, which allows them.
         profile: trace some steps of each new run for TensorBoard's profile page.
         kept: {name: file} of features that another workshop has made; None makes them.
     """
 
-    def __init__(self, records, out, preset, weights=Weights(), profile=False, kept=None):
+    def __init__(self, records, out, preset, wanted, weights=Weights(), profile=False,
+                 kept=None):
         records, self._out = pathlib.Path(records), pathlib.Path(out)
         if not records.is_dir():
             raise ValueError(f'{records}: no such folder; make records with make aaai, or with '
@@ -73,11 +85,11 @@ class Workshop:
             raise ValueError(f'{records}: clips of {self._store.clip_s:g} s; expected whole '
                              'seconds')
         self._clip_s = int(self._store.clip_s)
-        self.visuals = ('fc2', 'predictions') if weights.vgg16 else ('frames',)
         if kept is None:
-            kept = self._make_features()
+            kept = self._make_features({run.visual for run in wanted} - {None},
+                                       {name for run in wanted for name in run.sound} - {'audio'})
         self._features = {name: np.load(path, mmap_mode='r') for name, path in kept.items()}
-        self.arguments = records, out, preset, weights, profile, kept
+        self.arguments = records, out, preset, wanted, weights, profile, kept
 
     @property
     def labels(self):
@@ -91,11 +103,6 @@ class Workshop:
         if self._preset.note:
             text += f'; {self._preset.note}'
         return text + ('' if self._weights.vgg16 else f'; {frame_network.STAND_IN}')
-
-    def can_train(self, run):
-        """Whether what a `Run` hears and sees is there."""
-        wanted = {*run.sound, run.visual} - {'audio', None}
-        return wanted <= set(self._features)
 
     def scores(self, run, seed):
         """Trains a `Run` if need be, and tests it.
@@ -161,18 +168,17 @@ class Workshop:
         digest = hashlib.sha256(content.encode()).hexdigest()[:8]
         return params, self._out / 'runs' / f'{run.name}-seed{seed}-{digest}'
 
-    def _make_features(self):
-        """{name: file} of all that can be had."""
+    def _make_features(self, visuals, sounds):
+        """{name: file} of features of frames and of sound."""
         folder = self._out / 'cache' / 'features'
         kept = {}
-        for name in self.visuals:
+        for name in sorted(visuals):
             made, what = frame_network.visual_features(
                 self._store, self.rows['training'], folder, self._weights.vgg16,
                 *([name] if self._weights.vgg16 else []))
             kept[name] = made.array.filename
-        print(f'What the visual branch sees: {what}')
-        for kind in sound_features.KINDS:
-            if path := getattr(self._weights, kind):
-                kept[kind] = sound_features.open_features(self._store, kind, path,
-                                                          folder).filename
+            print(f'What the visual branch sees: {what}')
+        for kind in sorted(sounds):
+            kept[kind] = sound_features.open_features(
+                self._store, kind, getattr(self._weights, kind), folder).filename
         return kept

@@ -76,21 +76,22 @@ def columns(number):
     return _COUNTED if number == 6 else _RANKED
 
 
-def rows(number, visuals):
+def rows(number, weights):
     """Rows of a table, without scores.
 
     Args:
         number: of the table.
-        visuals: what there is to see, see `aaai_runs.Workshop.visuals`; Tables 2 - 6 take the
-            first.
+        weights: an `aaai_runs.Weights`: rows that it does not allow have no run. Of what there
+            is to see, Tables 2 - 6 take the best.
     """
     published = _read(number)
-    fills = _fills(number, visuals, published)
+    fills = {key: run for key, run in _fills(number, weights.visuals).items()
+             if weights.allow(run)}
     own = [key for key in fills if key not in published]
     return [Row(key, fills.get(key), published.get(key, {})) for key in [*published, *own]]
 
 
-def _fills(number, visuals, published):
+def _fills(number, visuals):
     """{row: the `Run` that fills it}; rows that are not published come last."""
     visual = visuals[0]
     methods = aaai_presets.methods(visual)
@@ -137,7 +138,7 @@ def _read(number):
 
 def fill(row, number, workshop, seeds):
     """Scores of a row; its runs are trained if need be."""
-    if row.run is None or not workshop.can_train(row.run):
+    if row.run is None:
         return
     answers = []
     for seed in seeds:

@@ -23,11 +23,12 @@ def _body(options, _, seeds):
     from experiments import aaai_presets, aaai_runs, aaai_tables, parallel
 
     number = int(options.table)
-    workshop = aaai_runs.Workshop(
-        options.records, options.out, aaai_presets.preset_named(options.preset),
-        aaai_runs.Weights(options.vgg16, options.soundnet8, options.vggish), options.profile)
-    rows = aaai_tables.rows(number, workshop.visuals)
-    wanted = [row.run for row in rows if row.run and workshop.can_train(row.run)]
+    weights = aaai_runs.Weights(options.vgg16, options.soundnet8, options.vggish)
+    rows = aaai_tables.rows(number, weights)
+    wanted = [row.run for row in rows if row.run]
+    workshop = aaai_runs.Workshop(options.records, options.out,
+                                  aaai_presets.preset_named(options.preset), wanted, weights,
+                                  options.profile)
     parallel.train_ahead(workshop, [[(run, seed) for run in piece]
                                     for seed in seeds for piece in _pieces(wanted)], options.jobs)
     for row in rows:

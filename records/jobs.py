@@ -3,8 +3,12 @@
 import concurrent.futures
 import multiprocessing
 import os
+import threading
+import time
 
 from dualcam import progress
+
+_LOOK_S = 1.0                # between two looks whether the parent is still there
 
 
 def default_processes():
@@ -29,7 +33,8 @@ def run_all(work, pieces, processes, unit, start_method='spawn'):
     if processes <= 1 or len(pieces) <= 1:
         return list(progress.bar(map(work, pieces), **bar))
     context = multiprocessing.get_context(start_method)
-    with concurrent.futures.ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(
+            processes, mp_context=context, initializer=_end_with, initargs=(os.getpid(),)) as pool:
         futures = [pool.submit(work, piece) for piece in pieces]
         try:
             for done in progress.bar(concurrent.futures.as_completed(futures), **bar):
@@ -38,3 +43,12 @@ def run_all(work, pieces, processes, unit, start_method='spawn'):
             pool.shutdown(wait=True, cancel_futures=True)
             raise
         return [future.result() for future in futures]
+
+
+def _end_with(parent):
+    """Lets a worker end when the process that it works for is gone, even if that was killed."""
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(_LOOK_S)
+        os._exit(1)
+    threading.Thread(target=watch, daemon=True).start()

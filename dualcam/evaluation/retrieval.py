@@ -6,14 +6,18 @@ them. Everything is worked out in float64: sorted distances of a few hundred pic
 apart, within what float32 loses.
 """
 
+import concurrent.futures
 import dataclasses
+import functools
+import os
 
 import numpy as np
+import threadpoolctl
 
 KS = (1, 2, 5, 10, 30)
 _EPSILON = 1e-12                    # of squared lengths, that of tf.math.l2_normalize
 _GROUP = 16                         # channels side by side in memory: one line of the cache
-_TILE = 128                         # queries of one matrix product
+_TILE = 32                          # queries of one matrix product, by one thread
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -143,19 +147,27 @@ def _of_maps(audio, video):
     queries, clips, channels = len(audio), len(video), audio.shape[-1]
     features = _normalised(audio.sum(axis=(1, 2), dtype=np.float64))
     products, squares = np.zeros((2, queries, clips))
-    sums = np.empty((_TILE, clips))
-    for first in range(0, channels, _GROUP):
-        group = range(channels)[first:first + _GROUP]
-        heard, seen = (_channels(maps, group) for maps in (audio, video))
-        seen *= seen
+
+    def add(start, group, heard, seen):
+        tile = slice(start, min(start + _TILE, queries))
+        part, weighed = np.empty((2, tile.stop - start, clips))         # stay in the cache
         for number, channel in enumerate(group):
-            for start in range(0, queries, _TILE):      # what is summed up stays in the cache
-                tile = slice(start, min(start + _TILE, queries))
-                part = sums[:tile.stop - start]
-                np.matmul(heard[number, tile], seen[number].T, out=part)
-                products[tile] += part * features[tile, channel, None]
-                part *= part
-                squares[tile] += part
+            np.matmul(heard[number, tile], seen[number].T, out=part)
+            np.multiply(part, features[tile, channel, None], out=weighed)
+            products[tile] += weighed
+            part *= part
+            squares[tile] += part
+
+    with threadpoolctl.threadpool_limits(1, 'blas'), \
+            concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for first in range(0, channels, _GROUP):
+            group = range(channels)[first:first + _GROUP]
+            heard, seen = pool.map(lambda maps, group=group: _channels(maps, group),
+                                   (audio, video))
+            seen *= seen
+            for _ in pool.map(functools.partial(add, group=group, heard=heard, seen=seen),
+                              range(0, queries, _TILE)):
+                pass
     return products, squares
 
 

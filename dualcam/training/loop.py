@@ -84,7 +84,7 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
     optimizer.build(step.variables)
     progress = Progress(step.model, optimizer, folder / 'checkpoints')
     history = progress.restore()
-    train_step = _train_step(step, optimizer)
+    train_step = make_train_step(step, optimizer)
     answer = tf.function(lambda batch: step.losses(batch, training=False), reduce_retracing=True)
     writers = {kind: tf.summary.create_file_writer(str(folder / 'tensorboard' / kind))
                for kind in ('train', 'validation')}
@@ -181,7 +181,13 @@ def best_epoch(history, measure='accuracy'):
                                                    -history[i]['validation/total'], -i))
 
 
-def _train_step(step, optimizer):
+def make_train_step(step, optimizer):
+    """A compiled step: from a batch to (its named scalars, how many clips were right, or None).
+
+    Args:
+        step: a `step.Step`.
+        optimizer: a Keras optimizer, built for the step's variables.
+    """
     @tf.function(reduce_retracing=True)
     def train_step(batch):
         with tf.GradientTape() as tape:

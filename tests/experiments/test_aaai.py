@@ -9,7 +9,7 @@ import pytest
 
 from dualcam.data import datasets
 from dualcam.evaluation import tagging as scores
-from experiments import aaai_presets, aaai_tables, run_aaai2021
+from experiments import aaai_presets, aaai_runs, aaai_tables, run_aaai2021
 
 CLASSES = ('a', 'b')
 INFO = datasets.DatasetInfo('toy', CLASSES, 'made up', num_locations=1)
@@ -17,13 +17,9 @@ INFO = datasets.DatasetInfo('toy', CLASSES, 'made up', num_locations=1)
 
 class Workshop:
     """Knows answers of two seeds: one ranks class a right, the other class b."""
-    visuals = ('frames',)
     labels = np.array([[1, 0], [0, 1], [1, 0], [0, 1]])
     answers = ([[0.9, 0.5], [0.1, 0.4], [0.8, 0.6], [0.2, 0.1]],
                [[0.2, 0.0], [0.3, 0.9], [0.1, 0.2], [0.4, 0.8]])
-
-    def can_train(self, run):
-        return run.sound == ('audio',)
 
     def judge(self, probabilities):
         return scores.evaluate(self.labels, np.asarray(probabilities), CLASSES)
@@ -34,25 +30,26 @@ class Workshop:
 
 def test_rows_are_the_published_ones_and_know_their_runs():
     methods = aaai_presets.methods('frames')
-    rows = {row.key: row for row in aaai_tables.rows(3, ('frames',))}
+    rows = {row.key: row for row in aaai_tables.rows(3, aaai_runs.Weights())}
     assert list(rows) == ['standard_backpropagation', 'knowledge_distillation',
                           'enhanced_feature', 'fitnets', 'deep_mutual_learning',
                           'proposed_student', 'teacher']
     assert rows['proposed_student'].published['mAP', 'dcase17'] == 0.6421
     assert rows['fitnets'].published['mAUC', 'dcase18'] == 0.9583 and not rows['teacher'].published
     assert rows['fitnets'].run.teacher == rows['teacher'].run == methods['teacher']
-    first = {row.key: row.run for row in aaai_tables.rows(1, ('frames',))}
+    first = {row.key: row.run for row in aaai_tables.rows(1, aaai_runs.Weights())}
     assert first['vgg_4096'] is None and first['frames'].network == 'tagging_visual'
     assert first['logmel+frames'] == methods['teacher']
-    weighed = {row.key: row.run for row in aaai_tables.rows(1, ('fc2', 'predictions'))}
+    weighed = {row.key: row.run for row in aaai_tables.rows(1, aaai_runs.Weights('vgg16.h5'))}
     assert weighed['vgg_1000'].visual == 'predictions' and 'frames' not in weighed
-    second = {row.key: row.run for row in aaai_tables.rows(2, ('fc2',))}
+    second = {row.key: row.run for row in aaai_tables.rows(2, aaai_runs.Weights('vgg16.h5'))}
     assert second['without_mutual_learning'].terms == ('single_modal', 'cross_modal')
     assert second['mutual_learning'].terms == aaai_presets.TERMS
-    fifth = {row.key: row.run for row in aaai_tables.rows(5, ('fc2',))}
+    fifth = {row.key: row.run for row in aaai_tables.rows(
+        5, aaai_runs.Weights('vgg16.h5', vggish='vggish.ckpt'))}
     assert fifth['logmel+vggish'].sound == ('audio', 'vggish')
-    assert fifth['logmel+vggish'].method == 'mutual'
-    sixth = {row.key: row for row in aaai_tables.rows(6, ('fc2',))}
+    assert fifth['logmel+vggish'].method == 'mutual' and fifth['soundnet'] is None
+    sixth = {row.key: row for row in aaai_tables.rows(6, aaai_runs.Weights('vgg16.h5'))}
     assert sixth['proposed_student'].published == pytest.approx({
         ('precision', 'dcase17'): 0.577, ('recall', 'dcase17'): 0.642, ('F1', 'dcase17'): 0.608})
     assert sixth['xu_2018'].run is None
@@ -84,7 +81,7 @@ def test_the_paper_s_settings_are_the_paper_s():
 
 
 def test_seeds_are_judged_alone_and_together(tmp_path):
-    rows = aaai_tables.rows(3, ('frames',))
+    rows = aaai_tables.rows(3, aaai_runs.Weights())
     for row in rows:
         aaai_tables.fill(row, 3, Workshop(), [0, 1])
     # Seed 0 is right of a and wrong of b, seed 1 the other way round.
@@ -108,7 +105,7 @@ def test_seeds_are_judged_alone_and_together(tmp_path):
 
 
 def test_what_cannot_be_heard_stays_blank(tmp_path):
-    rows = aaai_tables.rows(4, ('frames',))
+    rows = aaai_tables.rows(4, aaai_runs.Weights())
     for row in rows:
         aaai_tables.fill(row, 4, Workshop(), [0])
     assert [row.key for row in rows if row.scores] == ['logmel', 'proposed_student']
@@ -117,7 +114,7 @@ def test_what_cannot_be_heard_stays_blank(tmp_path):
 
 
 def test_of_events_told_precision_recall_and_f1(tmp_path):
-    rows = aaai_tables.rows(6, ('frames',))
+    rows = aaai_tables.rows(6, aaai_runs.Weights())
     for row in rows:
         aaai_tables.fill(row, 6, Workshop(), [0])
     own = next(row for row in rows if row.key == 'proposed_student')

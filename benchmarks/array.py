@@ -1,0 +1,112 @@
+"""Rates of what makes acoustic images: beamforming, cepstra, the simulator.
+
+"Times real time" is seconds of recording a second of work.
+"""
+
+import numpy as np
+import python_speech_features
+
+from benchmarks import measure
+from dualcam.data import schema
+from records import array, beamforming, cepstrum
+from records.synthetic import propagation, scenes
+
+_SECONDS = 4
+_FRAMES = _SECONDS * schema.FRAMES_PER_SECOND
+
+
+def beamform(_):
+    """Beamforming to 512 frequencies, beside a plain product of matrices, and acoular."""
+    mics, grid = array.built_in_array(), array.look_directions()
+    frames = _noise()
+    beamformer = beamforming.Beamformer(mics, grid, 1.5)
+    delays_s = array.steering_delays(mics.positions_m, grid.directions, 1.5)
+    turns = schema.ARRAY_RATE_HZ / schema.SAMPLES_PER_FRAME * delays_s.reshape(-1, mics.num_mics).T
+
+    def plain():
+        """A tenth of the frequencies, for all of them takes ten times as long."""
+        spectra = beamforming.frame_spectra(frames)
+        bins = range(0, schema.BINS, 10)
+        for k in bins:
+            steering = np.exp(2j * np.pi * k * turns).astype(np.complex64) / mics.num_mics
+            pressures = spectra[..., k] @ steering
+            np.square(pressures.real) + np.square(pressures.imag)
+        return _SECONDS * len(bins) / schema.BINS
+
+    def ours():
+        beamformer.power(frames)
+        return _SECONDS
+    yield measure.compared('beamforming, 128 microphones to 36 x 48 x 512', 'x real time', ours,
+                           'plain complex matrix product, steering included', plain, reach='25')
+    filters = cepstrum.mel_filters()
+
+    def bands():
+        beamformer.band_energies(frames, filters)
+        return _SECONDS
+    yield measure.row('beamforming to 26 mel bands', 'x real time', *measure.rates(bands))
+    exact = beamforming.Beamformer(mics, grid, 1.5, rank_tolerance=0).power(frames[:2])
+    close = beamformer.power(frames[:2])
+    yield measure.Row('its largest difference from all singular values, of the loudest direction',
+                      float(np.abs(close - exact).max() / exact.max()), '', 'below 1e-3')
+
+
+def cepstra(_):
+    """512 frequencies to 12 cepstra, beside python_speech_features a direction at a time."""
+    rng = np.random.default_rng(0)
+    power = rng.random((_FRAMES, 36, 48, schema.BINS), np.float32)
+
+    def ours():
+        cepstrum.power_to_cepstra(power)
+        return _SECONDS
+
+    def each():
+        """Of a hundredth of the directions."""
+        some = power[:1, :6, :36].reshape(-1, schema.BINS)
+        filters = cepstrum.mel_filters()
+        for spectrum in some:
+            logs = np.log(np.maximum(filters @ spectrum, 1e-12))
+            python_speech_features.lifter(logs[None], 0)
+        return len(some) / (36 * 48 * schema.FRAMES_PER_SECOND)
+    yield measure.compared('512 frequencies to 12 cepstra', 'x real time', ours,
+                           'a direction at a time', each, reach='50')
+
+
+def simulator(_):
+    """A take of 128 channels, beside pyroomacoustics with as many reflections."""
+    mics = array.built_in_array()
+    rng = np.random.default_rng(0)
+    scenario = scenes.SCENARIOS[1]
+    sound = rng.standard_normal(_SECONDS * schema.ARRAY_RATE_HZ)
+    home_m = scenes.subject_home(np.random.default_rng(0))
+
+    def ours():
+        path_m = scenes.wander(home_m, 0, _FRAMES + 1, rng)
+        scenes.record_take(scenario, sound, [sound] * scenario.num_others, path_m,
+                           mics.positions_m, rng)
+        return _SECONDS
+    peer = None
+    if measure.is_installed('pyroomacoustics'):
+        import pyroomacoustics
+
+        def peer():
+            room = pyroomacoustics.ShoeBox([8, 6, 3], fs=schema.ARRAY_RATE_HZ, max_order=2,
+                                           materials=pyroomacoustics.Material(0.4))
+            centre = np.array([4.0, 1.0, 1.5])
+            for place in ([4.0, 3.0, 1.5], [2.5, 3.5, 1.5]):
+                room.add_source(place, signal=sound)
+            room.add_microphone_array((mics.positions_m + centre).T)
+            room.simulate()
+            return _SECONDS
+    yield measure.compared('simulator: an office with reflections, 128 channels', 'x real time',
+                           ours, 'pyroomacoustics, two fixed sources', peer, reach='3')
+    source = propagation.PointSource(sound, np.array([[0.0, 0.0, 2.0]]))
+
+    def one():
+        propagation.microphone_signals([source], mics.positions_m, _FRAMES)
+        return _SECONDS
+    yield measure.row('one fixed source to 128 channels', 'x real time', *measure.rates(one))
+
+
+def _noise():
+    rng = np.random.default_rng(0)
+    return rng.integers(-2**20, 2**20, (_FRAMES, 128, schema.SAMPLES_PER_FRAME), np.int32)

@@ -1,0 +1,148 @@
+"""Rates of training: single steps beside PyTorch's, whole pipelines, and networks' features."""
+
+import json
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import measure, records
+from dualcam import models
+from dualcam.data import clips as clips_lib
+from dualcam.data import datasets, features, store
+from dualcam.models import resnet
+from dualcam.training import inputs, loop, run, supervised
+from records import writer
+
+_BATCH, _STEPS = 32, 6
+# A training set of 12,288 Hz recordings leaves nothing above bin 142.
+_HEARD = 143
+
+
+def steps(_):
+    """Training steps of batches that are there already, beside torch.compile's."""
+    for name, shape, options, batch, authors, reach in (
+            ('hearnet', (500, 257), {'bins_heard': _HEARD}, _BATCH, 99, '420'),
+            ('oursoundnet', (110_250,), {}, _BATCH, 15.6, '80'),
+            ('dualcamnet', (12, 36, 48, 12), {}, _BATCH, 4.4, '100'),
+            ('tagging_audio', (640, 64), {}, 8, None, '')):
+        keras.utils.set_random_seed(0)
+        values = tf.random.normal((batch, *shape))
+        peer = _torch_step(name, values.numpy()) if measure.is_installed('torch') else None
+        yield measure.compared(
+            f'training step of {name}, batch of {batch}', 'clips/s',
+            _our_step(name, options, values), 'torch.compile', peer, authors=authors, reach=reach)
+
+
+def pipelines(folder):
+    """Distillation from records on disk, epoch 2 on: what `run.train` writes of its own rate."""
+    paths = records.write_seconds(folder / 'records', 24, 10, ['audio'])
+    held = store.open_store(paths, ['audio'], folder / 'cache')
+    info = datasets.read_description(folder / 'records')
+    answers = np.random.default_rng(0).standard_normal((len(paths), 14)).astype(np.float32)
+    for network, epochs, authors, reach in (('hearnet', 5, 11, '300'), ('oursoundnet', 4, 6, '70')):
+        params = run.RunParams(network, clips_lib.ClipParams(10, 5, 6), loop.LoopParams(epochs),
+                               imitation=0.5, temperature=1.0)
+        data = inputs.RunData(held, paths[:-20], paths[-20:], info)
+        run.train(params, data, folder / network, answers)
+        history = json.loads((folder / network / 'metrics.json').read_text())['history']
+        yield measure.row(f'distillation of {network}, from disk, epoch 2 on', 'clips/s',
+                          [epoch['clips_per_second'] for epoch in history[1:]], authors=authors,
+                          reach=reach)
+
+
+def resnet_features(folder):
+    """Records on disk to kept features of ResNet-50, all frames asked for."""
+    rng = np.random.default_rng(0)
+    picture = np.kron(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8),
+                      np.ones((16, 16, 1), np.uint8))                          # [480, 640, 3]
+    paths = []
+    for i in range(20):
+        frames = [np.roll(picture, (i, 8 * f), axis=(0, 1)) for f in range(12)]
+        path = folder / f'Data_{i + 1:03d}.tfrecord'
+        writer.write_record(path, writer.second_to_example(
+            {'action': 0, 'location': 0, 'subject': 0}, {'video': frames}))
+        paths.append(str(path))
+    held = store.open_store(paths, [], folder / 'cache')
+    made = features.FrameFeatures(held, resnet.build_backbone(), folder / 'features')
+    turns = iter(range(20))
+
+    def work():
+        rows = np.repeat(4 * next(turns) + np.arange(4), 12)
+        made.require(rows, np.tile(np.arange(12), 4))
+        return len(rows)
+    yield measure.row('ResNet-50 features of video, records to disk', 'frames/s',
+                      *measure.rates(work), reach='12')
+
+
+def _our_step(name, options, values):
+    model = models.build(name, 14, **options)
+    step = _step(name, model)
+    optimizer = keras.optimizers.Adam(1e-4)
+    optimizer.build(step.variables)
+    train_step = loop.make_train_step(step, optimizer)
+    batch = {'input': {'audio': values} if isinstance(model.input, dict) else values,
+             'label': _labels(name, len(values))}
+
+    def work():
+        for _ in range(_STEPS):
+            losses, _ = train_step(batch)
+        float(losses['total'])
+        return _STEPS * len(values)
+    return work
+
+
+def _step(name, model):
+    if models.INPUTS[name] == 'tagging':
+        from dualcam.training import mutual
+        return mutual.TaggingStep(model)
+    return supervised.SupervisedStep(model, 5e-4)
+
+
+def _labels(name, count):
+    if models.INPUTS[name] == 'tagging':
+        return tf.eye(14)[:count]
+    return tf.range(count, dtype=tf.int64) % 14
+
+
+def _torch_step(name, values):
+    """The same network in PyTorch, compiled; None for those that were not written."""
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(tf.config.threading.get_intra_op_parallelism_threads() or 2)
+
+    if name == 'hearnet':
+        network = nn.Sequential(
+            nn.Conv1d(257, 128, 11, padding=5), nn.ReLU(), nn.MaxPool1d(5),
+            nn.Conv1d(128, 256, 5, padding=2), nn.ReLU(), nn.MaxPool1d(5),
+            nn.Conv1d(256, 256, 3, padding=1), nn.ReLU(), nn.MaxPool1d(5),
+            nn.Conv1d(256, 1024, 4), nn.ReLU(), nn.Conv1d(1024, 1024, 1), nn.ReLU(),
+            nn.Flatten(), nn.Linear(1024, 1000), nn.ReLU(), nn.Linear(1000, 14))
+        inputs_ = torch.tensor(values.transpose(0, 2, 1).copy())
+    elif name == 'oursoundnet':
+        layers = []
+        for before, filters, taps, stride, zeros, pool in (
+                (1, 32, 64, 2, 32, 8), (32, 64, 32, 2, 16, 8), (64, 128, 16, 2, 8, 8),
+                (128, 256, 8, 2, 4, 0), (256, 1024, 16, 12, 4, 0)):
+            layers += [nn.Conv1d(before, filters, taps, stride, zeros), nn.BatchNorm1d(filters),
+                       nn.ReLU(), *([nn.MaxPool1d(pool)] if pool else [])]
+        network = nn.Sequential(*layers, nn.Conv1d(1024, 1024, 1), nn.ReLU(),
+                                nn.Conv1d(1024, 1000, 1), nn.ReLU(), nn.Conv1d(1000, 14, 1),
+                                nn.AdaptiveAvgPool1d(1), nn.Flatten())
+        inputs_ = torch.tensor(values[:, None])
+    else:
+        return None
+    network = torch.compile(network)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-4)
+    labels = torch.arange(len(values)) % 14
+
+    def work():
+        for _ in range(_STEPS):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(network(inputs_), labels)
+            loss.backward()
+            optimizer.step()
+        float(loss)
+        return _STEPS * len(values)
+    return work

@@ -1,0 +1,63 @@
+"""Rates of trained students at work: embedding files, serving a SavedModel."""
+
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+import soundfile
+import tensorflow as tf
+
+from benchmarks import measure
+from dualcam import export, models
+from dualcam.data import datasets, frontend
+
+
+def embedding(folder, count=1000, seconds=5):
+    """The command that embeds many files: its rate and its largest memory."""
+    rng = np.random.default_rng(0)
+    model = models.build('hearnet', 10, seconds=seconds)
+    ears = frontend.Frontend('spectrogram', 'log', (np.zeros(257, np.float32),
+                                                    np.ones(257, np.float32)), band_limited=False)
+    info = datasets.DatasetInfo('noise', tuple('abcdefghij'), 'noise', 0)
+    export.export(model, folder / 'model' / '1', info, seconds, ears)
+    (folder / 'in').mkdir()
+    for number in range(count):
+        soundfile.write(folder / 'in' / f'{number:04d}.wav',
+                        0.1 * rng.standard_normal(seconds * 44_100), 44_100)
+    found = []
+    for attempt in range(measure.RUNS):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, '-m', 'dualcam.main', 'embed', f'--model={folder}/model',
+                        f'--input={folder}/in', f'--out={folder}/features-{attempt}.npz'],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        found.append(count / (time.perf_counter() - started))
+    yield measure.row('dualcam embed, HearNet, 5 s files of 44.1 kHz, start included', 'clips/s',
+                      found)
+    kibibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    yield measure.Row('its largest memory for 1,000 files', kibibytes / 2**20, 'GiB', 'below 1.5')
+
+
+def serving(folder, seconds=5):
+    """One 5 s waveform, and 32 at a time."""
+    width = np.zeros(257, np.float32)
+    width[:145] = 300.0                       # a training set of 12,288 Hz recordings
+    ears = frontend.Frontend('spectrogram', statistics=(np.zeros(257, np.float32), width))
+    model = models.build('hearnet', 14, seconds=seconds, bins_heard=ears.bins_heard)
+    info = datasets.DatasetInfo('noise', tuple('abcdefghijklmn'), 'noise', 0)
+    export.export(model, folder / 'model' / '1', info, seconds, ears)
+    loaded = tf.saved_model.load(str(folder / 'model' / '1'))
+    serve = loaded.signatures[export.SIGNATURE]
+    sound = np.random.default_rng(0).standard_normal((32, 22_050 * seconds)).astype(np.float32)
+    for batch, calls, reach in ((1, 400, 'below 12'), (32, 40, '')):
+        waveform, times = tf.constant(sound[:batch]), []
+        for _ in range(calls + 5):
+            started = time.perf_counter()
+            serve(waveform=waveform)['probabilities'].numpy()
+            times.append(time.perf_counter() - started)
+        middle, late = 1e3 * np.percentile(times[5:], (50, 99))
+        name = f'serving HearNet, {"one 5 s waveform" if batch == 1 else "32 waveforms"}'
+        yield measure.Row(f'{name}, median of {calls}', middle, 'ms', reach)
+        yield measure.Row('its 99th percentile', late, 'ms')
+    yield measure.Row('its rate', 32e3 / middle, 'clips/s', '250')

@@ -1,0 +1,51 @@
+"""Work of several processes, and what is left of it when it is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from tests.conftest import ROOT
+
+_SCRIPT = '''
+import os, pathlib, sys, time
+from records import jobs
+
+def work(piece):
+    pathlib.Path(sys.argv[1], str(os.getpid())).touch()
+    time.sleep(120)
+
+if __name__ == '__main__':
+    jobs.run_all(work, [0, 1], 2, 'piece', start_method='fork')
+'''
+
+
+def test_workers_end_with_the_process_they_work_for(tmp_path):
+    """A killed command leaves nobody behind who writes on."""
+    script = tmp_path / 'script.py'
+    script.write_text(_SCRIPT)
+    (tmp_path / 'out').mkdir()
+    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path / 'out')],
+                              env=os.environ | {'PYTHONPATH': str(ROOT)},
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    workers = _wait_for(lambda: [int(p.name) for p in (tmp_path / 'out').iterdir()], 2)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    _wait_for(lambda: [pid for pid in workers if not _is_running(pid)], 2)
+
+
+def _wait_for(found, count):
+    for _ in range(300):
+        if len(found()) == count:
+            return found()
+        time.sleep(0.1)
+    raise AssertionError(f'{found()}; expected {count}')
+
+
+def _is_running(pid):
+    try:
+        with open(f'/proc/{pid}/stat') as file:
+            return file.read().rpartition(')')[2].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False
