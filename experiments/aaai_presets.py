@@ -102,7 +102,7 @@ PRESETS = {
     'paper': AaaiPreset('paper', loop.LoopParams(40, 32, 1e-3)),
     # At weights of 1 the short training brings features together and learns little else; chosen on
     # validation clips by another seed than the tables'.
-    'demo': AaaiPreset('demo', loop.LoopParams(12, 32, 2e-3, schedule='cosine'), 0.125,
+    'demo': AaaiPreset('demo', loop.LoopParams(10, 32, 2e-3, schedule='cosine'), 0.125,
                        (1.0, 0.01, 0.01), note='demo preset: short training of networks an eighth '
                        'as wide, distances of features weigh 0.01'),
     'smoke': AaaiPreset('smoke', loop.LoopParams(2, 16, 1e-3), 1 / 16, held_out=0.25,

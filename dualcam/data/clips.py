@@ -12,7 +12,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from dualcam.data import acoustic, audio, reader, schema, video
+from dualcam.data import acoustic, audio, pipelines, reader, schema, video
 from dualcam.data import frontend as frontend_lib
 
 _SOUND = ('waveform', 'spectrogram')
@@ -167,8 +167,7 @@ class Clips:
         specs = [self._gathered_spec(part) for part in self._parts]
 
         def gather(chosen):
-            inputs = tf.numpy_function(self._gather, [chosen], [dtype for _, dtype in specs],
-                                       stateful=False)
+            inputs = pipelines.call(self, Clips._gather, [chosen], [dtype for _, dtype in specs])
             return {part: tf.ensure_shape(values, [None, *shape]) for part, values, (shape, _)
                     in zip(self._parts, inputs, specs, strict=True)}, chosen
 
@@ -183,9 +182,10 @@ class Clips:
             return batch
 
         constants = {name: tf.constant(values) for name, values in self.columns.items()}
-        return (tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-                .map(gather, num_parallel_calls=2).map(complete, num_parallel_calls=2)
-                .prefetch(2))
+        return pipelines.keep(
+            tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+            .map(gather, num_parallel_calls=2).map(complete, num_parallel_calls=2).prefetch(2),
+            self)
 
     def raw_batches(self, batch_size=32):
         """Yields inputs [batch, ...] as NumPy arrays in the clips' order, for statistics."""

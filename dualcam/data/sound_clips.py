@@ -7,7 +7,7 @@ Training takes one clip a stretch of each file, moved and changed anew in every 
 import numpy as np
 import tensorflow as tf
 
-from dualcam.data import audio, augmentation
+from dualcam.data import audio, augmentation, pipelines
 from dualcam.data import windows as windows_lib
 
 
@@ -73,8 +73,8 @@ class SoundClips:
         labels = self.columns['label']
 
         def gather(item):
-            signal = tf.numpy_function(self._gather, [item['clip'], *(
-                [item.pop('place')] if changed else [])], tf.float32, stateful=False)
+            signal = pipelines.call(self, SoundClips._gather, [item['clip'], *(
+                [item.pop('place')] if changed else [])], tf.float32)
             return item, tf.ensure_shape(signal, [None, self._clip_samples])
 
         def complete(item, signal):
@@ -85,9 +85,10 @@ class SoundClips:
 
         items = {'clip': order, 'label': labels[order]}
         items |= {name: values[order] for name, values in changed.items()}
-        return (tf.data.Dataset.from_tensor_slices(items).batch(batch_size)
-                .map(gather, num_parallel_calls=2).map(complete, num_parallel_calls=2)
-                .prefetch(2))
+        return pipelines.keep(
+            tf.data.Dataset.from_tensor_slices(items).batch(batch_size)
+            .map(gather, num_parallel_calls=2).map(complete, num_parallel_calls=2).prefetch(2),
+            self)
 
     def raw_batches(self, batch_size=32):
         """Yields inputs [batch, ...] as NumPy arrays in the clips' order, for statistics."""

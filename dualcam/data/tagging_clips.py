@@ -9,7 +9,7 @@ together, and are cut out of the whole clip's spectrogram.
 import numpy as np
 import tensorflow as tf
 
-from dualcam.data import tagging_frames
+from dualcam.data import pipelines, tagging_frames
 
 
 class TaggingClips:
@@ -79,15 +79,16 @@ class TaggingClips:
             self._cut_shape(array.shape[1:]) for array in self._features.values()]
 
         def gather(chosen):
-            values = tf.numpy_function(lambda numbers: self._gather(numbers, starts_s), [chosen],
-                                       [tf.float32] * len(names), stateful=False)
+            values = pipelines.call(
+                self, lambda clips, numbers: clips._gather(numbers, starts_s), [chosen],
+                [tf.float32] * len(names))
             inputs = {name: tf.ensure_shape(value, [None, *shape])
                       for name, value, shape in zip(names, values, shapes, strict=True)}
             return {'input': inputs, 'label': tf.gather(labels, chosen), 'clip': chosen}
 
         labels = tf.constant(self.columns['label'])
-        return (tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-                .map(gather, num_parallel_calls=2).prefetch(2))
+        return pipelines.keep(tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+                              .map(gather, num_parallel_calls=2).prefetch(2), self)
 
     def raw_batches(self, batch_size=32):
         """Yields spectrograms [batch, time, bands] in the clips' order, for statistics."""

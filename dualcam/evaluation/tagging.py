@@ -154,9 +154,9 @@ def precision_figure(precisions, classes, title, note=''):
     for side in ('top', 'right'):
         axes.spines[side].set_visible(False)
     figure.suptitle(title, fontsize=11.5)
-    axes.set_title(note, fontsize=8, color='0.35')
-    figure.legend(loc='outside lower center', ncols=min(3, len(precisions)), frameon=False,
-                  fontsize=9)
+    axes.set_title(note, fontsize=8, color='0.35', wrap=True)
+    figure.legend(loc='outside lower center', ncols=min(2, len(precisions)), frameon=False,
+                  fontsize=8)
     return figure
 
 
