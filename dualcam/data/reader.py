@@ -14,7 +14,6 @@ from google.protobuf import message
 from dualcam.data import schema
 
 LABELS = schema.LABELS
-_MAX_MICS = 4096
 _NO_LABEL = -1      # labels count from 0
 
 # What of a path is the same on every machine.
@@ -141,13 +140,11 @@ def parse_frames(serialized, frames):
 
 def _check_sizes(modality, sizes, items):
     """Stops on sizes that are not the modality's, before memory is taken for them."""
-    expected = {'acoustic': schema.ACOUSTIC_SHAPE, 'audio': (None, schema.SAMPLES_PER_FRAME),
-                'video': (None, None, 3)}[modality.name]
-    limits = {'acoustic': schema.ACOUSTIC_SHAPE, 'audio': (_MAX_MICS, schema.SAMPLES_PER_FRAME),
-              'video': (4320, 7680, 3)}[modality.name]
-    for key, size, exact, limit in zip(modality.size_keys, sizes, expected, limits, strict=True):
-        good = tf.equal(size, exact) if exact else (size >= 1) & (size <= limit)
-        tf.debugging.Assert(good, [f'{key} is', size, f'expected {exact or f"1 - {limit}"}'])
+    for key, size, (least, most) in zip(modality.size_keys, sizes, modality.size_ranges,
+                                        strict=True):
+        expected = f'{least} - {most}' if least < most else least
+        tf.debugging.Assert((size >= least) & (size <= most),
+                            [f'{key} is', size, f'expected {expected}'])
     tf.debugging.assert_equal(tf.size(items), schema.FRAMES_PER_SECOND,
                               f'{modality.feature_list}: not 12 frames')
     num_bytes = tf.reduce_prod(tf.stack(sizes)) * np.dtype(modality.dtype).itemsize
