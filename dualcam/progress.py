@@ -1,5 +1,6 @@
 """Progress bars: rate and time left; fewer lines where nobody watches a terminal."""
 
+import contextlib
 import sys
 
 from tqdm import tqdm
@@ -11,6 +12,17 @@ def hide():
     """No more bars in this process: one of several whose work another one shows."""
     global _hidden
     _hidden = True
+
+
+@contextlib.contextmanager
+def hidden():
+    """No new bars within: parts of some work that has a bar already."""
+    global _hidden
+    before, _hidden = _hidden, True
+    try:
+        yield
+    finally:
+        _hidden = before
 
 
 def bar(iterable=None, keep=True, inner=False, **options):

@@ -1,17 +1,33 @@
-"""Files and folders that are there whole or not at all, whoever else writes them too."""
+"""Files and folders that are there whole or not at all, whoever else writes them too.
+
+Files are on the disk before they have their names, so that neither a kill nor a power cut leaves
+half of one. What a killed process wrote under another name ends in `PARTIAL`.
+"""
 
 import contextlib
+import errno
 import os
 import pathlib
 import shutil
 
+PARTIAL = '.partial'
+
 
 def write_text(path, text):
     """Writes a text file, UTF-8; an existing one is replaced. Its folder must be there."""
+    with writing_file(path) as partial:
+        partial.write_text(text, encoding='utf-8')
+
+
+@contextlib.contextmanager
+def writing_file(path):
+    """Gives a path beside `path` to write to; where no error was raised, it becomes `path`."""
     partial = _beside(path)
     try:
-        partial.write_text(text, encoding='utf-8')
+        yield partial
+        _flush(partial)
         os.replace(partial, path)
+        _flush(partial.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -29,6 +45,28 @@ def writing_folder(folder):
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def make_folder(folder):
+    """Makes a folder and those above it, where they are missing, so that a power cut keeps them."""
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _flush(folder.parent)
+
+
 def _beside(path):
     path = pathlib.Path(path)
-    return path.with_name(f'.{path.name}.{os.getpid()}.partial')
+    return path.with_name(f'.{path.name}.{os.getpid()}{PARTIAL}')
+
+
+def _flush(path):
+    """Waits until a file's bytes, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot flush folders; what they can do is done.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)

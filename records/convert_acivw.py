@@ -8,7 +8,7 @@ to a smallest side of 224. Videos are cut into whole seconds, and what is left a
 used: the last line counts it. OUT/videos.json says which video each folder was.
 
 Records that exist are left as they are, so that a stopped conversion goes on where it stopped;
---overwrite writes them anew.
+--overwrite writes them anew. OUT/manifest.jsonl lists them, for `records.verify`.
 """
 
 import functools
@@ -24,41 +24,44 @@ from records import array, conversion, jobs, raw_acivw
 VIDEOS_FILE = 'videos.json'
 
 
-def plan(video, out):
-    """Paths of a video's records and the frames that each holds.
+def plan(video):
+    """A video's records and the frames that each holds.
 
     Args:
         video: a `raw_acivw.RawVideo`.
-        out: root of the records.
 
     Returns:
-        [(record path, [12 frame indices from 0])]
+        [(record path below the records' root, [12 frame indices from 0])]
     """
     size = schema.FRAMES_PER_SECOND
-    return [(conversion.record_path(pathlib.Path(out) / video.name, second),
+    return [(conversion.record_path(video.name, second),
              list(range(second * size, (second + 1) * size)))
             for second in range(video.num_frames // size)]
 
 
-def convert_video(video, out, microphone=0, overwrite=False, compression_level=1):
-    """Writes the records of one video.
+def convert_video(piece, out, microphone=0, compression_level=1):
+    """Writes records of one video.
 
-    Returns:
-        How many were written and how many existed already.
+    Args:
+        piece: (`raw_acivw.RawVideo`, rows of its `plan`).
+        out: root of the records.
+        microphone: the channel to keep, from 0.
+        compression_level: of GZIP.
 
     Raises:
         ValueError: a raw file is damaged; the message names it, records before it are whole.
     """
+    video, rows = piece
+
     def read(index):
         return {name: raw_acivw.read_frame(name, files[index], microphone)
                 for name, files in video.files.items()}
-    return conversion.write_seconds(
-        video.name, {'classes': video.label, 'location': video.number}, plan(video, out), read,
-        overwrite, compression_level)
+    conversion.write_seconds(video.name, {'classes': video.label, 'location': video.number}, rows,
+                             read, out, compression_level)
 
 
 def convert(raw, out, modalities, microphone=0, check_time=True, overwrite=False,
-            compression_level=1, processes=1):
+            compression_level=1, processes=1, only=None):
     """Converts a whole raw data set; see the module's text.
 
     Args:
@@ -70,6 +73,7 @@ def convert(raw, out, modalities, microphone=0, check_time=True, overwrite=False
         overwrite: write records anew that exist.
         compression_level: of GZIP.
         processes: how many work at a time.
+        only: paths of records below `out`, of one video, to write anew; no others then.
 
     Returns:
         How many records were written, how many existed already, and how many frames were left at
@@ -78,32 +82,41 @@ def convert(raw, out, modalities, microphone=0, check_time=True, overwrite=False
     Raises:
         ValueError: a folder or file is missing or damaged, a class has no name, or `out` holds
             records of other settings.
+        OSError: see `conversion.writing`.
     """
     if not 0 <= microphone < array.NUM_MICS:
         raise ValueError(f'--microphone={microphone}: expected 0 - {array.NUM_MICS - 1}')
     names = [m.name for m in modalities]
-    videos = raw_acivw.find_videos(raw, names, check_time)
+    videos = raw_acivw.find_videos(raw, names, check_time,
+                                   only and str(pathlib.PurePosixPath(min(only)).parent))
     described = (pathlib.Path(raw) / datasets.DESCRIPTION_FILE).exists()
     info = datasets.read_description(raw) if described else datasets.ACIVW
-    if videos[-1].label >= info.num_classes:
+    if videos and videos[-1].label >= info.num_classes:
         raise ValueError(f'{pathlib.Path(raw) / videos[-1].name}: classes are class_0 - '
                          f'class_{info.num_classes - 1} ({", ".join(info.classes)}); rename it, '
                          f'or name the classes in {datasets.DESCRIPTION_FILE}')
-    conversion.claim(out, {'layout': 'acivw', 'modalities': names, 'microphone': microphone},
-                     overwrite)
-    datasets.write_description(out, info)
-    work = functools.partial(convert_video, out=out, microphone=microphone, overwrite=overwrite,
-                             compression_level=compression_level)
-    counts = jobs.run_all(work, videos, processes, 'video')
-    _write_manifest(pathlib.Path(out) / VIDEOS_FILE, videos, out)
-    return (sum(w for w, _ in counts), sum(e for _, e in counts),
+    plans = [plan(video) for video in videos]
+    chosen = {'modalities': names, 'microphone': microphone}
+    call = conversion.Call('convert_acivw', {'raw': raw}, chosen | {
+        'check_time': check_time, 'compression_level': compression_level})
+    planned = {path: conversion.second_source(video.name, indices)
+               for video, rows in zip(videos, plans, strict=True) for path, indices in rows}
+    with conversion.writing(out, {'layout': 'acivw', **chosen}, call, planned, overwrite, only,
+                            processes) as missing:
+        datasets.write_description(out, info)
+        jobs.run_all(functools.partial(convert_video, out=out, microphone=microphone,
+                                       compression_level=compression_level),
+                     conversion.pieces(videos, plans, missing), processes, 'video')
+        if only is None:
+            _write_titles(pathlib.Path(out) / VIDEOS_FILE, videos)
+    return (len(missing), len(planned) - len(missing),
             sum(v.num_frames % schema.FRAMES_PER_SECOND for v in videos))
 
 
-def _write_manifest(path, videos, out):
+def _write_titles(path, videos):
     """{folder: {title, seconds, records}} of all videos, whole or not at all."""
     entries = {video.name: {'title': video.title, 'seconds': video.seconds,
-                            'records': len(plan(video, out))} for video in videos}
+                            'records': len(plan(video))} for video in videos}
     whole.write_text(path, json.dumps(entries, indent=1) + '\n')
 
 

@@ -5,11 +5,12 @@
 Writes OUT/Location_LL/Subject_SS/Action_AAA/Data_NNN.tfrecord with actions counted from 001.
 A sequence shorter than --sequence_seconds starts over until it is full, a longer one is cut.
 Records that exist are left as they are, so that a stopped conversion goes on where it stopped;
---overwrite writes them anew.
+--overwrite writes them anew. OUT/manifest.jsonl lists them, for `records.verify`.
 """
 
 import functools
 import pathlib
+import re
 
 from absl import app, flags
 
@@ -17,47 +18,46 @@ from dualcam.data import datasets, schema
 from records import conversion, jobs, raw
 
 
-def plan(sequence, out, sequence_seconds):
-    """Paths of a sequence's records and the frames that each holds.
+def plan(sequence, sequence_seconds):
+    """A sequence's records and the frames that each holds.
 
     Args:
         sequence: a `raw.RawSequence`.
-        out: root of the records.
         sequence_seconds: records to make of it.
 
     Returns:
-        [(record path, [12 frame indices from 0])]
+        [(record path below the records' root, [12 frame indices from 0])]
     """
-    folder = pathlib.Path(out) / (f'Location_{sequence.location:02d}/'
-                                  f'Subject_{sequence.subject:02d}/'
-                                  f'Action_{sequence.action + 1:03d}')
+    folder = raw.sequence_name(sequence.location, sequence.subject, sequence.action + 1)
     size = schema.FRAMES_PER_SECOND
     return [(conversion.record_path(folder, second),
              [frame % sequence.num_frames for frame in range(second * size, (second + 1) * size)])
             for second in range(sequence_seconds)]
 
 
-def convert_sequence(sequence, out, sequence_seconds=30, overwrite=False, compression_level=1):
-    """Writes the records of one sequence.
+def convert_sequence(piece, out, compression_level=1):
+    """Writes records of one sequence.
 
-    Returns:
-        How many were written and how many existed already.
+    Args:
+        piece: (`raw.RawSequence`, rows of its `plan`).
+        out: root of the records.
+        compression_level: of GZIP.
 
     Raises:
         ValueError: a raw file is damaged; the message names it, records before it are whole.
     """
+    sequence, rows = piece
     labels = {'action': sequence.action, 'location': sequence.location - 1,
               'subject': sequence.subject - 1}
 
     def read(index):
         return {name: raw.read_frame(name, files[index])
                 for name, files in sequence.files.items()}
-    return conversion.write_seconds(sequence.name, labels, plan(sequence, out, sequence_seconds),
-                                    read, overwrite, compression_level)
+    conversion.write_seconds(sequence.name, labels, rows, read, out, compression_level)
 
 
 def convert(matfiles, sync, out, modalities, sequence_seconds=30, overwrite=False,
-            compression_level=1, processes=1):
+            compression_level=1, processes=1, only=None):
     """Converts a whole raw data set; see the module's text.
 
     Args:
@@ -69,6 +69,7 @@ def convert(matfiles, sync, out, modalities, sequence_seconds=30, overwrite=Fals
         overwrite: write records anew that exist.
         compression_level: of GZIP.
         processes: how many work at a time.
+        only: paths of records below `out`, of one sequence, to write anew; no others then.
 
     Returns:
         How many records were written and how many existed already.
@@ -76,6 +77,7 @@ def convert(matfiles, sync, out, modalities, sequence_seconds=30, overwrite=Fals
     Raises:
         ValueError: a folder or file is missing or damaged, or `out` holds records of other
             settings.
+        OSError: see `conversion.writing`.
     """
     roots = {m.name: matfiles if m is schema.ACOUSTIC else sync for m in modalities}
     for name, root in roots.items():
@@ -84,16 +86,30 @@ def convert(matfiles, sync, out, modalities, sequence_seconds=30, overwrite=Fals
                              f'{"matfiles" if name == "acoustic" else "sync"}')
     if sequence_seconds < 1:
         raise ValueError(f'--sequence_seconds={sequence_seconds}: expected 1 or more')
-    sequences = raw.find_sequences(roots)
-    conversion.claim(out, {'modalities': [m.name for m in modalities],
-                           'sequence_seconds': sequence_seconds}, overwrite)
-    description = pathlib.Path(next(iter(roots.values()))).parent / datasets.DESCRIPTION_FILE
-    if description.exists():
-        datasets.write_description(out, datasets.read_description(description.parent))
-    work = functools.partial(convert_sequence, out=out, sequence_seconds=sequence_seconds,
-                             overwrite=overwrite, compression_level=compression_level)
-    counts = jobs.run_all(work, sequences, processes, 'sequence')
-    return sum(w for w, _ in counts), sum(e for _, e in counts)
+    sequences = raw.find_sequences(roots, only and _raw_name(only))
+    plans = [plan(sequence, sequence_seconds) for sequence in sequences]
+    settings = {'modalities': [m.name for m in modalities], 'sequence_seconds': sequence_seconds}
+    call = conversion.Call('convert_avia', {'matfiles': matfiles, 'sync': sync},
+                           settings | {'compression_level': compression_level})
+    planned = {path: conversion.second_source(sequence.name, indices)
+               for sequence, rows in zip(sequences, plans, strict=True) for path, indices in rows}
+    with conversion.writing(out, settings, call, planned, overwrite, only, processes) as missing:
+        description = pathlib.Path(next(iter(roots.values()))).parent / datasets.DESCRIPTION_FILE
+        if description.exists():
+            datasets.write_description(out, datasets.read_description(description.parent))
+        jobs.run_all(functools.partial(convert_sequence, out=out,
+                                       compression_level=compression_level),
+                     conversion.pieces(sequences, plans, missing), processes, 'sequence')
+    return len(missing), len(planned) - len(missing)
+
+
+def _raw_name(records):
+    """The raw sequence that records of one sequence are made of."""
+    place = re.match(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)/', min(records))
+    if place is None:
+        raise ValueError(f'{min(records)}: no raw sequence has such a record')
+    location, subject, action = map(int, place.groups())
+    return raw.sequence_name(location, subject, action - 1)
 
 
 def main(_):

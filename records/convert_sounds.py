@@ -6,7 +6,8 @@ Takes what `dualcam.data.sounds` knows: class folders, ESC-10 and ESC-50, DCASE 
 Writes OUT/<class>/<name>.tfrecord, one a file: GZIP, mono float32 at 22,050 Hz, one
 `tf.train.Example` for each ten seconds or so; and OUT/sounds.csv with classes, folds and splits.
 OUT then serves wherever a folder of sound does. Records that exist are left as they are, so that
-a stopped conversion goes on where it stopped; --overwrite writes them anew.
+a stopped conversion goes on where it stopped; --overwrite writes them anew. OUT/manifest.jsonl
+lists them, for `records.verify`.
 """
 
 import dataclasses
@@ -16,24 +17,22 @@ import pathlib
 from absl import app, flags
 
 from dualcam.data import schema, sound_files, sounds
-from records import jobs
+from records import conversion, jobs
 
 
-def convert_sound(piece, overwrite=False):
+def convert_sound(piece, out):
     """Writes one sound's record.
 
     Args:
-        piece: (`sounds.Sound`, path of its record).
-        overwrite: write it though it exists.
+        piece: (`sounds.Sound`, path of its record below `out`, its source for the manifest).
+        out: root of the records.
 
     Returns:
-        'written', 'there', or what is wrong with the file.
+        What is wrong with the file, or None.
     """
     from records import writer  # TensorFlow is loaded by the processes that write
 
-    sound, path = piece
-    if path.exists() and not overwrite:
-        return 'there'
+    sound, path, source = piece
 
     def examples():
         start = 0
@@ -41,14 +40,23 @@ def convert_sound(piece, overwrite=False):
             yield sound_files.record_of(block, sound.label, start)
             start += len(block)
     try:
-        writer.write_examples(path, examples())
+        writer.write_examples(pathlib.Path(out) / path, examples())
     except sound_files.BadSound as error:
         return str(error)
-    return 'written'
+    conversion.finish(out, path, source)
+    return None
 
 
-def convert(folder, out, max_bad=0, overwrite=False, processes=1):
+def convert(folder, out, max_bad=0, overwrite=False, processes=1, only=None):
     """Converts a folder; see the module's text.
+
+    Args:
+        folder: of sound.
+        out: root of the records.
+        max_bad: files that may be left out.
+        overwrite: write records anew that exist.
+        processes: how many work at a time.
+        only: paths of records below `out` to write anew; no others then.
 
     Returns:
         Counts of records written, there already, and messages about files left out.
@@ -56,30 +64,37 @@ def convert(folder, out, max_bad=0, overwrite=False, processes=1):
     Raises:
         ValueError: no such data set, or more bad files than allowed; records of the others are
             kept.
+        OSError: see `conversion.writing`.
     """
     found, out = sounds.find_sounds(folder), pathlib.Path(out)
     if pathlib.Path(found.root).resolve() == out.resolve():
         raise ValueError(f'--out={out}: is the folder that is read; choose another')
-    root = pathlib.Path(found.root)
-    places = []
+    places, planned = [], {}
     for sound in found.sounds:
+        source = pathlib.Path(sound.path).relative_to(found.root)
         # The class first, and the suffix kept: a.wav and a.ogg are two sounds.
-        name = pathlib.Path(sound.path).relative_to(root).name.replace('.', '_')
-        places.append(pathlib.Path(found.classes[sound.label].replace(' ', '_'))
-                      / f'{name}{schema.RECORD_SUFFIX}')
-    if len(set(places)) != len(places):
-        twice = next(p for p in places if places.count(p) > 1)
-        raise ValueError(f'{root}: two files of one class would both become {twice}; rename one')
-    results = jobs.run_all(functools.partial(convert_sound, overwrite=overwrite),
-                           [(s, out / p) for s, p in zip(found.sounds, places, strict=True)],
-                           processes, 'file')
-    bad = [r for r in results if r not in ('written', 'there')]
-    sound_files.check_bad(bad, max_bad)
-    sounds.write_index(out, found.classes, [
-        dataclasses.replace(sound, path=str(place))
-        for sound, place, result in zip(found.sounds, places, results, strict=True)
-        if result in ('written', 'there')])
-    return results.count('written'), results.count('there'), bad
+        place = (pathlib.PurePosixPath(found.classes[sound.label].replace(' ', '_'))
+                 / f'{source.name.replace(".", "_")}{schema.RECORD_SUFFIX}').as_posix()
+        if place in planned:
+            raise ValueError(f'{found.root}: two files of one class would both become {place}; '
+                             'rename one')
+        places.append(place)
+        planned[place] = {'sound': source.as_posix()}
+    call = conversion.Call('convert_sounds', {'folder': folder}, {})
+    with conversion.writing(out, {'layout': 'sounds'}, call, planned, overwrite, only,
+                            processes) as missing:
+        pieces = [(sound, place, planned[place])
+                  for sound, place in zip(found.sounds, places, strict=True) if place in missing]
+        results = jobs.run_all(functools.partial(convert_sound, out=out), pieces, processes,
+                               'file')
+        bad = {place: message for (_, place, _), message in zip(pieces, results, strict=True)
+               if message}
+        sound_files.check_bad(list(bad.values()), max_bad)
+        if only is None:
+            sounds.write_index(out, found.classes, [
+                dataclasses.replace(sound, path=place)
+                for sound, place in zip(found.sounds, places, strict=True) if place not in bad])
+    return len(missing) - len(bad), len(planned) - len(missing), list(bad.values())
 
 
 def main(_):

@@ -12,7 +12,7 @@ Clips without sound or frames, damaged, empty or silent ones, and those whose fr
 many as their seconds are left out, counted and listed in OUT/<split>_skipped.csv; more of them
 than --max_bad are an error. So is, always, a list that names unknown labels. Records that exist
 are left as they are, so that a stopped conversion goes on where it stopped; --overwrite writes
-them anew.
+them anew. OUT/manifest.jsonl lists them, for `records.verify`.
 """
 
 import csv
@@ -28,38 +28,48 @@ from dualcam.data import datasets, schema, sound_files, tagging
 from records import clip_files, conversion, jobs
 
 
-def convert_clip(piece, clip_seconds, overwrite=False):
+def convert_clip(piece, out, clip_seconds):
     """Writes one clip's record.
 
     Args:
         piece: (`tagging.ListedClip`, its labels [classes], path of its sound, path of its frames,
-            path of its record); the first two paths may be None.
+            path of its record below `out`, its source for the manifest); the first two paths may
+            be None.
+        out: root of the records.
         clip_seconds: of a record.
-        overwrite: write it though it exists.
 
     Returns:
-        'written', 'there', or what is wrong with the clip.
+        What is wrong with the clip, or None.
     """
     from dualcam.data import tagging_records  # TensorFlow is loaded by the processes that write
     from records import writer
 
-    clip, labels, audio, frames, path = piece
-    if path.exists() and not overwrite:
-        return 'there'
+    clip, labels, audio, frames, path, source = piece
     try:
         for what, found in (('sound', audio), ('frames', frames)):
             if found is None:
                 raise ValueError(f'no {what} of this clip')
         samples, jpegs = _aligned(audio, frames, clip_seconds)
     except ValueError as error:
-        return f'row {clip.row}, {clip.name}: {error}'
-    writer.write_examples(path, [tagging_records.record_of(clip.name, samples, jpegs, labels)])
-    return 'written'
+        return str(error)
+    writer.write_examples(out / path, [tagging_records.record_of(clip.name, samples, jpegs,
+                                                                 labels)])
+    conversion.finish(out, path, source)
+    return None
 
 
 def convert(list_file, split, audio, out, frames=None, videos=None, dataset=None,
-            clip_seconds=10, max_bad=0, overwrite=False, processes=1):
+            clip_seconds=10, max_bad=0, overwrite=False, processes=1, only=None):
     """Converts the clips of a list; see the module's text.
+
+    Args:
+        list_file, split, audio, frames, videos, dataset: what the command's flags say.
+        out: root of the records.
+        clip_seconds: of a record.
+        max_bad: clips that may be left out.
+        overwrite: write records anew that exist.
+        processes: how many work at a time.
+        only: paths of records below `out` to write anew; no others then.
 
     Returns:
         Counts of records written, there already, and messages about clips left out.
@@ -67,6 +77,7 @@ def convert(list_file, split, audio, out, frames=None, videos=None, dataset=None
     Raises:
         ValueError: the list is wrong, a folder is not what it should be, or more clips are bad
             than allowed; records of the others are kept.
+        OSError: see `conversion.writing`.
     """
     if (frames is None) == (videos is None):
         raise ValueError('pass one of --frames and --videos')
@@ -77,25 +88,41 @@ def convert(list_file, split, audio, out, frames=None, videos=None, dataset=None
     sound_of = clip_files.find_audio(audio)
     frames_of = clip_files.find_videos(videos) if frames is None \
         else clip_files.find_frame_folders(frames)
-    conversion.claim(out, {'layout': 'tagging', 'dataset': info.name,
-                           'clip_seconds': clip_seconds}, overwrite)
-    datasets.write_description(out, info)
     hot = tagging.multi_hot([clip.labels for clip in listed], info.num_classes)
     records = [f'{split}/{clip.name}{schema.RECORD_SUFFIX}' for clip in listed]
-    pieces = [(clip, labels, clip_files.file_of(sound_of, clip.name),
-               clip_files.file_of(frames_of, clip.name), out / record)
-              for clip, labels, record in zip(listed, hot, records, strict=True)]
-    results = jobs.run_all(functools.partial(convert_clip, clip_seconds=clip_seconds,
-                                             overwrite=overwrite), pieces, processes, 'clip')
-    good = [result in ('written', 'there') for result in results]
-    bad = [result for result, fine in zip(results, good, strict=True) if not fine]
-    whole.write_text(out / f'{split}_skipped.csv', _table([['row', 'clip', 'reason']] + [
-        [clip.row, clip.name, result.partition(': ')[2]]
-        for clip, result, fine in zip(listed, results, good, strict=True) if not fine]))
-    sound_files.check_bad([f'{list_file}, {message}' for message in bad], max_bad)
-    whole.write_text(out / f'{split}.txt', ''.join(
-        f'{record}\n' for record, fine in zip(records, good, strict=True) if fine))
-    return results.count('written'), results.count('there'), bad
+    pieces = []
+    for clip, labels, record in zip(listed, hot, records, strict=True):
+        sound, pictures = (clip_files.file_of(found, clip.name) for found in (sound_of, frames_of))
+        pieces.append((clip, labels, sound, pictures, record, {
+            'row': clip.row, 'sound': _below(sound, audio),
+            'frames': _below(pictures, videos if frames is None else frames)}))
+    settings = {'layout': 'tagging', 'dataset': info.name, 'clip_seconds': clip_seconds}
+    call = conversion.Call(
+        'convert_tagging', {'list_file': list_file, 'audio': audio, 'frames': frames,
+                            'videos': videos},
+        {'split': split, 'dataset': dataset, 'clip_seconds': clip_seconds})
+    with conversion.writing(out, settings, call, {piece[-2]: piece[-1] for piece in pieces},
+                            overwrite, only, processes) as missing:
+        datasets.write_description(out, info)
+        pieces = [piece for piece in pieces if piece[-2] in missing]
+        results = jobs.run_all(functools.partial(convert_clip, out=out, clip_seconds=clip_seconds),
+                               pieces, processes, 'clip')
+        skipped = {record: (clip, message) for (clip, *_, record, _), message in zip(
+            pieces, results, strict=True) if message}
+        bad = [f'row {clip.row}, {clip.name}: {message}' for clip, message in skipped.values()]
+        if only is None:
+            whole.write_text(out / f'{split}_skipped.csv', _table([['row', 'clip', 'reason']] + [
+                [clip.row, clip.name, message] for clip, message in skipped.values()]))
+        sound_files.check_bad([f'{list_file}, {message}' for message in bad], max_bad)
+        if only is None:
+            whole.write_text(out / f'{split}.txt', ''.join(
+                f'{record}\n' for record in records if record not in skipped))
+    return len(missing) - len(bad), len(records) - len(missing), bad
+
+
+def _below(path, folder):
+    """A path relative to its folder, with slashes; None stays."""
+    return path and path.relative_to(folder).as_posix()
 
 
 def _described(list_file, dataset):

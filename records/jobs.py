@@ -1,14 +1,11 @@
 """Many like pieces of work: several processes, a progress bar, errors that name the piece."""
 
-import concurrent.futures
+import concurrent.futures.process
 import multiprocessing
 import os
 import threading
-import time
 
 from dualcam import progress
-
-_LOOK_S = 1.0                # between two looks whether the parent is still there
 
 
 def default_processes():
@@ -28,27 +25,33 @@ def run_all(work, pieces, processes, unit, start_method='spawn'):
 
     Returns:
         The results, in the order of the pieces.
+
+    Raises:
+        OSError: a worker was killed.
     """
     bar = {'total': len(pieces), 'unit': unit}
     if processes <= 1 or len(pieces) <= 1:
         return list(progress.bar(map(work, pieces), **bar))
     context = multiprocessing.get_context(start_method)
-    with concurrent.futures.ProcessPoolExecutor(
-            processes, mp_context=context, initializer=_end_with, initargs=(os.getpid(),)) as pool:
+    with concurrent.futures.ProcessPoolExecutor(processes, context, _end_with_parent) as pool:
         futures = [pool.submit(work, piece) for piece in pieces]
         try:
             for done in progress.bar(concurrent.futures.as_completed(futures), **bar):
                 done.result()
+        except concurrent.futures.process.BrokenProcessPool as error:
+            raise OSError('a working process was killed, perhaps for want of memory; call again '
+                          'with fewer (--processes=1)') from error
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
         return [future.result() for future in futures]
 
 
-def _end_with(parent):
-    """Lets a worker end when the process that it works for is gone, even if that was killed."""
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(_LOOK_S)
+def _end_with_parent():
+    """Ends this worker once its parent is killed; else it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+
+    def follow():
+        parent.join()
         os._exit(1)
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=follow, daemon=True).start()

@@ -57,13 +57,14 @@ def video_name(label, number):
     return f'class_{label}/data_{number:03d}'
 
 
-def find_videos(root, modalities, check_time=True):
+def find_videos(root, modalities, check_time=True, only=None):
     """All videos below a folder, aligned over the modalities.
 
     Args:
         root: holds class_C/data_DDD.
         modalities: names, of 'acoustic', 'audio', 'video'.
         check_time: compare the number of frames with `video_time.txt`, which must be there.
+        only: name of one video; the others are not looked at.
 
     Returns:
         `RawVideo`s sorted by class and number, each with the same number of frames in every
@@ -75,7 +76,8 @@ def find_videos(root, modalities, check_time=True):
             as long as the time file says, give or take a second.
     """
     return [_read_video(folder, label, number, modalities, check_time)
-            for (label, number), folder in video_folders(root).items()]
+            for (label, number), folder in video_folders(root).items()
+            if only in (None, video_name(label, number))]
 
 
 def video_folders(root):

@@ -3,12 +3,14 @@
 The only file of records/ that needs TensorFlow.
 """
 
+import errno
 import os
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 
+from dualcam import whole
 from dualcam.data import schema
 
 
@@ -50,7 +52,7 @@ def write_record(path, example, compression_level=1):
 
 
 def write_examples(path, examples, compression_level=1):
-    """Writes a record: a temporary file beside it, flushed to disk, then renamed.
+    """Writes a record, whole or not at all.
 
     Args:
         path: of the .tfrecord file; its folder is made.
@@ -58,17 +60,19 @@ def write_examples(path, examples, compression_level=1):
             raises leaves no file.
         compression_level: of GZIP, 1 (fast) to 9 (small); sound and images are noisy, so that
             9 saves about 2 % and takes several times as long.
+
+    Raises:
+        OSError: the disk is full (`errno.ENOSPC`), or the file cannot be written.
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
+    whole.make_folder(path.parent)
     options = tf.io.TFRecordOptions('GZIP', compression_level=compression_level)
-    try:
-        with tf.io.TFRecordWriter(str(partial), options) as writer:
-            for example in examples:
-                writer.write(example.SerializeToString())
-        with open(partial, 'rb') as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole.writing_file(path) as partial:
+        try:
+            with tf.io.TFRecordWriter(str(partial), options) as writer:
+                for example in examples:
+                    writer.write(example.SerializeToString())
+        except tf.errors.ResourceExhaustedError as error:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        except tf.errors.OpError as error:
+            raise OSError(f'{path}: {error.message}') from error

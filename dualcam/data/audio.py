@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from dualcam.data import schema
 
-SAMPLE_RATE_HZ = 22_050
+SAMPLE_RATE_HZ = schema.SOUND_RATE_HZ
 PEAK = 256.0                         # of a waveform
 _UP, _DOWN = 3675, 2048              # 22,050 / 12,288 in lowest terms
 _ZERO_CROSSINGS = 64

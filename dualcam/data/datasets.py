@@ -9,6 +9,8 @@ import dataclasses
 import json
 import pathlib
 
+from dualcam import whole
+
 AVIA_CLASSES = (
     'clapping', 'snapping fingers', 'speaking', 'whistling', 'playing kendama', 'clicking',
     'typing', 'knocking', 'hammering', 'peanut breaking', 'paper ripping', 'plastic crumpling',
@@ -76,4 +78,4 @@ def write_description(folder, info):
     """Writes `info` where `read_description` finds it."""
     path = pathlib.Path(folder) / DESCRIPTION_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(dataclasses.asdict(info), indent=1) + '\n', encoding='utf-8')
+    whole.write_text(path, json.dumps(dataclasses.asdict(info), indent=1) + '\n')

@@ -14,7 +14,6 @@ from google.protobuf import message
 from dualcam.data import schema
 
 LABELS = schema.LABELS
-_MAX_MICS = 4096
 _NO_LABEL = -1      # labels count from 0
 
 # What of a path is the same on every machine.
@@ -27,7 +26,7 @@ def read_list(path, root=None):
 
     Lists name records of the machine they were made on. So the part of a path that stands before
     Location_LL/... or class_C/... is replaced by `root`; by the default root only where there is
-    no such file as written.
+    no such file as written. No line may point outside of the root, but for links in it.
 
     Args:
         path: a text file with one record path a line, absolute or relative to the records' root.
@@ -37,33 +36,42 @@ def read_list(path, root=None):
         Absolute paths as strings, in the list's order.
 
     Raises:
-        ValueError: no such list, an empty one, or a record in it that does not exist.
+        ValueError: no such list, an empty one, or a line of it whose record does not exist or
+            lies outside of the root.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise ValueError(f'{path}: no such list; make it with python -m records.make_lists')
-    lines = [line.strip() for line in path.read_text(encoding='utf-8').splitlines()]
-    lines = [line for line in lines if line]
+    lines = [(number, line.strip()) for number, line in enumerate(
+        path.read_text(encoding='utf-8').splitlines(), 1) if line.strip()]
     if not lines:
         raise ValueError(f'{path}: an empty list; are there enough records for this split?')
-    return [_find_record(path, line, root) for line in lines]
+    return [_find_record(f'{path}, line {number}', line, root or path.resolve().parents[2],
+                         bool(root)) for number, line in lines]
 
 
-def _find_record(path, line, root):
-    """The record that a list's line means, see `read_list`."""
-    folder = pathlib.Path(root) if root else path.resolve().parents[2]
-    written = folder / line
+def _find_record(where, line, root, replacing):
+    """The record that a list's line means; `replacing` whatever stands before its place."""
+    root = pathlib.Path(root)
+    written = root / line
     place = _PLACE.search(line.replace('\\', '/'))           # lists of Windows programs too
     if place is None:
         candidates = [written]
-    elif root and not _is_relative(line):
-        candidates = [folder / place.group()]
+    elif replacing and not _is_relative(line):
+        candidates = [root / place.group()]
     else:
-        candidates = [written, folder / place.group()]
+        candidates = [written, root / place.group()]
+    outside = not _is_within(written, root)
+    if outside and written in candidates:
+        candidates.remove(written)
+        if not candidates or _is_relative(line) or (
+                written.is_file() and not candidates[0].is_file()):
+            raise ValueError(f'{where}: {line} lies outside of {root}; correct it, or pass the '
+                             'folder that holds the records (--root)')
     for record in candidates:
         if record.is_file():
             return str(record)
-    raise ValueError(f'{path}: lists {candidates[-1]}, which does not exist (written as {line}); '
+    raise ValueError(f'{where}: lists {candidates[-1]}, which does not exist (written as {line}); '
                      'pass the folder that holds the records (--root), convert the missing ones, '
                      'or make the lists again')
 
@@ -71,6 +79,13 @@ def _find_record(path, line, root):
 def _is_relative(line):
     return not (pathlib.PurePosixPath(line).is_absolute()
                 or pathlib.PureWindowsPath(line).drive)
+
+
+def _is_within(path, folder):
+    """Whether a path is below a folder, as written or once links are followed."""
+    if '..' not in path.parts and path.is_relative_to(folder):
+        return True                       # a link in the folder may lead to another disk
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def parse_second(serialized, modalities, label_keys=LABELS):
@@ -141,13 +156,11 @@ def parse_frames(serialized, frames):
 
 def _check_sizes(modality, sizes, items):
     """Stops on sizes that are not the modality's, before memory is taken for them."""
-    expected = {'acoustic': schema.ACOUSTIC_SHAPE, 'audio': (None, schema.SAMPLES_PER_FRAME),
-                'video': (None, None, 3)}[modality.name]
-    limits = {'acoustic': schema.ACOUSTIC_SHAPE, 'audio': (_MAX_MICS, schema.SAMPLES_PER_FRAME),
-              'video': (4320, 7680, 3)}[modality.name]
-    for key, size, exact, limit in zip(modality.size_keys, sizes, expected, limits, strict=True):
-        good = tf.equal(size, exact) if exact else (size >= 1) & (size <= limit)
-        tf.debugging.Assert(good, [f'{key} is', size, f'expected {exact or f"1 - {limit}"}'])
+    for key, size, (least, most) in zip(modality.size_keys, sizes, modality.size_ranges,
+                                        strict=True):
+        expected = f'{least} - {most}' if least < most else least
+        tf.debugging.Assert((size >= least) & (size <= most),
+                            [f'{key} is', size, f'expected {expected}'])
     tf.debugging.assert_equal(tf.size(items), schema.FRAMES_PER_SECOND,
                               f'{modality.feature_list}: not 12 frames')
     num_bytes = tf.reduce_prod(tf.stack(sizes)) * np.dtype(modality.dtype).itemsize
@@ -211,8 +224,13 @@ def seconds_dataset(paths, modalities, label_keys=LABELS):
             .map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(8))
 
 
-def read_seconds(paths, modalities, label_keys=LABELS):
+def read_seconds(paths, modalities, label_keys=LABELS, skip=None):
     """Yields the seconds of `paths` as dictionaries of NumPy arrays.
+
+    Args:
+        paths, modalities, label_keys: see `parse_second`.
+        skip: called with row and message of a record that cannot be read, for which None comes
+            out; without it such a record is an error.
 
     Raises:
         ValueError: a record cannot be read, or is no such record; the message names it.
@@ -221,8 +239,8 @@ def read_seconds(paths, modalities, label_keys=LABELS):
 
     def dataset_of(rows):
         return seconds_dataset(paths[rows], modalities, label_keys)
-    for second in named_errors(dataset_of, paths, _described(modalities)):
-        yield {key: value.numpy() for key, value in second.items()}
+    for second in named_errors(dataset_of, paths, _described(modalities), skip):
+        yield second and {key: value.numpy() for key, value in second.items()}
 
 
 def read_frames(paths, frames):
@@ -238,13 +256,14 @@ def read_frames(paths, frames):
     yield from named_errors(dataset_of, paths, _described(['video']))
 
 
-def named_errors(dataset_of, paths, wanted):
+def named_errors(dataset_of, paths, wanted, skip=None):
     """Yields what a pipeline makes of records, one item a record.
 
     Args:
         dataset_of: gives the `tf.data.Dataset` of a slice of the records.
         paths: of the records.
         wanted: what each is to be, for the message.
+        skip: see `read_seconds`.
 
     Raises:
         ValueError: a record stopped the pipeline; the message names it.
@@ -254,19 +273,23 @@ def named_errors(dataset_of, paths, wanted):
         try:
             item = next(iterator)
         except tf.errors.OpError as error:
-            raise ValueError(_explain(dataset_of, paths, done, wanted, error)) from error
+            row, text = _explain(dataset_of, paths, done, wanted, error)
+            if skip is None or row != done:
+                raise ValueError(text) from error
+            skip(row, text)
+            item, iterator = None, iter(dataset_of(slice(done + 1, len(paths))))
         yield item
 
 
 def _explain(dataset_of, paths, done, wanted, error):
-    """What is wrong with the record that stopped a pipeline somewhere after `done` records."""
+    """Which record stopped a pipeline somewhere after `done` records, and what is wrong with it."""
     for row in range(done, len(paths)):
         try:
             next(iter(dataset_of(slice(row, row + 1))))
         except tf.errors.OpError as own_error:
             first_line = own_error.message.strip().splitlines()[0]
-            return f'{paths[row]}: not {wanted} ({first_line}); convert it again'
-    return f'reading failed after {done} of {len(paths)} records: {error.message}'
+            return row, f'{paths[row]}: not {wanted} ({first_line}); convert it again'
+    return None, f'reading failed after {done} of {len(paths)} records: {error.message}'
 
 
 def _described(modalities):

@@ -21,6 +21,7 @@ ACIVW_SMALLEST_SIDE = 224             # 224 x 298 of the camera's 480 x 640, BGR
 RECORD_SUFFIX = '.tfrecord'
 
 # A record of a sound (records.convert_sounds): GZIP, one `tf.train.Example` a stretch of it.
+SOUND_RATE_HZ = 22_050
 SOUND_DATA = 'audio/data'              # float32 little-endian, mono
 SOUND_RATE = 'audio/rate'              # Hz
 SOUND_START = 'audio/start'            # first sample of the stretch in the sound
@@ -52,19 +53,23 @@ class Modality:
         feature_list: key of the feature list with one bytes item a frame.
         dtype: NumPy dtype of an item, little-endian.
         size_keys: context keys that hold the item's shape, in the order of its axes.
+        size_ranges: the least and the most that each may say.
     """
     name: str
     number: int
     feature_list: str
     dtype: str
     size_keys: tuple[str, ...]
+    size_ranges: tuple[tuple[int, int], ...]
 
 
 ACOUSTIC = Modality('acoustic', 0, 'audio/image', '<f4',
-                    ('audio_image/height', 'audio_image/width', 'audio_image/depth'))
-AUDIO = Modality('audio', 1, 'audio/data', '<i4', ('audio_data/mics', 'audio_data/samples'))
+                    ('audio_image/height', 'audio_image/width', 'audio_image/depth'),
+                    ((ROWS, ROWS), (COLS, COLS), (CEPSTRA, CEPSTRA)))
+AUDIO = Modality('audio', 1, 'audio/data', '<i4', ('audio_data/mics', 'audio_data/samples'),
+                 ((1, 4096), (SAMPLES_PER_FRAME, SAMPLES_PER_FRAME)))
 VIDEO = Modality('video', 2, 'video/image', '|u1',
-                 ('video/height', 'video/width', 'video/depth'))
+                 ('video/height', 'video/width', 'video/depth'), ((1, 4320), (1, 7680), (3, 3)))
 
 MODALITIES = {m.name: m for m in (ACOUSTIC, AUDIO, VIDEO)}
 

@@ -7,10 +7,13 @@ Knows class folders (`folder/<class>/*.wav`), ESC-10 and ESC-50 (their folds), D
 
 import csv
 import dataclasses
+import io
 import pathlib
 import re
 
 import numpy as np
+
+from dualcam import whole
 
 SUFFIXES = ('.wav', '.ogg', '.flac', '.oga', '.aif', '.aiff', '.mp3')
 INDEX_FILE = 'sounds.csv'
@@ -135,13 +138,14 @@ def class_folders(folder):
 
 def write_index(folder, classes, rows):
     """Writes the index of a folder of records; `rows` are `Sound`s with relative paths."""
-    with open(pathlib.Path(folder) / INDEX_FILE, 'w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file)
-        writer.writerow(['record', 'class', 'fold', 'split', 'source'])
-        for sound in rows:
-            writer.writerow([sound.path, classes[sound.label],
-                             '' if sound.fold is None else sound.fold, sound.split or '',
-                             sound.source])
+    file = io.StringIO(newline='')
+    writer = csv.writer(file)
+    writer.writerow(['record', 'class', 'fold', 'split', 'source'])
+    for sound in rows:
+        writer.writerow([sound.path, classes[sound.label],
+                         '' if sound.fold is None else sound.fold, sound.split or '',
+                         sound.source])
+    whole.write_text(pathlib.Path(folder) / INDEX_FILE, file.getvalue())
 
 
 def _reader_of_lists(folder):

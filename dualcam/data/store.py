@@ -10,6 +10,7 @@ the digest of the record paths, sizes and times: changed records are packed anew
 
 import dataclasses
 import hashlib
+import json
 import os
 import pathlib
 import shutil
@@ -24,6 +25,9 @@ _ROW_SHAPES = {
     'audio': ((schema.FRAMES_PER_SECOND, schema.SAMPLES_PER_FRAME), np.int32),
     'frames': ((len(video.KEPT_FRAMES), *video.FRAME_SHAPE), np.uint8),
 }
+_LABELS = 'labels'                       # what every packing reads, beside its modalities
+_LABELS_FILE, _BAD_FILE = f'{_LABELS}.npz', 'bad.json'
+_ORDER = ('.json', '.npz', '.npy')
 _IN_RECORDS = {'frames': 'video'}        # where a record calls it otherwise
 
 
@@ -42,6 +46,7 @@ class Store:
         mirrored: whether acoustic images are to be flipped before they lie over the video, as
             ACIVW's are (`acoustic.flip`).
         frame_features: a `features.FrameFeatures` of these records, where video counts.
+        skipped: {path: what is wrong} of records that could not be read; their rows mean nothing.
     """
     paths: tuple[str, ...]
     labels: dict[str, np.ndarray]
@@ -49,11 +54,21 @@ class Store:
     digest: str
     mirrored: bool = False
     frame_features: object = None
+    skipped: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def rows(self, paths):
-        """Row of each record path, [paths] int64."""
+        """Row of each record path, [paths] int64; a skipped one is an error."""
         index = {path: row for row, path in enumerate(self.paths)}
+        for path in self.skipped.keys() & set(paths):
+            raise ValueError(f'{self.skipped[path]}; it was skipped: leave its sequence out')
         return np.array([index[path] for path in paths])
+
+    def whole_sequences(self, paths, length):
+        """`paths`, of which `length` in a row are a sequence, without those that lack a record."""
+        paths = list(paths)
+        sequences = [paths[start:start + length] for start in range(0, len(paths), length)]
+        return [path for sequence in sequences if not self.skipped.keys() & set(sequence)
+                for path in sequence]
 
 
 def records_digest(paths):
@@ -65,34 +80,47 @@ def records_digest(paths):
     return digest.hexdigest()[:16]
 
 
-def open_store(paths, modalities, cache):
+def open_store(paths, modalities, cache, max_bad=0):
     """Packs the records if that has not been done, and maps them.
 
     Args:
         paths: of the records; the order does not matter, repeated ones count once.
         modalities: one or more of 'acoustic', 'audio' and 'frames'.
         cache: folder for the packed arrays.
+        max_bad: records that may be skipped since they cannot be read; lists must then be asked
+            of `Store.whole_sequences`.
 
     Returns:
         A `Store`.
 
     Raises:
-        ValueError: a record is damaged or lacks a modality; the message names it, and what was
-            packed so far is removed.
+        ValueError: more records than `max_bad` are damaged or lack a modality; the message names
+            them, and what was packed so far is removed.
     """
     paths = tuple(sorted(set(paths)))
     digest = records_digest(paths)
     root = pathlib.Path(cache) / digest
     missing = [m for m in modalities if not (root / f'{m}.npy').exists()]
-    if missing or not (root / 'labels.npz').exists():
-        _pack(paths, missing, root)
-    with np.load(root / 'labels.npz') as file:
+    if missing or not (root / _LABELS_FILE).exists():
+        _pack(paths, missing, root, max_bad)
+    bad = _read_bad(root)
+    skipped = {path: text for m in (*modalities, _LABELS) for path, text in bad.get(m, {}).items()}
+    _check_bad(skipped, max_bad, len(paths))
+    with np.load(root / _LABELS_FILE) as file:
         labels = {key: file[key] for key in reader.LABELS}
     arrays = {m: np.load(root / f'{m}.npy', mmap_mode='r') for m in modalities}
-    return Store(paths, labels, arrays, digest, reader.is_acivw(paths[0]))
+    first = next(path for path in paths if path not in skipped)
+    return Store(paths, labels, arrays, digest, reader.is_acivw(first), skipped=skipped)
 
 
-def _pack(paths, modalities, root):
+def _pack(paths, modalities, root, max_bad):
+    """Packs some modalities beside those of `root`; a strict one stops at the first bad record."""
+    bad = {}
+
+    def skip(row, text):
+        if not max_bad:
+            raise ValueError(text)
+        bad[paths[row]] = text
     partial = root.with_name(f'.{root.name}.{os.getpid()}.partial')
     partial.mkdir(parents=True, exist_ok=True)
     try:
@@ -102,14 +130,23 @@ def _pack(paths, modalities, root):
             arrays[name] = np.lib.format.open_memmap(partial / f'{name}.npy', 'w+', dtype,
                                                      (len(paths), *shape))
         labels = {key: np.zeros(len(paths), np.int64) for key in reader.LABELS}
-        seconds = reader.read_seconds(paths, [_IN_RECORDS.get(m, m) for m in modalities])
+        before = _read_bad(root)
+        if _LABELS in before:
+            # What is bad now may have been good for the modalities that were packed before.
+            with np.load(root / _LABELS_FILE) as file:
+                labels = {key: file[key] for key in reader.LABELS}
+        seconds = reader.read_seconds(paths, [_IN_RECORDS.get(m, m) for m in modalities],
+                                      skip=skip)
         for row, second in enumerate(progress.bar(
                 seconds, desc='reading records', total=len(paths), unit='record')):
+            if second and not np.isfinite(second.get('acoustic', 0.0)).all():
+                skip(row, f'{paths[row]}: an acoustic image has values that are not finite; '
+                     'beamform and convert it again')
+                second = None
+            if second is None:
+                continue
             for name, array in arrays.items():
                 value = second[_IN_RECORDS.get(name, name)]
-                if name == 'acoustic' and not np.isfinite(value).all():
-                    raise ValueError(f'{paths[row]}: an acoustic image has values that are not '
-                                     'finite; beamform and convert it again')
                 if name == 'audio':
                     value = value[:, 0]                                     # microphone 0
                 elif name == 'frames':
@@ -117,12 +154,29 @@ def _pack(paths, modalities, root):
                 array[row] = value
             for key, values in labels.items():
                 values[row] = second[key]
+        _check_bad(bad, max_bad, len(paths))
         for array in arrays.values():
             array.flush()
         del arrays
-        np.savez(partial / 'labels.npz', **labels)
+        np.savez(partial / _LABELS_FILE, **labels)
+        unlabelled = {path: text for path, text in bad.items() if path in before.get(_LABELS, bad)}
+        (partial / _BAD_FILE).write_text(json.dumps(
+            before | dict.fromkeys(modalities, bad) | {_LABELS: unlabelled}), encoding='utf-8')
         root.mkdir(parents=True, exist_ok=True)
-        for file in partial.iterdir():
+        # Arrays last: once one is there, what is bad in it is known.
+        for file in sorted(partial.iterdir(), key=lambda file: _ORDER.index(file.suffix)):
             os.replace(file, root / file.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _read_bad(root):
+    """{modality or 'labels': {path: what is wrong}} of what is packed."""
+    path = root / _BAD_FILE
+    return json.loads(path.read_text(encoding='utf-8')) if path.exists() else {}
+
+
+def _check_bad(bad, max_bad, count):
+    if len(bad) > max_bad or len(bad) == count:
+        raise ValueError(f'{len(bad)} of {count} records are bad, of which {max_bad} may be: '
+                         + '; '.join(list(bad.values())[:3]))

@@ -129,6 +129,77 @@ def test_bad_lists_are_named(paths, tmp_path):
     assert reader.read_list(path) == [paths[0], paths[4]]
 
 
+def test_some_bad_records_may_be_skipped(paths, tmp_path, rng):
+    damage_truncated(paths[1], rng)
+    damage_missing_modality(paths[2], rng)
+    damage_not_finite(paths[3], rng)
+    cache = tmp_path / 'cache'
+    with pytest.raises(ValueError, match=r'3 of 5 records are bad, of which 2 may be: .*Data_002'):
+        store_lib.open_store(paths, ['acoustic', 'audio'], cache, max_bad=2)
+    assert not list(cache.iterdir())
+    # Sound is packed by itself first: what is bad for it is not what is bad for images.
+    heard = store_lib.open_store(paths, ['audio'], cache, max_bad=3)
+    assert heard.skipped.keys() == {paths[1], paths[2]}
+    seen = store_lib.open_store(paths, ['acoustic'], cache, max_bad=3)
+    assert seen.skipped.keys() == {paths[1], paths[3]}
+    assert 'not finite' in seen.skipped[paths[3]]
+    for store in (heard, seen, store_lib.open_store(paths, ['audio'], cache, max_bad=2)):
+        good = [path for path in paths if path not in store.skipped]
+        said = dict(zip(paths, (0, None, LABELS['action'], LABELS['action'], 4), strict=True))
+        assert store.labels['action'][store.rows(good)].tolist() == [said[path] for path in good]
+    both = store_lib.open_store(paths, ['acoustic', 'audio'], cache, max_bad=3)
+    assert both.skipped.keys() == set(paths[1:4])
+    good = next(reader.read_seconds(paths[4:], ['acoustic', 'audio']))
+    (row,) = both.rows(paths[4:])
+    np.testing.assert_array_equal(both.arrays['acoustic'][row], good['acoustic'])
+    np.testing.assert_array_equal(both.arrays['audio'][row], good['audio'][:, 0])
+    with pytest.raises(ValueError, match=r'Data_004.* it was skipped'):
+        both.rows(paths)
+    assert both.whole_sequences([*paths, paths[0]], 2) == [paths[4], paths[0]]
+    assert heard.whole_sequences([*paths[3:], *paths[:2]], 2) == paths[3:]
+    with pytest.raises(ValueError, match='2 of 5 records are bad, of which 0 may be'):
+        store_lib.open_store(paths, ['audio'], cache)
+
+
+def test_lists_stay_within_their_root(paths, tmp_path, rng):
+    """No line reads what lies elsewhere, though it is there; links in the root are its own."""
+    other = tmp_path / 'other'
+    shutil.copytree(tmp_path / 'Location_02', other / 'Location_02')
+    shutil.copytree(tmp_path / 'Location_02', other / 'Location_01/Subject_01/Action_001')
+    root = tmp_path / 'root'
+    path = root / '1_second' / 'lists' / 'training.txt'
+    path.parent.mkdir(parents=True)
+    (root / 'linked').symlink_to(other)
+    path.write_text('linked/Location_02/Data_001.tfrecord\n')
+    assert reader.read_list(path) == [f'{root}/linked/Location_02/Data_001.tfrecord']
+    absolute = f'{other}/Location_01/Subject_01/Action_001/Data_001.tfrecord'
+    for line in ('../other/Location_02/Data_002.tfrecord', absolute, paths[0],
+                 'linked/../../other/../Location_02/Data_003.tfrecord',
+                 '../other/Location_01/Subject_01/Action_001/Data_001.tfrecord',
+                 str(root / '../other/Location_02/Data_001.tfrecord'), '../nowhere.tfrecord'):
+        path.write_text(f'\nlinked/Location_02/Data_001.tfrecord\n{line}\n')
+        with pytest.raises(ValueError) as caught:
+            reader.read_list(path)
+        assert f'{path}, line 3: {line} lies outside of {root}; ' in str(caught.value)
+    path.write_text(absolute)
+    assert reader.read_list(path, other) == [absolute]
+    assert reader.read_list(path, tmp_path / 'other/../other') == [
+        f'{tmp_path}/other/../other/Location_01/Subject_01/Action_001/Data_001.tfrecord']
+    # The same place in the root goes before what is elsewhere.
+    shutil.copytree(other / 'Location_01', root / 'Location_01')
+    assert reader.read_list(path) == [absolute.replace(str(other), str(root))]
+
+
+def test_a_root_may_be_written_by_a_link_to_it(paths, tmp_path):
+    (tmp_path / 'link').symlink_to(tmp_path)
+    path = tmp_path / '1_second' / 'lists' / 'training.txt'
+    path.parent.mkdir(parents=True)
+    path.write_text(f'{tmp_path}/link/Location_02/Data_001.tfrecord\n{paths[1]}\n')
+    assert reader.read_list(path) == [f'{tmp_path}/link/Location_02/Data_001.tfrecord', paths[1]]
+    linked = tmp_path / 'link/1_second/lists/training.txt'
+    assert len(reader.read_list(linked, tmp_path / 'link')) == 2
+
+
 @pytest.fixture
 def moved(tmp_path):
     """Records of both layouts, and a list of them as other machines wrote it."""

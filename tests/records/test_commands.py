@@ -183,7 +183,8 @@ def test_bad_raw_data_is_named(damage, tmp_path):
         convert_avia.convert(root / 'matfiles', root / 'sync', tmp_path / 'out',
                              schema.modalities_by_number([0, 1, 2]), sequence_seconds=2)
     assert expected in str(caught.value)
-    left = [p for p in (tmp_path / 'out').rglob('*') if p.is_file() and p.suffix != '.json']
+    left = [p for p in (tmp_path / 'out').rglob('*')
+            if p.is_file() and p.suffix not in ('.json', '.jsonl')]
     assert all(p.suffix == '.tfrecord' for p in left)
     for path in left:
         next(reader.read_seconds([str(path)], ['acoustic', 'audio', 'video']))

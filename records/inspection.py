@@ -1,0 +1,187 @@
+"""What is wrong with one record file: its layers, its keys, its sizes, its values.
+
+Knows the records of all converters: seconds of AVIA and ACIVW, tagged clips, sounds. Whether the
+records of a folder fit together is `records.verification`'s to say.
+"""
+
+import dataclasses
+import pathlib
+import re
+
+import google_crc32c
+import numpy as np
+
+from dualcam.data import schema
+from records import record_files
+from records.record_files import Damaged
+
+_CLIP_KEYS = (schema.CLIP_NAME, schema.CLIP_AUDIO, schema.CLIP_RATE, schema.CLIP_FRAMES,
+              schema.CLIP_LABELS)
+_SOUND_KEYS = (schema.SOUND_DATA, schema.SOUND_RATE, schema.SOUND_START, schema.SOUND_LABEL)
+# What folders say of their records: {kind: (pattern, labels, what the folders count from)}.
+_PLACES = {
+    'AVIA': (re.compile(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)/[^/]+$'),
+             ('location', 'subject', 'action'), 1),
+    'ACIVW': (re.compile(r'class_(\d+)/data_(\d+)/[^/]+$'), (schema.ACIVW_CLASS, 'location'), 0),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """One record file.
+
+    Attributes:
+        path: relative to the records' root, with slashes.
+        num_bytes: of the file.
+        crc32c: of the file, eight hexadecimal digits.
+        holds: what it is, for comparison with its neighbours: 'AVIA: acoustic, audio', say;
+            empty where that cannot be told.
+        kind: a short name of what is wrong; empty where nothing is.
+        message: the same in words.
+    """
+    path: str
+    num_bytes: int = 0
+    crc32c: str = ''
+    holds: str = ''
+    kind: str = ''
+    message: str = ''
+
+
+def inspect(path, root):
+    """The `Inspection` of a record by its path below `root`; reads all of it."""
+    try:
+        data = (pathlib.Path(root) / path).read_bytes()
+    except OSError as error:
+        return Inspection(path, kind='unreadable', message=f'cannot be read ({error.strerror})')
+    found = Inspection(path, len(data), f'{google_crc32c.value(data):08x}')
+    try:
+        return dataclasses.replace(found, holds=_check(record_files.read_examples(data), path))
+    except Damaged as error:
+        return dataclasses.replace(found, kind=error.kind, message=str(error))
+
+
+def _check(examples, path):
+    """What examples hold, see `Inspection`; raises `Damaged`."""
+    context, lists = examples[0]
+    if schema.CLIP_AUDIO in context or schema.CLIP_FRAMES in context:
+        _check_single(examples)
+        return _check_clip(context)
+    if schema.SOUND_DATA in context:
+        return _check_sound(examples)
+    known = {m.feature_list for m in schema.MODALITIES.values()} & lists.keys()
+    if not known and not {schema.ACIVW_CLASS, *schema.LABELS} & context.keys():
+        raise Damaged('foreign', 'holds none of the keys that records have')
+    _check_single(examples)
+    return _check_second(context, lists, path)
+
+
+def _check_second(context, lists, path):
+    """Checks a second of AVIA or ACIVW."""
+    kind = 'ACIVW' if schema.ACIVW_CLASS in context else 'AVIA'
+    pattern, labels, first = _PLACES[kind]
+    said = [_whole_number(context, label) for label in labels]
+    place = pattern.search(path)
+    if place:
+        for label, value, number in zip(labels, said, map(int, place.groups()), strict=True):
+            if value + first != number:
+                raise Damaged('label', f'{label} is {value}, but its folder stands for '
+                              f'{number - first}')
+    held = []
+    for modality in schema.MODALITIES.values():
+        if modality.feature_list in lists or context.keys() & set(modality.size_keys):
+            _check_modality(modality, context, lists)
+            held.append(modality.name)
+    if not held:
+        raise Damaged('missing_key', 'holds labels, but neither images nor sound')
+    return f'{kind}: {", ".join(held)}'
+
+
+def _check_modality(modality, context, lists):
+    sizes = [_whole_number(context, key) for key in modality.size_keys]
+    for key, size, (least, most) in zip(modality.size_keys, sizes, modality.size_ranges,
+                                        strict=True):
+        if not least <= size <= most:
+            raise Damaged('size', f'{key} is {size}; expected '
+                          + (f'{least} - {most}' if least < most else f'{least}'))
+    key = modality.feature_list
+    if key not in lists:
+        raise Damaged('missing_key', f'has no {key}')
+    if len(lists[key]) != schema.FRAMES_PER_SECOND:
+        raise Damaged('size', f'{key} has {len(lists[key])} frames; expected '
+                      f'{schema.FRAMES_PER_SECOND}')
+    num_bytes = int(np.prod(sizes)) * np.dtype(modality.dtype).itemsize
+    for number, feature in enumerate(lists[key], 1):
+        values = feature.bytes_list.value
+        if len(values) != 1 or len(values[0]) != num_bytes:
+            raise Damaged('size', f'{key}, frame {number}: {sum(map(len, values))} bytes in '
+                          f'{len(values)} items; expected one of {num_bytes}')
+        if modality is schema.ACOUSTIC:
+            _check_finite(values[0], modality.dtype, f'{key}, frame {number}')
+
+
+def _check_clip(context):
+    """Checks a tagged clip."""
+    for key in _CLIP_KEYS:
+        if key not in context:
+            raise Damaged('missing_key', f'has no {key}')
+    rate_hz = _whole_number(context, schema.CLIP_RATE)
+    samples = b''.join(context[schema.CLIP_AUDIO].bytes_list.value)
+    frames = context[schema.CLIP_FRAMES].bytes_list.value
+    labels = context[schema.CLIP_LABELS].int64_list.value
+    if rate_hz != schema.CLIP_RATE_HZ:
+        raise Damaged('size', f'{schema.CLIP_RATE} is {rate_hz}; expected {schema.CLIP_RATE_HZ}')
+    clip_s, rest = divmod(len(samples), 2 * schema.CLIP_RATE_HZ)
+    if rest or not clip_s:
+        raise Damaged('size', f'{schema.CLIP_AUDIO} has {len(samples)} bytes; expected whole '
+                      f'seconds of {2 * schema.CLIP_RATE_HZ}')
+    if len(frames) != clip_s:
+        raise Damaged('size', f'{schema.CLIP_FRAMES} has {len(frames)} pictures; expected one for '
+                      f'each of {clip_s} seconds')
+    if not all(frame.startswith(b'\xff\xd8') for frame in frames):
+        raise Damaged('value', f'{schema.CLIP_FRAMES} has something else than JPEG')
+    if not labels or not set(labels) <= {0, 1}:
+        raise Damaged('value', f'{schema.CLIP_LABELS} are {list(labels)}; expected zeros and ones')
+    return f'tagged clip: {clip_s} s, {len(labels)} classes'
+
+
+def _check_sound(examples):
+    """Checks a sound, an example for each stretch of it."""
+    following = 0
+    for context, _ in examples:
+        for key in _SOUND_KEYS:
+            if key not in context:
+                raise Damaged('missing_key', f'has no {key}')
+        rate_hz, start = (_whole_number(context, key) for key in (schema.SOUND_RATE,
+                                                                  schema.SOUND_START))
+        samples = b''.join(context[schema.SOUND_DATA].bytes_list.value)
+        if rate_hz != schema.SOUND_RATE_HZ:
+            raise Damaged('size', f'{schema.SOUND_RATE} is {rate_hz}; expected '
+                          f'{schema.SOUND_RATE_HZ}')
+        if start != following or not samples or len(samples) % 4:
+            raise Damaged('size', f'a stretch of {len(samples)} bytes starts at sample {start}; '
+                          f'expected whole samples from {following} on')
+        following += len(samples) // 4
+        _check_finite(samples, '<f4', schema.SOUND_DATA)
+    return 'sound'
+
+
+def _check_single(examples):
+    if len(examples) != 1:
+        raise Damaged('foreign', f'holds {len(examples)} examples; expected one')
+
+
+def _check_finite(data, dtype, where):
+    values = np.frombuffer(data, dtype)
+    if not np.isfinite(values).all():
+        raise Damaged('not_finite', f'{where}: {np.count_nonzero(~np.isfinite(values))} of '
+                      f'{values.size} values are not finite')
+
+
+def _whole_number(context, key):
+    """The one value of a key, 0 or more."""
+    if key not in context:
+        raise Damaged('missing_key', f'has no {key}')
+    values = context[key].int64_list.value
+    if len(values) != 1 or values[0] < 0:
+        raise Damaged('value', f'{key} is {list(values)[:3]}; expected one number, 0 or more')
+    return values[0]

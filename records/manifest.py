@@ -1,0 +1,113 @@
+"""`manifest.jsonl` in a records folder: what each record was made of, its size and its CRC-32C.
+
+One line a record, appended whole by whichever process wrote it, once the record has its name. So a
+killed run may leave a record without a line, or half a line at the end; `conversion` puts both
+right when it is called again, and `verify` reports them. Of two lines for one record the later one
+counts.
+"""
+
+import dataclasses
+import fcntl
+import json
+import os
+import pathlib
+
+import google_crc32c
+
+from dualcam import whole
+
+MANIFEST_FILE = 'manifest.jsonl'
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A record's line.
+
+    Attributes:
+        path: of the record, relative to the records' root, with slashes.
+        num_bytes: of its file.
+        crc32c: of its file, eight hexadecimal digits.
+        source: what it was made of, relative to the folders in `conversion.json`: of a second
+            {'folder', 'frames': [[first, last], ...]}, frames counted from 1 as raw files are.
+    """
+    path: str
+    num_bytes: int
+    crc32c: str
+    source: dict
+
+
+def entry_of(root, path, source):
+    """The `Entry` of a record, by its path relative to `root`, as it lies there now."""
+    num_bytes, checksum = 0, google_crc32c.Checksum()
+    with open(pathlib.Path(root) / path, 'rb') as file:
+        while block := file.read(_BLOCK_BYTES):
+            num_bytes += len(block)
+            checksum.update(block)
+    return Entry(path, num_bytes, checksum.digest().hex(), source)
+
+
+def read(root):
+    """What the manifest of a records folder says.
+
+    Returns:
+        {path: `Entry`}, and the numbers of lines, from 1, that are none; both empty where there
+        is no manifest.
+    """
+    path = pathlib.Path(root) / MANIFEST_FILE
+    if not path.exists():
+        return {}, []
+    entries, broken = {}, []
+    lines = path.read_bytes().split(b'\n')
+    # What stands behind the last line's end is half a line.
+    for number, line in enumerate(lines if lines[-1] else lines[:-1], 1):
+        entry = _parse(line) if number < len(lines) else None
+        if entry is None:
+            broken.append(number)
+        else:
+            entries[entry.path] = entry
+    return entries, broken
+
+
+def write(root, entries):
+    """Writes a manifest of some `Entry`s anew, whole or not at all."""
+    whole.write_text(pathlib.Path(root) / MANIFEST_FILE, ''.join(map(_line, entries)))
+
+
+def append(root, entries):
+    """Adds `Entry`s to a manifest: all of their lines or none, whoever else appends to it.
+
+    Raises:
+        OSError: the disk is full, say; the manifest is as it was.
+    """
+    data = ''.join(map(_line, entries)).encode()
+    descriptor = os.open(pathlib.Path(root) / MANIFEST_FILE,
+                         os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b'\n':
+            data = b'\n' + data              # half a line of a killed run stays on its own
+        try:
+            while data:
+                data = data[os.write(descriptor, data):]
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _parse(line):
+    """The `Entry` of a line, or None."""
+    try:
+        entry = Entry(**json.loads(line))
+    except (ValueError, TypeError):
+        return None
+    kinds = {field.name: type(getattr(entry, field.name)) for field in dataclasses.fields(entry)}
+    return entry if kinds == {'path': str, 'num_bytes': int, 'crc32c': str,
+                              'source': dict} else None
+
+
+def _line(entry):
+    return json.dumps(dataclasses.asdict(entry)) + '\n'

@@ -1,0 +1,167 @@
+"""Whether the records of a folder are all there, whole, and fit together and to their manifest.
+
+`inspection` looks at each file, here they are compared with what `manifest.jsonl`,
+`conversion.json` and `videos.json` say there is to be, and with each other. `verify` is the
+command, `repair` makes again what is wrong.
+"""
+
+import collections
+import dataclasses
+import functools
+import json
+import pathlib
+import re
+
+from dualcam.data import schema
+from records import conversion, inspection, jobs, lists, manifest
+
+VIDEOS_FILE = 'videos.json'
+_NUMBERED = re.compile(r'(.*)/Data_(\d{3,})' + re.escape(schema.RECORD_SUFFIX))
+_AGAIN = 'call the conversion again'
+_WAYS_OUT = {
+    'foreign': 'remove it, or convert it again',
+    'label': 'move it where it belongs, or convert it again',
+    'not_finite': 'beamform and convert it again',
+    'missing': _AGAIN,
+    'gap': _AGAIN,
+    'not_listed': f'{_AGAIN}, which lists it, or remove it',
+    'manifest_line': _AGAIN,
+    'settings': f'remove the file and {_AGAIN}',
+    'extra': 'remove it',
+    'other_kind': 'move it elsewhere, or convert it as the others (--overwrite)',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something that is wrong with a records folder.
+
+    Attributes:
+        path: of a record or of another file, relative to the folder.
+        kind: a short name of what is wrong.
+        message: the same in words.
+    """
+    path: str
+    kind: str
+    message: str
+
+    @property
+    def way_out(self):
+        """What can be done about it."""
+        return _WAYS_OUT.get(self.kind, 'convert it again')
+
+    def __str__(self):
+        return f'{self.path}: {self.message}; {self.way_out}'
+
+
+def find_records(root):
+    """Paths of all records below a folder, relative to it, with slashes, sorted.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    root = pathlib.Path(root)
+    if not root.is_dir():
+        raise ValueError(f'{root}: no such folder')
+    return sorted(path.relative_to(root).as_posix()
+                  for path in root.rglob(f'*{schema.RECORD_SUFFIX}'))
+
+
+def inspect_all(root, paths, processes=1):
+    """{path: `inspection.Inspection`} of records, by paths relative to `root`."""
+    found = jobs.run_all(functools.partial(inspection.inspect, root=str(root)), list(paths),
+                         processes, 'record')
+    return {one.path: one for one in found}
+
+
+def compare(root, inspected):
+    """What is wrong with a folder of records.
+
+    Args:
+        root: of the records.
+        inspected: {path: `inspection.Inspection`} of all records below it.
+
+    Returns:
+        `Finding`s, sorted by path; one a record.
+    """
+    findings = [Finding(one.path, one.kind, one.message) for one in inspected.values() if one.kind]
+    try:
+        settings, _ = conversion.read_settings(root)
+    except ValueError as error:
+        settings = {}
+        findings.append(Finding(conversion.CONVERSION_FILE, 'settings',
+                                str(error).partition(': ')[2]))
+    entries, broken = manifest.read(root)
+    findings += [Finding(manifest.MANIFEST_FILE, 'manifest_line',
+                         f'line {number} is cut short or damaged') for number in broken]
+    findings += _against_manifest(inspected, entries, (pathlib.Path(root)
+                                                       / manifest.MANIFEST_FILE).exists())
+    known = {finding.path for finding in findings}
+    findings += _numbering(inspected.keys() | known, _expected_counts(root, settings))
+    findings += _strangers([one for one in inspected.values() if one.path not in known],
+                           settings.get('modalities'))
+    return sorted(findings, key=lambda finding: finding.path)
+
+
+def _against_manifest(inspected, entries, has_manifest):
+    """Where whole records are others than the manifest lists."""
+    if not has_manifest:
+        return
+    for path, entry in entries.items():
+        one = inspected.get(path)
+        if one is None:
+            yield Finding(path, 'missing', 'is listed in the manifest, but not there')
+        elif one.kind:
+            continue
+        elif one.num_bytes != entry.num_bytes:
+            yield Finding(path, 'other_size', f'has {one.num_bytes} bytes; the manifest says '
+                          f'{entry.num_bytes}')
+        elif one.crc32c != entry.crc32c:
+            yield Finding(path, 'other_crc', f'has the CRC-32C {one.crc32c}; the manifest says '
+                          f'{entry.crc32c}')
+    for path in sorted(inspected.keys() - entries.keys()):
+        if not inspected[path].kind:
+            yield Finding(path, 'not_listed', 'is there, but not listed in the manifest')
+
+
+def _expected_counts(root, settings):
+    """What tells how many records a sequence's folder has: {folder: count}, and one for others."""
+    path = pathlib.Path(root) / VIDEOS_FILE
+    try:
+        counts = {folder: int(video['records'])
+                  for folder, video in json.loads(path.read_text(encoding='utf-8')).items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        counts = {}
+    return collections.defaultdict(lambda: settings.get('sequence_seconds', 0), counts)
+
+
+def _numbering(paths, expected):
+    """Records that are missing in the numbering of their folders, from 1, or too many."""
+    numbers = collections.defaultdict(set)
+    for folder in expected:
+        numbers[folder] = set()
+    for match in filter(None, map(_NUMBERED.fullmatch, paths)):
+        numbers[match[1]].add(int(match[2]))
+    for folder, there in numbers.items():
+        last = max([*there, expected[folder]])
+        for number in sorted(set(range(1, last + 1)) - there):
+            yield Finding(f'{folder}/{lists.record_name(number)}', 'gap',
+                          f'is missing in its folder, which should have records 1 - {last}')
+        for number in sorted(there) if expected[folder] else ():
+            if number > expected[folder]:
+                yield Finding(f'{folder}/{lists.record_name(number)}', 'extra', 'is more than the '
+                              f'conversion makes of its sequence, {expected[folder]}')
+
+
+def _strangers(whole, modalities):
+    """Whole records that hold something else than their neighbours, or than was asked for."""
+    counts = collections.Counter(one.holds for one in whole)
+    common = max(counts, key=counts.get, default='')
+    for one in whole:
+        kind, _, held = one.holds.partition(': ')
+        wanted = common
+        if modalities and kind in ('AVIA', 'ACIVW'):
+            wanted = f'{common.partition(": ")[0]}: {", ".join(modalities)}'
+        if one.holds != wanted:
+            yield Finding(one.path, 'other_kind', f'holds {one.holds or held}; the others here '
+                          f'hold {wanted}')

@@ -1,0 +1,94 @@
+"""Is every record of a folder there and whole? Reads them all, tells what is wrong, repairs it.
+
+    python -m records.verify --root=DIR [--report=FILE.json] [--processes=N] [--repair]
+
+Finds files that are truncated, empty, not GZIP, or have flipped bits; foreign messages, missing
+keys, wrong sizes, labels that are not their folder's, values that are not finite; gaps in the
+numbering of a sequence, and records that hold something else than the others; and where
+`manifest.jsonl` of the conversion is there, every record that is not what it lists. Knows the
+records of all converters. Prints a line for each and ends with exit code 1 if there is any.
+
+With --repair, damaged and missing records are made again of the raw files that `conversion.json`
+names; what then is still wrong is told.
+"""
+
+import collections
+import dataclasses
+import json
+import pathlib
+
+from absl import app, flags
+
+from dualcam import whole
+from dualcam.data import schema
+from records import command, jobs, manifest, verification
+
+
+def verify(root, processes=1, repairing=False):
+    """Looks at all records below a folder.
+
+    Args:
+        root: of the records.
+        processes: how many work at a time.
+        repairing: make what is wrong again where that can be done.
+
+    Returns:
+        The number of records, the `verification.Finding`s that are left, those that were repaired,
+        and {path: why it was not repaired}.
+
+    Raises:
+        ValueError: there is no such folder, or nothing to look at in it.
+    """
+    inspected = verification.inspect_all(root, verification.find_records(root), processes)
+    findings = verification.compare(root, inspected)
+    if not inspected and not findings:
+        raise ValueError(f'{root}: holds no records')
+    if not repairing or not findings:
+        return len(inspected), findings, [], {}
+    from records import repair  # the converters; without them no TensorFlow is loaded
+
+    paths = [one.path for one in findings if one.path.endswith(schema.RECORD_SUFFIX)]
+    failed = repair.repair(root, paths)
+    entries, broken = manifest.read(root)
+    if broken:
+        manifest.write(root, entries.values())
+    again = [path for path in paths if (pathlib.Path(root) / path).exists()]
+    inspected |= verification.inspect_all(root, again, processes)
+    left = verification.compare(root, inspected)
+    known = {one.path for one in left}
+    return len(inspected), left, [one for one in findings if one.path not in known], failed
+
+
+def main(_):
+    """The command."""
+    options = flags.FLAGS
+    count, findings, repaired, failed = verify(
+        options.root, options.processes or jobs.default_processes(), options.repair)
+    for finding in repaired:
+        print(f'repaired: {finding.path}: {finding.message}')
+    for finding in findings:
+        reason = failed.get(finding.path)
+        print(f'{finding} (not repaired: {reason})' if reason else finding)
+    if options.report:
+        report = {'root': options.root, 'records': count,
+                  'manifest': (pathlib.Path(options.root) / manifest.MANIFEST_FILE).exists(),
+                  'findings': [dataclasses.asdict(one) | {
+                      'way_out': one.way_out, 'not_repaired': failed.get(one.path)}
+                      for one in findings],
+                  'repaired': [dataclasses.asdict(one) for one in repaired]}
+        whole.write_text(options.report, json.dumps(report, indent=1) + '\n')
+    kinds = collections.Counter(one.kind for one in findings)
+    detail = ', '.join(f'{number} {kind}' for kind, number in kinds.most_common())
+    print(f'{count} records read, {len(findings)} findings' + (f' ({detail})' if detail else '')
+          + (f', {len(repaired)} repaired' if options.repair else '')
+          + ('' if (pathlib.Path(options.root) / manifest.MANIFEST_FILE).exists() else
+             '; no manifest to compare with') + f': {options.root}')
+    return 1 if findings else 0
+
+
+if __name__ == '__main__':
+    flags.DEFINE_string('root', None, 'Folder with the records.', required=True)
+    flags.DEFINE_string('report', None, 'JSON file for the findings.')
+    flags.DEFINE_integer('processes', None, 'How many read at a time; default one a processor.')
+    flags.DEFINE_bool('repair', False, 'Make damaged and missing records again.')
+    app.run(command.clean_errors(main))

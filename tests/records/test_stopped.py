@@ -1,0 +1,225 @@
+"""Conversions that are killed, or run out of disk, leave nothing half done and go on."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import tensorflow as tf
+
+from dualcam.data import schema
+from records import convert_avia, manifest
+from tests import kill, small_raw
+from tests.conftest import ROOT
+
+MODALITIES = [schema.ACOUSTIC, schema.AUDIO]
+
+
+@pytest.fixture
+def raw(tmp_path, rng):
+    small_raw.write_avia(tmp_path / 'raw', rng)
+    return tmp_path / 'raw'
+
+
+def convert(raw, out, **options):
+    return convert_avia.convert(raw / 'matfiles', raw / 'sync', out, MODALITIES,
+                                **{'sequence_seconds': 3} | options)
+
+
+@pytest.fixture
+def converted(raw, tmp_path):
+    assert convert(raw, tmp_path / 'out') == (6, 0)
+    return tmp_path / 'out'
+
+
+def records(out):
+    return {path.relative_to(out).as_posix(): path.read_bytes()
+            for path in sorted(out.rglob('*.tfrecord'))}
+
+
+def is_listed(out):
+    """Whether the manifest has each record as it lies there, and no line that is none."""
+    entries, broken = manifest.read(out)
+    return not broken and entries.keys() == records(out).keys() and all(
+        entry == manifest.entry_of(out, path, entry.source) for path, entry in entries.items())
+
+
+def members(group):
+    """How many processes of a group are alive; one that nobody waited for is not."""
+    alive = 0
+    for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
+        with contextlib.suppress(OSError):               # ended meanwhile
+            state, _, its_group, *_ = path.read_text().rpartition(')')[2].split()
+            alive += int(its_group) == group and state != 'Z'
+    return alive
+
+
+@pytest.mark.slow
+def test_killed_conversions_go_on_to_the_same_bytes(command):
+    code, out, errors = command('-m', 'tests.kill', '--count=12')
+    assert code == 0, out + errors
+    assert out.startswith('12 conversions killed') and out.endswith(
+        ' 0 differences from undisturbed ones\n')
+
+
+def test_the_manifest_lists_sources_sizes_and_checksums(converted, raw):
+    assert is_listed(converted)
+    entries, _ = manifest.read(converted)
+    assert {path: entry.num_bytes for path, entry in entries.items()} == {
+        path: len(data) for path, data in records(converted).items()}
+    # 19 frames: the second record takes up again at the first of them.
+    folder = 'Location_02/Subject_03/Action_005'
+    assert [entries[f'Location_02/Subject_03/Action_006/Data_00{i}.tfrecord'].source
+            for i in (1, 2, 3)] == [
+        {'folder': folder, 'frames': [[1, 12]]}, {'folder': folder, 'frames': [[13, 19], [1, 5]]},
+        {'folder': folder, 'frames': [[6, 17]]}]
+    noted = json.loads((converted / 'conversion.json').read_text())
+    assert noted['calls'][0]['paths'] == {'matfiles': '../raw/matfiles', 'sync': '../raw/sync'}
+
+
+def test_checksums_are_crc32c(tmp_path):
+    (tmp_path / 'x').write_bytes(b'123456789')
+    assert manifest.entry_of(tmp_path, 'x', {}) == manifest.Entry('x', 9, 'e3069283', {})
+
+
+def test_records_without_lines_get_them_and_half_a_line_is_dropped(converted, raw):
+    path = converted / 'manifest.jsonl'
+    whole = path.read_text()
+    files = records(converted)
+    for text in (whole[:-40], whole[:-1], whole.partition('\n')[2], '', 'no line\n' + whole,
+                 whole + '{"path": 3}\n', whole + whole):
+        path.write_text(text)
+        assert convert(raw, converted) == (0, 6)
+        assert set(path.read_text().splitlines()) == set(whole.splitlines())
+        assert is_listed(converted)
+    path.unlink()                                        # records of an earlier version
+    assert convert(raw, converted) == (0, 6)
+    assert sorted(path.read_text().splitlines()) == sorted(whole.splitlines())
+    assert records(converted) == files
+
+
+def test_a_line_after_half_a_line_stays_whole(tmp_path):
+    entries = [manifest.Entry(name, 1, '00000000', {}) for name in 'ab']
+    manifest.append(tmp_path, entries[:1])
+    with open(tmp_path / 'manifest.jsonl', 'a') as file:
+        file.write('{"path": "c", ')
+    manifest.append(tmp_path, entries[1:])
+    assert manifest.read(tmp_path) == ({'a': entries[0], 'b': entries[1]}, [2])
+
+
+def test_a_line_that_does_not_fit_on_the_disk_is_taken_back(tmp_path, monkeypatch):
+    manifest.append(tmp_path, [manifest.Entry('a', 1, '00000000', {})])
+    before, write = (tmp_path / 'manifest.jsonl').read_bytes(), os.write
+
+    def half(descriptor, data):
+        if len(data) < 20:
+            raise OSError(errno.ENOSPC, 'no space')
+        return write(descriptor, data[:len(data) // 2])
+    monkeypatch.setattr(os, 'write', half)
+    with pytest.raises(OSError, match='no space'):
+        manifest.append(tmp_path, [manifest.Entry('b', 1, '00000000', {})])
+    assert (tmp_path / 'manifest.jsonl').read_bytes() == before
+
+
+def fill_disk_at(monkeypatch, number):
+    """The disk is full from the record `number` on, in the way TensorFlow says it."""
+    real, count = tf.io.TFRecordWriter, []
+
+    def full(*arguments):
+        count.append(1)
+        if len(count) >= number:
+            raise tf.errors.ResourceExhaustedError(None, None, 'No space left on device')
+        return real(*arguments)
+    monkeypatch.setattr(tf.io, 'TFRecordWriter', full)
+
+
+def test_a_full_disk_stops_with_what_is_done(raw, tmp_path, monkeypatch):
+    out = tmp_path / 'out'
+    with monkeypatch.context() as patch:
+        fill_disk_at(patch, 5)
+        with pytest.raises(OSError, match=r'out: the disk is full; 4 of 6 records are done, all '
+                                          r'of them whole; free some space and call again'):
+            convert(raw, out)
+    assert len(records(out)) == 4 and not list(out.rglob('*.partial'))
+    assert convert(raw, out) == (2, 4)
+    assert is_listed(out)
+
+
+def test_a_flush_that_finds_the_disk_full_leaves_no_record(raw, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'fsync', full)
+        with pytest.raises(OSError, match=r'0 of 6 records are done'):
+            convert(raw, tmp_path / 'out')
+    assert not list((tmp_path / 'out').rglob('*.*'))
+    assert convert(raw, tmp_path / 'out') == (6, 0)
+
+
+def test_an_overwriting_call_that_stops_goes_on(converted, raw, tmp_path, rng, monkeypatch):
+    """Old and new records are never taken for each other, though their settings are the same."""
+    shutil.rmtree(raw)
+    small_raw.write_avia(raw, rng)                      # other numbers
+    convert(raw, tmp_path / 'new')
+    assert convert(raw, converted) == (0, 6)            # --overwrite is explicit
+    with monkeypatch.context() as patch:
+        fill_disk_at(patch, 4)
+        with pytest.raises(OSError, match='3 of 6 records are done'):
+            convert(raw, converted, overwrite=True)
+    assert len(manifest.read(converted)[0]) == 3
+    assert convert(raw, converted) == (3, 3)
+    assert records(converted) == records(tmp_path / 'new') and is_listed(converted)
+    assert convert(raw, converted) == (0, 6)
+
+
+def test_one_call_at_a_time_writes_to_a_folder(converted, raw):
+    descriptor = os.open(converted, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(ValueError, match='another call is writing records there'):
+            convert(raw, converted)
+    finally:
+        os.close(descriptor)
+    assert convert(raw, converted) == (0, 6)
+
+
+def test_a_damaged_note_of_the_settings_is_named(converted, raw):
+    (converted / 'conversion.json').write_text('{"modalities": ["acou')
+    with pytest.raises(ValueError, match=r'conversion\.json: damaged'):
+        convert(raw, converted)
+
+
+@pytest.mark.slow
+def test_workers_end_with_the_command_that_is_killed(raw, tmp_path):
+    """Several processes, killed from outside: none goes on, and a second call ends the work."""
+    out = tmp_path / 'out'
+    command = [sys.executable, '-m', 'records.convert_avia', f'--matfiles={raw}/matfiles',
+               f'--sync={raw}/sync', f'--out={out}', '--modalities=0,1', '--processes=2',
+               '--sequence_seconds=200']
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL,
+                               start_new_session=True)
+    while not records(out):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    until_s = time.monotonic() + 60
+    while members(process.pid) and time.monotonic() < until_s:
+        time.sleep(0.1)
+    left = members(process.pid)
+    if left:
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not left
+    assert 0 < len(records(out)) < 400
+    written, there = convert(raw, out, sequence_seconds=200)
+    assert written and there and written + there == 400
+    convert(raw, tmp_path / 'undisturbed', sequence_seconds=200)
+    assert kill.differences(kill.contents(out), kill.contents(tmp_path / 'undisturbed')) == []
