@@ -33,7 +33,8 @@ def test_what_lies_above_half_the_rate_is_gone(tmp_path):
 @pytest.mark.parametrize('hop', [4, 10])
 def test_windows_cover_a_file_and_read_as_they_are_planned(tmp_path, monkeypatch, length, hop):
     signal = np.arange(1, length + 1, dtype=np.float32)
-    monkeypatch.setattr(sound_files, 'read_blocks', lambda path: iter(np.array_split(signal, 5)))
+    monkeypatch.setattr(sound_files, 'read_blocks',
+                        lambda path, rate_hz: iter(np.array_split(signal, 5)))
     planned = windows.starts(length, 10, hop)
     got = list(sound_files.read_windows('x', 10, hop))
     assert [start for start, _ in got] == planned.tolist()
