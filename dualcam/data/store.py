@@ -59,8 +59,9 @@ class Store:
     def rows(self, paths):
         """Row of each record path, [paths] int64; a skipped one is an error."""
         index = {path: row for row, path in enumerate(self.paths)}
-        for path in self.skipped.keys() & set(paths):
-            raise ValueError(f'{self.skipped[path]}; it was skipped: leave its sequence out')
+        bad = next((path for path in paths if path in self.skipped), None)
+        if bad is not None:
+            raise ValueError(f'{self.skipped[bad]}; it was skipped: leave its sequence out')
         return np.array([index[path] for path in paths])
 
     def whole_sequences(self, paths, length):
