@@ -11,7 +11,7 @@ from dualcam import models
 from dualcam.data import clips as clips_lib
 from dualcam.data import datasets, features, store
 from dualcam.models import resnet
-from dualcam.training import inputs, loop, run, supervised
+from dualcam.training import inputs, loop, optimizers, run, supervised
 from records import writer
 
 _BATCH, _STEPS = 32, 6
@@ -78,7 +78,7 @@ def resnet_features(folder):
 def _our_step(name, options, values):
     model = models.build(name, 14, **options)
     step = _step(name, model)
-    optimizer = keras.optimizers.Adam(1e-4)
+    optimizer = optimizers.Adam(1e-4)
     optimizer.build(step.variables)
     train_step = loop.make_train_step(step, optimizer)
     batch = {'input': {'audio': values} if isinstance(model.input, dict) else values,

@@ -114,14 +114,15 @@ class _Ears:
             model.input, [model.output, model.get_layer(models.FEATURES[model.name]).output])
         self._sizes = [output.shape[-1] for output in self._outputs.outputs]
         # One function each for all signatures: what they share is traced and kept once.
-        self._ask = tf.function(self._ask, input_signature=[
+        self._ask = tf.function(self._ask, autograph=False, input_signature=[
             tf.TensorSpec([None, self._samples], tf.float32)])
-        self._listen = tf.function(self._listen, input_signature=[
+        self._listen = tf.function(self._listen, autograph=False, input_signature=[
             tf.TensorSpec([None, None], tf.float32)])
 
     def signatures(self):
         """{name: function}"""
-        return {name: tf.function(function, input_signature=[tf.TensorSpec(shape, kind, key)])
+        return {name: tf.function(function, autograph=False,
+                                  input_signature=[tf.TensorSpec(shape, kind, key)])
                 for name, function, shape, kind, key in (
                     (SIGNATURE, self._serve, [None, None], tf.float32, 'waveform'),
                     (WAV_SIGNATURE, self._serve_wav_bytes, [None], tf.string, 'wav_bytes'),

@@ -149,7 +149,7 @@ def from_model(model, frontend, seconds, classes, source):
         output = model.get_layer(_activated(model, aliases.get(layer, layer))).output
         part = keras.Model(model.input, output)
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def listen(waveform):
             features = part(models.hear(part, frontend.hear(waveform)), training=False)
             return tf.reduce_mean(tf.reshape(

@@ -112,4 +112,5 @@ def _answers(network, clips, batch_size=_BATCH):
 
 
 def _compiled(network):
-    return tf.function(lambda batch: network(batch, training=False), reduce_retracing=True)
+    return tf.function(lambda batch: network(batch, training=False), reduce_retracing=True,
+                       autograph=False)

@@ -184,7 +184,8 @@ class Clips:
         constants = {name: tf.constant(values) for name, values in self.columns.items()}
         return pipelines.keep(
             tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-            .map(gather, num_parallel_calls=2).map(complete, num_parallel_calls=2).prefetch(2),
+            .map(pipelines.plain(gather), num_parallel_calls=2)
+            .map(pipelines.plain(complete), num_parallel_calls=2).prefetch(2),
             self)
 
     def raw_batches(self, batch_size=32):

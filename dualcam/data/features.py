@@ -48,7 +48,7 @@ class KeptFeatures:
                              (*shape, network.output_shape[-1]))
         self._done = mapped(folder / f'{name}.done.npy', np.bool_, shape)
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def answer(frames):
             return network(see(frames), training=False)
         self._answer = answer

@@ -26,6 +26,14 @@ def call(owner, function, inputs, kinds):
                              stateful=False)
 
 
+def plain(function):
+    """`function` for `Dataset.map` as it stands: it has no Python branch on a tensor.
+
+    TensorFlow would rewrite its source first, for each data set anew.
+    """
+    return tf.autograph.experimental.do_not_convert(function)
+
+
 def keep(dataset, owner):
     """`dataset`, with which, and with whose iterators, the owner now lives."""
     dataset.owner = owner

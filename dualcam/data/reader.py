@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import message
 
-from dualcam.data import schema
+from dualcam.data import pipelines, schema
 
 LABELS = schema.LABELS
 _NO_LABEL = -1      # labels count from 0
@@ -208,7 +208,7 @@ def frames_dataset(paths, frames):
         return parse_frames(read_serialized(path), chosen)
     return (tf.data.Dataset.from_tensor_slices((list(paths), tf.ragged.constant(
                 frames, dtype=tf.int64, ragged_rank=1)))
-            .map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(4))
+            .map(pipelines.plain(load), num_parallel_calls=tf.data.AUTOTUNE).prefetch(4))
 
 
 def read_serialized(path):
@@ -221,7 +221,7 @@ def seconds_dataset(paths, modalities, label_keys=LABELS):
     def load(path):
         return parse_second(read_serialized(path), modalities, label_keys)
     return (tf.data.Dataset.from_tensor_slices(list(paths))
-            .map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(8))
+            .map(pipelines.plain(load), num_parallel_calls=tf.data.AUTOTUNE).prefetch(8))
 
 
 def read_seconds(paths, modalities, label_keys=LABELS, skip=None):

@@ -52,8 +52,8 @@ class SoundClips:
         self._frontend, self._augment = frontend, augment
         # Traced once for all epochs, which each make a new pipeline.
         signal = tf.TensorSpec([None, clip_samples], tf.float32)
-        self._plain = tf.function(frontend.hear, input_signature=[signal])
-        self._changed = tf.function(self._change, reduce_retracing=True)
+        self._plain = tf.function(frontend.hear, input_signature=[signal], autograph=False)
+        self._changed = tf.function(self._change, reduce_retracing=True, autograph=False)
 
     def __len__(self):
         return len(self.windows)
@@ -87,7 +87,8 @@ class SoundClips:
         items |= {name: values[order] for name, values in changed.items()}
         return pipelines.keep(
             tf.data.Dataset.from_tensor_slices(items).batch(batch_size)
-            .map(gather, num_parallel_calls=2).map(complete, num_parallel_calls=2).prefetch(2),
+            .map(pipelines.plain(gather), num_parallel_calls=2)
+            .map(pipelines.plain(complete), num_parallel_calls=2).prefetch(2),
             self)
 
     def raw_batches(self, batch_size=32):

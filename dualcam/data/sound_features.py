@@ -85,7 +85,7 @@ class SoundFeatures:
         self.network = whole if kind == 'vggish' else keras.Model(
             whole.input, whole.get_layer(soundnet.FEATURES).input, name=whole.name)
         self._ask = tf.function(lambda inputs: self.network(inputs, training=False),
-                                reduce_retracing=True)
+                                reduce_retracing=True, autograph=False)
 
     def of(self, waveforms):
         """Features of clips.

@@ -46,7 +46,7 @@ class TaggingClips:
         params = frontend.params
         self._shape = (params.num_frames(store.audio.shape[1]), params.num_bands)
         # Traced once for all epochs, which each make a new pipeline.
-        self._see = tf.function(frontend.hear, input_signature=[
+        self._see = tf.function(frontend.hear, autograph=False, input_signature=[
             tf.TensorSpec([None, store.audio.shape[1]], tf.float32)])
         self._kept = None
         if 4 * len(self.rows) * np.prod(self._shape) <= memory_bytes:
@@ -88,7 +88,7 @@ class TaggingClips:
 
         labels = tf.constant(self.columns['label'])
         return pipelines.keep(tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-                              .map(gather, num_parallel_calls=2).prefetch(2), self)
+                              .map(pipelines.plain(gather), num_parallel_calls=2).prefetch(2), self)
 
     def raw_batches(self, batch_size=32):
         """Yields spectrograms [batch, time, bands] in the clips' order, for statistics."""

@@ -6,7 +6,7 @@
 import numpy as np
 import tensorflow as tf
 
-from dualcam.data import reader, schema
+from dualcam.data import pipelines, reader, schema
 
 _FEATURES = {
     schema.CLIP_NAME: tf.io.FixedLenFeature([], tf.string),
@@ -103,5 +103,5 @@ def _named_errors(load, paths, *columns):
     def dataset_of(rows):
         chosen = [column[rows.start:rows.stop] for column in columns]
         return (tf.data.Dataset.from_tensor_slices((paths[rows], *chosen))
-                .map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(8))
+                .map(pipelines.plain(load), num_parallel_calls=tf.data.AUTOTUNE).prefetch(8))
     return reader.named_errors(dataset_of, paths, 'a whole record of a tagged clip')

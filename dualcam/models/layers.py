@@ -109,37 +109,71 @@ class SpectralConv1D(PartialConv1D):
     A block's transform has a product of matrices for each frequency instead of one for each tap
     and output: 52 instead of 275 for 25 outputs of 11 taps, each complex product made of three
     real ones. What is transformed, multiplied and transformed back differs from a plain
-    convolution by rounding only. That is what it is where no gradient is wanted, and on GPUs,
-    which have kernels for it. Padding is 'same'.
+    convolution by rounding only. That is what it is where no gradient is wanted, in 16 bits, and
+    on GPUs, which have kernels for it. Padding is 'same'.
     """
-    _HOP = 25                       # outputs of a block
 
     def call(self, inputs, training=None):
         """See the class."""
-        if not training or tf.config.list_physical_devices('GPU'):
+        if not _is_spectral(self, training):
             return super().call(inputs)
-        return self.activation(self._convolve(inputs[..., :self.heard]) + self.bias)
+        outputs = _correlate(inputs[..., :self.heard], self.kernel[:, :self.heard],
+                             (self.kernel_size[0] - 1) // 2, inputs.shape[1])
+        return self.activation(outputs + self.bias)
 
-    def _convolve(self, x):
-        taps, num_steps, channels = self.kernel_size[0], x.shape[1], x.shape[-1]
-        blocks = -(-num_steps // self._HOP)
-        block = self._HOP + taps - 1
-        before, length = (taps - 1) // 2, blocks * self._HOP + taps - 1
-        x = tf.pad(x, [[0, 0], [before, length - num_steps - before], [0, 0]])
-        of_block, of_kernel, back = _block_transforms(taps, self._HOP)
-        # Places of a block, times clips and blocks: all of them in one matrix product.
-        places = (np.arange(block)[:, None, None] + self._HOP * np.arange(blocks)
-                  + length * tf.range(tf.shape(x)[0])[:, None])
-        framed = tf.reshape(tf.gather(tf.reshape(x, [-1, channels]), places), [block, -1])
-        products = len(of_block)
-        framed = tf.reshape(tf.matmul(of_block, framed), [products, -1, channels])
-        kernel = tf.reshape(tf.matmul(of_kernel, tf.reshape(
-            self.kernel[:, :channels], [taps, -1])), [products, channels, self.filters])
-        outputs = tf.matmul(back, tf.reshape(tf.matmul(framed, kernel), [products, -1]))
-        outputs = tf.reshape(outputs, [self._HOP, -1, self.filters])
-        outputs = tf.reshape(tf.transpose(outputs, [1, 0, 2]),
-                             [-1, blocks * self._HOP, self.filters])
-        return outputs[:, :num_steps]
+
+class StridedSpectralConv1D(keras.layers.Conv1D):
+    """Conv1D with padding 'valid' and taps a multiple of its stride, likewise.
+
+    Samples between one output and the next become channels of one step.
+    """
+
+    def call(self, inputs, training=None):
+        """See the class."""
+        if not _is_spectral(self, training):
+            return super().call(inputs)
+        (taps,), (stride,) = self.kernel_size, self.strides
+        steps, channels = inputs.shape[1] // stride, inputs.shape[2] * stride
+        inputs = tf.reshape(inputs[:, :steps * stride], [-1, steps, channels])
+        kernel = tf.reshape(self.kernel, [taps // stride, channels, self.filters])
+        outputs = _correlate(inputs, kernel, 0, steps - taps // stride + 1)
+        return self.activation(outputs + self.bias)
+
+
+def _is_spectral(layer, training):
+    return (training and layer.compute_dtype == 'float32'
+            and not tf.config.list_physical_devices('GPU'))
+
+
+def _correlate(x, kernel, before, num_outputs, hop=25):
+    """Correlation by transforms of blocks, see `SpectralConv1D`.
+
+    Args:
+        x: [batch, steps, channels].
+        kernel: [taps, channels, filters].
+        before: zeros in front; as many as it takes stand behind.
+        num_outputs: steps of the result.
+        hop: outputs of a block.
+
+    Returns:
+        [batch, num_outputs, filters].
+    """
+    taps, channels, filters = kernel.shape
+    blocks = -(-num_outputs // hop)
+    block, length = hop + taps - 1, blocks * hop + taps - 1
+    x = tf.pad(x, [[0, 0], [before, length - x.shape[1] - before], [0, 0]])
+    of_block, of_kernel, back = _block_transforms(taps, hop)
+    # Places of a block, times clips and blocks: all of them in one matrix product.
+    places = (np.arange(block)[:, None, None] + hop * np.arange(blocks)
+              + length * tf.range(tf.shape(x)[0])[:, None])
+    framed = tf.reshape(tf.gather(tf.reshape(x, [-1, channels]), places), [block, -1])
+    products = len(of_block)
+    framed = tf.reshape(tf.matmul(of_block, framed), [products, -1, channels])
+    kernel = tf.reshape(tf.matmul(of_kernel, tf.reshape(kernel, [taps, -1])),
+                        [products, channels, filters])
+    outputs = tf.matmul(back, tf.reshape(tf.matmul(framed, kernel), [products, -1]))
+    outputs = tf.transpose(tf.reshape(outputs, [hop, -1, filters]), [1, 0, 2])
+    return tf.reshape(outputs, [-1, blocks * hop, filters])[:, :num_outputs]
 
 
 @functools.lru_cache(maxsize=8)
@@ -202,6 +236,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         """See the class."""
         if not (training and self.trainable):
             return super().call(inputs, training=False)
+        if self.compute_dtype != 'float32':
+            return super().call(inputs, training=True)
         images = inputs if len(inputs.shape) == 4 else inputs[:, :, None]
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             images, self.gamma, self.beta, epsilon=self.epsilon, is_training=True)
@@ -230,10 +266,10 @@ def normalised_convolution(x, filters, size, name, strides=1, padding='same', re
 
 
 def standardise(mean, std_dev, name='standardise'):
-    """A layer that subtracts `mean` and divides by `std_dev`, both [channels]."""
+    """A layer that subtracts `mean` and divides by `std_dev`, both [channels], in float32."""
     return keras.layers.Normalization(
         mean=np.asarray(mean, np.float32), variance=np.square(np.asarray(std_dev, np.float32)),
-        name=name)
+        name=name, dtype='float32')
 
 
 def mean_logits(x, num_classes, num_frames, name):

@@ -35,6 +35,7 @@ _CONVOLUTIONS_8 = (
     ('conv6', 512, 4, 2, 2, None),
     ('conv7', 1024, 4, 2, 2, None),
 )
+_MANY_TAPS = 32                       # for which transforms pay
 
 
 def build(num_classes=14, seconds=5, dropout=0.0):
@@ -73,7 +74,8 @@ def _trunk(convolutions, seconds):
             x = layers.FramedConv1D(filters, taps, stride, zeros, pool, name=name)(x)
         else:
             x = keras.layers.ZeroPadding1D(zeros)(x)
-            x = keras.layers.Conv1D(filters, taps, stride, name=name)(x)
+            kind = layers.StridedSpectralConv1D if taps >= _MANY_TAPS else keras.layers.Conv1D
+            x = kind(filters, taps, stride, name=name)(x)
         x = layers.FusedBatchNormalization(epsilon=1e-3, momentum=0.9, name=f'{name}_norm')(x)
         if pool:
             x = keras.layers.MaxPooling1D(pool, name=name.replace('conv', 'pool'))(x)

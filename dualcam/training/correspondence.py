@@ -88,7 +88,7 @@ class CorrespondenceStep(_ComparedStep):
             ({'total', 'triplet', 'l2' (with a penalty), 'active': share of all triplets that
             have a loss, 'positive', 'negative': mean squared distances}, None).
         """
-        outputs = self.model(batch['input'], training=training)
+        outputs = step.answers(self.model, batch['input'], training)
         positive = triplet.same_video(batch['label'], batch['video'])
         distances = triplet.squared_distances(
             triplet.audio_features(outputs['audio']),
@@ -165,8 +165,8 @@ class L3Step(_ComparedStep):
         sound, frames = batch['input'][self._sound], batch['input'][FRAMES]
         other = tf.gather(sound, other_videos(batch['label'], batch['video']))
         # One pass for both halves: batch normalisation must not tell them apart.
-        logits = self.model({self._sound: tf.concat([sound, other], axis=0),
-                             FRAMES: tf.concat([frames, frames], axis=0)}, training=training)
+        logits = step.answers(self.model, {self._sound: tf.concat([sound, other], axis=0),
+                                           FRAMES: tf.concat([frames, frames], axis=0)}, training)
         true = tf.ones(tf.shape(sound)[0], tf.int64)
         answers = tf.concat([true, tf.zeros_like(true)], axis=0)
         right = tf.cast(tf.argmax(logits, axis=-1) == answers, tf.float32)

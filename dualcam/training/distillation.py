@@ -11,7 +11,7 @@ import pathlib
 import numpy as np
 
 from dualcam import losses, progress
-from dualcam.training import supervised
+from dualcam.training import step, supervised
 
 
 class DistillationStep(supervised.SupervisedStep):
@@ -33,7 +33,7 @@ class DistillationStep(supervised.SupervisedStep):
 
     def losses(self, batch, training):
         """Named scalars, 'total' among them, and the student's logits [batch, classes]."""
-        logits = self.model(batch['input'], training=training)
+        logits = step.answers(self.model, batch['input'], training)
         hard = losses.cross_entropy(batch['label'], logits)
         soft = losses.soft_cross_entropy(batch['teacher_logits'], logits, self._temperature)
         return self.add_penalty({'hard': (1.0 - self._imitation) * hard,

@@ -17,6 +17,7 @@ import tensorflow as tf
 from dualcam import progress
 from dualcam.data import tagging_frames, video
 from dualcam.models import frame_networks
+from dualcam.training import optimizers
 
 STAND_IN = ('frames seen by a small network that learned from the training clips (no weights of '
             'VGG-16 given)')
@@ -100,11 +101,11 @@ def _training_frames(store, rows, params):
 def _learn(tagger, pixels, labels, params):
     size = params.batch_size
     num_frames = max(1, round(params.share * len(pixels)))
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(
+    optimizer = optimizers.Adam(keras.optimizers.schedules.CosineDecay(
         params.learning_rate, params.epochs * -(-num_frames // size)))
     optimizer.build(tagger.trainable_variables)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def train_step(frames, hot):
         with tf.GradientTape() as tape:
             logits = tagger(video.subtract_means(frames, bgr=True), training=True)

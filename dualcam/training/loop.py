@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from dualcam import models, whole
 from dualcam import progress as progress_lib
+from dualcam.training import optimizers
 
 _TRACED_STEPS = 10
 
@@ -45,7 +46,7 @@ def make_optimizer(params, num_clips):
     if params.schedule == 'cosine':
         rate = keras.optimizers.schedules.CosineDecay(
             rate, params.epochs * -(-num_clips // params.batch_size))
-    return keras.optimizers.Adam(rate)
+    return optimizers.Adam(rate)
 
 
 class NotFinite(RuntimeError):
@@ -85,7 +86,8 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
     progress = Progress(step.model, optimizer, folder / 'checkpoints')
     history = progress.restore()
     train_step = make_train_step(step, optimizer)
-    answer = tf.function(lambda batch: step.losses(batch, training=False), reduce_retracing=True)
+    answer = tf.function(lambda batch: step.losses(batch, training=False), reduce_retracing=True,
+                         autograph=False)
     writers = {kind: tf.summary.create_file_writer(str(folder / 'tensorboard' / kind))
                for kind in ('train', 'validation')}
     if board is not None and not history:
@@ -188,7 +190,7 @@ def make_train_step(step, optimizer):
         step: a `step.Step`.
         optimizer: a Keras optimizer, built for the step's variables.
     """
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def train_step(batch):
         with tf.GradientTape() as tape:
             losses, logits = step.losses(batch, training=True)

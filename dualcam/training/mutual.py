@@ -29,6 +29,7 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam import losses, models, progress
+from dualcam.data import pipelines
 from dualcam.evaluation import tagging as scores
 from dualcam.models import tagging
 from dualcam.training import step
@@ -207,8 +208,9 @@ class TaughtClips:
         """As the clips', with 'teacher_logits', 'teacher_audio_feature' and so on."""
         said = {name: tf.constant(values) for name, values in self.columns.items()
                 if name.startswith(_TAUGHT)}
-        return self._clips.batches(batch_size, shuffle_seed).map(lambda batch: batch | {
-            name: tf.gather(values, batch['clip']) for name, values in said.items()})
+        return self._clips.batches(batch_size, shuffle_seed).map(pipelines.plain(
+            lambda batch: batch | {name: tf.gather(values, batch['clip'])
+                                   for name, values in said.items()}))
 
 
 def joint(teacher, student):
@@ -233,7 +235,7 @@ def joint(teacher, student):
 
 
 def _answers(network, batch, training):
-    return network(models.inputs_of(network, batch['input']), training=training)
+    return step.answers(network, models.inputs_of(network, batch['input']), training)
 
 
 def _parts(labels, own, peer, transfer):

@@ -50,3 +50,9 @@ class Step:
         if self._kernels and self._weight_decay:
             parts = parts | {'l2': losses.l2_penalty(self._kernels, self._weight_decay)}
         return parts | {'total': tf.add_n(list(parts.values()))}
+
+
+def answers(network, inputs, training):
+    """What a network says, in float32 whatever it computes in: a tensor, or a dictionary."""
+    return tf.nest.map_structure(lambda values: tf.cast(values, tf.float32),
+                                 network(inputs, training=training))

@@ -13,7 +13,7 @@ class SupervisedStep(step.Step):
 
     def losses(self, batch, training):
         """Named scalars, 'total' among them, and the logits [batch, classes]."""
-        logits = self.model(batch['input'], training=training)
+        logits = step.answers(self.model, batch['input'], training)
         if 'other_label' in batch:
             hard = losses.mixed_cross_entropy(batch['label'], batch['other_label'],
                                               batch['other_share'], logits)

@@ -103,6 +103,28 @@ def test_spectral_convolution_equals_plain(rng, steps, channels, taps, heard):
             np.testing.assert_allclose(got, plain, rtol=1e-4, atol=1e-5 * np.abs(plain).max())
 
 
+@pytest.mark.parametrize('steps, channels, taps, stride', [
+    (500, 3, 32, 2), (499, 2, 12, 3), (300, 4, 16, 1)])
+def test_strided_spectral_convolution_equals_plain(rng, steps, channels, taps, stride):
+    """Values and gradients, in training and out of it."""
+    inputs = tf.constant(rng.standard_normal((3, steps, channels)), tf.float32)
+    spectral, plain = (kind(6, taps, stride, activation='relu') for kind in
+                       (layers.StridedSpectralConv1D, keras.layers.Conv1D))
+    for layer in (spectral, plain):
+        layer.build(inputs.shape)
+    plain.set_weights(spectral.get_weights())
+
+    def work(layer, **options):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs, **options)
+            loss = tf.reduce_sum(tf.square(outputs)[:, ::3])
+        return [outputs, *tape.gradient(loss, [inputs, *layer.trainable_variables])]
+    for training in (True, False):
+        for got, want in zip(work(spectral, training=training), work(plain), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5 * np.abs(want).max())
+
+
 @pytest.mark.parametrize('shape', [(4, 50, 6), (4, 10, 5, 6)])
 def test_fused_normalisation_equals_plain(shape, rng):
     x = rng.standard_normal(shape).astype(np.float32) * 3 + 1

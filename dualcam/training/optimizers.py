@@ -1,0 +1,28 @@
+"""Adam whose step is one operation a variable.
+
+Keras' own reads and writes weights and both averages several times over, which takes a seventh of
+a HearNet step on a processor.
+"""
+
+import keras
+import tensorflow as tf
+
+
+class Adam(keras.optimizers.Adam):
+    """Kingma and Ba's Adam (ICLR 2015), with Keras' arguments, variables and, but for rounding,
+    numbers."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Changes a variable and its averages by a gradient of its shape."""
+        if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        place = self._get_variable_index(variable)
+        mean, square = self._momentums[place].value, self._velocities[place].value
+        step = tf.cast(self.iterations.value + 1, variable.dtype)
+        decays = [tf.cast(decay, variable.dtype) for decay in (self.beta_1, self.beta_2)]
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle, m=mean.handle, v=square.handle,
+            beta1_power=tf.pow(decays[0], step), beta2_power=tf.pow(decays[1], step),
+            lr=tf.cast(learning_rate, variable.dtype), beta1=decays[0], beta2=decays[1],
+            epsilon=tf.cast(self.epsilon, variable.dtype), grad=gradient)
