@@ -206,9 +206,8 @@ def frames_dataset(paths, frames):
     """
     def load(path, chosen):
         return parse_frames(read_serialized(path), chosen)
-    return (tf.data.Dataset.from_tensor_slices((list(paths), tf.ragged.constant(
-                frames, dtype=tf.int64, ragged_rank=1)))
-            .map(pipelines.plain(load), num_parallel_calls=tf.data.AUTOTUNE).prefetch(4))
+    frames = tf.ragged.constant(frames, dtype=tf.int64, ragged_rank=1)
+    return pipelines.loaded((list(paths), frames), load, ahead=4)
 
 
 def read_serialized(path):
@@ -220,8 +219,7 @@ def seconds_dataset(paths, modalities, label_keys=LABELS):
     """A `tf.data.Dataset` of parsed seconds in the order of `paths`, decoded in parallel."""
     def load(path):
         return parse_second(read_serialized(path), modalities, label_keys)
-    return (tf.data.Dataset.from_tensor_slices(list(paths))
-            .map(pipelines.plain(load), num_parallel_calls=tf.data.AUTOTUNE).prefetch(8))
+    return pipelines.loaded(list(paths), load)
 
 
 def read_seconds(paths, modalities, label_keys=LABELS, skip=None):

@@ -102,6 +102,5 @@ def _named_errors(load, paths, *columns):
 
     def dataset_of(rows):
         chosen = [column[rows.start:rows.stop] for column in columns]
-        return (tf.data.Dataset.from_tensor_slices((paths[rows], *chosen))
-                .map(pipelines.plain(load), num_parallel_calls=tf.data.AUTOTUNE).prefetch(8))
+        return pipelines.loaded((paths[rows], *chosen), load)
     return reader.named_errors(dataset_of, paths, 'a whole record of a tagged clip')
