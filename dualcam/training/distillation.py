@@ -59,8 +59,11 @@ def answers(teacher, seconds, path, batch_size=32):
         teacher.predict_on_batch(batch['input'])
         for batch in progress.bar(batches, desc='asking the teacher', unit='batch',
                                   total=-(-len(seconds) // batch_size))])
-    partial = path.with_name(f'.{path.name}.partial')
-    with open(partial, 'wb') as file:
-        np.save(file, logits)
-    os.replace(partial, path)
+    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
+    try:
+        with open(partial, 'wb') as file:
+            np.save(file, logits)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     return logits
