@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dualcam.data import pipelines, reader, schema
 
+_LARGEST = (4320, 7680)               # height and width of a frame; records have about 256
 _FEATURES = {
     schema.CLIP_NAME: tf.io.FixedLenFeature([], tf.string),
     schema.CLIP_AUDIO: tf.io.FixedLenFeature([], tf.string),
@@ -56,9 +57,13 @@ def read_clips(paths):
         return {'name': clip[schema.CLIP_NAME], 'labels': clip[schema.CLIP_LABELS],
                 'audio': tf.io.decode_raw(clip[schema.CLIP_AUDIO], tf.int16),
                 'frames': tf.size(clip[schema.CLIP_FRAMES])}
-    for item in _named_errors(load, paths):
+    for path, item in zip(paths, _named_errors(load, paths), strict=True):
         clip = {key: value.numpy() for key, value in item.items()}
-        yield clip | {'name': clip['name'].decode(), 'frames': int(clip['frames'])}
+        try:
+            name = clip['name'].decode()
+        except UnicodeDecodeError as error:
+            raise ValueError(f'{path}: {schema.CLIP_NAME} is no text; convert it again') from error
+        yield clip | {'name': name, 'frames': int(clip['frames'])}
 
 
 def read_frames(paths, frames, size):
@@ -81,6 +86,9 @@ def read_frames(paths, frames, size):
         return tf.map_fn(decode, jpegs, fn_output_signature=tf.TensorSpec((*size, 3)))
 
     def decode(jpeg):
+        # First its head alone: decoded, a damaged one may fill the memory.
+        sides = tf.io.extract_jpeg_shape(jpeg)[:2]
+        tf.debugging.assert_less_equal(sides, _LARGEST, f'{schema.CLIP_FRAMES}: too large')
         pixels = tf.image.decode_jpeg(jpeg, 3, dct_method='INTEGER_ACCURATE')
         return tf.image.resize(pixels, size, antialias=True)
     yield from _named_errors(load, paths, tf.ragged.constant(frames, dtype=tf.int64,
