@@ -1,7 +1,8 @@
 """What a run goes on from: the state after its last whole epoch, and the weights that count.
 
     history.json      the curves of the whole epochs
-    latest/ckpt-N     model and optimizer after epoch N; ckpt-0 is what the run began with
+    latest/ckpt-N     model, optimizer and random numbers' state after epoch N; ckpt-0 is what the
+                      run began with
     best/ckpt-N       weights alone, of the best epoch so far
 
 `history.json` is replaced after the others, in one piece, and says how many epochs there are: what
@@ -17,6 +18,7 @@ import shutil
 import tensorflow as tf
 
 from dualcam import whole
+from dualcam.data import texts
 
 _HISTORY, _LATEST, _BEST = 'history.json', 'latest', 'best'
 _INDEX = re.compile(r'ckpt-(\d+)\.index')
@@ -36,7 +38,9 @@ class Progress:
     """
 
     def __init__(self, model, optimizer, folder):
-        self._state = tf.train.Checkpoint(model=model, optimizer=optimizer)
+        # Keras leaves out where its dropout is in its random numbers.
+        self._state = tf.train.Checkpoint(model=model, optimizer=optimizer, random=[
+            one for one in model.variables if one.name == 'seed_generator_state'])
         self._weights = tf.train.Checkpoint(model=model)
         self._folder = folder
         self.kept = 'nothing is kept yet'
@@ -73,6 +77,7 @@ class Progress:
             for name, checkpoint in written:
                 (self._folder / name).mkdir(parents=True, exist_ok=True)
                 checkpoint.write(str(_prefix(self._folder / name, number)))
+                whole.flush(self._folder / name, f'ckpt-{number}.')
             whole.write_text(self._folder / _HISTORY, json.dumps(history))
         except (OSError, tf.errors.OpError) as error:
             raise OSError(f'{self._folder}: the state after epoch {number} cannot be written '
@@ -131,8 +136,8 @@ def _history(folder):
     """The curves of the epochs that count; none where there is no such file."""
     path = folder / _HISTORY
     try:
-        return json.loads(path.read_text(encoding='utf-8')) if path.exists() else []
-    except ValueError as error:
+        return list(texts.read_json(path)) if path.exists() else []
+    except (ValueError, TypeError) as error:
         raise ValueError(f'{path}: damaged ({error}); delete the run\'s folder') from error
 
 

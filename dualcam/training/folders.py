@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam import report, whole
-from dualcam.data import frontend
+from dualcam.data import frontend, texts
 from dualcam.training import checkpoints
 
 METRICS_FILE = 'metrics.json'        # written last: it says that the run is trained
@@ -71,7 +71,10 @@ def _check_same(folder, made_with):
     path = folder / _RUN_FILE
     if not path.exists():
         return
-    before = json.loads(path.read_text(encoding='utf-8'))
+    try:
+        before = dict(texts.read_json(path))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'{path}: damaged ({error}); delete the run\'s folder') from error
     other = [key for key, value in made_with.items() if before.get(key) != value]
     if other:
         raise ValueError(f'{folder}: holds a run with other {", ".join(other)}; choose another '
@@ -97,7 +100,7 @@ def _locked(folder):
 def saved_params(folder):
     """Parameters as the run.json of a folder has them; {} where there is none."""
     try:
-        saved = json.loads((pathlib.Path(folder) / _RUN_FILE).read_text(encoding='utf-8'))
+        saved = texts.read_json(pathlib.Path(folder) / _RUN_FILE)
         return dict(saved['params'])
     except (OSError, KeyError, ValueError, TypeError):
         return {}
@@ -118,7 +121,7 @@ def read(folder, params_from_json, version=frontend.VERSION):
         ValueError: there is no such run, or another version of dualcam made it.
     """
     try:
-        saved = json.loads((pathlib.Path(folder) / _RUN_FILE).read_text(encoding='utf-8'))
+        saved = texts.read_json(pathlib.Path(folder) / _RUN_FILE)
         its_version = saved['params'].get('frontend_version', 1)
         if its_version != version:
             raise ValueError(

@@ -186,7 +186,8 @@ def make_train_step(step, optimizer):
         optimizer.apply_gradients(zip(gradients, step.variables, strict=True))
         # A finite loss may have infinite gradients: the next batch would be blamed for them.
         finite_all = tf.reduce_all([tf.reduce_all(tf.math.is_finite(values))
-                                    for values in (losses['total'], *gradients)])
+                                    for values in (losses['total'], *gradients)
+                                    if values is not None])
         if logits is None or step.measure != 'accuracy':
             return losses, None, finite_all     # other measures rank clips: no sum over batches
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == batch['label'], tf.int32))

@@ -1,12 +1,14 @@
 """Training killed with SIGKILL again and again: does it end as a run that was never stopped?
 
-    python benchmarks/kill_training.py --kills=50
+    python -m tests.kill_training --kills=50 [--seed=0]
 
-A small run that tags (validation, board, export, report) is trained once undisturbed. Then others
-like it are killed, started again and killed again, until they end; every other kill comes at a
-write below the run's folder, which the seed chooses, the rest after a time, which it chooses too.
-What each leaves must be equal bit for bit: weights, optimizer, curves, TensorBoard's events,
-answers, exported student, and no file more or less. Only rates (clips/s) may differ.
+Runs of every regime - from labels, with dropout; from a teacher's answers, which are worked out
+too; without labels, from video and a teacher's features; two networks that learn from each other;
+one that tags - are trained once undisturbed, with validation, boards, export and report. Then
+others like them are killed, started again and killed again, until they end; every other kill
+comes at a write below the run's folder, which the seed chooses, the rest after a time, which it
+chooses too. What each leaves must be equal bit for bit: weights, optimizer, curves, TensorBoard's
+events, answers, exported student, and no file more or less. Only rates (clips/s) may differ.
 """
 
 import dataclasses
@@ -21,27 +23,81 @@ import tempfile
 import threading
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))     # run from the checkout
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')     # before TensorFlow: its start is chatty
-# Sums of several threads may be rounded in another order: equal bits need one.
-os.environ['TF_NUM_INTRAOP_THREADS'] = os.environ['TF_NUM_INTEROP_THREADS'] = '1'
 
+import keras
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
 from tensorboard.compat.proto import event_pb2
 from tqdm import tqdm
 
-from dualcam import progress
-from dualcam.data import tagging_store
-from dualcam.training import loop, tagging_run
-from tests import tagged_clips
+from dualcam import models, progress
+from dualcam.data import clips, tagging_store
+from dualcam.training import distillation, loop, mutual, pretext, run, tagging_run
+from tests import tagged_clips, toy_eccv
 
 _CLIP_S = 1
 _LABELS = [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2)] * 2
 _NUM_TRAINING = 9
 _WRITES = ('os.mkdir', 'os.rename', 'os.remove', 'os.rmdir')
 _RATE = 'clips_per_second'
+_EPOCHS = 3
+
+
+def _run_params(**changes):
+    return run.RunParams('hearnet', clips.ClipParams(2, 2, 1), loop.LoopParams(_EPOCHS, 4, 1e-3),
+                         **changes)
+
+
+def _supervised(_, folder):
+    run.train(_run_params(options=(('dropout', 0.5),)), toy_eccv.make_data(toy_eccv.make_store()),
+              folder)
+
+
+def _distilled(_, folder):
+    store = toy_eccv.make_store()
+    keras.utils.set_random_seed(2)
+    seconds = clips.Clips(store, np.arange(len(store.paths))[:, None], 'acoustic')
+    answers = distillation.answers(models.build('dualcamnet', 2, seconds=1), seconds,
+                                   folder.with_name(f'{folder.name}-answers.npy'))
+    run.train(_run_params(imitation=0.5, temperature=2.0), toy_eccv.make_data(store), folder,
+              answers)
+
+
+def _pretext(_, folder):
+    store = toy_eccv.make_store()
+    sums = np.random.default_rng(1).random((len(store.paths), 128), np.float32)
+    pretext.train(pretext.PretextParams(
+        'hearnet_eccv', 'resnet18_eccv', clips.ClipParams(2, 2, 1),
+        loop.LoopParams(_EPOCHS, 6, 1e-3), alpha=0.5, all_epochs=1,
+        video_options=(('num_frames', 1), ('width', 0.125))), toy_eccv.make_data(store), folder,
+        sums)
+
+
+def _tagging(scratch, folder, network, method, **changes):
+    paths = [str(path) for path in (scratch / 'records').rglob('*.tfrecord')]
+    store = tagging_store.open_clips(paths, tagged_clips.INFO, scratch / 'cache')
+    rows = np.arange(len(store.paths))
+    seen = np.repeat(store.labels[:, None], _CLIP_S, axis=1)            # what frames would show
+    data = tagging_run.TaggingData(store, rows[:_NUM_TRAINING], rows[_NUM_TRAINING:],
+                                   {'visual': seen}, tagged_clips.INFO)
+    tagging_run.train(tagging_run.TaggingParams(
+        network, method, loop.LoopParams(_EPOCHS, 4, 3e-3), _CLIP_S, width=1 / 16,
+        visual='made up', visual_size=seen.shape[-1], **changes), data, folder)
+
+
+def _mutual(scratch, folder):
+    _tagging(scratch, folder, 'tagging_student', 'mutual', transfer=mutual.Transfer())
+
+
+def _visual(scratch, folder):
+    _tagging(scratch, folder, 'tagging_visual', 'alone')
+
+
+# What a run of each regime trains: functions of the folder of records and that of the run.
+REGIMES = {'supervised': _supervised, 'distilled': _distilled, 'pretext': _pretext,
+           'mutual': _mutual, 'visual': _visual}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,27 +112,29 @@ class Killer:
 
     Args:
         scratch: folder for records and runs.
-        network: that learns; 'tagging_audio' is exported, 'tagging_visual' is quick.
-        epochs: of each run.
     """
 
-    def __init__(self, scratch, network='tagging_audio', epochs=3):
-        self._scratch, self._network, self._epochs = pathlib.Path(scratch), network, epochs
+    def __init__(self, scratch):
+        self._scratch = pathlib.Path(scratch)
         tagged_clips.write_records(self._scratch / 'records', _LABELS, _CLIP_S,
                                    np.random.default_rng(0))
         self._context = multiprocessing.get_context('forkserver')
-        self._context.set_forkserver_preload([__name__])      # TensorFlow is loaded once
+        self._context.set_forkserver_preload(['tests.kill_training'])    # loads TensorFlow once
 
-    def train(self, name, kill=Kill()):
+    def train(self, regime, name, kill=Kill()):
         """Trains a run in a process of its own; goes on where the last one was.
+
+        Args:
+            regime: one of `REGIMES`.
+            name: of the run.
+            kill: when the process is killed.
 
         Returns:
             (whether it came to its end, number of its writes, seconds it took).
         """
         count = self._context.Value('q', 0, lock=False)
         process = self._context.Process(
-            target=_train, args=(
-                self._scratch, name, self._network, self._epochs, kill.write, count))
+            target=_train, args=(self._scratch, regime, name, kill.write, count))
         started = time.perf_counter()
         process.start()
         process.join(kill.after_s)
@@ -92,8 +150,11 @@ class Killer:
         return left(self._scratch / name)
 
 
-def _train(scratch, name, network, epochs, last_write, count):
+def _train(scratch, regime, name, last_write, count):
     """The work of a child process."""
+    # Sums of several threads may be rounded in another order: equal bits need one.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     progress.hide()
     tqdm.set_lock(threading.RLock())             # its own one would outlive a killed process
     folder = scratch / name
@@ -106,15 +167,7 @@ def _train(scratch, name, network, epochs, last_write, count):
             if count.value == last_write:
                 os.kill(os.getpid(), signal.SIGKILL)
     sys.addaudithook(audit)
-    paths = [str(path) for path in (scratch / 'records').rglob('*.tfrecord')]
-    store = tagging_store.open_clips(paths, tagged_clips.INFO, scratch / 'cache')
-    rows = np.arange(len(store.paths))
-    seen = np.repeat(store.labels[:, None], _CLIP_S, axis=1)            # what frames would show
-    data = tagging_run.TaggingData(store, rows[:_NUM_TRAINING], rows[_NUM_TRAINING:],
-                                   {'visual': seen}, tagged_clips.INFO)
-    tagging_run.train(tagging_run.TaggingParams(
-        network, 'alone', loop.LoopParams(epochs, 4, 3e-3), _CLIP_S, width=1 / 16,
-        visual_size=seen.shape[-1]), data, folder)
+    REGIMES[regime](scratch, folder)
 
 
 def left(folder):
@@ -171,26 +224,31 @@ def main(_):
     """The command."""
     options, rng = flags.FLAGS, np.random.default_rng(flags.FLAGS.seed)
     with tempfile.TemporaryDirectory() as scratch:
-        killer = Killer(scratch)
-        _, writes, seconds = killer.train('whole')
-        wanted = killer.left('whole')
-        print(f'undisturbed: {writes} writes, {seconds:.1f} s, {len(wanted)} results')
-        kills, runs, unequal = 0, 0, 0
-        while kills < options.kills:
+        killer, wanted, writes, lasts_s = Killer(scratch), {}, {}, {}
+        killer.train('visual', 'first')                          # loads TensorFlow
+        for regime in REGIMES:
+            _, writes[regime], lasts_s[regime] = killer.train(regime, regime)
+            wanted[regime] = killer.left(regime)
+            print(f'{regime}, undisturbed: {writes[regime]} writes, {lasts_s[regime]:.1f} s, '
+                  f'{len(wanted[regime])} results', flush=True)
+        kills, runs, unequal = dict.fromkeys(REGIMES, 0), 0, 0
+        while sum(kills.values()) < options.kills:
+            regime = list(REGIMES)[runs % len(REGIMES)]
             name, ended = f'killed_{runs:03d}', False
             while not ended:
-                kill = Kill()
-                if kills < options.kills:
-                    kill = Kill(int(rng.integers(1, writes + 1))) if kills % 2 == 0 else Kill(
-                        after_s=float(rng.uniform(0, seconds)))
-                ended, *_ = killer.train(name, kill)
-                kills += not ended
+                number, kill = sum(kills.values()), Kill()
+                if number < options.kills:
+                    kill = Kill(int(rng.integers(1, writes[regime] + 1))) if number % 2 == 0 \
+                        else Kill(after_s=float(rng.uniform(0, lasts_s[regime])))
+                ended, *_ = killer.train(regime, name, kill)
+                kills[regime] += not ended
             runs += 1
-            different = differences(killer.left(name), wanted)
+            different = differences(killer.left(name), wanted[regime])
             unequal += bool(different)
-            print(f'{name}: {kills} kills so far; ' + (
+            print(f'{name}: {regime}, {sum(kills.values())} kills so far; ' + (
                 f'DIFFERENT: {different[:5]}' if different else 'equal'), flush=True)
-    print(f'{kills} kills, {runs} runs, {unequal} not equal to the undisturbed one')
+    print(f'{sum(kills.values())} kills ({", ".join(f"{n} {name}" for name, n in kills.items())}), '
+          f'{runs} runs, {unequal} not equal to the undisturbed one')
     return int(unequal > 0)
 
 
