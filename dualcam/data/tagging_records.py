@@ -40,11 +40,12 @@ def record_of(name, samples, jpegs, labels):
         schema.CLIP_LABELS: of_ints(labels)}))
 
 
-def read_clips(paths):
+def read_clips(paths, skip=None):
     """Yields the clips of records in their order, without decoding frames.
 
     Args:
         paths: of the records.
+        skip: see `reader.read_seconds`.
 
     Yields:
         {'name': str, 'audio': [samples] int16, 'labels': [classes] int64, 'frames': how many}.
@@ -57,12 +58,20 @@ def read_clips(paths):
         return {'name': clip[schema.CLIP_NAME], 'labels': clip[schema.CLIP_LABELS],
                 'audio': tf.io.decode_raw(clip[schema.CLIP_AUDIO], tf.int16),
                 'frames': tf.size(clip[schema.CLIP_FRAMES])}
-    for path, item in zip(paths, _named_errors(load, paths), strict=True):
+    for row, item in enumerate(_named_errors(load, paths, skip=skip)):
+        if item is None:
+            yield None
+            continue
         clip = {key: value.numpy() for key, value in item.items()}
         try:
             name = clip['name'].decode()
         except UnicodeDecodeError as error:
-            raise ValueError(f'{path}: {schema.CLIP_NAME} is no text; convert it again') from error
+            text = f'{paths[row]}: {schema.CLIP_NAME} is no text; convert it again'
+            if skip is None:
+                raise ValueError(text) from error
+            skip(row, text)
+            yield None
+            continue
         yield clip | {'name': name, 'frames': int(clip['frames'])}
 
 
@@ -104,7 +113,7 @@ def _parse(path):
     return clip
 
 
-def _named_errors(load, paths, *columns):
+def _named_errors(load, paths, *columns, skip=None):
     """`load(path, *items of the columns)` for every path, in a pipeline that names bad ones."""
     paths = [str(path) for path in paths]
 
@@ -112,4 +121,4 @@ def _named_errors(load, paths, *columns):
         chosen = [column[rows.start:rows.stop] for column in columns]
         return (tf.data.Dataset.from_tensor_slices((paths[rows], *chosen))
                 .map(pipelines.plain(load), num_parallel_calls=tf.data.AUTOTUNE).prefetch(8))
-    return reader.named_errors(dataset_of, paths, 'a whole record of a tagged clip')
+    return reader.named_errors(dataset_of, paths, 'a whole record of a tagged clip', skip)
