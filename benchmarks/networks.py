@@ -86,7 +86,7 @@ def _our_step(name, options, values):
 
     def work():
         for _ in range(_STEPS):
-            losses, _ = train_step(batch)
+            losses, *_ = train_step(batch)
         float(losses['total'])
         return _STEPS * len(values)
     return work

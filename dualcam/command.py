@@ -5,9 +5,16 @@ import sys
 
 
 def exit_code(action):
-    """Runs a command's work: 0 or what it returns, or 1 and a line for the caller's mistakes."""
+    """Runs a command's work: 0 or what it returns, or 1 and a line for the caller's mistakes.
+
+    Ctrl-C is 130, as shells have it, and a line too.
+    """
     try:
         return action() or 0
+    except KeyboardInterrupt as error:
+        print(str(error) or 'stopped: the same call goes on with what is not done yet',
+              file=sys.stderr)
+        return 130
     except (ValueError, OSError) as error:
         print('error:', ' '.join(str(error).splitlines()), file=sys.stderr)
         return 1

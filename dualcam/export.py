@@ -32,7 +32,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dualcam import models
+from dualcam import models, trust
 from dualcam.data import wav, windows
 from dualcam.evaluation import tagging
 
@@ -91,7 +91,9 @@ def verify(model, folder, seconds, frontend, tolerance=1e-4):
 
     Raises:
         RuntimeError: their logits differ by more than `tolerance`, relative to the largest.
+        ValueError: it has operations that are not known to compute only.
     """
+    trust.check(folder)
     served = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
     signal = np.random.default_rng(0).standard_normal((2, frontend.sample_rate_hz * seconds))
     signal = tf.constant(signal * np.array([[0.1], [1000.0]]), tf.float32)

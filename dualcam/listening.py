@@ -4,7 +4,6 @@ Reads what training and export left behind; hands on embeddings and logits of wi
 """
 
 import dataclasses
-import json
 import pathlib
 
 import keras
@@ -12,8 +11,8 @@ import numpy as np
 import scipy.special
 import tensorflow as tf
 
-from dualcam import digest, export, models, tflite
-from dualcam.data import audio
+from dualcam import digest, export, models, tflite, trust
+from dualcam.data import audio, texts
 from dualcam.evaluation import tagging
 from dualcam.training import inputs, pretext, run, tagging_run
 
@@ -188,12 +187,15 @@ def _check_hears(path, network):
 def _from_saved_model(path):
     metadata_path = path / 'assets' / 'metadata.json'
     try:
-        metadata = json.loads(metadata_path.read_text(encoding='utf-8'))
+        metadata = texts.read_json(metadata_path)
+        trust.check(path)
         loaded = tf.saved_model.load(str(path))
         serve = loaded.signatures[export.WINDOW_SIGNATURE]
         fields = (metadata['network'], int(metadata['seconds']), tuple(metadata['classes']))
         hears = int(metadata['sample_rate_hz']), metadata.get('threshold')
-    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
+        embedding_layer = metadata['embedding_layer']
+        weights = digest.of_arrays(v.numpy() for v in loaded.network)
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, tf.errors.OpError) as error:
         raise ValueError(f'{path}: not a SavedModel that dualcam exported ({error!r})') from error
 
     def make(layer):
@@ -203,8 +205,8 @@ def _from_saved_model(path):
         # The module must outlive its signature, which does not hold its variables.
         listen.module = loaded
         return listen
-    return Listener(str(path), *fields, ('embedding', 'logits', metadata['embedding_layer']),
-                    digest.of_arrays(v.numpy() for v in loaded.network), make, *hears)
+    return Listener(str(path), *fields, ('embedding', 'logits', embedding_layer), weights, make,
+                    *hears)
 
 
 def _from_tflite(path):

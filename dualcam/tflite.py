@@ -26,7 +26,7 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
-from dualcam import export
+from dualcam import export, trust
 
 KINDS = ('float32', 'float16', 'int8')
 SUFFIX = '.tflite'
@@ -60,6 +60,7 @@ def convert(saved_model, path, kind, examples=None):
     if missing:
         raise ValueError(f'{saved_model}: not a SavedModel that dualcam exported; it has no '
                          f'assets/{missing[0]}')
+    trust.check(saved_model)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     try:

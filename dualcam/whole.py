@@ -45,6 +45,19 @@ def writing_folder(folder):
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def flush(folder, prefix=''):
+    """Waits until files that somebody else wrote are on the disk.
+
+    Args:
+        folder: a `pathlib.Path`; its names are flushed too.
+        prefix: of the files' names.
+    """
+    for path in folder.iterdir():
+        if path.name.startswith(prefix) and path.is_file():
+            _flush(path)
+    _flush(folder)
+
+
 def make_folder(folder):
     """Makes a folder and those above it, where they are missing, so that a power cut keeps them."""
     folder = pathlib.Path(folder)

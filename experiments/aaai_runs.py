@@ -49,6 +49,7 @@ class Workshop:
 
     Attributes:
         info: the `datasets.DatasetInfo`.
+        store: the `tagging_store.TaggingStore` of all records.
         rows: {'training', 'validation', 'testing'}: rows of the store.
         arguments: what makes another one like it.
 
@@ -60,11 +61,12 @@ class Workshop:
         wanted: all `Run`s that will be asked for, which decides what features are worked out.
         weights: a `Weights`, which allows them.
         profile: trace some steps of each new run for TensorBoard's profile page.
+        max_bad: records that cannot be read and may be left out.
         kept: {name: file} of features that another workshop has made; None makes them.
     """
 
     def __init__(self, records, out, preset, wanted, weights=Weights(), profile=False,
-                 kept=None):
+                 max_bad=0, kept=None):
         records, self._out = pathlib.Path(records), pathlib.Path(out)
         if not records.is_dir():
             raise ValueError(f'{records}: no such folder; make records with make aaai, or with '
@@ -73,28 +75,29 @@ class Workshop:
         self.info = datasets.read_description(records)
         lists = {split: tagging_store.read_split(records, split) for split in tagging.SPLITS
                  if split != 'validation' or (records / f'{split}.txt').exists()}
-        self._store = tagging_store.open_clips([p for paths in lists.values() for p in paths],
-                                               self.info, self._out / 'cache')
-        self.rows = {split: self._store.rows(paths) for split, paths in lists.items()}
+        self.store = tagging_store.open_clips([p for paths in lists.values() for p in paths],
+                                               self.info, self._out / 'cache', max_bad)
+        self.rows = {split: self.store.rows([p for p in paths if p not in self.store.skipped])
+                     for split, paths in lists.items()}
         if 'validation' not in self.rows:
             fit, held = tagging.hold_out(len(self.rows['training']), preset.held_out,
                                          _HOLD_OUT_SEED)
             self.rows['validation'] = self.rows['training'][held]
             self.rows['training'] = self.rows['training'][fit]
-        if self._store.clip_s != int(self._store.clip_s):
-            raise ValueError(f'{records}: clips of {self._store.clip_s:g} s; expected whole '
+        if self.store.clip_s != int(self.store.clip_s):
+            raise ValueError(f'{records}: clips of {self.store.clip_s:g} s; expected whole '
                              'seconds')
-        self._clip_s = int(self._store.clip_s)
+        self._clip_s = int(self.store.clip_s)
         if kept is None:
             kept = self._make_features({run.visual for run in wanted} - {None},
                                        {name for run in wanted for name in run.sound} - {'audio'})
         self._features = {name: np.load(path, mmap_mode='r') for name, path in kept.items()}
-        self.arguments = records, out, preset, wanted, weights, profile, kept
+        self.arguments = records, out, preset, wanted, weights, profile, max_bad, kept
 
     @property
     def labels(self):
         """Of the test clips, [clips, classes]."""
-        return self._store.labels[self.rows['testing']]
+        return self.store.labels[self.rows['testing']]
 
     @property
     def note(self):
@@ -102,7 +105,8 @@ class Workshop:
         text = f'Data: {self.info.name}, {self.info.origin}; clips of {self._clip_s} s'
         if self._preset.note:
             text += f'; {self._preset.note}'
-        return text + ('' if self._weights.vgg16 else f'; {frame_network.STAND_IN}')
+        text += '' if self._weights.vgg16 else f'; {frame_network.STAND_IN}'
+        return text + self.store.note
 
     def scores(self, run, seed):
         """Trains a `Run` if need be, and tests it.
@@ -149,7 +153,7 @@ class Workshop:
         features = {name: self._features[name] for name in run.sound if name != 'audio'}
         if run.visual:
             features['visual'] = self._features[run.visual]
-        return tagging_run.TaggingData(self._store, self.rows['training'], self.rows['validation'],
+        return tagging_run.TaggingData(self.store, self.rows['training'], self.rows['validation'],
                                        features, self.info)
 
     def _prepare(self, run, seed):
@@ -162,7 +166,7 @@ class Workshop:
         teacher = self.folder(run.teacher, seed).name if run.teacher else ''
         heard = [pathlib.Path(self._features[name].filename).stem for name in run.sound
                  if name != 'audio']
-        content = json.dumps([dataclasses.asdict(params), teacher, heard, self._store.digest,
+        content = json.dumps([dataclasses.asdict(params), teacher, heard, self.store.digest,
                               *(self.rows[split].tolist() for split in ('training',
                                                                         'validation'))])
         digest = hashlib.sha256(content.encode()).hexdigest()[:8]
@@ -174,11 +178,11 @@ class Workshop:
         kept = {}
         for name in sorted(visuals):
             made, what = frame_network.visual_features(
-                self._store, self.rows['training'], folder, self._weights.vgg16,
+                self.store, self.rows['training'], folder, self._weights.vgg16,
                 *([name] if self._weights.vgg16 else []))
             kept[name] = made.array.filename
             print(f'What the visual branch sees: {what}')
         for kind in sorted(sounds):
             kept[kind] = sound_features.open_features(
-                self._store, kind, getattr(self._weights, kind), folder).filename
+                self.store, kind, getattr(self._weights, kind), folder).filename
         return kept

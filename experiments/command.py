@@ -45,8 +45,16 @@ def open_workshop(options, preset, wanted):
     from experiments import runs
 
     video = runs.VideoParams(options.backbone, options.bgr, options.batch_norm)
-    return runs.Workshop(options.records, options.out, preset, wanted, video, options.soundnet,
-                         options.profile)
+    workshop = runs.Workshop(options.records, options.out, preset, wanted, video, options.soundnet,
+                             options.profile, options.max_bad)
+    list_skipped(workshop.store)
+    return workshop
+
+
+def list_skipped(store):
+    """Prints which records a store leaves out."""
+    for message in store.skipped.values():
+        print('left out:', message)
 
 
 def start(body, records=True):
@@ -67,6 +75,9 @@ def start(body, records=True):
     flags.DEFINE_bool('bgr', False, 'Feed video as the authors do, for weights they trained.')
     flags.DEFINE_enum('batch_norm', 'frozen', ['frozen', 'authors'], 'Of ResNet-50 while its '
                       'logits are trained; authors takes days.')
+    flags.DEFINE_integer('max_bad', 0, 'Records, or files of sound, that cannot be read and may '
+                         'be left out (a record with its sequence); they are listed.',
+                         lower_bound=0)
     flags.DEFINE_bool('profile', False, 'Trace ten steps of each new run for TensorBoard.')
     flags.DEFINE_integer('jobs', None, 'Runs of a table that are trained at a time; default one a '
                          'processor, up to 4, and one with a GPU.', lower_bound=1)

@@ -42,9 +42,10 @@ class Workshop:
         out: folder for runs and packed records.
         preset: as above.
         profile: trace some steps of each new run for TensorBoard's profile page.
+        max_bad: records that cannot be read and may be left out, each with its whole sequence.
     """
 
-    def __init__(self, records, out, preset, lists=None, profile=False):
+    def __init__(self, records, out, preset, lists=None, profile=False, max_bad=0):
         records, self._out = pathlib.Path(records), pathlib.Path(out)
         self.preset, self._profile = preset, profile
         if not records.is_dir():
@@ -54,7 +55,9 @@ class Workshop:
             lists = next(iter(video_lists.write_video_lists(records, eccv_presets.SECONDS))).parent
         lists = {name: reader.read_list(pathlib.Path(lists) / name, records) for name in _LISTS}
         self.store = store.open_store([path for name in _LISTS for path in lists[name]],
-                                      MODALITIES, self._out / 'cache')
+                                      MODALITIES, self._out / 'cache', max_bad)
+        lists = {name: self.store.whole_sequences(paths, eccv_presets.SECONDS)
+                 for name, paths in lists.items()}
         self._data = inputs.RunData(self.store, lists['training.txt'], lists['validation.txt'],
                                     self.info)
         self.windows = tuple(clips_lib.sequence_rows(
@@ -64,7 +67,7 @@ class Workshop:
     def note(self):
         """For titles: the data and, where it is not the paper's, the training."""
         text = f'Data: {self.info.name}, {self.info.origin}'
-        return f'{text}; {self.preset.note}' if self.preset.note else text
+        return (f'{text}; {self.preset.note}' if self.preset.note else text) + self.store.note
 
     def pretext(self, network, seed, alpha=0.0):
         """Features of two networks that learned without labels; they are trained if need be.

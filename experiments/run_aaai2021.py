@@ -28,7 +28,8 @@ def _body(options, _, seeds):
     wanted = [row.run for row in rows if row.run]
     workshop = aaai_runs.Workshop(options.records, options.out,
                                   aaai_presets.preset_named(options.preset), wanted, weights,
-                                  options.profile)
+                                  options.profile, options.max_bad)
+    command.list_skipped(workshop.store)
     parallel.train_ahead(workshop, [[(run, seed) for run in piece]
                                     for seed in seeds for piece in _pieces(wanted)], options.jobs)
     for row in rows:

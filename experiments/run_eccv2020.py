@@ -45,7 +45,8 @@ def _body(options, _, seeds):
                             'folder:DIR'))
     preset = eccv_presets.preset_named(options.preset, options.complete)
     workshop = eccv_runs.Workshop(options.records, options.out, preset, options.lists,
-                                  options.profile)
+                                  options.profile, options.max_bad)
+    command.list_skipped(workshop.store)
     columns, unit = {_ACCURACY: (_ACCURACY, 'std')}, 1.0
     if number == 1:
         unit = 100.0                                                    # printed as percentages
@@ -76,5 +77,4 @@ if __name__ == '__main__':
     flags.DEFINE_bool('complete', False, 'Fill every row, also those the preset leaves out.')
     flags.DEFINE_bool('flip_target', False, 'Table 3: flip the acoustic images of the target too, '
                       'as the authors\' loader does with all.')
-    flags.DEFINE_integer('max_bad', 0, 'Table 4: files that may be left out.', lower_bound=0)
     command.start(_body)

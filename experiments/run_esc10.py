@@ -118,5 +118,4 @@ def _taught_rows(options, seeds, workshop):
 
 if __name__ == '__main__':
     flags.DEFINE_string('input', None, 'Folder of sound.', required=True)
-    flags.DEFINE_integer('max_bad', 0, 'Files that may be left out.', lower_bound=0)
     command.start(_body, records=False)

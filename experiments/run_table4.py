@@ -105,6 +105,5 @@ def _body(options, preset, seeds):
 
 if __name__ == '__main__':
     flags.DEFINE_string('target', None, 'dcase2018:DIR or folder:DIR.', required=True)
-    flags.DEFINE_integer('max_bad', 0, 'Files that may be left out.', lower_bound=0)
     flags.DEFINE_list('ks', ['1', '3', '5', '7', '9'], 'Odd k to choose from.')
     command.start(_body)

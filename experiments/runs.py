@@ -109,26 +109,31 @@ class Workshop:
         video: a `VideoParams`.
         soundnet: file with SoundNet-5's weights, which OurSoundNet then starts from.
         profile: trace some steps of each new run for TensorBoard's profile page.
+        max_bad: records that cannot be read and may be left out, each with its whole sequence.
     """
 
     def __init__(self, records, out, preset, wanted, video=VideoParams(), soundnet=None,
-                 profile=False):
+                 profile=False, max_bad=0):
         self.records, self.out = pathlib.Path(records), pathlib.Path(out)
         self.preset, self._profile = preset, profile
-        self.arguments = records, out, preset, wanted, video, soundnet, profile
+        self.arguments = records, out, preset, wanted, video, soundnet, profile, max_bad
         if not self.records.is_dir():
             raise ValueError(f'{records}: no such folder; make records with make tfrecords')
         self.info = datasets.read_description(self.records)
         self._lists = self._make_lists()
         self._models = {}
         paths = [p for setting in self._lists.values() for part in setting.values() for p in part]
-        self._holds = reader.modalities_of(paths[0])
+        self._holds = store.modalities_of(paths, max_bad)
         self._teachers = {one.teacher for one in wanted if self.can_train(one)} - {None}
         needed = {part for one in wanted if self.can_train(one) for part in one.modalities()}
         if not needed:
             raise ValueError(f'{records}: its records hold {" and ".join(self._holds)} only; '
                              'convert them again with --modalities=0,1,2')
-        self.store = store.open_store(paths, sorted(needed - {'video'}), self.out / 'cache')
+        self.store = store.open_store(paths, sorted(needed - {'video'}), self.out / 'cache',
+                                      max_bad)
+        self._lists = {setting: {name: self.store.whole_sequences(part, preset.total_length)
+                                 for name, part in parts.items()}
+                       for setting, parts in self._lists.items()}
         self.start = _soundnet_start(soundnet) if soundnet else {}
         self._video, self._backbone = video, None
         if 'video' in needed:
@@ -252,7 +257,7 @@ class Workshop:
             text += f'; {self.preset.note}'
         if self._backbone and not self._video.backbone:
             text += '; ResNet-50 untrained below its logits'
-        return text
+        return text + self.store.note
 
     def folder(self, wanted, seed):
         """Where a run is."""

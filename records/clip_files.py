@@ -91,7 +91,7 @@ def _of_folder(folder):
                 # What is a JPEG of the right size already is not coded a second time.
                 frames.append(path.read_bytes() if small and image.format == 'JPEG'
                               and image.mode == 'RGB' else _encode(image))
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError(f'{path}: not a readable picture ({error})') from error
     return frames
 

@@ -18,7 +18,7 @@ import pathlib
 from absl import flags
 
 from dualcam import whole
-from dualcam.data import schema
+from dualcam.data import schema, texts
 from records import jobs, lists, manifest
 
 CONVERSION_FILE = 'conversion.json'
@@ -157,12 +157,17 @@ def read_settings(root):
     if not path.exists():
         return {}, {}
     try:
-        settings = dict(json.loads(path.read_text(encoding='utf-8')))
+        settings = dict(texts.read_json(path))
         calls = [Call(**fields) for fields in settings.pop(_CALLS, [])]
+        if not all(isinstance(call.paths, dict) and isinstance(call.options, dict)
+                   and all(path is None or isinstance(path, str) for path in call.paths.values())
+                   for call in calls):
+            raise ValueError('a call without paths and options')
+        calls = {call.fills: call for call in calls}
     except (ValueError, TypeError) as error:
         raise ValueError(f'{path}: damaged ({error}); remove it if you know what the records are '
                          'made with, or choose another --out') from error
-    return settings, {call.fills: call for call in calls}
+    return settings, calls
 
 
 def located(call, root):

@@ -4,13 +4,15 @@ Whatever a file holds instead of that is a `ValueError` that names it. `raw` and
 which files there are.
 """
 
+import io
+import math
 import re
 
 import numpy as np
-import scipy.io
 from PIL import Image
 
 from dualcam.data import schema
+from records import mat_files
 
 _NAMES = {
     '.mat': re.compile(r'Data_(\d+)\.mat'),
@@ -20,6 +22,10 @@ _NAMES = {
     '.bmp': re.compile(r'I_(\d+)\.bmp'),
 }
 _MAX_MICS = 4096
+_LONGEST_SIDE = 7680                  # pixels
+_MAX_MAT_VALUES = 1 << 20             # to be told of by its shape; an image has 20,736
+_NPY_HEADS = {(1, 0): np.lib.format.read_array_header_1_0,
+              (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def numbered(folder, suffix):
@@ -48,25 +54,32 @@ def numbered(folder, suffix):
 
 def read_mat(path):
     """Cepstral image, float32 [36, 48, 12]; a smaller one is padded with zeros in front."""
-    try:
-        image = scipy.io.loadmat(path, variable_names=['MFCC'])['MFCC']
-    except KeyError:
-        raise ValueError(f'{path}: no variable MFCC in it') from None
-    except Exception as error:      # scipy raises many kinds on a damaged file
-        raise ValueError(f'{path}: not a readable .mat file ({error})') from error
     wanted = schema.ACOUSTIC_SHAPE
-    if (not isinstance(image, np.ndarray) or image.dtype.kind not in 'fiu' or image.ndim != 3
-            or min(image.shape) < 1 or np.any(np.array(image.shape) > wanted)):
+    try:
+        image = mat_files.read_array(path.read_bytes(), 'MFCC', _MAX_MAT_VALUES)
+    except (OSError, ValueError) as error:
+        raise ValueError(f'{path}: not a readable .mat file ({error}); expected MFCC, numbers of '
+                         f'shape up to {wanted}') from error
+    if image is None:
+        raise ValueError(f'{path}: no variable MFCC in it')
+    if image.ndim != 3 or min(image.shape) < 1 or np.any(np.array(image.shape) > wanted):
         raise ValueError(f'{path}: MFCC is {_describe(image)}; expected numbers of shape up to '
                          f'{wanted}')
-    return np.pad(image.astype('<f4'),
-                  [(full - size, 0) for full, size in zip(wanted, image.shape, strict=True)])
+    with np.errstate(over='ignore'):        # becomes infinite, which the store refuses by name
+        image = image.astype('<f4')
+    return np.pad(image, [(full - size, 0) for full, size in zip(wanted, image.shape,
+                                                                 strict=True)])
 
 
 def read_npy(path):
     """Sound of one frame, int32 [mics, 1024]."""
+    # Not np.load: it takes the memory that the head asks for before it looks for the numbers.
     try:
-        samples = np.load(path, allow_pickle=False)
+        data = path.read_bytes()
+        file = io.BytesIO(data)
+        shape, is_fortran, dtype = _NPY_HEADS[np.lib.format.read_magic(file)](file)
+        samples = np.frombuffer(data, dtype, math.prod(shape), file.tell())
+        samples = samples.reshape(shape, order='F' if is_fortran else 'C')
     except Exception as error:
         raise ValueError(f'{path}: not a readable .npy file ({error})') from error
     return _check_samples(path, samples)
@@ -110,6 +123,8 @@ def read_bmp(path, smallest_side):
         with Image.open(path, formats=['BMP']) as image:
             scale = smallest_side / min(image.size)
             size = [max(smallest_side, int(side * scale)) for side in image.size]
+            if max(*image.size, *size) > _LONGEST_SIDE:        # a strip would fill the memory
+                raise ValueError(f'{image.height} x {image.width} pixels')
             pixels = np.asarray(image.convert('RGB').resize(size, Image.Resampling.BICUBIC))
     except Exception as error:
         raise ValueError(f'{path}: not a readable BMP ({error}); restore it') from error
@@ -126,6 +141,4 @@ def _check_samples(path, samples):
 
 
 def _describe(value):
-    if isinstance(value, np.ndarray):
-        return f'{value.dtype} of shape {value.shape}'
-    return type(value).__name__
+    return f'{value.dtype} of shape {value.shape}'

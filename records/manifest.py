@@ -102,7 +102,7 @@ def _parse(line):
     """The `Entry` of a line, or None."""
     try:
         entry = Entry(**json.loads(line))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
     kinds = {field.name: type(getattr(entry, field.name)) for field in dataclasses.fields(entry)}
     return entry if kinds == {'path': str, 'num_bytes': int, 'crc32c': str,

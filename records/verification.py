@@ -8,15 +8,16 @@ command, `repair` makes again what is wrong.
 import collections
 import dataclasses
 import functools
-import json
+import itertools
 import pathlib
 import re
 
-from dualcam.data import schema
+from dualcam.data import schema, texts
 from records import conversion, inspection, jobs, lists, manifest
 
 VIDEOS_FILE = 'videos.json'
 _NUMBERED = re.compile(r'(.*)/Data_(\d{3,})' + re.escape(schema.RECORD_SUFFIX))
+_MOST_GAPS = 1000                         # findings in a folder, where one wild name says billions
 _AGAIN = 'call the conversion again'
 _WAYS_OUT = {
     'foreign': 'remove it, or convert it again',
@@ -129,8 +130,8 @@ def _expected_counts(root, settings):
     path = pathlib.Path(root) / VIDEOS_FILE
     try:
         counts = {folder: int(video['records'])
-                  for folder, video in json.loads(path.read_text(encoding='utf-8')).items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+                  for folder, video in texts.read_json(path).items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
         counts = {}
     return collections.defaultdict(lambda: settings.get('sequence_seconds', 0), counts)
 
@@ -144,7 +145,8 @@ def _numbering(paths, expected):
         numbers[match[1]].add(int(match[2]))
     for folder, there in numbers.items():
         last = max([*there, expected[folder]])
-        for number in sorted(set(range(1, last + 1)) - there):
+        missing = (number for number in range(1, last + 1) if number not in there)
+        for number in itertools.islice(missing, _MOST_GAPS):
             yield Finding(f'{folder}/{lists.record_name(number)}', 'gap',
                           f'is missing in its folder, which should have records 1 - {last}')
         for number in sorted(there) if expected[folder] else ():

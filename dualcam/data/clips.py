@@ -193,6 +193,10 @@ class Clips:
         for batch in self.batches(batch_size):
             yield batch['input'].numpy()
 
+    def records(self, number):
+        """Paths of the records that a clip is made of."""
+        return [self._paths[row] for row in self.windows[number]]
+
     def waveform(self, number):
         """Sound of a clip to listen to, [samples] at 22,050 Hz; None where there is none."""
         if 'audio' not in self._arrays:

@@ -10,6 +10,7 @@ import json
 import pathlib
 
 from dualcam import whole
+from dualcam.data import texts
 
 AVIA_CLASSES = (
     'clapping', 'snapping fingers', 'speaking', 'whistling', 'playing kendama', 'clicking',
@@ -60,12 +61,12 @@ def read_description(folder):
     if not path.exists():
         return DatasetInfo()
     try:
-        fields = json.loads(path.read_text(encoding='utf-8'))
+        fields = texts.read_json(path)
         info = DatasetInfo(name=str(fields['name']), classes=tuple(map(str, fields['classes'])),
                            origin=str(fields['origin']),
                            num_locations=int(fields['num_locations']),
                            folds=tuple(map(int, fields.get('folds', ()))))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(
             f'{path}: not a data set description ({error!r}); expected JSON with name, classes, '
             'origin and num_locations. Delete it if these are AVIA records.') from error

@@ -4,6 +4,7 @@ Reads what records/ (or the authors' converters) wrote; hands on one second at a
 dictionary of tensors. `data/store.py` reads each record once through here; nothing else does.
 """
 
+import os
 import pathlib
 import re
 
@@ -11,10 +12,12 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import message
 
-from dualcam.data import pipelines, schema
+from dualcam.data import pipelines, schema, texts
 
 LABELS = schema.LABELS
 _NO_LABEL = -1      # labels count from 0
+# TensorFlow puts a record's bytes into some of its messages, which then are no text.
+_READING = (tf.errors.OpError, UnicodeDecodeError)
 
 # What of a path is the same on every machine.
 _PLACE = re.compile(r'(?:Location_\d+/Subject_\d+/Action_\d+|class_\d+/data_\d+)/Data_\d+'
@@ -43,7 +46,7 @@ def read_list(path, root=None):
     if not path.is_file():
         raise ValueError(f'{path}: no such list; make it with python -m records.make_lists')
     lines = [(number, line.strip()) for number, line in enumerate(
-        path.read_text(encoding='utf-8').splitlines(), 1) if line.strip()]
+        texts.read(path).splitlines(), 1) if line.strip()]
     if not lines:
         raise ValueError(f'{path}: an empty list; are there enough records for this split?')
     return [_find_record(f'{path}, line {number}', line, root or path.resolve().parents[2],
@@ -61,15 +64,15 @@ def _find_record(where, line, root, replacing):
         candidates = [root / place.group()]
     else:
         candidates = [written, root / place.group()]
-    outside = not _is_within(written, root)
+    outside = not texts.is_within(written, root)
     if outside and written in candidates:
         candidates.remove(written)
         if not candidates or _is_relative(line) or (
-                written.is_file() and not candidates[0].is_file()):
+                os.path.isfile(written) and not os.path.isfile(candidates[0])):
             raise ValueError(f'{where}: {line} lies outside of {root}; correct it, or pass the '
                              'folder that holds the records (--root)')
     for record in candidates:
-        if record.is_file():
+        if os.path.isfile(record):                    # of any name, however long or odd
             return str(record)
     raise ValueError(f'{where}: lists {candidates[-1]}, which does not exist (written as {line}); '
                      'pass the folder that holds the records (--root), convert the missing ones, '
@@ -79,13 +82,6 @@ def _find_record(where, line, root, replacing):
 def _is_relative(line):
     return not (pathlib.PurePosixPath(line).is_absolute()
                 or pathlib.PureWindowsPath(line).drive)
-
-
-def _is_within(path, folder):
-    """Whether a path is below a folder, as written or once links are followed."""
-    if '..' not in path.parts and path.is_relative_to(folder):
-        return True                       # a link in the folder may lead to another disk
-    return path.resolve().is_relative_to(folder.resolve())
 
 
 def parse_second(serialized, modalities, label_keys=LABELS):
@@ -270,7 +266,7 @@ def named_errors(dataset_of, paths, wanted, skip=None):
     for done in range(len(paths)):
         try:
             item = next(iterator)
-        except tf.errors.OpError as error:
+        except _READING as error:
             row, text = _explain(dataset_of, paths, done, wanted, error)
             if skip is None or row != done:
                 raise ValueError(text) from error
@@ -284,10 +280,16 @@ def _explain(dataset_of, paths, done, wanted, error):
     for row in range(done, len(paths)):
         try:
             next(iter(dataset_of(slice(row, row + 1))))
-        except tf.errors.OpError as own_error:
-            first_line = own_error.message.strip().splitlines()[0]
-            return row, f'{paths[row]}: not {wanted} ({first_line}); convert it again'
-    return None, f'reading failed after {done} of {len(paths)} records: {error.message}'
+        except _READING as own_error:
+            return row, (f'{paths[row]}: not {wanted} ({_first_line(own_error)}); '
+                         'convert it again')
+    return None, f'reading failed after {done} of {len(paths)} records: {_first_line(error)}'
+
+
+def _first_line(error):
+    if isinstance(error, UnicodeDecodeError):
+        return 'its bytes are no example'
+    return error.message.strip().splitlines()[0]
 
 
 def _described(modalities):

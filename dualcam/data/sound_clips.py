@@ -96,6 +96,10 @@ class SoundClips:
         for batch in self.batches(batch_size):
             yield batch['input'].numpy()
 
+    def records(self, number):
+        """Path of the file that a clip is cut from, a list."""
+        return [str(self._store.sound_set.sounds[self.windows[number][0]].path)]
+
     def waveform(self, number):
         """Sound of a clip to listen to, [samples] at 22,050 Hz."""
         return self._gather(np.array([number]))[0]

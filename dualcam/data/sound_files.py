@@ -8,10 +8,13 @@ import numpy as np
 import soundfile
 import soxr
 import tensorflow as tf
+from google.protobuf import message
 
 from dualcam.data import audio, schema, sounds, windows
 
 _BLOCK_S = 10.0
+_LOUDEST = 1e30                # full scale is 1; sums of larger numbers would not be finite
+_LOWEST_RATE_HZ = 1000         # what announces less is damaged, and would grow beyond all bounds
 
 
 class BadSound(ValueError):
@@ -31,8 +34,8 @@ def read_blocks(path, rate_hz=audio.SAMPLE_RATE_HZ):
         [samples] float32, about ten seconds each.
 
     Raises:
-        BadSound: the file cannot be read, has no samples, some that are not finite, or all of
-            them equal, which shows at its end.
+        BadSound: the file cannot be read, has a rate below 1 kHz, no samples, some that are not
+            finite, or all of them equal, which shows at its end.
     """
     if str(path).endswith(schema.RECORD_SUFFIX):
         blocks = _record_blocks(path)
@@ -42,18 +45,24 @@ def read_blocks(path, rate_hz=audio.SAMPLE_RATE_HZ):
     resampler = None
     if own_rate_hz != rate_hz:
         resampler = soxr.ResampleStream(own_rate_hz, rate_hz, 1, 'float32', 'HQ')
-    low, high = np.inf, -np.inf
+    low, high, count = np.inf, -np.inf, 0
     for block in filter(len, blocks):
-        if not np.isfinite(block).all():
-            raise BadSound(f'{path}: has samples that are not finite; repair or remove it')
+        if not np.abs(block).max() < _LOUDEST:
+            raise BadSound(f'{path}: has samples that are not finite, or beyond {_LOUDEST:g}; '
+                           'repair or remove it')
         low, high = min(low, block.min()), max(high, block.max())
-        yield resampler.resample_chunk(block) if resampler else block
+        block = resampler.resample_chunk(block) if resampler else block
+        count += len(block)
+        yield block
     if low == np.inf:
         raise BadSound(f'{path}: has no samples; remove it')
     if low == high:
         raise BadSound(f'{path}: is silent; repair or remove it')
     if resampler:
-        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        block = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        if not count + len(block):
+            raise BadSound(f'{path}: is shorter than a sample at {rate_hz} Hz; remove it')
+        yield block
 
 
 def read_sound(path, rate_hz=audio.SAMPLE_RATE_HZ):
@@ -136,6 +145,10 @@ def _file_blocks(path):
         file = soundfile.SoundFile(path)
     except (soundfile.SoundFileError, OSError, RuntimeError) as error:
         raise _unreadable(path, error) from error
+    if file.samplerate < _LOWEST_RATE_HZ:
+        file.close()
+        raise BadSound(f'{path}: {file.samplerate} samples a second; expected {_LOWEST_RATE_HZ} '
+                       'or more; repair or remove it')
 
     def blocks():
         with file:
@@ -146,7 +159,9 @@ def _file_blocks(path):
                     raise _unreadable(path, error) from error
                 if not len(block):
                     return
-                yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+                with np.errstate(all='ignore'):       # who takes the block looks at its numbers
+                    block = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+                yield block
     return file.samplerate, blocks()
 
 
@@ -155,7 +170,7 @@ def _record_blocks(path):
         for serialized in tf.data.TFRecordDataset(str(path), compression_type='GZIP'):
             feature = tf.train.Example.FromString(serialized.numpy()).features.feature
             yield np.frombuffer(feature[schema.SOUND_DATA].bytes_list.value[0], '<f4')
-    except (tf.errors.OpError, IndexError, ValueError) as error:
+    except (tf.errors.OpError, message.DecodeError, IndexError, ValueError) as error:
         raise BadSound(f'{path}: not a whole record of a sound '
                        f'({str(error).splitlines()[0]}); convert it again') from error
 

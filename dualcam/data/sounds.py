@@ -8,12 +8,14 @@ Knows class folders (`folder/<class>/*.wav`), ESC-10 and ESC-50 (their folds), D
 import csv
 import dataclasses
 import io
+import os
 import pathlib
 import re
 
 import numpy as np
 
 from dualcam import whole
+from dualcam.data import texts
 
 SUFFIXES = ('.wav', '.ogg', '.flac', '.oga', '.aif', '.aiff', '.mp3')
 INDEX_FILE = 'sounds.csv'
@@ -169,22 +171,22 @@ def _from_class_folders(folder):
 
 def _from_esc50(folder):
     path = folder / 'meta' / 'esc50.csv'
-    rows = _read_table(path, ',', ('filename', 'fold', 'category', 'src_file'))
+    rows = texts.read_table(path, ',', ('filename', 'fold', 'category', 'src_file'))
     found = [(folder / 'audio' / row['filename'], row['category'].replace('_', ' '),
-              int(row['fold']), None, row['src_file']) for row in rows]
+              _fold(path, row['fold']), None, row['src_file']) for row in rows]
     return _listed(folder, path, found)
 
 
 def _from_dcase(folder):
     path = folder / 'meta.csv'
-    rows = _read_table(path, '\t', ('filename', 'scene_label', 'identifier'))
+    rows = texts.read_table(path, '\t', ('filename', 'scene_label', 'identifier'))
     split_of = {}
     for split, name in _DCASE_LISTS.items():
         lists = folder / 'evaluation_setup' / name
         if not lists.is_file():
             raise ValueError(f'{lists}: no such list; expected DCASE 2018 task 1A\'s development '
                              'set with its evaluation_setup folder')
-        for line in lists.read_text(encoding='utf-8').splitlines():
+        for line in texts.read(lists).splitlines():
             if line.strip():
                 split_of[line.split('\t')[0].strip()] = split
     found = [(folder / row['filename'], row['scene_label'].replace('_', ' '), None,
@@ -199,16 +201,25 @@ def _from_dcase(folder):
 
 def _from_index(folder):
     path = folder / INDEX_FILE
-    rows = _read_table(path, ',', ('record', 'class', 'fold', 'split', 'source'))
+    rows = texts.read_table(path, ',', ('record', 'class', 'fold', 'split', 'source'))
     return _listed(folder, path, [
-        (folder / row['record'], row['class'], int(row['fold']) if row['fold'] else None,
+        (folder / row['record'], row['class'],
+         _fold(path, row['fold']) if row['fold'] else None,
          row['split'] or None, row['source']) for row in rows])
+
+
+def _fold(table, text):
+    if not text.isdecimal():
+        raise ValueError(f'{table}: fold {text!r}; expected a whole number')
+    return int(text)
 
 
 def _listed(folder, table, found):
     """A `SoundSet` of (path, class, fold, split, source) rows, whose files must be there."""
     for path, *_ in found:
-        if not path.is_file():
+        if not texts.is_within(path, folder):
+            raise ValueError(f'{table}: lists {path}, which lies outside of {folder}')
+        if not os.path.isfile(path):                  # of any name, however long or odd
             raise ValueError(f'{table}: lists {path}, which does not exist')
     classes = sorted({name for _, name, *_ in found})
     if len(classes) < 2:
@@ -216,13 +227,3 @@ def _listed(folder, table, found):
     return SoundSet(str(folder), tuple(classes), tuple(sorted(
         (Sound(str(path), classes.index(name), fold, split, source)
          for path, name, fold, split, source in found), key=lambda sound: sound.path)))
-
-
-def _read_table(path, delimiter, columns):
-    with open(path, newline='', encoding='utf-8') as file:
-        reader = csv.DictReader(file, delimiter=delimiter)
-        missing = set(columns) - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(f'{path}: no column {", ".join(sorted(missing))}; it has '
-                             f'{", ".join(reader.fieldnames or ())}')
-        return list(reader)

@@ -10,6 +10,8 @@ import pathlib
 
 import numpy as np
 
+from dualcam import whole
+
 _NAMES = ('min', 'max', 'sum', 'sum_squared', 'mean', 'std_dev')
 
 
@@ -64,11 +66,13 @@ def gather(batches):
 
 
 def save(folder, stats):
-    """Writes global_{min,max,sum,sum_squared,mean,std_dev}.npy, float32, as the authors did."""
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in _NAMES:
-        np.save(folder / f'global_{name}.npy', getattr(stats, name).astype(np.float32))
+    """Writes global_{min,max,sum,sum_squared,mean,std_dev}.npy, float32, as the authors did.
+
+    The folder is there whole or not at all; an existing one is replaced.
+    """
+    with whole.writing_folder(pathlib.Path(folder)) as partial:
+        for name in _NAMES:
+            np.save(partial / f'global_{name}.npy', getattr(stats, name).astype(np.float32))
 
 
 def load(folder, *names):

@@ -56,6 +56,11 @@ class Store:
     frame_features: object = None
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
 
+    @property
+    def note(self):
+        """For titles: how many records were skipped; empty for none."""
+        return skipped_note(self.skipped)
+
     def rows(self, paths):
         """Row of each record path, [paths] int64; a skipped one is an error."""
         index = {path: row for row, path in enumerate(self.paths)}
@@ -70,6 +75,21 @@ class Store:
         sequences = [paths[start:start + length] for start in range(0, len(paths), length)]
         return [path for sequence in sequences if not self.skipped.keys() & set(sequence)
                 for path in sequence]
+
+
+def modalities_of(paths, max_bad=0):
+    """Names of the modalities of some records, as the first readable one of them holds them.
+
+    Raises:
+        ValueError: the first record cannot be read, or, of more than `max_bad`, none.
+    """
+    for number, path in enumerate(paths):
+        try:
+            return reader.modalities_of(path)
+        except ValueError:
+            if number >= max_bad:
+                raise
+    raise ValueError('no record can be read')
 
 
 def records_digest(paths):
@@ -106,7 +126,7 @@ def open_store(paths, modalities, cache, max_bad=0):
         _pack(paths, missing, root, max_bad)
     bad = _read_bad(root)
     skipped = {path: text for m in (*modalities, _LABELS) for path, text in bad.get(m, {}).items()}
-    _check_bad(skipped, max_bad, len(paths))
+    check_bad(skipped, max_bad, len(paths))
     with np.load(root / _LABELS_FILE) as file:
         labels = {key: file[key] for key in reader.LABELS}
     arrays = {m: np.load(root / f'{m}.npy', mmap_mode='r') for m in modalities}
@@ -155,7 +175,7 @@ def _pack(paths, modalities, root, max_bad):
                 array[row] = value
             for key, values in labels.items():
                 values[row] = second[key]
-        _check_bad(bad, max_bad, len(paths))
+        check_bad(bad, max_bad, len(paths))
         for array in arrays.values():
             array.flush()
         del arrays
@@ -177,7 +197,19 @@ def _read_bad(root):
     return json.loads(path.read_text(encoding='utf-8')) if path.exists() else {}
 
 
-def _check_bad(bad, max_bad, count):
+def skipped_note(skipped):
+    """See `Store.note`."""
+    return f'; {len(skipped)} damaged records left out' if skipped else ''
+
+
+def check_bad(bad, max_bad, count):
+    """Raises a `ValueError` where more of `count` records are bad than may be, or all of them.
+
+    Args:
+        bad: {path: what is wrong}.
+        max_bad: how many may be; so many are listed on the screen.
+        count: of all records.
+    """
     if len(bad) > max_bad or len(bad) == count:
         raise ValueError(f'{len(bad)} of {count} records are bad, of which {max_bad} may be: '
                          + '; '.join(list(bad.values())[:3]))

@@ -12,7 +12,7 @@ import re
 
 import numpy as np
 
-from dualcam.data import datasets, sounds
+from dualcam.data import datasets, sounds, texts
 
 DCASE2017 = datasets.DatasetInfo('dcase2017', (
     'Train horn', 'Air horn, truck horn', 'Car alarm', 'Reversing beeps', 'Ambulance (siren)',
@@ -62,7 +62,7 @@ def read_list(path, classes):
                          'or of file and labels, with tabs between')
     number_of = {name: number for number, name in enumerate(classes)}
     found = {}
-    for row, line in enumerate(path.read_text(encoding='utf-8-sig').splitlines(), 1):
+    for row, line in enumerate(texts.read(path, 'utf-8-sig').splitlines(), 1):
         fields = [field.strip() for field in line.split('\t')]
         if not any(fields) or (row == 1 and fields[0].lower() == 'filename'):
             continue

@@ -95,6 +95,10 @@ class TaggingClips:
         for batch in self.batches(batch_size):
             yield batch['input']['audio'].numpy()
 
+    def records(self, number):
+        """Path of the record that a clip is in, a list."""
+        return [self._store.paths[self.rows[number]]]
+
     def waveform(self, number):
         """Sound of a whole clip to listen to, [samples] float32 within 1 at 32 kHz."""
         return self._store.waveforms(self.rows[number][None])[0]

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dualcam.data import pipelines, reader, schema
 
+_LARGEST = (4320, 7680)               # height and width of a frame; records have about 256
 _FEATURES = {
     schema.CLIP_NAME: tf.io.FixedLenFeature([], tf.string),
     schema.CLIP_AUDIO: tf.io.FixedLenFeature([], tf.string),
@@ -39,11 +40,12 @@ def record_of(name, samples, jpegs, labels):
         schema.CLIP_LABELS: of_ints(labels)}))
 
 
-def read_clips(paths):
+def read_clips(paths, skip=None):
     """Yields the clips of records in their order, without decoding frames.
 
     Args:
         paths: of the records.
+        skip: see `reader.read_seconds`.
 
     Yields:
         {'name': str, 'audio': [samples] int16, 'labels': [classes] int64, 'frames': how many}.
@@ -56,9 +58,21 @@ def read_clips(paths):
         return {'name': clip[schema.CLIP_NAME], 'labels': clip[schema.CLIP_LABELS],
                 'audio': tf.io.decode_raw(clip[schema.CLIP_AUDIO], tf.int16),
                 'frames': tf.size(clip[schema.CLIP_FRAMES])}
-    for item in _named_errors(load, paths):
+    for row, item in enumerate(_named_errors(load, paths, skip=skip)):
+        if item is None:
+            yield None
+            continue
         clip = {key: value.numpy() for key, value in item.items()}
-        yield clip | {'name': clip['name'].decode(), 'frames': int(clip['frames'])}
+        try:
+            name = clip['name'].decode()
+        except UnicodeDecodeError as error:
+            text = f'{paths[row]}: {schema.CLIP_NAME} is no text; convert it again'
+            if skip is None:
+                raise ValueError(text) from error
+            skip(row, text)
+            yield None
+            continue
+        yield clip | {'name': name, 'frames': int(clip['frames'])}
 
 
 def read_frames(paths, frames, size):
@@ -81,6 +95,9 @@ def read_frames(paths, frames, size):
         return tf.map_fn(decode, jpegs, fn_output_signature=tf.TensorSpec((*size, 3)))
 
     def decode(jpeg):
+        # First its head alone: decoded, a damaged one may fill the memory.
+        sides = tf.io.extract_jpeg_shape(jpeg)[:2]
+        tf.debugging.assert_less_equal(sides, _LARGEST, f'{schema.CLIP_FRAMES}: too large')
         pixels = tf.image.decode_jpeg(jpeg, 3, dct_method='INTEGER_ACCURATE')
         return tf.image.resize(pixels, size, antialias=True)
     yield from _named_errors(load, paths, tf.ragged.constant(frames, dtype=tf.int64,
@@ -96,11 +113,11 @@ def _parse(path):
     return clip
 
 
-def _named_errors(load, paths, *columns):
+def _named_errors(load, paths, *columns, skip=None):
     """`load(path, *items of the columns)` for every path, in a pipeline that names bad ones."""
     paths = [str(path) for path in paths]
 
     def dataset_of(rows):
         chosen = [column[rows.start:rows.stop] for column in columns]
         return pipelines.loaded((paths[rows], *chosen), load)
-    return reader.named_errors(dataset_of, paths, 'a whole record of a tagged clip')
+    return reader.named_errors(dataset_of, paths, 'a whole record of a tagged clip', skip)

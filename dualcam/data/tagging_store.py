@@ -27,6 +27,7 @@ class TaggingStore:
         num_frames: of each clip, one a second.
         info: the data set.
         digest: names this content.
+        skipped: {path: what is wrong} of records that were left out.
     """
     paths: tuple[str, ...]
     names: tuple[str, ...]
@@ -35,6 +36,12 @@ class TaggingStore:
     num_frames: int
     info: datasets.DatasetInfo
     digest: str
+    skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def note(self):
+        """As `store.Store.note`."""
+        return store_lib.skipped_note(self.skipped)
 
     @property
     def clip_s(self):
@@ -64,55 +71,69 @@ def read_split(root, split):
     return reader.read_list(path, root)
 
 
-def open_clips(paths, info, cache):
+def open_clips(paths, info, cache, max_bad=0):
     """Packs the clips if that has not been done, and maps them.
 
     Args:
         paths: of the records; the order does not matter, repeated ones count once.
         info: a `datasets.DatasetInfo`, whose classes the labels count.
         cache: folder for the packed arrays.
+        max_bad: records that may be left out because they are bad.
 
     Returns:
         A `TaggingStore`.
 
     Raises:
-        ValueError: a record is damaged, or has other classes, another length or another number
-            of frames than the first; the message names it.
+        ValueError: more records than `max_bad` are damaged, or have other classes, another length
+            or another number of frames than the first; the message names them.
     """
     paths = tuple(sorted(set(map(str, paths))))
     digest = store_lib.records_digest(paths)
     root = pathlib.Path(cache) / f'clips-{digest}'
     if not (root / 'index.json').exists():
-        _pack(paths, info, root)
+        _pack(paths, info, root, max_bad)
     index = json.loads((root / 'index.json').read_text(encoding='utf-8'))
-    return TaggingStore(paths, tuple(index['names']), np.load(root / 'labels.npy'),
-                        np.load(root / 'audio.npy', mmap_mode='r'), index['num_frames'], info,
-                        digest)
+    skipped = index.get('skipped', {})
+    store_lib.check_bad(skipped, max_bad, len(paths))
+    good = tuple(path for path in paths if path not in skipped)
+    return TaggingStore(good, tuple(index['names']), np.load(root / 'labels.npy'),
+                        np.load(root / 'audio.npy', mmap_mode='r')[:len(good)],
+                        index['num_frames'], info, digest, skipped)
 
 
-def _pack(paths, info, root):
+def _pack(paths, info, root, max_bad):
+    bad = {}
+
+    def skip(row, text):
+        if not max_bad:
+            raise ValueError(text)
+        bad[paths[row]] = text
     with whole.writing_folder(root) as partial:
         names, labels, audio, num_frames = [], [], None, None
-        for row, clip in enumerate(progress.bar(tagging_records.read_clips(paths),
+        for row, clip in enumerate(progress.bar(tagging_records.read_clips(paths, skip),
                                                 desc='reading clips', total=len(paths),
                                                 unit='clip')):
+            if clip is None:
+                continue
             if len(clip['labels']) != info.num_classes:
-                raise ValueError(f'{paths[row]}: {len(clip["labels"])} labels, but there are '
-                                 f'{info.num_classes} classes; convert it again')
+                skip(row, f'{paths[row]}: {len(clip["labels"])} labels, but there are '
+                     f'{info.num_classes} classes; convert it again')
+                continue
             if audio is None:
-                num_frames = clip['frames']
+                first, num_frames = paths[row], clip['frames']
                 audio = np.lib.format.open_memmap(partial / 'audio.npy', 'w+', np.int16,
                                                   (len(paths), len(clip['audio'])))
             if (len(clip['audio']), clip['frames']) != (audio.shape[1], num_frames):
-                raise ValueError(
-                    f'{paths[row]}: {len(clip["audio"])} samples and {clip["frames"]} frames, '
-                    f'but {paths[0]} has {audio.shape[1]} and {num_frames}; convert all of them '
-                    'with one --clip_seconds')
-            audio[row] = clip['audio']
+                skip(row, f'{paths[row]}: {len(clip["audio"])} samples and {clip["frames"]} '
+                     f'frames, but {first} has {audio.shape[1]} and {num_frames}; convert all of '
+                     'them with one --clip_seconds')
+                continue
+            audio[len(names)] = clip['audio']
             names.append(clip['name'])
             labels.append(clip['labels'])
+        store_lib.check_bad(bad, max_bad, len(paths))
         audio.flush()
         del audio
         np.save(partial / 'labels.npy', np.array(labels, np.float32))
         (partial / 'index.json').write_text(json.dumps(
-            {'names': names, 'num_frames': num_frames}), encoding='utf-8')
+            {'names': names, 'num_frames': num_frames, 'skipped': bad}), encoding='utf-8')

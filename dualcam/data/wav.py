@@ -134,8 +134,9 @@ def _chunks(contents, data, size):
         length = _unsigned(data, at + 4, 4)
         begin = at + 8
         length = tf.where((name == b'data') & (length == _ELSEWHERE), large_size, length)
-        large_size = tf.where(name == b'ds64', tf.maximum(_unsigned(data, begin + 8, 8), 0),
-                              large_size)
+        announced = _unsigned(data, begin + 8, 8)
+        announced = tf.where(announced < 0, _ELSEWHERE, announced)      # 2^63 and more: left open
+        large_size = tf.where(name == b'ds64', announced, large_size)
         here = tf.minimum(length, size - begin)
         form_at = tf.where((name == b'fmt ') & (here >= 16), begin, form_at)
         is_data = name == b'data'

@@ -21,6 +21,8 @@ from dualcam.data import audio, schema
 from dualcam.evaluation import figures, metrics, overlays
 from dualcam.evaluation import tagging as scores
 
+SUFFIX = '.board'                     # of its event files
+
 _SPECTROGRAM = 500, 257               # pixels
 _PR_THRESHOLDS = 101
 _SMALL = 280, 210                     # pixels of an overlay
@@ -40,7 +42,14 @@ class Board:
         self._samples = samples
         self._overlays = [(sample, overlays.shrunk(sample.overlay, _SMALL))
                           for sample in self._samples if sample.overlay is not None]
-        self._writer = tf.summary.create_file_writer(str(folder), filename_suffix='.board')
+        self._made = None
+
+    @property
+    def _writer(self):
+        # Made when it is needed: a run that goes on cuts back the files that are there first.
+        if self._made is None:
+            self._made = tf.summary.create_file_writer(str(self._folder), filename_suffix=SUFFIX)
+        return self._made
 
     def begin(self):
         """Spectrograms and sounds of the samples."""
@@ -121,7 +130,8 @@ class Board:
         one.metadata_path = 'metadata.tsv'
         (self._folder / 'projector_config.pbtxt').write_text(
             text_format.MessageToString(config), encoding='utf-8')
-        self._writer.close()
+        if self._made is not None:
+            self._made.close()
 
 
 class TaggingBoard(Board):

@@ -5,12 +5,11 @@ on the clip it is part of: the mean over a clip's records is what the teacher sa
 That is exact, and a step then costs what the student costs.
 """
 
-import os
 import pathlib
 
 import numpy as np
 
-from dualcam import losses, progress
+from dualcam import losses, progress, whole
 from dualcam.training import step, supervised
 
 
@@ -59,8 +58,6 @@ def answers(teacher, seconds, path, batch_size=32):
         teacher.predict_on_batch(batch['input'])
         for batch in progress.bar(batches, desc='asking the teacher', unit='batch',
                                   total=-(-len(seconds) // batch_size))])
-    partial = path.with_name(f'.{path.name}.partial')
-    with open(partial, 'wb') as file:
+    with whole.writing_file(path) as partial, open(partial, 'wb') as file:
         np.save(file, logits)
-    os.replace(partial, path)
     return logits

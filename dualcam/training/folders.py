@@ -1,9 +1,13 @@
 """The folder of a run: what it was made with, and files that are there whole or not at all."""
 
+import contextlib
 import dataclasses
+import fcntl
 import json
+import os
 import pathlib
 import platform
+import shutil
 import subprocess
 
 import keras
@@ -11,44 +15,92 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam import report, whole
-from dualcam.data import frontend
+from dualcam.data import frontend, texts
+from dualcam.training import checkpoints
 
 METRICS_FILE = 'metrics.json'        # written last: it says that the run is trained
+_RUN_FILE = 'run.json'
+_LOCK_FILE = '.lock'                 # stays; what counts is who has it locked
 
 
-def claim(folder, params, data):
-    """Writes run.json, or refuses a folder that another run has.
+@contextlib.contextmanager
+def claimed(folder, params, data):
+    """Keeps other processes out of a run's folder while it is trained.
+
+    The lock is the system's own: it is gone with the process that has it, however that ends. A
+    run that is trained already is anybody's to read.
 
     Args:
-        folder: of the run; it is made.
+        folder: of the run, a `pathlib.Path`; it is made, with its run.json.
         params: a frozen dataclass with `loop`, all that decides the outcome next to the data.
         data: has `info`, a `datasets.DatasetInfo`, and `described()`.
 
+    Yields:
+        Whether the run is trained already.
+
     Raises:
-        ValueError: the folder belongs to a run with other parameters or data.
+        ValueError: the folder belongs to a run with other parameters or data, or another
+            process trains it.
+        OSError: the folder cannot be written.
     """
     made_with = {'params': dataclasses.asdict(params), 'classes': list(data.info.classes),
                  'origin': data.info.origin, **data.described()}
     made_with = json.loads(json.dumps(made_with))
-    path = folder / 'run.json'
-    if path.exists():
-        before = json.loads(path.read_text(encoding='utf-8'))
-        other = [key for key, value in made_with.items() if before.get(key) != value]
-        if other:
-            raise ValueError(f'{folder}: holds a run with other {", ".join(other)}; choose '
-                             'another folder or delete it')
+    _check_same(folder, made_with)
+    if is_complete(folder):
+        yield True
         return
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, made_with | {
-        'seed': params.loop.seed, 'commit': _commit(),
-        'versions': {'python': platform.python_version(), 'tensorflow': tf.__version__,
-                     'keras': keras.__version__, 'numpy': np.__version__}})
+    with _locked(folder):
+        _check_same(folder, made_with)               # another process may have been quicker
+        for path in list(folder.rglob('.*.partial')):              # of a process that was killed
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        if not (folder / _RUN_FILE).exists():
+            write_json(folder / _RUN_FILE, made_with | {
+                'seed': params.loop.seed, 'commit': _commit(),
+                'versions': {'python': platform.python_version(), 'tensorflow': tf.__version__,
+                             'keras': keras.__version__, 'numpy': np.__version__}})
+        yield is_complete(folder)
+
+
+def _check_same(folder, made_with):
+    """A `ValueError` where a folder holds another run."""
+    path = folder / _RUN_FILE
+    if not path.exists():
+        return
+    try:
+        before = dict(texts.read_json(path))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'{path}: damaged ({error}); delete the run\'s folder') from error
+    other = [key for key, value in made_with.items() if before.get(key) != value]
+    if other:
+        raise ValueError(f'{folder}: holds a run with other {", ".join(other)}; choose another '
+                         'folder or delete it')
+
+
+@contextlib.contextmanager
+def _locked(folder):
+    with open(folder / _LOCK_FILE, 'a+', encoding='utf-8') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise ValueError(f'{folder}: another process trains this run now '
+                             f'({file.read().strip() or "it has just begun"}); wait for it, or '
+                             'choose another folder') from None
+        file.truncate(0)
+        file.write(f'process {os.getpid()} on {platform.node()}\n')
+        file.flush()
+        yield
 
 
 def saved_params(folder):
     """Parameters as the run.json of a folder has them; {} where there is none."""
     try:
-        saved = json.loads((pathlib.Path(folder) / 'run.json').read_text(encoding='utf-8'))
+        saved = texts.read_json(pathlib.Path(folder) / _RUN_FILE)
         return dict(saved['params'])
     except (OSError, KeyError, ValueError, TypeError):
         return {}
@@ -69,7 +121,7 @@ def read(folder, params_from_json, version=frontend.VERSION):
         ValueError: there is no such run, or another version of dualcam made it.
     """
     try:
-        saved = json.loads((pathlib.Path(folder) / 'run.json').read_text(encoding='utf-8'))
+        saved = texts.read_json(pathlib.Path(folder) / _RUN_FILE)
         its_version = saved['params'].get('frontend_version', 1)
         if its_version != version:
             raise ValueError(
@@ -115,12 +167,9 @@ def restore_best(folder, model):
     """Brings a model to the best weights of a run's folder.
 
     Raises:
-        ValueError: the run has not finished an epoch.
+        ValueError: the run has no such weights yet, or they are damaged.
     """
-    best = tf.train.latest_checkpoint(str(folder / 'checkpoints' / 'best'))
-    if best is None:
-        raise ValueError(f'{folder}: no checkpoint; the run has not finished an epoch')
-    tf.train.Checkpoint(model=model).restore(best).expect_partial()
+    checkpoints.restore_best(folder / 'checkpoints', tf.train.Checkpoint(model=model))
 
 
 def _commit():

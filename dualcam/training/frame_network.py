@@ -8,6 +8,7 @@ noise to it. What the features are, every run has to say: `visual_features` retu
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 
 import keras
@@ -17,7 +18,7 @@ import tensorflow as tf
 from dualcam import progress
 from dualcam.data import tagging_frames, video
 from dualcam.models import frame_networks
-from dualcam.training import optimizers
+from dualcam.training import finite, optimizers
 
 STAND_IN = ('frames seen by a small network that learned from the training clips (no weights of '
             'VGG-16 given)')
@@ -81,9 +82,12 @@ def train_small(store, rows, folder, params=FrameTrainingParams()):
         return seen
     _learn(tagger, *_training_frames(store, rows, params), params)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.partial-{path.name}')
-    tagger.save_weights(partial)
-    partial.replace(path)
+    partial = path.with_name(f'.{os.getpid()}.partial-{path.name}')
+    try:
+        tagger.save_weights(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     return seen
 
 
@@ -121,6 +125,10 @@ def _learn(tagger, pixels, labels, params):
         for first in range(0, len(order), size):
             chosen = order[first:first + size]
             losses.append(float(train_step(_moved(pixels[chosen], rng), labels[chosen])))
+            if not np.isfinite(losses[-1]):
+                raise finite.NotFinite(f'the small network on frames: epoch {epoch + 1}, step '
+                                       f'{len(losses)}: the loss is {losses[-1]}; lower its '
+                                       'learning rate')
         bar.set_postfix(refresh=False, loss=f'{np.mean(losses):.3f}')
 
 

@@ -3,12 +3,12 @@
 After each epoch the validation clips are answered; the weights with the best validation accuracy
 (or what else the step measures) are kept: of equal ones, those with the smaller validation loss;
 where clips have no class to be told, that loss decides. On request it is the last ones. A run
-that was stopped goes on after its last whole epoch and ends at the weights it would have had.
+that was stopped goes on after its last whole epoch and ends at the weights, scores and curves that
+it would have had (`checkpoints.py`, `curves.py`).
 """
 
 import contextlib
 import dataclasses
-import json
 import pathlib
 import time
 
@@ -16,9 +16,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dualcam import models, whole
+from dualcam import models
 from dualcam import progress as progress_lib
-from dualcam.training import optimizers
+from dualcam.training import checkpoints, finite, optimizers
+from dualcam.training import curves as curves_lib
+
+NotFinite = finite.NotFinite
 
 _TRACED_STEPS = 10
 
@@ -49,8 +52,8 @@ def make_optimizer(params, num_clips):
     return optimizers.Adam(rate)
 
 
-class NotFinite(RuntimeError):
-    """A loss became infinite or not a number."""
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C while a run learned; the message says what is kept and how to go on."""
 
 
 def fit(step, training, validation, params, folder, optimizer, name='', board=None,
@@ -76,54 +79,69 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
         The curves: a list with one dictionary of scalars an epoch.
 
     Raises:
-        NotFinite: a loss was; the message names the epoch and step.
-        ValueError: another `keep`; clips of one video only, for a step that compares videos.
+        NotFinite: a loss or a gradient was; the message names epoch, step and the batch's files,
+            and says what is kept.
+        Stopped: Ctrl-C; likewise.
+        OSError: the disk is full, or will be.
+        ValueError: another `keep`; clips of one video only, for a step that compares videos; a
+            damaged checkpoint.
     """
     if keep not in ('best', 'last'):
         raise ValueError(f'keep {keep!r}: expected best or last')
     folder = pathlib.Path(folder)
     optimizer.build(step.variables)
-    progress = Progress(step.model, optimizer, folder / 'checkpoints')
+    progress = checkpoints.Progress(step.model, optimizer, folder / 'checkpoints')
     history = progress.restore()
+    if history is None:
+        history = []
+        progress.save(history, keep=False)    # what to go on from, and a disk that takes it
+    progress.check_room()
+    (folder / finite.FILE).unlink(missing_ok=True)
+    curves_lib.forget_after(folder / 'tensorboard', len(history))
     train_step = make_train_step(step, optimizer)
     answer = tf.function(lambda batch: step.losses(batch, training=False), reduce_retracing=True,
                          autograph=False)
-    writers = {kind: tf.summary.create_file_writer(str(folder / 'tensorboard' / kind))
-               for kind in ('train', 'validation')}
+    written = curves_lib.Curves(folder / 'tensorboard')
     if board is not None and not history:
         board.begin()
+
+    def stop(clips, batch, where, losses):
+        return finite.error(where, losses, clips, batch, folder, progress.kept)
+
     epochs = progress_lib.bar(range(len(history), params.epochs), desc=name, unit='epoch',
                               initial=len(history), total=params.epochs)
-    for epoch in epochs:
-        started = time.perf_counter()
-        traced = folder / 'tensorboard' / 'train' if profile else None
-        profile = False
-        step.start_epoch(epoch)
-        curves = _epoch(step, train_step, training, params, epoch, traced)
-        seconds = time.perf_counter() - started
-        record = {'epoch': epoch, 'learning_rate': float(optimizer.learning_rate.numpy()),
-                  'clips_per_second': len(training) / seconds}
-        record |= {f'train/{key}': value for key, value in curves.items()}
-        measure = step.measure if step.measure in curves else 'total'
-        shown = {'loss' if measure == 'total' else measure: f'{curves[measure]:.3f}'}
-        if validation is not None:
-            logits, curves = _answer_all(step, answer, validation, params)
-            if logits is not None:
-                labels = validation.columns['label']
-                curves[step.measure] = step.score(labels, logits)
-                if board is not None:
-                    board.after_epoch(epoch + 1, labels, logits)
-            record |= {f'validation/{key}': value for key, value in curves.items()}
-            shown['validation'] = f'{curves.get(step.measure, curves["total"]):.3f}'
-        history.append(record)
-        _write_curves(writers, record, step.measure)
-        chosen = params.epochs - 1 if validation is None or keep == 'last' \
-            else best_epoch(history, step.measure)
-        progress.save(history, len(history) - 1 == chosen)
-        epochs.set_postfix(shown, refresh=False)
+    try:
+        for epoch in epochs:
+            started = time.perf_counter()
+            traced = folder / 'tensorboard' / 'train' if profile else None
+            profile = False
+            step.start_epoch(epoch)
+            curves = _epoch(step, train_step, training, params, epoch, stop, traced)
+            seconds = time.perf_counter() - started
+            record = {'epoch': epoch, 'learning_rate': float(optimizer.learning_rate.numpy()),
+                      'clips_per_second': len(training) / seconds}
+            record |= {f'train/{key}': value for key, value in curves.items()}
+            measure = step.measure if step.measure in curves else 'total'
+            shown = {'loss' if measure == 'total' else measure: f'{curves[measure]:.3f}'}
+            if validation is not None:
+                logits, curves = _answer_all(step, answer, validation, params, epoch, stop)
+                if logits is not None:
+                    labels = validation.columns['label']
+                    curves[step.measure] = step.score(labels, logits)
+                    if board is not None:
+                        board.after_epoch(epoch + 1, labels, logits)
+                record |= {f'validation/{key}': value for key, value in curves.items()}
+                shown['validation'] = f'{curves.get(step.measure, curves["total"]):.3f}'
+            history.append(record)
+            written.write(record, step.measure)
+            chosen = params.epochs - 1 if validation is None or keep == 'last' \
+                else best_epoch(history, step.measure)
+            progress.save(history, len(history) - 1 == chosen)
+            epochs.set_postfix(shown, refresh=False)
+    except KeyboardInterrupt as interrupt:
+        raise Stopped(f'stopped: {progress.kept}; the same call goes on from there') from interrupt
     progress.restore_best()
-    for writer in writers.values():
-        writer.close()
+    written.close()
     return history
 
 
@@ -131,40 +149,6 @@ def predict(model, clips, batch_size=32):
     """Logits of all clips, [clips, classes] float32, in their order."""
     return np.concatenate([model.predict_on_batch(models.inputs_of(model, batch['input']))
                            for batch in clips.batches(batch_size)])
-
-
-class Progress:
-    """Checkpoints of a run: the latest state to go on from, and the best weights."""
-
-    def __init__(self, model, optimizer, folder):
-        self._latest = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=model, optimizer=optimizer), str(folder / 'latest'), 1)
-        self._best = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=model), str(folder / 'best'), 1)
-        self._history_file = folder / 'history.json'
-        self._history = []
-
-    def restore(self):
-        """Brings model and optimizer to the last whole epoch; returns the curves up to it."""
-        if not self._latest.latest_checkpoint or not self._history_file.exists():
-            return []
-        self._latest.checkpoint.restore(self._latest.latest_checkpoint).assert_consumed()
-        saved = json.loads(self._history_file.read_text(encoding='utf-8'))
-        # The curves may be one epoch ahead, if the run was stopped between the two files.
-        count = int(self._latest.latest_checkpoint.rpartition('-')[2])
-        return saved[:count]
-
-    def save(self, history, keep):
-        """Keeps the state after `len(history)` epochs, and the weights to `keep` as the best."""
-        self._history_file.parent.mkdir(parents=True, exist_ok=True)
-        whole.write_text(self._history_file, json.dumps(history))
-        if keep:
-            self._best.save(len(history))
-        self._latest.save(len(history))
-
-    def restore_best(self):
-        """Brings the model to its best weights."""
-        self._best.checkpoint.restore(self._best.latest_checkpoint).expect_partial()
 
 
 def chosen_epoch(history, keep='best', measure='accuracy'):
@@ -184,11 +168,15 @@ def best_epoch(history, measure='accuracy'):
 
 
 def make_train_step(step, optimizer):
-    """A compiled step: from a batch to (its named scalars, how many clips were right, or None).
+    """A compiled step: from a batch to its losses, having moved the weights.
 
     Args:
         step: a `step.Step`.
         optimizer: a Keras optimizer, built for the step's variables.
+
+    Returns:
+        A function from a batch to (named scalars; how many clips were right, or None; whether the
+        loss and all gradients are finite).
     """
     @tf.function(reduce_retracing=True, autograph=False)
     def train_step(batch):
@@ -196,14 +184,18 @@ def make_train_step(step, optimizer):
             losses, logits = step.losses(batch, training=True)
         gradients = tape.gradient(losses['total'], step.variables)
         optimizer.apply_gradients(zip(gradients, step.variables, strict=True))
+        # A finite loss may have infinite gradients: the next batch would be blamed for them.
+        finite_all = tf.reduce_all([tf.reduce_all(tf.math.is_finite(values))
+                                    for values in (losses['total'], *gradients)
+                                    if values is not None])
         if logits is None or step.measure != 'accuracy':
-            return losses, None                 # other measures rank clips: no sum over batches
+            return losses, None, finite_all     # other measures rank clips: no sum over batches
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == batch['label'], tf.int32))
-        return losses, right
+        return losses, right, finite_all
     return train_step
 
 
-def _epoch(step, train_step, training, params, epoch, traced=None):
+def _epoch(step, train_step, training, params, epoch, stop, traced=None):
     """Trains for one epoch; returns the means of its scalars, and the accuracy."""
     sums, right, seen = {}, None, 0
     batches = training.batches(params.batch_size, (params.seed, epoch))
@@ -212,15 +204,12 @@ def _epoch(step, train_step, training, params, epoch, traced=None):
         for number, batch in enumerate(filter(step.usable, batches)):
             if traced and number == 1:                     # the step before traced the graph
                 trace.enter_context(tf.profiler.experimental.Profile(str(traced)))
-            losses, correct = train_step(batch)
+            losses, correct, is_finite = train_step(batch)
             if traced and number == _TRACED_STEPS:
                 trace.close()
             losses = {key: float(value) for key, value in losses.items()}
-            if not np.isfinite(losses['total']):
-                raise NotFinite(
-                    f'epoch {epoch + 1}, step {number + 1}: the losses are {losses}; lower the '
-                    'learning rate, or look for damaged records among clips '
-                    f'{batch["clip"].numpy().tolist()}')
+            if not is_finite:
+                raise stop(training, batch, f'epoch {epoch + 1}, step {number + 1}', losses)
             size = len(batch['label'])
             for key, value in losses.items():
                 sums[key] = sums.get(key, 0.0) + value * size
@@ -233,7 +222,7 @@ def _epoch(step, train_step, training, params, epoch, traced=None):
     return _means(sums, seen) | ({} if right is None else {'accuracy': right / seen})
 
 
-def _answer_all(step, answer, clips, params):
+def _answer_all(step, answer, clips, params, epoch, stop):
     """Logits of the validation clips, or None without any, and the means of their scalars."""
     sums, logits, seen = {}, [], 0
     batch_size, seed = params.batch_size, None
@@ -242,13 +231,16 @@ def _answer_all(step, answer, clips, params):
         # them are of one video: lists hold those side by side, training shuffles them.
         num_batches = -(-len(clips) // batch_size)
         batch_size, seed = -(-len(clips) // num_batches), params.seed
-    for batch in filter(step.usable, clips.batches(batch_size, seed)):
+    for number, batch in enumerate(filter(step.usable, clips.batches(batch_size, seed))):
         losses, part = answer(batch)
+        losses = {key: float(value) for key, value in losses.items()}
+        if not np.isfinite(losses['total']):
+            raise stop(clips, batch, f'epoch {epoch + 1}, validation batch {number + 1}', losses)
         if part is not None:
             logits.append(part.numpy())
         size = len(batch['label'])
         for key, value in losses.items():
-            sums[key] = sums.get(key, 0.0) + float(value) * size
+            sums[key] = sums.get(key, 0.0) + value * size
         seen += size
     return np.concatenate(logits) if logits else None, _means(sums, seen)
 
@@ -258,15 +250,3 @@ def _means(sums, seen):
         raise ValueError('no batch has clips of two videos to compare; take more videos, or '
                          'larger batches')
     return {key: value / seen for key, value in sums.items()}
-
-
-def _write_curves(writers, record, measure):
-    for key, value in record.items():
-        kind, _, curve = key.rpartition('/')
-        if curve == 'epoch':
-            continue
-        with writers[kind or 'train'].as_default():
-            tf.summary.scalar(f'loss/{curve}' if kind and curve != measure else curve, value,
-                              step=record['epoch'] + 1)
-    for writer in writers.values():
-        writer.flush()

@@ -212,6 +212,10 @@ class TaughtClips:
             lambda batch: batch | {name: tf.gather(values, batch['clip'])
                                    for name, values in said.items()}))
 
+    def records(self, number):
+        """As the clips'."""
+        return self._clips.records(number)
+
 
 def joint(teacher, student):
     """Two networks as one, for checkpoints.

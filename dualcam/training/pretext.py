@@ -91,15 +91,20 @@ def train(params, data, folder, teacher_sums=None, name='', profile=False):
         The trained model, see `split`.
 
     Raises:
-        ValueError: the folder belongs to a run with other parameters or data.
-        loop.NotFinite: the loss was not finite.
+        ValueError: the folder belongs to a run with other parameters or data, or another
+            process trains it.
+        loop.NotFinite, loop.Stopped, OSError: see `loop.fit`.
     """
     folder = pathlib.Path(folder)
     if (params.alpha is None) != (teacher_sums is None):
         raise ValueError(f'alpha {params.alpha}: goes with what a teacher says of the records')
-    folders.claim(folder, params, data)
-    if folders.is_complete(folder):
-        return load(folder)
+    with folders.claimed(folder, params, data) as trained:
+        if trained:
+            return load(folder)
+        return _train(params, data, folder, teacher_sums, name, profile)
+
+
+def _train(params, data, folder, teacher_sums, name, profile):
     keras.utils.set_random_seed(params.loop.seed)
     rows, windows = data.windows(params)
     inputs.gather_stats(params.sound, data.store, rows, windows[0], folder)
@@ -218,7 +223,10 @@ def _step(params, model):
 
 def _show(params, model, validation, classes, epoch, folder):
     """Embeddings of the validation clips for the projector, and where the networks look."""
-    board = boards.Board(folder / 'tensorboard' / 'validation', classes, [])
+    place = folder / 'tensorboard' / 'validation'
+    for path in place.glob(f'events.*{boards.SUFFIX}'):   # of a call that was stopped after this
+        path.unlink()
+    board = boards.Board(place, classes, [])
     labels = np.asarray(validation.columns['label'])
     looked_at, embeddings, levels = samples.spread(labels, _SHOWN), [], {}
     networks = split(params, model)
@@ -235,9 +243,9 @@ def _show(params, model, validation, classes, epoch, folder):
             [f'{classes[labels[number]]}: {levels[number].min():.2f} - {levels[number].max():.2f}'
              for number in looked_at])
         board.picture('where the networks look', picture, epoch)
-        place = folder / report.PICTURES
-        place.mkdir(exist_ok=True)
-        (place / 'where_the_networks_look.png').write_bytes(overlays.png(picture))
+        (folder / report.PICTURES).mkdir(exist_ok=True)
+        (folder / report.PICTURES / 'where_the_networks_look.png').write_bytes(
+            overlays.png(picture))
     board.end(np.concatenate(embeddings), {
         'class': [classes[label] for label in labels],
         'video': [f'{classes[label]} {number}' for label, number in zip(

@@ -1,13 +1,14 @@
 """A run is a folder: what it was made with, checkpoints, curves, scores, an exported student.
 
     run.json         parameters, seed, digests of the lists, versions, commit
-    checkpoints/     the latest state and the best weights
+    checkpoints/     the latest state and the best weights, see `checkpoints.py`
     tensorboard/     train and validation curves
     stats/           statistics of the training set that the input is normalised with
     examples/        a few validation clips with the answers to them
     metrics.json     the curves and the chosen epoch; written last, so it says the run is done
     saved_model/1/   the student, listening to a raw waveform
     report.html      all of it to look at
+    .lock            locked by the process that trains the run
 """
 
 import dataclasses
@@ -87,13 +88,18 @@ def train(params, data, folder, teacher_logits=None, name='', profile=False):
         The trained model.
 
     Raises:
-        ValueError: the folder belongs to a run with other parameters or data.
-        loop.NotFinite: the loss was not finite.
+        ValueError: the folder belongs to a run with other parameters or data, or another
+            process trains it.
+        loop.NotFinite, loop.Stopped, OSError: see `loop.fit`.
     """
     folder = pathlib.Path(folder)
-    folders.claim(folder, params, data)
-    if folders.is_complete(folder):
-        return load(folder)
+    with folders.claimed(folder, params, data) as trained:
+        if trained:
+            return load(folder)
+        return _train(params, data, folder, teacher_logits, name, profile)
+
+
+def _train(params, data, folder, teacher_logits, name, profile):
     keras.utils.set_random_seed(params.loop.seed)
     training, validation = data.clips(params, folder, teacher_logits)
     model = inputs.build(params, data.info.num_classes, folder)

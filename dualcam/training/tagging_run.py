@@ -143,17 +143,21 @@ def train(params, data, folder, teacher=None, name='', profile=False):
         The trained network; of a mutual run the student.
 
     Raises:
-        ValueError: the folder belongs to a run with other parameters or data; a teacher is
-            missing, or not wanted.
-        loop.NotFinite: the loss was not finite.
+        ValueError: the folder belongs to a run with other parameters or data, or another
+            process trains it; a teacher is missing, or not wanted.
+        loop.NotFinite, loop.Stopped, OSError: see `loop.fit`.
     """
     folder = pathlib.Path(folder)
     if (teacher is not None) != (params.method in ('taught', 'fitnets')):
         raise ValueError(f'method {params.method}: ' + ('expected no teacher' if teacher else
                                                         'expected a trained teacher'))
-    folders.claim(folder, params, data)
-    if folders.is_complete(folder):
-        return load(folder)
+    with folders.claimed(folder, params, data) as trained:
+        if trained:
+            return load(folder)
+        return _train(params, data, folder, teacher, name, profile)
+
+
+def _train(params, data, folder, teacher, name, profile):
     keras.utils.set_random_seed(params.loop.seed)
     if not (folder / 'stats').exists():
         whole = tagging_clips.TaggingClips(data.store, data.training,

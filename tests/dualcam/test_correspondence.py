@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from dualcam import losses, models, triplet
-from dualcam.training import correspondence, distillation, loop
+from dualcam.training import checkpoints, correspondence, distillation, loop
 from dualcam.training import step as step_lib
 from tests.dualcam import test_triplet
 
@@ -166,13 +166,13 @@ def test_a_run_learns_both_networks_and_shows_its_curves(tmp_path, summaries):
 def test_a_stopped_run_ends_where_an_unstopped_one_does(tmp_path, monkeypatch, make):
     whole = make()
     wanted = fit(whole, tmp_path / 'whole', keep='last')
-    save = loop.Progress.save
+    save = checkpoints.Progress.save
 
     def stop(self, history, keep):
         save(self, history, keep)
         if len(history) == 5:
             raise KeyboardInterrupt
-    monkeypatch.setattr(loop.Progress, 'save', stop)
+    monkeypatch.setattr(checkpoints.Progress, 'save', stop)
     with pytest.raises(KeyboardInterrupt):
         fit(make(), tmp_path / 'stopped', keep='last')
     monkeypatch.undo()

@@ -15,6 +15,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from dualcam import export, listening, main, models, tflite
 from dualcam.data import datasets, frontend, windows
+from tests import soak
 
 INFO = datasets.DatasetInfo('toy', ('low', 'high', 'noise'), 'made up', 1)
 SIZE = 110_250
@@ -266,3 +267,19 @@ def test_what_cannot_be_converted_or_opened_is_named(student, tmp_path, capsys):
         listening.open_listener(tmp_path / 'x.tflite')
     with pytest.raises(ValueError, match=r'has no assets/class_names\.txt'):
         tflite.convert(tmp_path, tmp_path / 'y.tflite', 'float32')
+
+
+def test_requests_of_random_lengths_leave_memory_where_it_is(signatures):
+    """The command `tests/soak.py` in small."""
+    outcome = soak.soak(signatures, 40, longest_s=6.0)
+    assert outcome.growth < soak.LIMIT, outcome
+
+
+def test_a_growing_memory_is_seen():
+    held = []
+
+    def leak(**_):
+        held.append(np.ones(1 << 18))                                  # 2 MiB
+        return {'probabilities': np.ones(1)}
+    outcome = soak.soak({export.SIGNATURE: leak, export.WAV_SIGNATURE: leak}, 200, longest_s=1.1)
+    assert outcome.growth > soak.LIMIT, outcome

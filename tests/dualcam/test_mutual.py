@@ -11,7 +11,7 @@ import tensorflow as tf
 from dualcam import models
 from dualcam.evaluation import tagging as scores
 from dualcam.models import tagging
-from dualcam.training import loop, mutual
+from dualcam.training import checkpoints, loop, mutual
 from tests import numpy_layers
 
 CLASSES, FRAMES = 4, 6
@@ -268,13 +268,13 @@ def test_a_stopped_run_ends_where_an_unstopped_one_does(tmp_path, monkeypatch):
         return mutual.MutualStep(make('tagging_teacher'), make('tagging_student'))
     whole = new()
     wanted = fit(whole, tmp_path / 'whole')
-    save = loop.Progress.save
+    save = checkpoints.Progress.save
 
     def stop(self, history, keep):
         save(self, history, keep)
         if len(history) == 2:
             raise KeyboardInterrupt
-    monkeypatch.setattr(loop.Progress, 'save', stop)
+    monkeypatch.setattr(checkpoints.Progress, 'save', stop)
     with pytest.raises(KeyboardInterrupt):
         fit(new(), tmp_path / 'stopped')
     monkeypatch.undo()

@@ -182,3 +182,25 @@ def test_a_data_set_with_wrong_lists_is_not_taken_for_a_heap_of_files(tmp_path):
     (tmp_path / 'meta.csv').write_text('filename\tscene_label\tidentifier\naudio/a.wav\tbus\tx\n')
     with pytest.raises(ValueError, match=r'fold1_train\.txt: no such list'):
         sounds.find_files(tmp_path)
+
+
+@pytest.mark.parametrize('line', ['../b.wav', '/dev/null', 'x/../../b.wav'])
+def test_lists_of_sounds_stay_within_their_folder(line, tmp_path):
+    soundfile.write(tmp_path / 'b.wav', tone(100, 0.1), 22_050)
+    (tmp_path / 'set' / 'x').mkdir(parents=True)
+    soundfile.write(tmp_path / 'set' / 'a.wav', tone(100, 0.1), 22_050)
+    (tmp_path / 'set' / 'c.wav').symlink_to(tmp_path / 'b.wav')       # a link may lead elsewhere
+    index = tmp_path / 'set' / sounds.INDEX_FILE
+    head = 'record,class,fold,split,source\na.wav,one,,,\n'
+    index.write_text(f'{head}c.wav,two,,,\n')
+    assert len(sounds.find_sounds(tmp_path / 'set').sounds) == 2
+    index.write_text(f'{head}{line},two,,,\n')
+    with pytest.raises(ValueError, match=rf'sounds\.csv: lists .*{line}, which lies outside of'):
+        sounds.find_sounds(tmp_path / 'set')
+
+
+def test_a_rate_that_no_sound_has_is_refused(tmp_path):
+    """At 1 Hz a file of a kilobyte would become one of 90 megabytes."""
+    soundfile.write(tmp_path / 'a.wav', tone(1, 1, 1000), 1)
+    with pytest.raises(sound_files.BadSound, match=r'a\.wav: 1 samples a second; expected 1000'):
+        sound_files.read_sound(tmp_path / 'a.wav')

@@ -1,6 +1,7 @@
 """Tagged clips from lists and records to batches: labels, stores, stretches, frames' features."""
 
 import os
+import pathlib
 
 import keras
 import numpy as np
@@ -91,6 +92,26 @@ def test_records_that_do_not_go_together_are_named(paths, tmp_path, rng):
     with pytest.raises(ValueError, match='3 labels, but there are 17 classes'):
         tagging_store.open_clips(paths, tagging.DCASE2017, tmp_path / 'cache')
     assert not [path for path in (tmp_path / 'cache').iterdir() if path.name[0] == '.']
+
+
+def test_bad_records_are_left_out_on_request(store, paths, tmp_path, rng):
+    other = write_records(tmp_path / 'shorter', [(0,)], 2, rng)
+    pathlib.Path(paths[1]).write_bytes(b'damaged')
+    everything = paths + other
+    with pytest.raises(ValueError, match=r'clip_001\.tfrecord: not a whole record'):
+        tagging_store.open_clips(everything, INFO, tmp_path / 'cache')
+    with pytest.raises(ValueError, match='2 of 6 records are bad, of which 1 may be'):
+        tagging_store.open_clips(everything, INFO, tmp_path / 'cache', max_bad=1)
+    for _ in range(2):                                    # packed, then from the cache
+        rest = tagging_store.open_clips(everything, INFO, tmp_path / 'cache', max_bad=2)
+        assert rest.skipped.keys() == {paths[1], other[0]}
+        assert rest.note == '; 2 damaged records left out'
+        good = [path for path in paths if path != paths[1]]
+        np.testing.assert_array_equal(rest.rows(good), range(len(good)))
+        np.testing.assert_array_equal(rest.audio, store.audio[store.rows(good)])
+        np.testing.assert_array_equal(rest.labels, store.labels[store.rows(good)])
+    with pytest.raises(ValueError, match='2 of 6 records are bad, of which 0 may be'):
+        tagging_store.open_clips(everything, INFO, tmp_path / 'cache')
 
 
 @pytest.mark.parametrize('memory_bytes', [0, 1 << 30])

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from dualcam import classify, embeddings, export, listening, main, tflite
 from dualcam.data import sound_files, sounds, tagging_store
-from dualcam.training import loop, mutual, run, tagging_run
+from dualcam.training import checkpoints, loop, mutual, run, tagging_run
 from tests.tagged_clips import INFO, RATE_HZ, sound, write_records
 
 CLIP_S = 2
@@ -88,14 +88,14 @@ def test_a_folder_holds_all_of_a_mutual_run(together, data, summaries):
 
 def test_a_stopped_mutual_run_ends_where_it_would_have(together, data, tmp_path, monkeypatch):
     wanted, _, student = together
-    saved, real = [], loop.Progress.save
+    saved, real = [], checkpoints.Progress.save
 
     def save(progress, history, keep):
         real(progress, history, keep)
         saved.append(len(history))
         if len(saved) == 2:
             raise KeyboardInterrupt
-    monkeypatch.setattr(loop.Progress, 'save', save)
+    monkeypatch.setattr(checkpoints.Progress, 'save', save)
     with pytest.raises(KeyboardInterrupt):
         tagging_run.train(wanted, data, tmp_path / 'run')
     monkeypatch.undo()

@@ -12,7 +12,7 @@ import tensorflow as tf
 from dualcam import losses, models
 from dualcam.data import clips, datasets
 from dualcam.data import store as store_lib
-from dualcam.training import distillation, inputs, loop, run, supervised
+from dualcam.training import checkpoints, distillation, inputs, loop, run, supervised
 
 INFO = datasets.DatasetInfo('toy', ('low', 'high', 'noise'), 'made up', 1)
 
@@ -83,19 +83,19 @@ def test_a_run_learns_and_leaves_all_it_promises(network, data, tmp_path, store)
 
 def test_a_stopped_run_ends_where_an_unstopped_one_does(data, tmp_path, monkeypatch):
     whole = run.train(params(), data, tmp_path / 'whole')
-    original, calls = loop.Progress.save, []
+    original, calls = checkpoints.Progress.save, []
 
     def stop(self, history, keep):
         original(self, history, keep)
         calls.append(len(history))
         if len(history) == 2:
             raise KeyboardInterrupt
-    monkeypatch.setattr(loop.Progress, 'save', stop)
+    monkeypatch.setattr(checkpoints.Progress, 'save', stop)
     with pytest.raises(KeyboardInterrupt):
         run.train(params(), data, tmp_path / 'stopped')
-    monkeypatch.setattr(loop.Progress, 'save', original)
+    monkeypatch.setattr(checkpoints.Progress, 'save', original)
     resumed = run.train(params(), data, tmp_path / 'stopped')
-    assert calls == [1, 2]
+    assert calls == [0, 1, 2]
     for a, b in zip(weights_of(whole), weights_of(resumed), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
     histories = [json.loads((tmp_path / name / 'metrics.json').read_text())['history']

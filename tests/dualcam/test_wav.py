@@ -110,3 +110,13 @@ def test_no_bytes_crash_it(decode, rng):
         except tf.errors.InvalidArgumentError as error:
             assert 'WAV' in str(error), number
     assert 0 < answered < 300
+
+
+def test_a_large_size_that_was_left_open_means_the_rest(tmp_path, rng):
+    soundfile.write(tmp_path / 'a.wav', rng.uniform(-1, 1, 700), 8000, 'PCM_16', format='RF64')
+    whole = (tmp_path / 'a.wav').read_bytes()
+    at = whole.index(b'ds64') + 16
+    left_open = whole[:at] + b'\xff' * 8 + whole[at + 8:]
+    decode = tf.function(wav.decode_at_own_rate)
+    np.testing.assert_array_equal(decode(tf.constant(left_open))[0],
+                                  decode(tf.constant(whole))[0])

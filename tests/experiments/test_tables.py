@@ -3,6 +3,8 @@
 import csv
 import dataclasses
 import json
+import os
+import shutil
 
 import keras
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from dualcam import digest, models
 from dualcam.models import weights
 from experiments import (
+    command,
     matrices,
     presets,
     run_confusion,
@@ -202,6 +205,26 @@ def test_matrices_are_made_of_the_tables_runs(made, command, summaries):
     assert {p: p.read_text() for p in folder.glob('*.csv')} == csvs
     for events in (results / 'runs').glob('*/tensorboard/test_*'):
         assert len(list(events.glob('events.*'))) == 1
+
+
+def test_bad_records_are_left_out_with_their_sequences_on_request(smoke, tmp_path, capsys):
+    records = tmp_path / 'records'
+    shutil.copytree(smoke / 'records', records, copy_function=os.link)
+    bad = min(records.rglob('Data_002.tfrecord'))
+    bad.unlink()
+    bad.write_bytes(b'damaged')
+    arguments = records, tmp_path / 'out', presets.preset_named('smoke'), [
+        runs.Run('hearnet', 'G', 'all')]
+    with pytest.raises(ValueError, match=r'Data_002\.tfrecord: not a whole record with audio'):
+        runs.Workshop(*arguments)
+    workshop = runs.Workshop(*arguments, max_bad=1)
+    command.list_skipped(workshop.store)
+    assert f'left out: {bad}: not a whole record' in capsys.readouterr().out
+    assert workshop.note.endswith('; 1 damaged records left out')
+    found = {path for parts in workshop._lists.values() for part in parts.values()
+             for path in part}
+    gone = set(map(str, records.rglob('*.tfrecord'))) - found
+    assert gone == {str(path) for path in bad.parent.glob('*.tfrecord')}
 
 
 @pytest.mark.slow

@@ -126,8 +126,18 @@ def test_repair_says_what_it_does_not_know(converted):
 
 
 def test_notes_of_the_conversion_are_verified_too(converted, raw):
-    (converted / 'conversion.json').write_text('{"modalities": ["acou')
-    assert found(converted) == {'conversion.json': 'settings'}
+    for text in ('{"modalities": ["acou', '7', '[' * 5000, '{"calls": 7}',
+                 '{"calls": [{"command": "x", "paths": [], "options": {}}]}'):
+        (converted / 'conversion.json').write_text(text)
+        assert found(converted) == {'conversion.json': 'settings'}, text
+
+
+def test_a_wild_number_does_not_fill_the_memory(converted):
+    first = next(iter(records(converted)))
+    wild = converted / first.replace('001.tfrecord', '9999999999.tfrecord')
+    shutil.copy(converted / first, wild)
+    kinds = list(found(converted).values())
+    assert kinds.count('gap') == 1000 and len(kinds) == 1001
 
 
 def test_a_folder_without_a_manifest_is_fine(converted):

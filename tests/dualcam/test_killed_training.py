@@ -1,0 +1,22 @@
+"""Three kill points of `tests/kill_training.py`, which goes through 50 of runs of all regimes."""
+
+import numpy as np
+import pytest
+
+from tests import kill_training
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_three_times_ends_as_one_that_was_not(tmp_path):
+    killer = kill_training.Killer(tmp_path)
+    ended, writes, _ = killer.train('visual', 'whole')
+    assert ended and writes > 40
+    wanted = killer.left('whole')
+    assert {'metrics.json', 'report.html', 'tensorboard/validation: mAP, 3',
+            'tensorboard/validation: average precision, 1'} <= set(wanted)
+    assert not any('again' in name for name in wanted)
+    for write in np.random.default_rng(0).integers(1, writes // 2, 3):
+        ended, *_ = killer.train('visual', 'killed', kill_training.Kill(int(write)))
+        assert not ended
+    ended, *_ = killer.train('visual', 'killed')
+    assert ended and kill_training.differences(killer.left('killed'), wanted) == []
