@@ -21,6 +21,8 @@
 #   VGG16=FILE SOUNDNET8=FILE VGGISH=FILE  weights that make aaai takes
 #   SOUNDS=DIR                the folder of sound that make esc10 trains on
 #   LOGS=DIR                  what make tensorboard shows
+#   PRECISION=mixed_bfloat16|mixed_float16  DEVICES=2   how runs are trained; for GPUs
+#   PEERS=1                   make bench beside PyTorch, librosa, Acoular and pyroomacoustics
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -54,6 +56,9 @@ VGG16 ?=
 SOUNDNET8 ?=
 VGGISH ?=
 COMPLETE ?=
+PRECISION ?=
+DEVICES ?=
+PEERS ?=
 ECCV := work/acivw$(if $(ACIVW),,-$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES)))))
 
 AAAI := work/tagging$(if $(TAGGED),,-$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES)))))
@@ -74,7 +79,8 @@ CLIP_S := $(if $(filter smoke,$(PRESET)),2,$(if $(filter paper,$(PRESET)),10,4))
 PY := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) --seeds=$(SEEDS) $(WEIGHTS)
+HARDWARE = $(if $(PRECISION),--precision=$(PRECISION)) $(if $(DEVICES),--devices=$(DEVICES))
+ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) --seeds=$(SEEDS) $(WEIGHTS) $(HARDWARE)
 
 .PHONY: setup lint test tfrecords table1 table2 table3 table4 esc10 eccv aaai confusion grid
 .PHONY: tensorboard bench clean
@@ -158,7 +164,7 @@ endif
 
 eccv: $(ECCV)/records/.made
 	$(PY) experiments/run_eccv2020.py --table=$(TABLE) --records=$(ECCV)/records \
-	  --out=$(ECCV)/results-$(PRESET) --preset=$(PRESET) --seeds=$(SEEDS) \
+	  --out=$(ECCV)/results-$(PRESET) --preset=$(PRESET) --seeds=$(SEEDS) $(HARDWARE) \
 	  $(if $(TARGET),--target=$(TARGET)) $(if $(COMPLETE),--complete)
 
 ifeq ($(TAGGED),)
@@ -179,7 +185,7 @@ endif
 
 aaai: $(if $(TAGGED),setup,$(AAAI)/records/.made)
 	$(PY) experiments/run_aaai2021.py --table=$(TABLE) --records=$(TAGGED_RECORDS) \
-	  --out=$(AAAI)/results-$(PRESET) --preset=$(PRESET) --seeds=$(AAAI_SEEDS) \
+	  --out=$(AAAI)/results-$(PRESET) --preset=$(PRESET) --seeds=$(AAAI_SEEDS) $(HARDWARE) \
 	  $(if $(VGG16),--vgg16=$(VGG16)) $(if $(SOUNDNET8),--soundnet8=$(SOUNDNET8)) \
 	  $(if $(VGGISH),--vggish=$(VGGISH))
 
@@ -196,6 +202,7 @@ tensorboard: setup
 	.venv/bin/tensorboard --logdir=$(LOGS)
 
 bench: setup
+	$(if $(PEERS),$(PY) -m pip install -q -c constraints.txt -e '.[bench]')
 	$(PY) benchmarks/run.py --out=work/benchmarks
 
 clean:

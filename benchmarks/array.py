@@ -11,14 +11,14 @@ from dualcam.data import schema
 from records import array, beamforming, cepstrum
 from records.synthetic import propagation, scenes
 
-_SECONDS = 4
-_FRAMES = _SECONDS * schema.FRAMES_PER_SECOND
+SECONDS = 4
+_FRAMES = SECONDS * schema.FRAMES_PER_SECOND
 
 
 def beamform(_):
     """Beamforming to 512 frequencies, beside a plain product of matrices, and acoular."""
     mics, grid = array.built_in_array(), array.look_directions()
-    frames = _noise()
+    frames = noise()
     beamformer = beamforming.Beamformer(mics, grid, 1.5)
     delays_s = array.steering_delays(mics.positions_m, grid.directions, 1.5)
     turns = schema.ARRAY_RATE_HZ / schema.SAMPLES_PER_FRAME * delays_s.reshape(-1, mics.num_mics).T
@@ -31,18 +31,18 @@ def beamform(_):
             steering = np.exp(2j * np.pi * k * turns).astype(np.complex64) / mics.num_mics
             pressures = spectra[..., k] @ steering
             np.square(pressures.real) + np.square(pressures.imag)
-        return _SECONDS * len(bins) / schema.BINS
+        return SECONDS * len(bins) / schema.BINS
 
     def ours():
         beamformer.power(frames)
-        return _SECONDS
+        return SECONDS
     yield measure.compared('beamforming, 128 microphones to 36 x 48 x 512', 'x real time', ours,
                            'plain complex matrix product, steering included', plain, reach='25')
     filters = cepstrum.mel_filters()
 
     def bands():
         beamformer.band_energies(frames, filters)
-        return _SECONDS
+        return SECONDS
     yield measure.row('beamforming to 26 mel bands', 'x real time', *measure.rates(bands))
     exact = beamforming.Beamformer(mics, grid, 1.5, rank_tolerance=0).power(frames[:2])
     close = beamformer.power(frames[:2])
@@ -57,7 +57,7 @@ def cepstra(_):
 
     def ours():
         cepstrum.power_to_cepstra(power)
-        return _SECONDS
+        return SECONDS
 
     def each():
         """Of a hundredth of the directions."""
@@ -76,14 +76,14 @@ def simulator(_):
     mics = array.built_in_array()
     rng = np.random.default_rng(0)
     scenario = scenes.SCENARIOS[1]
-    sound = rng.standard_normal(_SECONDS * schema.ARRAY_RATE_HZ)
+    sound = rng.standard_normal(SECONDS * schema.ARRAY_RATE_HZ)
     home_m = scenes.subject_home(np.random.default_rng(0))
 
     def ours():
         path_m = scenes.wander(home_m, 0, _FRAMES + 1, rng)
         scenes.record_take(scenario, sound, [sound] * scenario.num_others, path_m,
                            mics.positions_m, rng)
-        return _SECONDS
+        return SECONDS
     peer = None
     if measure.is_installed('pyroomacoustics'):
         import pyroomacoustics
@@ -96,17 +96,18 @@ def simulator(_):
                 room.add_source(place, signal=sound)
             room.add_microphone_array((mics.positions_m + centre).T)
             room.simulate()
-            return _SECONDS
+            return SECONDS
     yield measure.compared('simulator: an office with reflections, 128 channels', 'x real time',
                            ours, 'pyroomacoustics, two fixed sources', peer, reach='3')
     source = propagation.PointSource(sound, np.array([[0.0, 0.0, 2.0]]))
 
     def one():
         propagation.microphone_signals([source], mics.positions_m, _FRAMES)
-        return _SECONDS
+        return SECONDS
     yield measure.row('one fixed source to 128 channels', 'x real time', *measure.rates(one))
 
 
-def _noise():
+def noise():
+    """Frames of the built-in array's 24-bit samples, [frames, 128, 1024] int32."""
     rng = np.random.default_rng(0)
     return rng.integers(-2**20, 2**20, (_FRAMES, 128, schema.SAMPLES_PER_FRAME), np.int32)

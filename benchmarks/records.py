@@ -16,7 +16,7 @@ _FRAMES = schema.FRAMES_PER_SECOND
 
 def conversion(folder):
     """convert_avia by two processes, all modalities and the first two."""
-    raw_folder = _raw(folder / 'raw', sequences=4, seconds=5)
+    raw_folder = raw_avia(folder / 'raw', sequences=4, seconds=5)
     numbers = {'all modalities': ((0, 1, 2), 3.4, '14'),
                'acoustic images and sound': ((0, 1), 20.7, '80')}
     for name, (chosen, authors, reach) in numbers.items():
@@ -111,7 +111,7 @@ def _librosa(seconds=5, count=20):
     return measure.rates(work)[0]
 
 
-def _raw(root, sequences, seconds):
+def raw_avia(root, sequences, seconds):
     """A raw AVIA folder of noise and of pictures as grainy as video."""
     rng = np.random.default_rng(0)
     coarse = np.kron(rng.integers(0, 256, (30, 40, 3)), np.ones((16, 16, 1)))

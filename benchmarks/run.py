@@ -27,7 +27,7 @@ from absl import app, flags
 
 from dualcam import progress
 
-PARTS = ('machine', 'array', 'records', 'networks', 'correspondence', 'serving')
+PARTS = ('machine', 'array', 'records', 'networks', 'correspondence', 'serving', 'memory', 'growth')
 _VERSIONS = ('tensorflow', 'keras', 'numpy', 'scipy', 'torch', 'librosa', 'acoular',
              'pyroomacoustics')
 
@@ -93,13 +93,24 @@ def chart(rows, machine, path):
 
 def _measurements(only):
     """[(part, function of a scratch folder that yields rows)]"""
-    from benchmarks import array, correspondence, networks, records, serving
+    from benchmarks import (
+        array,
+        correspondence,
+        growth,
+        memory,
+        networks,
+        records,
+        serving,
+    )
 
     found = {'machine': (_limits,), 'array': (array.beamform, array.cepstra, array.simulator),
              'records': (records.conversion, records.loading),
              'networks': (networks.steps, networks.pipelines, networks.resnet_features),
              'correspondence': (correspondence.losses, correspondence.retrieval),
-             'serving': (serving.embedding, serving.serving)}
+             'serving': (serving.embedding, serving.serving),
+             'memory': (memory.conversion, memory.epoch),
+             'growth': (growth.microphones, growth.frequencies, growth.batches, growth.clips,
+                        growth.parts_of_a_step)}
     return [(part, one) for part in only for one in found[part]]
 
 

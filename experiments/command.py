@@ -34,6 +34,13 @@ def run(table):
     start(body)
 
 
+def chosen_preset(options, preset):
+    """A preset of any kind, with the precision and devices that the flags ask for."""
+    from experiments import presets
+
+    return presets.with_hardware(preset, options.precision, options.devices)
+
+
 def open_workshop(options, preset, wanted):
     """The `runs.Workshop` of a command.
 
@@ -81,6 +88,9 @@ def start(body, records=True):
     flags.DEFINE_bool('profile', False, 'Trace ten steps of each new run for TensorBoard.')
     flags.DEFINE_integer('jobs', None, 'Runs of a table that are trained at a time; default one a '
                          'processor, up to 4, and one with a GPU.', lower_bound=1)
+    flags.DEFINE_enum('precision', 'float32', ['float32', 'mixed_bfloat16', 'mixed_float16'],
+                      'Of training; mixed ones suit GPUs, and processors with bfloat16.')
+    flags.DEFINE_integer('devices', 1, 'GPUs that share each batch.', lower_bound=1)
     flags.DEFINE_list('seeds', ['0'], 'Seeds, as in 0,1,2; several give mean and deviation.')
 
     import tensorflow as tf
@@ -100,5 +110,7 @@ def start(body, records=True):
         if not seeds or min(seeds) < 0:
             raise ValueError(f'--seeds={",".join(options.seeds)}: expected whole numbers from 0, '
                              'as in 0,1,2')
-        return body(options, presets.preset_named(options.preset), seeds)
+        if options.devices > 1:
+            options.jobs = 1                     # runs side by side would share them
+        return body(options, chosen_preset(options, presets.preset_named(options.preset)), seeds)
     app.run(command.clean_errors(main))

@@ -22,6 +22,7 @@ class Preset:
         frame_strides: {network: n} for teachers that answer for every n-th frame only.
         temporal_frames: how many frames of a clip Temporal ResNet-50 sees.
         note: for titles; empty where the settings are the papers'.
+        hardware: further arguments of `loop.LoopParams`, see `with_hardware`.
     """
     name: str
     total_length: int
@@ -33,6 +34,7 @@ class Preset:
     frame_strides: dict = dataclasses.field(default_factory=dict)
     temporal_frames: int = 5
     note: str = ''
+    hardware: dict = dataclasses.field(default_factory=dict)
 
     def run_params(self, network, column, train_on, seed):
         """`run.RunParams` of one cell of a table."""
@@ -51,7 +53,8 @@ class Preset:
             network=network,
             clips=clips.ClipParams(self.total_length, 1 if one_second else 5,
                                    self.crops[network]),
-            loop=loop.LoopParams(self.epochs[network], learning_rate=rate, seed=seed),
+            loop=loop.LoopParams(self.epochs[network], learning_rate=rate, seed=seed,
+                                 **self.hardware),
             imitation=0.5 if taught else None, temperature=1.0 if taught else None,
             standardise=self.standardise and not student,
             options=options)
@@ -95,3 +98,23 @@ def preset_named(name):
     if name not in PRESETS:
         raise ValueError(f'preset {name!r}: expected one of {", ".join(PRESETS)}')
     return PRESETS[name]
+
+
+def with_hardware(preset, precision, devices):
+    """A preset of any kind here whose runs are trained in a precision on some devices.
+
+    Args:
+        preset: a dataclass with a `note`, and with `loop.LoopParams` among its fields or a field
+            `hardware` of further arguments of theirs.
+        precision, devices: see `dualcam.training.hardware`.
+    """
+    chosen = {'precision': precision, 'devices': devices}
+    changes = {'note': '; '.join(filter(None, [preset.note, precision]))} \
+        if precision != 'float32' else {}
+    for field in dataclasses.fields(preset):
+        value = getattr(preset, field.name)
+        if isinstance(value, loop.LoopParams):
+            changes[field.name] = dataclasses.replace(value, **chosen)
+        elif field.name == 'hardware':
+            changes[field.name] = chosen
+    return dataclasses.replace(preset, **changes)

@@ -26,8 +26,8 @@ def _body(options, _, seeds):
     weights = aaai_runs.Weights(options.vgg16, options.soundnet8, options.vggish)
     rows = aaai_tables.rows(number, weights)
     wanted = [row.run for row in rows if row.run]
-    workshop = aaai_runs.Workshop(options.records, options.out,
-                                  aaai_presets.preset_named(options.preset), wanted, weights,
+    preset = command.chosen_preset(options, aaai_presets.preset_named(options.preset))
+    workshop = aaai_runs.Workshop(options.records, options.out, preset, wanted, weights,
                                   options.profile, options.max_bad)
     command.list_skipped(workshop.store)
     parallel.train_ahead(workshop, [[(run, seed) for run in piece]

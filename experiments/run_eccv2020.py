@@ -43,7 +43,8 @@ def _body(options, _, seeds):
         raise ValueError(f'--table={number} needs --target=DIR, '
                          + ('records of AVIA' if number == 3 else 'as dcase2018:DIR or '
                             'folder:DIR'))
-    preset = eccv_presets.preset_named(options.preset, options.complete)
+    preset = command.chosen_preset(options, eccv_presets.preset_named(options.preset,
+                                                                     options.complete))
     workshop = eccv_runs.Workshop(options.records, options.out, preset, options.lists,
                                   options.profile, options.max_bad)
     command.list_skipped(workshop.store)

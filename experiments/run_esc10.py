@@ -36,7 +36,7 @@ def _body(options, _, seeds):
     from experiments import reports, sound_runs, transfer
 
     found = sounds.find_sounds(options.input)
-    preset = sound_runs.PRESETS[options.preset]
+    preset = command.chosen_preset(options, sound_runs.PRESETS[options.preset])
     workshop = sound_runs.SoundWorkshop(found, options.out, preset, options.max_bad)
     target = transfer.Target(workshop.store.sound_set, f'{options.out}/cache/embeddings')
     rows = []
@@ -84,8 +84,9 @@ def _taught_rows(options, seeds, workshop):
     teacher = runs.Run('dualcamnet', 'hard', 'all')
     wanted = {(title, column): runs.Run(network, column, 'all', teacher if column == 'D' else None)
               for title, network in NETWORKS[:1] for column in 'GD'}
-    arrays = command.open_workshop(options, presets.preset_named(options.preset),
-                                   list(wanted.values()))
+    arrays = command.open_workshop(
+        options, command.chosen_preset(options, presets.preset_named(options.preset)),
+        list(wanted.values()))
     if arrays.info.classes != workshop.info.classes:
         raise ValueError(f'{options.records}: its classes are not those of {options.input}')
     untouched = [split for split in workshop.splits

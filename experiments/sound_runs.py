@@ -27,6 +27,7 @@ class SoundPreset:
         dropout: rate before fc1 and fc2.
         augment: an `augmentation.Augmentation`.
         note: for titles.
+        hardware: see `presets.with_hardware`.
     """
     epochs: dict
     seconds: dict
@@ -35,6 +36,7 @@ class SoundPreset:
     dropout: float
     augment: augmentation.Augmentation
     note: str = ''
+    hardware: dict = dataclasses.field(default_factory=dict)
 
     def run_params(self, network, seed):
         """`run.RunParams` of a network."""
@@ -42,7 +44,7 @@ class SoundPreset:
         return run.RunParams(
             network=network, clips=clips.ClipParams(seconds, seconds, 1),
             loop=loop.LoopParams(self.epochs[network], 32, self.learning_rate[network], seed,
-                                 'cosine'),
+                                 'cosine', **self.hardware),
             weight_decay=self.weight_decay, normalisation='log', band_limited=False,
             augment=self.augment, options=(('dropout', self.dropout),) if self.dropout else ())
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from dualcam import models
 from dualcam import progress as progress_lib
-from dualcam.training import checkpoints, finite, optimizers
+from dualcam.training import checkpoints, finite, hardware, optimizers
 from dualcam.training import curves as curves_lib
 
 NotFinite = finite.NotFinite
@@ -30,15 +30,19 @@ _TRACED_STEPS = 10
 class LoopParams:
     """How long and how fast (WACV 2020, section 5: Adam, batch 32, 100 epochs).
 
-    `schedule` is 'constant', or 'cosine', which lets the rate fall to zero over the epochs.
+    `schedule` is 'constant', or 'cosine', which lets the rate fall to zero over the epochs. What
+    `precision` and `devices` mean, see `hardware`.
     """
     epochs: int = 100
     batch_size: int = 32
     learning_rate: float = 1e-4
     seed: int = 0
     schedule: str = 'constant'
+    precision: str = 'float32'
+    devices: int = 1
 
     def __post_init__(self):
+        hardware.check(self.precision, self.devices)
         if self.schedule not in ('constant', 'cosine'):
             raise ValueError(f'schedule {self.schedule!r}: expected constant or cosine')
 
@@ -49,7 +53,10 @@ def make_optimizer(params, num_clips):
     if params.schedule == 'cosine':
         rate = keras.optimizers.schedules.CosineDecay(
             rate, params.epochs * -(-num_clips // params.batch_size))
-    return optimizers.Adam(rate)
+    adam = optimizers.Adam(rate)
+    if params.precision == 'mixed_float16':
+        return keras.optimizers.LossScaleOptimizer(adam)
+    return adam
 
 
 class Stopped(KeyboardInterrupt):
@@ -83,11 +90,14 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
             and says what is kept.
         Stopped: Ctrl-C; likewise.
         OSError: the disk is full, or will be.
-        ValueError: another `keep`; clips of one video only, for a step that compares videos; a
-            damaged checkpoint.
+        ValueError: another `keep`; clips of one video only, for a step that compares videos; such
+            a step on several devices; a damaged checkpoint.
     """
     if keep not in ('best', 'last'):
         raise ValueError(f'keep {keep!r}: expected best or last')
+    if step.compares and params.devices > 1:
+        raise ValueError(f'{params.devices} devices: this run compares the clips of a batch with '
+                         'each other, and a device has a part of them only; take one')
     folder = pathlib.Path(folder)
     optimizer.build(step.variables)
     progress = checkpoints.Progress(step.model, optimizer, folder / 'checkpoints')
@@ -98,7 +108,7 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
     progress.check_room()
     (folder / finite.FILE).unlink(missing_ok=True)
     curves_lib.forget_after(folder / 'tensorboard', len(history))
-    train_step = make_train_step(step, optimizer)
+    train_step = make_train_step(step, optimizer, params.devices)
     answer = tf.function(lambda batch: step.losses(batch, training=False), reduce_retracing=True,
                          autograph=False)
     written = curves_lib.Curves(folder / 'tensorboard')
@@ -167,31 +177,53 @@ def best_epoch(history, measure='accuracy'):
                                                    -history[i]['validation/total'], -i))
 
 
-def make_train_step(step, optimizer):
-    """A compiled step: from a batch to its losses, having moved the weights.
+def make_train_step(step, optimizer, devices=1):
+    """A compiled step.
 
     Args:
         step: a `step.Step`.
         optimizer: a Keras optimizer, built for the step's variables.
+        devices: how many share a batch, for which both were built, see `hardware.building`.
 
     Returns:
         A function from a batch to (named scalars; how many clips were right, or None; whether the
         loss and all gradients are finite).
     """
-    @tf.function(reduce_retracing=True, autograph=False)
-    def train_step(batch):
+    # One that scales the loss looks for infinite gradients itself, and leaves such steps out.
+    is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+
+    def learn(batch, share=None):
         with tf.GradientTape() as tape:
             losses, logits = step.losses(batch, training=True)
-        gradients = tape.gradient(losses['total'], step.variables)
+            total = losses['total'] if share is None else share * losses['total']
+            total = optimizer.scale_loss(total)
+        gradients = tape.gradient(total, step.variables)
         optimizer.apply_gradients(zip(gradients, step.variables, strict=True))
         # A finite loss may have infinite gradients: the next batch would be blamed for them.
+        checked = [losses['total'], *([] if is_scaled else gradients)]
         finite_all = tf.reduce_all([tf.reduce_all(tf.math.is_finite(values))
-                                    for values in (losses['total'], *gradients)
-                                    if values is not None])
+                                    for values in checked if values is not None])
         if logits is None or step.measure != 'accuracy':
             return losses, None, finite_all     # other measures rank clips: no sum over batches
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == batch['label'], tf.int32))
         return losses, right, finite_all
+
+    def learn_a_part(batch):
+        part, share = hardware.part_of(batch, devices)
+        losses, right, finite_all = learn(part, share)
+        return ({key: share * value for key, value in losses.items()},
+                None if right is None else tf.where(share > 0.0, right, 0),
+                tf.cast(finite_all, tf.int32))
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def train_step(batch):
+        if devices == 1:
+            return learn(batch)
+        strategy = hardware.strategy(devices)
+        losses, right, finite_all = tf.nest.map_structure(
+            lambda values: None if values is None else strategy.reduce('SUM', values, axis=None),
+            strategy.run(learn_a_part, (batch,)))
+        return losses, right, finite_all == devices
     return train_step
 
 

@@ -16,7 +16,16 @@ from dualcam.data import clips as clips_lib
 from dualcam.data import frontend, schema
 from dualcam.evaluation import overlays
 from dualcam.models import l3net
-from dualcam.training import boards, correspondence, folders, inputs, loop, run, samples
+from dualcam.training import (
+    boards,
+    correspondence,
+    folders,
+    hardware,
+    inputs,
+    loop,
+    run,
+    samples,
+)
 
 _SHOWN = 12                           # clips in the picture of similarities
 _SMALL = 298, 224                     # pixels of one
@@ -110,12 +119,15 @@ def _train(params, data, folder, teacher_sums, name, profile):
     inputs.gather_stats(params.sound, data.store, rows, windows[0], folder)
     training, validation = (cut(params, data.store, chosen, folder, teacher_sums)
                             for chosen in windows)
-    model = build(params, folder)
+    with hardware.building(params.loop):
+        model = build(params, folder)
+        step = _step(params, model)
+        optimizer = loop.make_optimizer(params.loop, len(training))
     keep = 'best' if params.network == 'l3_audio' else 'last'
-    history = loop.fit(_step(params, model), training, validation, params.loop, folder,
-                       loop.make_optimizer(params.loop, len(training)), name, profile=profile,
-                       keep=keep)
+    history = loop.fit(step, training, validation, params.loop, folder, optimizer, name,
+                       profile=profile, keep=keep)
     best = loop.chosen_epoch(history, keep)
+    model = hardware.settled(params.loop, model, lambda: build(params, folder))
     _show(params, model, validation, data.info.classes, best + 1, folder)
     folders.complete(folder, history, best, training, validation)
     return model

@@ -22,7 +22,16 @@ from dualcam.data import augmentation, frontend
 from dualcam.data import clips as clips_lib
 from dualcam.evaluation import metrics
 from dualcam.models import resnet
-from dualcam.training import boards, distillation, folders, inputs, loop, samples, supervised
+from dualcam.training import (
+    boards,
+    distillation,
+    folders,
+    hardware,
+    inputs,
+    loop,
+    samples,
+    supervised,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,23 +111,26 @@ def train(params, data, folder, teacher_logits=None, name='', profile=False):
 def _train(params, data, folder, teacher_logits, name, profile):
     keras.utils.set_random_seed(params.loop.seed)
     training, validation = data.clips(params, folder, teacher_logits)
-    model = inputs.build(params, data.info.num_classes, folder)
-    for layer, values in data.start.items():
-        model.get_layer(layer).set_weights(values)
-    if 'video' in inputs.kind_of(params):
-        resnet.copy_weights(data.store.frame_features.network, model)
-    if teacher_logits is None:
-        step = supervised.SupervisedStep(model, params.weight_decay)
-    else:
-        step = distillation.DistillationStep(model, params.imitation, params.temperature,
-                                             params.weight_decay)
-    optimizer = loop.make_optimizer(params.loop, len(training))
+    with hardware.building(params.loop):
+        model = inputs.build(params, data.info.num_classes, folder)
+        for layer, values in data.start.items():
+            model.get_layer(layer).set_weights(values)
+        if 'video' in inputs.kind_of(params):
+            resnet.copy_weights(data.store.frame_features.network, model)
+        if teacher_logits is None:
+            step = supervised.SupervisedStep(model, params.weight_decay)
+        else:
+            step = distillation.DistillationStep(model, params.imitation, params.temperature,
+                                                 params.weight_decay)
+        optimizer = loop.make_optimizer(params.loop, len(training))
     shown = samples.choose(validation)
     board = boards.Board(folder / 'tensorboard' / 'validation', data.info.classes, shown) \
         if validation else None
     history = loop.fit(step, training, validation, params.loop, folder, optimizer, name, board,
                        profile)
     best = loop.chosen_epoch(history)
+    model = hardware.settled(params.loop, model,
+                             lambda: inputs.build(params, data.info.num_classes, folder))
     if models.INPUTS[params.network] in ('waveform', 'spectrogram'):
         export_student(model, params, data.info, folder)
     if validation:

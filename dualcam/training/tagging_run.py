@@ -17,7 +17,7 @@ from dualcam import export, models, report
 from dualcam.data import datasets, logmel, stats, tagging_clips
 from dualcam.evaluation import figures, overlays
 from dualcam.evaluation import tagging as scores
-from dualcam.training import boards, folders, loop, mutual, samples
+from dualcam.training import boards, folders, hardware, loop, mutual, samples
 
 METHODS = ('alone', 'taught', 'fitnets', 'mutual')
 _TEACHER = 'tagging_teacher'
@@ -165,8 +165,10 @@ def _train(params, data, folder, teacher, name, profile):
         stats.save(folder / 'stats', stats.gather(whole.raw_batches()))
     training = data.cut(params, data.training, folder, params.crop_s)
     validation = data.cut(params, data.validation, folder)
-    networks = _build(params, data.info.num_classes)
-    step = _step(params, networks, teacher)
+    with hardware.building(params.loop):
+        networks = _build(params, data.info.num_classes)
+        step = _step(params, networks, teacher)
+        optimizer = loop.make_optimizer(params.loop, len(training))
     learned, judged = training, validation
     if teacher is not None:
         judged = mutual.TaughtClips(validation, teacher)
@@ -174,10 +176,10 @@ def _train(params, data, folder, teacher, name, profile):
             learned = mutual.TaughtClips(training, teacher)
     shown = samples.choose_tagged(validation)
     board = boards.TaggingBoard(folder / 'tensorboard' / 'validation', data.info.classes, shown)
-    history = loop.fit(step, learned, judged, params.loop, folder,
-                       loop.make_optimizer(params.loop, len(training)), name, board, profile)
+    history = loop.fit(step, learned, judged, params.loop, folder, optimizer, name, board, profile)
     best = loop.chosen_epoch(history, measure=step.measure)
-    network = networks['student']
+    network = hardware.settled(params.loop, networks['student'],
+                               lambda: _build(params, data.info.num_classes)['student'])
     if listens(params):
         ears = frontend(params, folder)
         export.export(network, folder / 'saved_model' / '1', data.info, params.clip_s, ears)

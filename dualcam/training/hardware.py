@@ -1,0 +1,101 @@
+"""What a run is worked out on, and in what numbers: mixed precision, several devices.
+
+    float32            all of it; the default, and what goldens and published tables are
+    mixed_bfloat16     products of 16 bits with the range of float32, on recent GPUs and processors
+    mixed_float16      products of 16 bits for older GPUs; the loss is scaled, so that small
+                       gradients are kept, and steps with infinite ones are left out
+
+Weights, the optimizer's state and losses are float32 in any case. Several devices each take their
+share of a batch; gradients are added up, so that a step is that of the whole batch but for batch
+normalisation, whose statistics are each device's own. The network that a run hands out and exports
+is in float32 on one device.
+"""
+
+import contextlib
+import functools
+
+import keras
+import tensorflow as tf
+
+PRECISIONS = ('float32', 'mixed_bfloat16', 'mixed_float16')
+
+
+def check(precision, devices):
+    """A `ValueError` if a run cannot be set up like this on any machine."""
+    if precision not in PRECISIONS:
+        raise ValueError(f'precision {precision!r}: expected one of {", ".join(PRECISIONS)}')
+    if devices < 1:
+        raise ValueError(f'{devices} devices: expected 1 or more')
+    if devices > 1 and precision == 'mixed_float16':
+        raise ValueError('mixed_float16 on several devices: its loss scale is worked out for one; '
+                         'take mixed_bfloat16')
+
+
+@contextlib.contextmanager
+def building(params):
+    """Networks and optimizers built inside are for a `loop.LoopParams`'s precision and devices.
+
+    Raises:
+        ValueError: there are fewer devices.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(params.precision)
+    try:
+        with strategy(params.devices).scope():
+            yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@functools.lru_cache(maxsize=4)
+def strategy(devices):
+    """A `tf.distribute.Strategy` for so many GPUs or, without any, logical processors.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+    if devices == 1:
+        return tf.distribute.get_strategy()
+    found = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
+    if len(found) < devices:
+        raise ValueError(f'{devices} devices asked for, but TensorFlow finds '
+                         f'{", ".join(device.name for device in found)}; pass --devices='
+                         f'{len(found)}')
+    return tf.distribute.MirroredStrategy([device.name for device in found[:devices]])
+
+
+def settled(params, model, rebuild):
+    """The network in float32 on one device.
+
+    Args:
+        params: the `loop.LoopParams` it was trained with.
+        model: built within `building`.
+        rebuild: function that builds it again.
+
+    Returns:
+        `model` itself where it is so already, or another with its weights.
+    """
+    if params.precision == 'float32' and params.devices == 1:
+        return model
+    made = rebuild()
+    made.set_weights(model.get_weights())
+    return made
+
+
+def part_of(batch, devices):
+    """What the device that this is called for, within `Strategy.run`, takes of a batch.
+
+    Args:
+        batch: nested tensors whose first axis is the clips.
+        devices: how many share it.
+
+    Returns:
+        (the part, never empty; its share of the batch, 0 - 1, which is 0 where clips are fewer
+        than devices and one of another's is taken).
+    """
+    number = tf.distribute.get_replica_context().replica_id_in_sync_group
+    size = tf.shape(tf.nest.flatten(batch)[0])[0]
+    first, end = number * size // devices, (number + 1) * size // devices
+    share = tf.cast(end - first, tf.float32) / tf.cast(size, tf.float32)
+    end = tf.maximum(end, first + 1)
+    return tf.nest.map_structure(lambda values: values[first:end], batch), share

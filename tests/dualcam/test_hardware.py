@@ -1,0 +1,146 @@
+"""Precisions and devices: a step on two of them is the step on one.
+
+Two logical processors stand in for two GPUs. They are made before TensorFlow starts, so the work is
+done by one other process for all of these tests.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dualcam.training import hardware, loop
+
+_WORK = '''
+import json, sys
+import keras, numpy as np, tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+from tests.dualcam import test_hardware
+print(json.dumps(test_hardware.two_devices()))
+'''
+
+
+def two_devices():
+    """What two devices do, for `test_two_devices_learn_as_one`; JSON."""
+    made = {}
+    for devices in (1, 2):
+        params = loop.LoopParams(devices=devices, learning_rate=1e-2)
+        keras.utils.set_random_seed(3)
+        with hardware.building(params):
+            model = _network()
+            step = _Step(model)
+            optimizer = loop.make_optimizer(params, 10)
+            optimizer.build(step.variables)
+        train_step = loop.make_train_step(step, optimizer, devices)
+        said = []
+        for batch in _batches():
+            losses, right, is_finite = train_step(batch)
+            said.append([float(losses['hard']), float(losses['l2']), int(right), bool(is_finite)])
+        settled = hardware.settled(params, model, _network)
+        assert settled(_batches()[0]['input']).shape == (6, 3)
+        made[devices] = {'said': said, 'weights': [w.tolist() for w in settled.get_weights()],
+                         'strategy': type(hardware.strategy(devices)).__name__}
+    try:
+        hardware.strategy(3)
+    except ValueError as error:
+        made['error'] = str(error)
+    return made
+
+
+def _network(norm=False):
+    layers_ = [keras.Input((8, 4)), keras.layers.Conv1D(5, 3, activation='relu', name='conv1')]
+    if norm:
+        from dualcam.models import layers
+        layers_ += [layers.FusedBatchNormalization()]
+    return keras.Sequential([*layers_, keras.layers.GlobalAveragePooling1D(),
+                             keras.layers.Dense(3)], name='small')
+
+
+def _batches():
+    rng = np.random.default_rng(5)
+    return [{'input': tf.constant(rng.standard_normal((size, 8, 4)), tf.float32),
+             'label': tf.constant(rng.integers(0, 3, size))} for size in (6, 5, 1, 4)]
+
+
+class _Step:
+    """Cross-entropy with an L2 term, by the steps' own base class."""
+    measure = 'accuracy'
+    compares = False
+
+    def __init__(self, model):
+        from dualcam.training import step
+        self._step = step.Step(model, model.trainable_variables, [model.layers[0].kernel], 0.1)
+        self.model, self.variables = model, self._step.variables
+
+    def losses(self, batch, training):
+        from dualcam import losses
+        from dualcam.training import step
+        logits = step.answers(self.model, batch['input'], training)
+        assert logits.dtype == tf.float32
+        return self._step.add_penalty(
+            {'hard': losses.cross_entropy(batch['label'], logits)}), logits
+
+
+@pytest.fixture(scope='module')
+def both():
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', _WORK], capture_output=True,
+                          text=True, check=False, cwd=pathlib.Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_two_devices_learn_as_one(both):
+    one, two = both['1'], both['2']
+    assert (one['strategy'], two['strategy']) == ('_DefaultDistributionStrategy',
+                                                  'MirroredStrategy')
+    for told, wanted in zip(two['said'], one['said'], strict=True):
+        np.testing.assert_allclose(told[:2], wanted[:2], rtol=1e-5)
+        assert told[2:] == wanted[2:]
+    for got, wanted in zip(two['weights'], one['weights'], strict=True):
+        np.testing.assert_allclose(got, wanted, atol=2e-5)
+
+
+def test_more_devices_than_there_are_are_refused(both):
+    assert '--devices=2' in both['error']
+    assert '3 devices asked for' in both['error']
+
+
+@pytest.mark.parametrize('options, message', [
+    ({'precision': 'half'}, 'mixed_bfloat16'), ({'devices': 0}, '1 or more'),
+    ({'precision': 'mixed_float16', 'devices': 2}, 'take mixed_bfloat16')])
+def test_impossible_hardware_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        loop.LoopParams(**options)
+
+
+@pytest.mark.parametrize('precision, dtype', [
+    ('mixed_bfloat16', 'bfloat16'), ('mixed_float16', 'float16')])
+def test_mixed_precision_learns_close_to_float32(precision, dtype):
+    weights, last = {}, {}
+    for kind in ('float32', precision):
+        params = loop.LoopParams(precision=kind, learning_rate=1e-2)
+        keras.utils.set_random_seed(3)
+        with hardware.building(params):
+            model = _network(norm=True)
+            optimizer = loop.make_optimizer(params, 10)
+        assert model.layers[0].compute_dtype == (dtype if kind == precision else 'float32')
+        assert {weight.dtype for weight in model.weights} == {'float32'}
+        step = _Step(model)
+        optimizer.build(step.variables)
+        train_step = loop.make_train_step(step, optimizer)
+        for batch in [b for b in _batches() if len(b['label']) > 1] * 10:
+            losses, _, is_finite = train_step(batch)
+            assert bool(is_finite)
+        settled = hardware.settled(params, model, lambda: _network(norm=True))
+        assert settled.layers[0].compute_dtype == 'float32'
+        weights[kind], last[kind] = settled.get_weights(), float(losses['hard'])
+    assert keras.config.dtype_policy().name == 'float32'
+    assert 0.0 < abs(last[precision] - last['float32']) < 0.05
+    for got, wanted in zip(weights[precision], weights['float32'], strict=True):
+        np.testing.assert_allclose(got, wanted, atol=0.1)
