@@ -74,6 +74,13 @@ def read_examples(data):
     return examples
 
 
+def framed(serialized):
+    """What a TFRecord file holds of a serialized example, a list of bytes."""
+    length = struct.pack('<Q', len(serialized))
+    return [length, _FOOTER.pack(_masked_crc(length)), serialized,
+            _FOOTER.pack(_masked_crc(serialized))]
+
+
 def _inflated(data):
     if not data:
         raise Damaged('empty', 'the file is empty')

@@ -19,7 +19,6 @@ import time
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')     # before TensorFlow: its start is chatty
 
 import numpy as np
-import tensorflow as tf
 from absl import app, flags
 
 from dualcam import progress
@@ -72,33 +71,11 @@ class Operations:
         """Takes the place of the operations in this process."""
         for name in ('mkdir', 'open', 'fsync', 'replace', 'unlink', 'ftruncate'):
             setattr(os, name, self._watched(getattr(os, name)))
-        write, write_text, real = os.write, pathlib.Path.write_text, tf.io.TFRecordWriter
+        write, write_text = os.write, pathlib.Path.write_text
         os.write = self._watched(write, lambda descriptor, data: write(
             descriptor, data[:len(data) // 2]))
         pathlib.Path.write_text = self._watched(write_text, lambda path, text, **options: (
             write_text(path, text[:len(text) // 2], **options)))
-        operations = self
-
-        class Writer:
-            """A record's writer; its file grows at the end, as far as one can see from outside."""
-
-            def __init__(self, path, options):
-                self._path = path
-                self._real = operations._watched(real)(path, options)
-
-            def __enter__(self):
-                return self
-
-            def write(self, serialized):
-                operations._watched(self._real.write)(serialized)
-
-            def __exit__(self, *_):
-                operations._watched(self._real.close, self._close_half)()
-
-            def _close_half(self):
-                self._real.close()
-                os.truncate(self._path, os.path.getsize(self._path) // 2)
-        tf.io.TFRecordWriter = Writer
 
     def _watched(self, operation, half=None):
         def watched(*arguments, **options):
