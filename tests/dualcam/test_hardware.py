@@ -29,11 +29,11 @@ print(json.dumps(test_hardware.two_devices()))
 def two_devices():
     """What two devices do, for `test_two_devices_learn_as_one`; JSON."""
     made = {}
-    for devices in (1, 2):
+    for devices, norm in ((1, False), (2, False), (2, True)):
         params = loop.LoopParams(devices=devices, learning_rate=1e-2)
         keras.utils.set_random_seed(3)
         with hardware.building(params):
-            model = _network()
+            model = _network(norm)
             step = _Step(model)
             optimizer = loop.make_optimizer(params, 10)
             optimizer.build(step.variables)
@@ -42,10 +42,11 @@ def two_devices():
         for batch in _batches():
             losses, right, is_finite = train_step(batch)
             said.append([float(losses['hard']), float(losses['l2']), int(right), bool(is_finite)])
-        settled = hardware.settled(params, model, _network)
+        settled = hardware.settled(params, model, lambda norm=norm: _network(norm))
         assert settled(_batches()[0]['input']).shape == (6, 3)
-        made[devices] = {'said': said, 'weights': [w.tolist() for w in settled.get_weights()],
-                         'strategy': type(hardware.strategy(devices)).__name__}
+        made['normalised' if norm else devices] = {
+            'said': said, 'weights': [weight.tolist() for weight in settled.get_weights()],
+            'strategy': type(hardware.strategy(devices)).__name__}
     try:
         hardware.strategy(3)
     except ValueError as error:
@@ -104,6 +105,14 @@ def test_two_devices_learn_as_one(both):
         assert told[2:] == wanted[2:]
     for got, wanted in zip(two['weights'], one['weights'], strict=True):
         np.testing.assert_allclose(got, wanted, atol=2e-5)
+
+
+def test_averages_of_a_normalisation_follow_all_devices(both):
+    """Each device's batch has its own statistics; the averages move by the mean of both."""
+    mean, variance = both['normalised']['weights'][4:6]
+    assert np.all(np.isfinite(mean)) and np.all(np.array(mean) > 0.0)         # after ReLU
+    assert np.all(np.array(variance) != 1.0)
+    assert all(is_finite for *_, is_finite in both['normalised']['said'])
 
 
 def test_more_devices_than_there_are_are_refused(both):
