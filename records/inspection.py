@@ -12,8 +12,8 @@ import google_crc32c
 import numpy as np
 
 from dualcam.data import schema
+from dualcam.data.record_bytes import Damaged
 from records import record_files
-from records.record_files import Damaged
 
 _CLIP_KEYS = (schema.CLIP_NAME, schema.CLIP_AUDIO, schema.CLIP_RATE, schema.CLIP_FRAMES,
               schema.CLIP_LABELS)

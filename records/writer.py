@@ -12,8 +12,7 @@ import tensorflow as tf
 from isal import isal_zlib
 
 from dualcam import whole
-from dualcam.data import schema
-from records import record_files
+from dualcam.data import record_bytes, schema
 
 _FASTEST_LEVELS = 3                   # that ISA-L has; it has no smaller ones
 
@@ -77,7 +76,7 @@ def write_examples(path, examples, compression_level=1):
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         try:
             for example in examples:
-                for part in record_files.framed(example.SerializeToString()):
+                for part in record_bytes.framed(example.SerializeToString()):
                     _write(descriptor, packer.compress(part), path)
             _write(descriptor, packer.flush(), path)
         finally:
