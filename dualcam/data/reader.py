@@ -213,7 +213,7 @@ def read_serialized(path):
 
 def _serialized(path):
     """Not by TensorFlow's own reader, which inflates at a quarter of the rate."""
-    with open(path, 'rb') as file:
+    with open(np.asarray(path).item(), 'rb') as file:
         examples = list(record_bytes.unframed(record_bytes.inflated(file.read())))
     if len(examples) != 1:
         raise ValueError(f'{len(examples)} examples; expected one')
