@@ -1,4 +1,4 @@
-"""Python functions in `tf.data` pipelines, without keeping what they belong to.
+"""`tf.data` pipelines that keep nothing, rewrite nothing and wait for nothing.
 
 TensorFlow keeps each Python function that a pipeline calls for as long as the process lives. One
 that holds a training set's sounds would hold them for as long too, in every epoch of every run.
