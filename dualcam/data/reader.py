@@ -185,8 +185,8 @@ def is_acivw(path):
 
 def _example(path):
     try:
-        return tf.train.SequenceExample.FromString(read_serialized(str(path)).numpy())
-    except (tf.errors.OpError, message.DecodeError) as error:
+        return tf.train.SequenceExample.FromString(_serialized(str(path)))
+    except (OSError, ValueError, message.DecodeError) as error:
         raise ValueError(f'{path}: not a record ({error}); convert it again') from error
 
 
