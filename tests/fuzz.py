@@ -29,7 +29,7 @@ from tests import mutations
 
 PROCESSOR_S = 2.0                     # for one file
 _MEMORY_BYTES = 1 << 30               # for one file
-_SILENT_S = 300                       # after which a child is lost, whatever it waits for
+_SILENT_S = 1800                      # after which a child is lost, whatever it waits for
 _REBUILT_SHARE = 0.8                  # of files whose kind can be damaged below its checksums
 
 
@@ -194,17 +194,18 @@ def _read_all(numbers, seed, scratch, out, module, names, processor_s, pipe):
     for name, path in corpus.whole():                    # traces, and loads libraries
         judge(kinds[name], path)
     out.mkdir(parents=True, exist_ok=True)
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
     for number in numbers:
         name, path = corpus.damaged(number)
         copy = shutil.copy(path, out / f'{number}-{name}-{path.name}')
         pipe.send((number, name, None))
         pages = int(pathlib.Path('/proc/self/statm').read_text().split()[0])
         limit = pages * resource.getpagesize() + _MEMORY_BYTES
-        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_AS, (limit, most))
         signal.setitimer(signal.ITIMER_PROF, processor_s)             # its signal ends the process
         verdict = judge(kinds[name], path)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
         if verdict in ('read', 'refused'):
             os.remove(copy)
         pipe.send((number, name, verdict))

@@ -36,12 +36,14 @@ def test_a_number_makes_the_same_file_again(tmp_path):
         data for _, data in made[0][:3]]
 
 
-@pytest.mark.slow
+@pytest.mark.filterwarnings('ignore:.*:RuntimeWarning')
 def test_damaged_files_are_read_rightly_or_refused_clearly(tmp_path):
-    counts, failures = fuzz.run(range(100), 1, tmp_path, 'tests.fuzz_kinds')
-    assert failures == []
-    assert sum(found['read'] + found['refused'] for found in counts.values()) == 100
-    assert not list(tmp_path.iterdir())
+    """In this process, whose TensorFlow is loaded; the command's own stands by for a crash."""
+    corpus = fuzz.Corpus(fuzz_kinds.KINDS, tmp_path, seed=1)
+    for number in range(150):
+        name, path = corpus.damaged(number)
+        verdict = fuzz.judge(fuzz_kinds.KINDS[name], path)
+        assert verdict in ('read', 'refused'), (number, name)
 
 
 def test_faults_of_readers_are_found(tmp_path):

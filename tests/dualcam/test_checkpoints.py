@@ -36,7 +36,7 @@ class Killed(BaseException):
     """Stands for SIGKILL: what comes after it in the process writes nothing."""
 
 
-def audit(event, arguments):
+def audit(event, arguments, dying=dying):
     if dying.folder is None or event not in WRITES or not str(arguments[0]).startswith(
             dying.folder) or (event == 'open' and arguments[1] in ('r', 'rb', None)):
         return
@@ -217,6 +217,15 @@ def equal(found, wanted):
     assert found[0] == wanted[0]
 
 
+@pytest.fixture
+def heard_ctrl_c():
+    """Ctrl-C counts; who runs the tests in the background may have it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures('heard_ctrl_c')
 def test_ctrl_c_keeps_the_last_whole_epoch_and_says_how_to_go_on(tmp_path, capsys):
     def at_start(epoch):
         if epoch == 1:
