@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from tests import kill_training
+from tests import killed_runs
 
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_three_times_ends_as_one_that_was_not(tmp_path):
-    killer = kill_training.Killer(tmp_path)
+    killer = killed_runs.Killer(tmp_path)
     ended, writes, _ = killer.train('visual', 'whole')
     assert ended and writes > 40
     wanted = killer.left('whole')
@@ -16,7 +16,7 @@ def test_a_run_that_was_killed_three_times_ends_as_one_that_was_not(tmp_path):
             'tensorboard/validation: average precision, 1'} <= set(wanted)
     assert not any('again' in name for name in wanted)
     for write in np.random.default_rng(0).integers(1, writes // 2, 3):
-        ended, *_ = killer.train('visual', 'killed', kill_training.Kill(int(write)))
+        ended, *_ = killer.train('visual', 'killed', killed_runs.Kill(int(write)))
         assert not ended
     ended, *_ = killer.train('visual', 'killed')
-    assert ended and kill_training.differences(killer.left('killed'), wanted) == []
+    assert ended and killed_runs.differences(killer.left('killed'), wanted) == []
