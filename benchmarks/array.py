@@ -16,7 +16,7 @@ _FRAMES = SECONDS * schema.FRAMES_PER_SECOND
 
 
 def beamform(_):
-    """Beamforming to 512 frequencies, beside a plain product of matrices, and acoular."""
+    """Beamforming to 512 frequencies, beside a plain product of matrices."""
     mics, grid = array.built_in_array(), array.look_directions()
     frames = noise()
     beamformer = beamforming.Beamformer(mics, grid, 1.5)

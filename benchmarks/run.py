@@ -3,7 +3,7 @@
     python benchmarks/run.py --out=DIR [--only=networks,records]
 
 Each row is a rate or a size, measured on data that is made up for it, three runs, the median; the
-machine and the versions stand above. Peers (extra `bench`: torch, librosa, acoular,
+machine and the versions stand above. Peers (extra `bench`: torch, librosa,
 pyroomacoustics) are measured by turns in the same process; without them their cells are blank. The
 authors' programs were measured on another day, on 2 processors. Writes <out>/benchmarks.md, .json
 and .png, and prints the table.
@@ -28,7 +28,7 @@ from absl import app, flags
 from dualcam import progress
 
 PARTS = ('machine', 'array', 'records', 'networks', 'correspondence', 'serving', 'memory', 'growth')
-_VERSIONS = ('tensorflow', 'keras', 'numpy', 'scipy', 'torch', 'librosa', 'acoular',
+_VERSIONS = ('tensorflow', 'keras', 'numpy', 'scipy', 'torch', 'librosa',
              'pyroomacoustics')
 
 
