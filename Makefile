@@ -104,13 +104,14 @@ setup: .venv/installed
 lint: setup
 	$(PY) -m ruff check .
 
+# Files in their order: by number of tests, the few long ones would come last and leave a processor idle.
 # Tests of pages drive Debian's Chromium; without it (and no right to install it) they are skipped.
 test: lint
 	@{ command -v chromium && command -v chromedriver; } > /dev/null || { \
 	  echo 'Installing Chromium for the tests of pages.'; \
 	  { apt-get update -q && apt-get install -qy --no-install-recommends chromium chromium-driver; \
 	  } > /dev/null 2>&1 || echo 'Not installed (as root?): tests of pages are skipped.'; }
-	$(PY) -m pytest -n auto --maxprocesses=4 --dist=loadfile
+	$(PY) -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 tfrecords: $(RECORDS)/.made
 
