@@ -11,13 +11,12 @@ import csv
 import dataclasses
 import io
 import json
-import os
 import pathlib
 import sys
 
 import numpy as np
 
-from dualcam import progress, streams
+from dualcam import progress, streams, whole
 from dualcam.data import sound_files
 
 FORMATS = ('.csv', '.jsonl')
@@ -146,9 +145,8 @@ def take_up(path, listener, params):
     kept = len(lines)
     while not job['complete'] and kept > first and files[kept - 1] == files[-1]:
         kept -= 1
-    partial = path.with_name(f'.{path.name}.partial')
-    partial.write_bytes(b''.join(lines[:kept]))
-    os.replace(partial, path)
+    with whole.writing_file(path) as partial:
+        partial.write_bytes(b''.join(lines[:kept]))
     _write_job(path, listener, params, complete=False)
     return set(files[first:kept])
 

@@ -7,13 +7,12 @@ after its last part.
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 import shutil
 
 import numpy as np
 
-from dualcam import progress, streams
+from dualcam import progress, streams, whole
 from dualcam.data import sound_files
 
 _FILES_A_PART = 200
@@ -108,12 +107,11 @@ def save(path, embeddings, layer, source):
     """Writes .npz: files, labels, classes, features [files, n] and the windows'."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial.npz')
     e = embeddings
-    np.savez(partial, files=e.files, labels=e.labels, classes=e.classes, features=e.clips,
-             window_features=e.windows, window_file=e.window_file, window_s=e.window_s,
-             layer=layer, model=source)
-    os.replace(partial, path)
+    with whole.writing_file(path, '.npz') as partial:
+        np.savez(partial, files=e.files, labels=e.labels, classes=e.classes, features=e.clips,
+                 window_features=e.windows, window_file=e.window_file, window_s=e.window_s,
+                 layer=layer, model=source)
 
 
 def _embed_files(ask, files, listener, hop, batch_size, bar):
@@ -129,10 +127,9 @@ def _embed_files(ask, files, listener, hop, batch_size, bar):
 
 
 def _write_part(path, features, rows, starts, skipped, bad):
-    partial = path.with_name(f'.{path.name}.partial.npz')
-    np.savez(partial, features=features, rows=rows, starts=starts,
-             skipped=np.array(skipped, np.str_), bad=np.array(bad, np.int64))
-    os.replace(partial, path)
+    with whole.writing_file(path, '.npz') as partial:
+        np.savez(partial, features=features, rows=rows, starts=starts,
+                 skipped=np.array(skipped, np.str_), bad=np.array(bad, np.int64))
 
 
 def _joined(parts, sound_set, listener, skipped):

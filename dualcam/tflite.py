@@ -26,7 +26,7 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
-from dualcam import export, trust
+from dualcam import export, trust, whole
 
 KINDS = ('float32', 'float16', 'int8')
 SUFFIX = '.tflite'
@@ -62,8 +62,7 @@ def convert(saved_model, path, kind, examples=None):
                          f'assets/{missing[0]}')
     trust.check(saved_model)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    try:
+    with whole.writing_file(path) as partial:
         with tempfile.TemporaryDirectory() as scratch:
             arguments = [saved_model, partial, kind]
             if kind == 'int8':
@@ -77,9 +76,6 @@ def convert(saved_model, path, kind, examples=None):
         with zipfile.ZipFile(partial, 'a') as archive:
             for name in _ASSETS:
                 archive.write(saved_model / 'assets' / name, name)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def open_file(path, num_threads=None):

@@ -1,7 +1,7 @@
 """Files and folders that are there whole or not at all, whoever else writes them too.
 
 Files are on the disk before they have their names, so that neither a kill nor a power cut leaves
-half of one. What a killed process wrote under another name ends in `PARTIAL`.
+half of one. What a killed process wrote under another name has `PARTIAL` in it.
 """
 
 import contextlib
@@ -20,9 +20,14 @@ def write_text(path, text):
 
 
 @contextlib.contextmanager
-def writing_file(path):
-    """Gives a path beside `path` to write to; where no error was raised, it becomes `path`."""
-    partial = _beside(path)
+def writing_file(path, ending=''):
+    """Gives a path beside `path` to write to; where no error was raised, it becomes `path`.
+
+    Args:
+        path: of the file; its folder must be there.
+        ending: of the other name, for writers that insist on one.
+    """
+    partial = _beside(path, ending)
     try:
         yield partial
         _flush(partial)
@@ -67,9 +72,9 @@ def make_folder(folder):
         _flush(folder.parent)
 
 
-def _beside(path):
+def _beside(path, ending=''):
     path = pathlib.Path(path)
-    return path.with_name(f'.{path.name}.{os.getpid()}{PARTIAL}')
+    return path.with_name(f'.{path.name}.{os.getpid()}{PARTIAL}{ending}')
 
 
 def _flush(path):

@@ -72,6 +72,12 @@ def start(body, records=True):
             are to be defined before.
         records: whether --records must be given.
     """
+    import tensorflow as tf
+
+    from dualcam.training import hardware
+    from experiments import presets
+    from records import command
+
     flags.DEFINE_string('records', None, 'Folder with the records.', required=records)
     flags.DEFINE_string('out', None, 'Where runs and results go.', required=True)
     flags.DEFINE_string('preset', 'demo', 'Size: paper, demo or smoke.')
@@ -88,15 +94,10 @@ def start(body, records=True):
     flags.DEFINE_bool('profile', False, 'Trace ten steps of each new run for TensorBoard.')
     flags.DEFINE_integer('jobs', None, 'Runs of a table that are trained at a time; default one a '
                          'processor, up to 4, and one with a GPU.', lower_bound=1)
-    flags.DEFINE_enum('precision', 'float32', ['float32', 'mixed_bfloat16', 'mixed_float16'],
+    flags.DEFINE_enum('precision', 'float32', hardware.PRECISIONS,
                       'Of training; mixed ones suit GPUs, and processors with bfloat16.')
     flags.DEFINE_integer('devices', 1, 'GPUs that share each batch.', lower_bound=1)
     flags.DEFINE_list('seeds', ['0'], 'Seeds, as in 0,1,2; several give mean and deviation.')
-
-    import tensorflow as tf
-
-    from experiments import presets
-    from records import command
 
     def main(_):
         logging.set_verbosity(logging.WARNING)

@@ -8,13 +8,13 @@ resnet_v1_50/block1/unit_1/bottleneck_v1/conv1/weights and .../BatchNorm/gamma. 
 did not publish, is called after its layers. VGGish's, too: vggish/conv3/conv3_1/weights.
 """
 
-import os
 import pathlib
 import re
 
 import h5py
 import numpy as np
 
+from dualcam import whole
 from dualcam.models import resnet
 
 ENDING = '.weights.h5'       # of files that `save` writes
@@ -108,15 +108,11 @@ def save(model, path):
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{os.getpid()}.partial.{path.name}')
-    try:
+    with whole.writing_file(path, ENDING) as partial:
         model.save_weights(partial)
         with h5py.File(partial, 'a') as file:
             file.attrs['dualcam_network'] = model.name
             file.attrs['dualcam_layout'] = resnet.layout_of(model)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load(model, path):

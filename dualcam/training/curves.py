@@ -4,11 +4,12 @@ A run that was killed repeats an epoch whose curves, pictures and tables may hav
 already. They are taken out before it goes on, so that each is there once.
 """
 
-import os
 import pathlib
 
 import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
+
+from dualcam import whole
 
 
 class Curves:
@@ -64,11 +65,10 @@ def forget_after(folder, epoch):
         if not any(event.HasField('summary') for event in kept):
             path.unlink()
         elif was_cut or len(kept) < len(events):
-            partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-            with tf.io.TFRecordWriter(str(partial)) as writer:
+            with whole.writing_file(path) as partial, \
+                    tf.io.TFRecordWriter(str(partial)) as writer:
                 for event in kept:
                     writer.write(event.SerializeToString())
-            os.replace(partial, path)
 
 
 def _read(path):

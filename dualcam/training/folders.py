@@ -53,7 +53,7 @@ def claimed(folder, params, data):
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         _check_same(folder, made_with)               # another process may have been quicker
-        for path in list(folder.rglob('.*.partial')):              # of a process that was killed
+        for path in list(folder.rglob(f'.*{whole.PARTIAL}*')):     # of a killed process
             if path.is_dir():
                 shutil.rmtree(path)
             else:

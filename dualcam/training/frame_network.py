@@ -8,16 +8,15 @@ noise to it. What the features are, every run has to say: `visual_features` retu
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from dualcam import progress
+from dualcam import progress, whole
 from dualcam.data import tagging_frames, video
-from dualcam.models import frame_networks
+from dualcam.models import frame_networks, weights
 from dualcam.training import finite, optimizers
 
 STAND_IN = ('frames seen by a small network that learned from the training clips (no weights of '
@@ -76,18 +75,14 @@ def train_small(store, rows, folder, params=FrameTrainingParams()):
     tagger, seen = frame_networks.small(store.info.num_classes)
     made_of = json.dumps([store.digest, np.sort(rows).tolist(), dataclasses.asdict(params)])
     name = hashlib.sha256(made_of.encode()).hexdigest()[:16]
-    path = pathlib.Path(folder) / f'frame-network-{name}.weights.h5'
+    path = pathlib.Path(folder) / f'frame-network-{name}{weights.ENDING}'
     if path.exists():
         tagger.load_weights(path)
         return seen
     _learn(tagger, *_training_frames(store, rows, params), params)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{os.getpid()}.partial-{path.name}')
-    try:
+    with whole.writing_file(path, weights.ENDING) as partial:
         tagger.save_weights(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
     return seen
 
 
