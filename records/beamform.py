@@ -18,7 +18,7 @@ from dualcam import progress as progress_lib
 from dualcam.data import schema
 from records import array, beamforming, cepstrum, command, frame_files, raw
 
-_FRAMES_AT_A_TIME = 4 * schema.FRAMES_PER_SECOND      # 25 MB of samples, 330 MB of pressures
+_FRAMES_AT_A_TIME = 12 * schema.FRAMES_PER_SECOND     # 75 MB of samples
 
 
 def recording_to_cepstra(frames, beamformer, filters):

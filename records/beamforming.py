@@ -7,11 +7,14 @@ filters are pure delays, all microphones weigh the same, and powers are divided 
 mics**2, so that a source in the look direction shows the power that one microphone hears.
 
 A steering matrix [mics, directions] of one frequency has far fewer large singular values than
-microphones, because the view is narrow; `Beamformer` keeps those and multiplies two thin
-matrices. `Beamformer(rank_tolerance=0)` keeps all.
+microphones, because the view is narrow, and that of a strip of the view has fewer still.
+`Beamformer` keeps those and multiplies two thin matrices a strip. `Beamformer(rank_tolerance=0)`
+keeps all.
 """
 
 import concurrent.futures
+import contextlib
+import dataclasses
 import os
 import threading
 
@@ -22,7 +25,9 @@ import threadpoolctl
 from dualcam.data import schema
 from records import array as array_lib
 
-_BINS_AT_A_TIME = 8
+_BINS_AT_A_TIME = 16           # their powers of some frames and a strip of directions fit a cache
+_FRAMES_AT_A_TIME = 144        # more use of each steering matrix that is fetched from memory
+_ROWS_AT_A_TIME = 6            # of the grid: a strip
 
 
 def frame_spectra(frames):
@@ -36,7 +41,8 @@ def frame_spectra(frames):
     """
     samples = frames.shape[-1]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(samples) / samples)
-    return scipy.fft.rfft((frames * window).astype(np.float32))[..., :schema.BINS]
+    windowed = np.multiply(frames, window.astype(np.float32), dtype=np.float32)
+    return scipy.fft.rfft(windowed)[..., :schema.BINS]
 
 
 class Beamformer:
@@ -46,8 +52,9 @@ class Beamformer:
         array: a `MicArray`.
         grid: a `Grid`.
         focus_m: distance to focus at, metres; None for plane waves.
-        rank_tolerance: singular values below this share of the largest are left out; what that
-            changes is below about its square in power, relative to the loudest direction.
+        rank_tolerance: singular values below this share of the largest are left out. Relative to
+            the loudest direction, power changes by about twice that where microphones hear
+            unrelated noise, and by about its square for sound from the view.
         sample_rate_hz: of the signals.
         num_threads: frequencies worked on at a time; None for one a processor.
     """
@@ -59,26 +66,41 @@ class Beamformer:
         delays_s = array_lib.steering_delays(array.positions_m, grid.directions, focus_m)
         self._delays_s = delays_s.reshape(-1, array.num_mics)               # [directions, mics]
         self._step_hz = sample_rate_hz / schema.SAMPLES_PER_FRAME
-        with threadpoolctl.threadpool_limits(1, 'blas'), \
-                concurrent.futures.ThreadPoolExecutor(self.num_threads) as pool:
-            self._factors = list(pool.map(lambda k: self._factor(k, rank_tolerance),
-                                          range(schema.BINS)))
+        width = grid.shape[1]
+        self._strips = [slice(row * width, min(row + _ROWS_AT_A_TIME, grid.shape[0]) * width)
+                        for row in range(0, grid.shape[0], _ROWS_AT_A_TIME)]
+        with self._threads() as pool:
+            blocks = pool.map(lambda bins: self._factors_of(bins, rank_tolerance),
+                              _blocks(np.arange(schema.BINS)))
+            self._factors = [factors for block in blocks for factors in block]
 
-    def power(self, frames):
+    def power(self, frames, out=None):
         """Multispectral acoustic images.
 
         Args:
             frames: [frames, mics, 1024], any real dtype.
+            out: [frames, rows, cols, 512] float32 in C order to write to; for a stream of frames
+                that saves asking the system for 42 MB a second of recording.
 
         Returns:
-            [frames, rows, cols, 512] float32, power in squared units of the samples.
-        """
-        images = np.empty((len(frames), *self.grid.shape, schema.BINS), np.float32)
-        flat = images.reshape(len(frames), -1, schema.BINS)
+            [frames, rows, cols, 512] float32, power in squared units of the samples; `out` if
+            that was given.
 
-        def store(bins, pressures):
-            flat[:, :, bins] = np.moveaxis(np.square(pressures.real) + np.square(pressures.imag),
-                                           0, -1)
+        Raises:
+            ValueError: the frames are not of this array, or `out` does not fit them.
+        """
+        shape = (len(frames), *self.grid.shape, schema.BINS)
+        images = np.empty(shape, np.float32) if out is None else out
+        if images.shape != shape or images.dtype != np.float32 or not images.flags.c_contiguous:
+            raise ValueError(f'out of shape {images.shape}, {images.dtype}: expected {shape}, '
+                             'float32, in C order')
+        flat = images.reshape(len(frames), -1, schema.BINS)
+        same = np.eye(_BINS_AT_A_TIME, dtype=np.float32)
+
+        def store(bins, frames, strip, powers):
+            # Bins become the last axis as a product with ones, which is much quicker than a copy.
+            np.matmul(np.moveaxis(powers, 0, -1), same[:len(bins), :len(bins)],
+                      out=flat[frames, strip, bins[0]:bins[-1] + 1])
         self._for_each_block(frames, np.arange(schema.BINS), store)
         return images
 
@@ -94,47 +116,81 @@ class Beamformer:
         """
         num_bands, num_directions = len(filters), self.grid.directions[..., 0].size
         filters = np.asarray(filters, np.float32)
-        bands = np.zeros((num_bands, len(frames) * num_directions), np.float32)
+        bands = np.zeros((num_bands, len(frames), num_directions), np.float32)
         locks = [threading.Lock() for _ in range(num_bands)]
 
-        def add(bins, pressures):
+        def add(bins, frames, strip, powers):
             touched = np.flatnonzero(filters[:, bins].any(axis=1))
-            parts = pressures.view(np.float32).reshape(len(bins), -1)        # re, im, re, im ...
-            np.square(parts, out=parts)
-            sums = filters[np.ix_(touched, bins)] @ parts                    # [touched, 2 * ...]
-            sums = sums[:, ::2] + sums[:, 1::2]
+            sums = filters[np.ix_(touched, bins)] @ powers.reshape(len(bins), -1)
             for band, energies in zip(touched, sums, strict=True):
                 with locks[band]:
-                    bands[band] += energies
+                    bands[band, frames, strip] += energies.reshape(powers.shape[1:])
         self._for_each_block(frames, np.flatnonzero(filters.any(axis=0)), add)
         return np.moveaxis(bands.reshape(num_bands, len(frames), *self.grid.shape), 0, -1)
 
     def _for_each_block(self, frames, bins, consume):
-        """Calls `consume(bins, pressures [bins, frames, directions])`, from several threads."""
+        """Calls `consume(bins, frames, strip, powers)`, from several threads.
+
+        Bins are a few whole numbers, frames and strip slices, powers [bins, frames, directions of
+        the strip], which the next call of the thread overwrites.
+        """
         self._check(frames)
-        spectra = np.moveaxis(frame_spectra(frames), -1, 0).copy()
-        num_directions = self.grid.directions[..., 0].size
+        spectra = np.empty((schema.BINS, *frames.shape[:2]), np.complex64)
+        some_frames = [slice(i, min(i + _FRAMES_AT_A_TIME, len(frames)))
+                       for i in range(0, len(frames), _FRAMES_AT_A_TIME)]
 
         def work(block):
-            pressures = np.empty((len(block), len(frames), num_directions), np.complex64)
-            for k, pressure in zip(block, pressures, strict=True):
-                basis, steering = self._factors[k]
-                np.matmul(spectra[k] @ basis, steering, out=pressure)
-            consume(block, pressures)
+            in_bases = [spectra[k] @ self._factors[k].basis for k in block]
+            for number, strip in enumerate(self._strips):
+                size = strip.stop - strip.start
+                pressures = np.empty((min(len(frames), _FRAMES_AT_A_TIME), size), np.complex64)
+                powers = np.empty((len(block), *pressures.shape), np.float32)
+                for chosen in some_frames:
+                    some, made = (array[..., :chosen.stop - chosen.start, :]
+                                  for array in (pressures, powers))
+                    parts = some.view(np.float32)                            # re, im, re, im ...
+                    for k, in_basis, power in zip(block, in_bases, made, strict=True):
+                        steering, columns = self._factors[k].strips[number]
+                        np.matmul(in_basis[chosen, columns], steering, out=some)
+                        np.square(parts, out=parts)
+                        np.add(parts[:, ::2], parts[:, 1::2], out=power)
+                    consume(block, chosen, strip, made)
 
-        blocks = [bins[i:i + _BINS_AT_A_TIME] for i in range(0, len(bins), _BINS_AT_A_TIME)]
+        def transform(chosen):
+            spectra[:, chosen] = np.moveaxis(frame_spectra(frames[chosen]), -1, 0)
+
+        with self._threads() as pool:
+            for function, parts in (transform, some_frames), (work, _blocks(bins)):
+                for _ in pool.map(function, parts):
+                    pass
+
+    def _factors_of(self, bins, rank_tolerance):
+        """The `_Factors` of consecutive bins."""
+        turns = self._step_hz * self._delays_s.T                             # [mics, directions]
+        steering = np.exp(2j * np.pi * bins[0] * turns) / self.array.num_mics
+        from_bin_to_bin = np.exp(2j * np.pi * turns)
+        made = []
+        for _ in bins:
+            # Strips are searched within the space of the view, whose matrices are smaller.
+            of_view = _large_directions(steering, rank_tolerance / len(self._strips))
+            in_view = of_view.conj().T @ steering
+            bases, strips, start = [], [], 0
+            for strip in self._strips:
+                of_strip = _large_directions(in_view[:, strip], rank_tolerance)
+                thin = of_strip.conj().T @ in_view[:, strip]
+                bases.append(of_view @ of_strip)
+                strips.append((thin.astype(np.complex64), slice(start, start + len(thin))))
+                start += len(thin)
+            made.append(_Factors(np.concatenate(bases, axis=1).astype(np.complex64), strips))
+            steering *= from_bin_to_bin
+        return made
+
+    @contextlib.contextmanager
+    def _threads(self):
+        """A pool whose threads each work out their own products."""
         with threadpoolctl.threadpool_limits(1, 'blas'), \
                 concurrent.futures.ThreadPoolExecutor(self.num_threads) as pool:
-            for _ in pool.map(work, blocks):
-                pass
-
-    def _factor(self, k, rank_tolerance):
-        """Matrices [mics, rank] and [rank, directions] whose product steers bin k."""
-        turns = self._step_hz * k * self._delays_s.T                         # [mics, directions]
-        steering = np.exp(2j * np.pi * turns) / self.array.num_mics
-        energy, basis = np.linalg.eigh(steering @ steering.conj().T)
-        basis = basis[:, energy >= energy[-1] * rank_tolerance**2]
-        return basis.astype(np.complex64), (basis.conj().T @ steering).astype(np.complex64)
+            yield pool
 
     def _check(self, frames):
         wanted = (self.array.num_mics, schema.SAMPLES_PER_FRAME)
@@ -142,6 +198,28 @@ class Beamformer:
             raise ValueError(
                 f'frames of shape {frames.shape}, but the array "{self.array.name}" gives '
                 f'[frames, {wanted[0]}, {wanted[1]}]; pass the layout this take was recorded with')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Factors:
+    """Matrices whose products steer one bin.
+
+    Attributes:
+        basis: [mics, sum of the strips' ranks] complex64.
+        strips: for each ([rank, directions] complex64, the columns of the basis it belongs to).
+    """
+    basis: np.ndarray
+    strips: list
+
+
+def _blocks(bins):
+    return [bins[i:i + _BINS_AT_A_TIME] for i in range(0, len(bins), _BINS_AT_A_TIME)]
+
+
+def _large_directions(matrix, tolerance):
+    """The left singular vectors of singular values not below a share of the largest."""
+    energy, vectors = np.linalg.eigh(matrix @ matrix.conj().T)
+    return vectors[:, energy >= energy[-1] * tolerance**2]
 
 
 def beamform(frames, array, grid, focus_m=None):

@@ -100,6 +100,30 @@ def test_filtered_bands_are_sums_of_bins(mics, grid, beamformer, rng):
                                rtol=1e-4, atol=1e-5 * expected.max())
 
 
+def test_many_frames_are_as_frames_alone(beamformer, rng, monkeypatch):
+    frames = rng.standard_normal((3, 128, 1024)) * 1e4
+    alone = np.concatenate([beamformer.power(frames[i:i + 1]) for i in range(3)])
+    monkeypatch.setattr(beamforming, '_FRAMES_AT_A_TIME', 2)
+    held = np.full(alone.shape, np.nan, np.float32)
+    assert beamformer.power(frames, out=held) is held
+    np.testing.assert_allclose(held, alone, rtol=1e-4, atol=1e-6 * alone.max())
+
+
+def test_an_array_to_write_to_must_fit(beamformer):
+    for out in (np.zeros((2, 36, 48, 512)), np.zeros((1, 36, 48, 512), np.float32),
+                np.zeros((2, 36, 512, 48), np.float32).swapaxes(2, 3)):
+        with pytest.raises(ValueError, match='in C order'):
+            beamformer.power(np.zeros((2, 128, 1024)), out=out)
+
+
+def test_thin_matrices_steer_within_1e_3_of_all_singular_values(mics, grid, rng):
+    """Of the loudest direction, for noise of each microphone's own, which is the worst."""
+    frames = rng.standard_normal((2, 128, 1024)) * 1e4
+    close = beamforming.Beamformer(mics, grid, 1.5).power(frames)
+    exact = beamforming.Beamformer(mics, grid, 1.5, rank_tolerance=0).power(frames)
+    assert 0 < np.abs(close - exact).max() < 1e-3 * exact.max()
+
+
 def test_wrong_channels_are_refused(beamformer):
     with pytest.raises(ValueError, match='128'):
         beamformer.power(np.zeros((2, 64, 1024)))
