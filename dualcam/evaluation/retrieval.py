@@ -145,18 +145,22 @@ def _of_vectors(audio, video):
 def _of_maps(audio, video):
     """As `_of_vectors`, for maps: a matrix product in each channel."""
     queries, clips, channels = len(audio), len(video), audio.shape[-1]
-    features = _normalised(audio.sum(axis=(1, 2), dtype=np.float64))
+    features = _normalised(audio.sum(axis=(1, 2), dtype=np.float64)).astype(np.float32)
     products, squares = np.zeros((2, queries, clips))
 
     def add(start, group, heard, seen):
         tile = slice(start, min(start + _TILE, queries))
-        part, weighed = np.empty((2, tile.stop - start, clips))         # stay in the cache
+        # Single precision within a few channels, whose sums stay in the cache.
+        part, weighed, some_products, some_squares = np.zeros(
+            (4, tile.stop - start, clips), np.float32)
         for number, channel in enumerate(group):
             np.matmul(heard[number, tile], seen[number].T, out=part)
             np.multiply(part, features[tile, channel, None], out=weighed)
-            products[tile] += weighed
+            some_products += weighed
             part *= part
-            squares[tile] += part
+            some_squares += part
+        products[tile] += some_products
+        squares[tile] += some_squares
 
     with threadpoolctl.threadpool_limits(1, 'blas'), \
             concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -172,9 +176,9 @@ def _of_maps(audio, video):
 
 
 def _channels(maps, group):
-    """Some channels of maps, [channels, clips, places] float64."""
+    """Some channels of maps, [channels, clips, places] float32, as networks give them."""
     chosen = np.asarray(maps[..., group.start:group.stop]).reshape(len(maps), -1, len(group))
-    return np.ascontiguousarray(chosen.transpose(2, 0, 1), np.float64)
+    return np.ascontiguousarray(chosen.transpose(2, 0, 1), np.float32)
 
 
 def _normalised(features):
