@@ -19,7 +19,7 @@ from absl import flags
 
 from dualcam import whole
 from dualcam.data import schema, texts
-from records import jobs, lists, manifest
+from records import jobs, lists, manifest, writer
 
 CONVERSION_FILE = 'conversion.json'
 _CALLS = 'calls'                          # what of the file are no settings
@@ -130,8 +130,6 @@ def write_seconds(name, labels, rows, read, out, compression_level=1):
     Raises:
         ValueError: a raw file is damaged; the message names it, records before it are whole.
     """
-    from records import writer  # TensorFlow is loaded by the processes that write
-
     for path, indices in rows:
         frames = [read(i) for i in indices]
         try:

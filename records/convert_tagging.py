@@ -52,8 +52,7 @@ def convert_clip(piece, out, clip_seconds):
         samples, jpegs = _aligned(audio, frames, clip_seconds)
     except ValueError as error:
         return str(error)
-    writer.write_examples(out / path, [tagging_records.record_of(clip.name, samples, jpegs,
-                                                                 labels)])
+    writer.write_record(out / path, tagging_records.record_of(clip.name, samples, jpegs, labels))
     conversion.finish(out, path, source)
     return None
 

@@ -106,11 +106,10 @@ def read_jpeg(path):
         with Image.open(path, formats=['JPEG']) as image:
             if (image.height, image.width) != schema.VIDEO_SHAPE[:2]:
                 raise ValueError(f'{image.height} x {image.width} pixels')
-            pixels = np.asarray(image.convert('RGB'))
+            return _bgr(image.convert('RGB'))
     except Exception as error:
         raise ValueError(f'{path}: not a JPEG of {schema.VIDEO_SHAPE[0]} x '
                          f'{schema.VIDEO_SHAPE[1]} pixels ({error})') from error
-    return np.ascontiguousarray(pixels[..., ::-1])
 
 
 def read_bmp(path, smallest_side):
@@ -125,10 +124,15 @@ def read_bmp(path, smallest_side):
             size = [max(smallest_side, int(side * scale)) for side in image.size]
             if max(*image.size, *size) > _LONGEST_SIDE:        # a strip would fill the memory
                 raise ValueError(f'{image.height} x {image.width} pixels')
-            pixels = np.asarray(image.convert('RGB').resize(size, Image.Resampling.BICUBIC))
+            return _bgr(image.convert('RGB').resize(size, Image.Resampling.BICUBIC))
     except Exception as error:
         raise ValueError(f'{path}: not a readable BMP ({error}); restore it') from error
-    return np.ascontiguousarray(pixels[..., ::-1])
+
+
+def _bgr(image):
+    """Pixels of an RGB image, which Pillow turns as it copies them, quicker than NumPy."""
+    pixels = np.frombuffer(image.tobytes('raw', 'BGR'), np.uint8)
+    return pixels.reshape(image.height, image.width, 3)
 
 
 def _check_samples(path, samples):

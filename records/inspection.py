@@ -11,7 +11,7 @@ import re
 import google_crc32c
 import numpy as np
 
-from dualcam.data import schema
+from dualcam.data import example_fields, schema
 from dualcam.data.record_bytes import Damaged
 from records import record_files
 
@@ -79,7 +79,7 @@ def _check_second(context, lists, path):
     """Checks a second of AVIA or ACIVW."""
     kind = 'ACIVW' if schema.ACIVW_CLASS in context else 'AVIA'
     pattern, labels, first = _PLACES[kind]
-    said = [_whole_number(context, label) for label in labels]
+    said = [example_fields.whole_number(context, label) for label in labels]
     place = pattern.search(path)
     if place:
         for label, value, number in zip(labels, said, map(int, place.groups()), strict=True):
@@ -97,26 +97,10 @@ def _check_second(context, lists, path):
 
 
 def _check_modality(modality, context, lists):
-    sizes = [_whole_number(context, key) for key in modality.size_keys]
-    for key, size, (least, most) in zip(modality.size_keys, sizes, modality.size_ranges,
-                                        strict=True):
-        if not least <= size <= most:
-            raise Damaged('size', f'{key} is {size}; expected '
-                          + (f'{least} - {most}' if least < most else f'{least}'))
-    key = modality.feature_list
-    if key not in lists:
-        raise Damaged('missing_key', f'has no {key}')
-    if len(lists[key]) != schema.FRAMES_PER_SECOND:
-        raise Damaged('size', f'{key} has {len(lists[key])} frames; expected '
-                      f'{schema.FRAMES_PER_SECOND}')
-    num_bytes = int(np.prod(sizes)) * np.dtype(modality.dtype).itemsize
-    for number, feature in enumerate(lists[key], 1):
-        values = feature.bytes_list.value
-        if len(values) != 1 or len(values[0]) != num_bytes:
-            raise Damaged('size', f'{key}, frame {number}: {sum(map(len, values))} bytes in '
-                          f'{len(values)} items; expected one of {num_bytes}')
+    shape = example_fields.shape_of(modality, context)
+    for number, frame in enumerate(example_fields.frames_of(modality, shape, lists), 1):
         if modality is schema.ACOUSTIC:
-            _check_finite(values[0], modality.dtype, f'{key}, frame {number}')
+            _check_finite(frame, modality.dtype, f'{modality.feature_list}, frame {number}')
 
 
 def _check_clip(context):
@@ -124,7 +108,7 @@ def _check_clip(context):
     for key in _CLIP_KEYS:
         if key not in context:
             raise Damaged('missing_key', f'has no {key}')
-    rate_hz = _whole_number(context, schema.CLIP_RATE)
+    rate_hz = example_fields.whole_number(context, schema.CLIP_RATE)
     samples = b''.join(context[schema.CLIP_AUDIO].bytes_list.value)
     frames = context[schema.CLIP_FRAMES].bytes_list.value
     labels = context[schema.CLIP_LABELS].int64_list.value
@@ -151,8 +135,8 @@ def _check_sound(examples):
         for key in _SOUND_KEYS:
             if key not in context:
                 raise Damaged('missing_key', f'has no {key}')
-        rate_hz, start = (_whole_number(context, key) for key in (schema.SOUND_RATE,
-                                                                  schema.SOUND_START))
+        rate_hz, start = (example_fields.whole_number(context, key)
+                          for key in (schema.SOUND_RATE, schema.SOUND_START))
         samples = b''.join(context[schema.SOUND_DATA].bytes_list.value)
         if rate_hz != schema.SOUND_RATE_HZ:
             raise Damaged('size', f'{schema.SOUND_RATE} is {rate_hz}; expected '
@@ -175,13 +159,3 @@ def _check_finite(data, dtype, where):
     if not np.isfinite(values).all():
         raise Damaged('not_finite', f'{where}: {np.count_nonzero(~np.isfinite(values))} of '
                       f'{values.size} values are not finite')
-
-
-def _whole_number(context, key):
-    """The one value of a key, 0 or more."""
-    if key not in context:
-        raise Damaged('missing_key', f'has no {key}')
-    values = context[key].int64_list.value
-    if len(values) != 1 or values[0] < 0:
-        raise Damaged('value', f'{key} is {list(values)[:3]}; expected one number, 0 or more')
-    return values[0]

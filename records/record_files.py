@@ -1,16 +1,16 @@
-"""Record files to examples without TensorFlow: GZIP, TFRecord framing and protobuf, checked.
+"""Examples without TensorFlow, and record files to examples: GZIP, TFRecord, protobuf, checked.
 
 TensorFlow's own reader says little of what is wrong with a file, and takes seconds to start. Here
 each layer is undone by itself: `record_bytes` those of bytes, and protobuf reads messages that are
-described below, wire-compatible with `tf.train.Example` and `tf.train.SequenceExample`.
+described below, with fields and bytes of `tf.train.Example` and `tf.train.SequenceExample`.
 """
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 from dualcam.data import record_bytes
 
-# tf.train's messages: {name: [(field, type, repeated)]}, fields numbered from 1 in their order. A
-# map is on the wire what entries of key and value are.
+# tf.train's messages: {name: [(field, type, repeated)]}, fields numbered from 1 in their order.
+# A dictionary is the type of a map's values, its keys are text.
 _Field = descriptor_pb2.FieldDescriptorProto
 _MESSAGES = {
     'BytesList': [('value', _Field.TYPE_BYTES, True)],
@@ -18,11 +18,9 @@ _MESSAGES = {
     'Int64List': [('value', _Field.TYPE_INT64, True)],
     'Feature': [('bytes_list', 'BytesList', False), ('float_list', 'FloatList', False),
                 ('int64_list', 'Int64List', False)],
-    'NamedFeature': [('key', _Field.TYPE_STRING, False), ('value', 'Feature', False)],
-    'Features': [('feature', 'NamedFeature', True)],
+    'Features': [('feature', {'value': 'Feature'}, True)],
     'FeatureList': [('feature', 'Feature', True)],
-    'NamedList': [('key', _Field.TYPE_STRING, False), ('value', 'FeatureList', False)],
-    'FeatureLists': [('feature_list', 'NamedList', True)],
+    'FeatureLists': [('feature_list', {'value': 'FeatureList'}, True)],
     'SequenceExample': [('context', 'Features', False), ('feature_lists', 'FeatureLists', False)],
 }
 
@@ -44,19 +42,19 @@ def read_examples(data):
     examples = []
     for serialized in record_bytes.unframed(record_bytes.inflated(data)):
         try:
-            example = _SequenceExample.FromString(serialized)
+            example = SequenceExample.FromString(serialized)
         except message.DecodeError as error:
             raise record_bytes.Damaged(
                 'foreign', f'holds something else than an example ({error})') from error
         examples.append((
-            {entry.key: entry.value for entry in example.context.feature},
-            {entry.key: entry.value.feature for entry in example.feature_lists.feature_list}))
+            dict(example.context.feature),
+            {key: value.feature for key, value in example.feature_lists.feature_list.items()}))
     if not examples:
         raise record_bytes.Damaged('empty', 'holds no example')
     return examples
 
 
-def _message_class(name):
+def _message_class(wanted):
     """The class of one of `_MESSAGES`, in a pool of its own: TensorFlow's may be loaded too."""
     package = 'dualcam.records'
     file = descriptor_pb2.FileDescriptorProto(name='records.proto', package=package,
@@ -64,16 +62,30 @@ def _message_class(name):
     for owner, fields in _MESSAGES.items():
         described = file.message_type.add(name=owner)
         for number, (field_name, kind, repeated) in enumerate(fields, 1):
-            field = described.field.add(
-                name=field_name, number=number,
-                label=_Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL)
+            if isinstance(kind, dict):
+                name = field_name.title().replace('_', '') + 'Entry'      # as protobuf wants it
+                entry = described.nested_type.add(name=name)
+                entry.options.map_entry = True
+                _add_field(entry, 'key', 1, _Field.TYPE_STRING, False)
+                _add_field(entry, 'value', 2, f'.{package}.{kind["value"]}', False)
+                kind = f'{owner}.{name}'
             if isinstance(kind, str):
-                field.type, field.type_name = _Field.TYPE_MESSAGE, f'.{package}.{kind}'
-            else:
-                field.type = kind
+                kind = f'.{package}.{kind}'
+            _add_field(described, field_name, number, kind, repeated)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f'{package}.{name}'))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f'{package}.{wanted}'))
 
 
-_SequenceExample = _message_class('SequenceExample')
+def _add_field(described, name, number, kind, repeated):
+    """A field of a message; `kind` is one of `_Field`'s types, or a message's full name."""
+    field = described.field.add(
+        name=name, number=number,
+        label=_Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL)
+    if isinstance(kind, str):
+        field.type, field.type_name = _Field.TYPE_MESSAGE, kind
+    else:
+        field.type = kind
+
+
+SequenceExample = _message_class('SequenceExample')

@@ -29,10 +29,13 @@ def golden():
 
 @pytest.fixture(scope='session')
 def command():
-    """Runs a Python command in the checkout: (exit code, stdout, stderr)."""
-    def run(*arguments):
+    """Runs a Python command in the checkout: (exit code, stdout, stderr).
+
+    Variables are added to its environment.
+    """
+    def run(*arguments, **variables):
         done = subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, text=True,
-                              capture_output=True, check=False)
+                              capture_output=True, check=False, env=os.environ | variables)
         return done.returncode, done.stdout, done.stderr
     return run
 

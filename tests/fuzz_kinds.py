@@ -9,9 +9,7 @@ import gzip
 import io
 import pathlib
 import re
-import struct
 
-import google_crc32c
 import numpy as np
 import scipy.io
 import scipy.sparse
@@ -22,6 +20,7 @@ from PIL import Image
 from dualcam.data import (
     datasets,
     reader,
+    record_bytes,
     schema,
     sound_files,
     sounds,
@@ -47,22 +46,13 @@ def _framed(examples):
 
 
 def _record(*payloads):
-    def part(data):
-        return data + struct.pack('<I', _masked_checksum(data))
-    return gzip.compress(b''.join(part(struct.pack('<Q', len(payload))) + part(payload)
-                                  for payload in payloads), 1, mtime=0)
-
-
-def _masked_checksum(data):
-    """The checksum of TFRecord files: CRC-32C, turned and moved."""
-    crc = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+    return gzip.compress(b''.join(part for payload in payloads
+                                  for part in record_bytes.framed(payload)), 1, mtime=0)
 
 
 def _payload(data):
     """The first example of a record file of `_record`."""
-    raw = gzip.decompress(data)
-    return raw[12:12 + struct.unpack_from('<Q', raw)[0]]
+    return next(record_bytes.unframed(record_bytes.inflated(data)))
 
 
 def _rebuild_record(kind):

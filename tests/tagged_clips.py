@@ -40,7 +40,7 @@ def write_records(root, labels, clip_s, rng, split='training'):
         samples = np.rint(sound(numbers, clip_s, rng) * 32_768).astype(np.int16)
         frames = [jpeg(COLOURS[numbers[second % len(numbers)]]) for second in range(clip_s)]
         path = root / split / f'clip_{number:03d}{schema.RECORD_SUFFIX}'
-        writer.write_examples(path, [tagging_records.record_of(path.stem, samples, frames, hot)])
+        writer.write_record(path, tagging_records.record_of(path.stem, samples, frames, hot))
         paths.append(str(path))
     (root / f'{split}.txt').write_text(''.join(f'{path}\n' for path in paths))
     datasets.write_description(root, INFO)

@@ -221,7 +221,7 @@ class Clips:
         if not self._has_video:
             return None
         (pixels,) = reader.read_frames([path], [[frame]])
-        return pixels[0].numpy()[..., ::-1]
+        return pixels[0, ..., ::-1]
 
     def _clip_bytes(self):
         samples, params = audio.num_samples(self.seconds), self._frontend.transform

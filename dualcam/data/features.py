@@ -96,7 +96,7 @@ class KeptFeatures:
 
     def _answer_batch(self, frames):
         """Answers [n, features]; always asks for a whole batch, so that one trace serves."""
-        batch = tf.stack(frames + frames[:1] * (self._batch_size - len(frames)))
+        batch = np.stack(frames + frames[:1] * (self._batch_size - len(frames)))
         return self._answer(batch).numpy()[:len(frames)]
 
 
@@ -135,7 +135,7 @@ class FrameFeatures(KeptFeatures):
         found = {}
         for row, numbers, pixels in zip(records, chosen, reader.read_frames(
                 [self._paths[row] for row in records], chosen), strict=True):
-            images = video.preprocess(pixels.numpy(), self.bgr).numpy()
+            images = video.preprocess(pixels, self.bgr).numpy()
             found |= {(row, number): image for number, image in zip(numbers, images, strict=True)}
         return np.stack([found[key] for key in zip(rows, frames, strict=True)])
 

@@ -1,9 +1,11 @@
 """Record files to seconds: lists of paths, parsing, errors that name the file.
 
 Reads what records/ (or the authors' converters) wrote; hands on one second at a time as a
-dictionary of tensors. `data/store.py` reads each record once through here; nothing else does.
+dictionary of arrays. `data/store.py` reads each record once through here; nothing else does.
 """
 
+import collections
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -12,12 +14,11 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import message
 
-from dualcam.data import pipelines, record_bytes, schema, texts
+from dualcam.data import example_fields, record_bytes, schema, texts
 
 LABELS = schema.LABELS
-_NO_LABEL = -1      # labels count from 0
-# TensorFlow puts a record's bytes into some of its messages, which then are no text.
-_READING = (tf.errors.OpError, UnicodeDecodeError)
+_THREADS = os.cpu_count() or 1
+_AHEAD = _THREADS + 8                 # records that are read before they are asked for
 
 # What of a path is the same on every machine.
 _PLACE = re.compile(r'(?:Location_\d+/Subject_\d+/Action_\d+|class_\d+/data_\d+)/Data_\d+'
@@ -85,83 +86,65 @@ def _is_relative(line):
 
 
 def parse_second(serialized, modalities, label_keys=LABELS):
-    """Tensors of one serialized record, of AVIA or ACIVW; a pure TensorFlow function.
+    """Arrays of one serialized record, of AVIA or ACIVW.
 
     Args:
-        serialized: scalar string.
+        serialized: bytes of a `tf.train.SequenceExample`.
         modalities: names, from 'acoustic', 'audio', 'video'.
         label_keys: labels to read, of `LABELS`.
 
     Returns:
         A dictionary with 'acoustic' [12, 36, 48, 12] float32, 'audio' [12, mics, 1024] int32,
-        'video' [12, height, width, 3] uint8 BGR, as far as asked for, and each label, int64. In
-        a record of ACIVW the class is the 'action', the video's number the 'location', and the
-        'subject' 0.
+        'video' [12, height, width, 3] uint8 BGR, as far as asked for, and each label, a whole
+        number. In a record of ACIVW the class is the 'action', the video's number the 'location',
+        and the 'subject' 0.
+
+    Raises:
+        ValueError: something is missing, or of another size.
+        google.protobuf.message.DecodeError: the bytes are no example.
     """
-    wanted = [schema.MODALITIES[name] for name in modalities]
-    sizes_of = {key: tf.io.FixedLenFeature([], tf.int64) for m in wanted for key in m.size_keys}
-    context, lists = tf.io.parse_single_sequence_example(
-        serialized,
-        context_features=sizes_of | {key: tf.io.FixedLenFeature([], tf.int64, _NO_LABEL)
-                                     for key in (*LABELS, schema.ACIVW_CLASS)},
-        sequence_features={m.feature_list: tf.io.FixedLenSequenceFeature([], tf.string)
-                           for m in wanted})
-    second = _labels(context, label_keys)
-    for modality in wanted:
-        sizes = [context[key] for key in modality.size_keys]
-        _check_sizes(modality, sizes, lists[modality.feature_list])
-        data = tf.io.decode_raw(lists[modality.feature_list],
-                                tf.dtypes.as_dtype(np.dtype(modality.dtype)))
-        second[modality.name] = tf.reshape(data, [schema.FRAMES_PER_SECOND, *sizes])
-    return second
-
-
-def _labels(context, label_keys):
-    """The labels of either kind of record, by `LABELS`' names."""
-    kind = context[schema.ACIVW_CLASS]
-    acivw = tf.not_equal(kind, _NO_LABEL)
-    stands_for = {'action': kind, 'location': context['location'], 'subject': tf.zeros_like(kind)}
-    labels = {key: tf.where(acivw, stands_for[key], context[key]) for key in label_keys}
-    for key, value in labels.items():
-        tf.debugging.assert_none_equal(value, tf.constant(_NO_LABEL, tf.int64),
-                                       message=f'no label {key} in it')
-    return labels
+    example = tf.train.SequenceExample.FromString(serialized)
+    second = _labels(example.context.feature, label_keys)
+    return second | {name: _frames(example, schema.MODALITIES[name]) for name in modalities}
 
 
 def parse_frames(serialized, frames):
     """Some video frames of one serialized record; the others are not decoded.
 
     Args:
-        serialized: scalar string.
+        serialized: bytes of a `tf.train.SequenceExample`.
         frames: [n] numbers of frames, 0 - 11.
 
     Returns:
         [n, height, width, 3] uint8 BGR.
+
+    Raises:
+        ValueError, google.protobuf.message.DecodeError: as `parse_second`.
     """
-    video = schema.VIDEO
-    context, lists = tf.io.parse_single_sequence_example(
-        serialized,
-        context_features={k: tf.io.FixedLenFeature([], tf.int64) for k in video.size_keys},
-        sequence_features={video.feature_list: tf.io.FixedLenSequenceFeature([], tf.string)})
-    sizes = [context[key] for key in video.size_keys]
-    items = lists[video.feature_list]
-    _check_sizes(video, sizes, items)
-    pixels = tf.io.decode_raw(tf.gather(items, frames), tf.uint8)
-    return tf.reshape(pixels, [-1, *sizes[:2], 3])
+    return _frames(tf.train.SequenceExample.FromString(serialized), schema.VIDEO, frames)
 
 
-def _check_sizes(modality, sizes, items):
-    """Stops on sizes that are not the modality's, before memory is taken for them."""
-    for key, size, (least, most) in zip(modality.size_keys, sizes, modality.size_ranges,
-                                        strict=True):
-        expected = f'{least} - {most}' if least < most else least
-        tf.debugging.Assert((size >= least) & (size <= most),
-                            [f'{key} is', size, f'expected {expected}'])
-    tf.debugging.assert_equal(tf.size(items), schema.FRAMES_PER_SECOND,
-                              f'{modality.feature_list}: not 12 frames')
-    num_bytes = tf.reduce_prod(tf.stack(sizes)) * np.dtype(modality.dtype).itemsize
-    tf.debugging.assert_equal(tf.cast(tf.strings.length(items), tf.int64),
-                              num_bytes, f'{modality.feature_list}: items of another size')
+def _labels(context, label_keys):
+    """The labels of either kind of record, by `LABELS`' names."""
+    stands_for = {key: key for key in LABELS}
+    if schema.ACIVW_CLASS in context:
+        stands_for = {'action': schema.ACIVW_CLASS, 'location': 'location', 'subject': None}
+    labels = {}
+    for label in label_keys:
+        key = stands_for[label]
+        if key and key not in context:
+            raise ValueError(f'no label {label} in it')
+        labels[label] = example_fields.whole_number(context, key) if key else 0
+    return labels
+
+
+def _frames(example, modality, chosen=range(schema.FRAMES_PER_SECOND)):
+    """Frames of a modality; what is said of their size is checked before memory is taken."""
+    shape = example_fields.shape_of(modality, example.context.feature)
+    lists = {key: value.feature for key, value in example.feature_lists.feature_list.items()}
+    items = list(example_fields.frames_of(modality, shape, lists))
+    held = bytearray().join([items[i] for i in chosen])
+    return np.frombuffer(held, modality.dtype).reshape(len(chosen), *shape)
 
 
 def modalities_of(path):
@@ -190,29 +173,13 @@ def _example(path):
         raise ValueError(f'{path}: not a record ({error}); convert it again') from error
 
 
-def frames_dataset(paths, frames):
-    """A `tf.data.Dataset` of chosen video frames, record by record, in the order of `paths`.
-
-    Args:
-        paths: of the records.
-        frames: for each of them a list of frame numbers, 0 - 11.
-
-    Returns:
-        Yields [n, height, width, 3] uint8 BGR.
-    """
-    def load(path, chosen):
-        return parse_frames(read_serialized(path), chosen)
-    frames = tf.ragged.constant(frames, dtype=tf.int64, ragged_rank=1)
-    return pipelines.loaded((list(paths), frames), load, ahead=4)
-
-
 def read_serialized(path):
     """The serialized example of a record file that holds one."""
     return tf.ensure_shape(tf.numpy_function(_serialized, [path], tf.string, stateful=False), [])
 
 
 def _serialized(path):
-    """Not by TensorFlow's own reader, which inflates at a quarter of the rate."""
+    """Not by TensorFlow's own reader, which takes three times as long."""
     with open(np.asarray(path).item(), 'rb') as file:
         examples = list(record_bytes.unframed(record_bytes.inflated(file.read())))
     if len(examples) != 1:
@@ -220,86 +187,66 @@ def _serialized(path):
     return examples[0]
 
 
-def seconds_dataset(paths, modalities, label_keys=LABELS):
-    """A `tf.data.Dataset` of parsed seconds in the order of `paths`, decoded in parallel."""
-    def load(path):
-        return parse_second(read_serialized(path), modalities, label_keys)
-    return pipelines.loaded(list(paths), load)
-
-
-def read_seconds(paths, modalities, label_keys=LABELS, skip=None):
+def read_seconds(paths, modalities, label_keys=LABELS, skip=None, take=None):
     """Yields the seconds of `paths` as dictionaries of NumPy arrays.
 
     Args:
         paths, modalities, label_keys: see `parse_second`.
         skip: called with row and message of a record that cannot be read, for which None comes
             out; without it such a record is an error.
+        take: function of row and second, called from several threads; what it returns comes out
+            in the second's place.
 
     Raises:
         ValueError: a record cannot be read, or is no such record; the message names it.
     """
     paths = list(paths)
 
-    def dataset_of(rows):
-        return seconds_dataset(paths[rows], modalities, label_keys)
-    for second in named_errors(dataset_of, paths, _described(modalities), skip):
-        yield second and {key: value.numpy() for key, value in second.items()}
+    def load(row):
+        second = parse_second(_serialized(paths[row]), modalities, label_keys)
+        return second if take is None else take(row, second)
+    return _loaded(paths, load, _described(modalities), skip)
 
 
 def read_frames(paths, frames):
-    """Yields chosen video frames of each record, see `frames_dataset`, as tensors.
+    """Yields chosen video frames of each record, [n, height, width, 3] uint8 BGR.
+
+    Args:
+        paths: of the records.
+        frames: for each of them a list of frame numbers, 0 - 11.
 
     Raises:
         ValueError: as `read_seconds`.
     """
     paths = list(paths)
 
-    def dataset_of(rows):
-        return frames_dataset(paths[rows], frames[rows])
-    yield from named_errors(dataset_of, paths, _described(['video']))
+    def load(row):
+        return parse_frames(_serialized(paths[row]), frames[row])
+    return _loaded(paths, load, _described(['video']))
 
 
-def named_errors(dataset_of, paths, wanted, skip=None):
-    """Yields what a pipeline makes of records, one item a record.
-
-    Args:
-        dataset_of: gives the `tf.data.Dataset` of a slice of the records.
-        paths: of the records.
-        wanted: what each is to be, for the message.
-        skip: see `read_seconds`.
-
-    Raises:
-        ValueError: a record stopped the pipeline; the message names it.
-    """
-    iterator = iter(dataset_of(slice(0, len(paths))))
-    for done in range(len(paths)):
+def _loaded(paths, load, wanted, skip=None):
+    """Yields `load(row)` for each path, in order, worked out by several threads."""
+    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+        ahead = collections.deque()
         try:
-            item = next(iterator)
-        except _READING as error:
-            row, text = _explain(dataset_of, paths, done, wanted, error)
-            if skip is None or row != done:
-                raise ValueError(text) from error
-            skip(row, text)
-            item, iterator = None, iter(dataset_of(slice(done + 1, len(paths))))
-        yield item
-
-
-def _explain(dataset_of, paths, done, wanted, error):
-    """Which record stopped a pipeline somewhere after `done` records, and what is wrong with it."""
-    for row in range(done, len(paths)):
-        try:
-            next(iter(dataset_of(slice(row, row + 1))))
-        except _READING as own_error:
-            return row, (f'{paths[row]}: not {wanted} ({_first_line(own_error)}); '
-                         'convert it again')
-    return None, f'reading failed after {done} of {len(paths)} records: {_first_line(error)}'
-
-
-def _first_line(error):
-    if isinstance(error, UnicodeDecodeError):
-        return 'its bytes are no example'
-    # What Python raised within a pipeline comes as "ValueError: text" and its traceback.
-    return re.sub(r'^\w*(?:Error|Damaged): ', '', error.message.strip().splitlines()[0])
+            for row in range(len(paths) + _AHEAD):
+                if row < len(paths):
+                    ahead.append(pool.submit(load, row))
+                if row < _AHEAD:
+                    continue
+                done, item = row - _AHEAD, None
+                try:
+                    item = ahead.popleft().result()
+                except (OSError, ValueError, message.DecodeError) as error:
+                    text = f'{paths[done]}: not {wanted} ({error}); convert it again'
+                    if skip is None:
+                        raise ValueError(text) from error
+                    skip(done, text)
+                yield item
+        finally:
+            for future in ahead:
+                future.cancel()
 
 
 def _described(modalities):

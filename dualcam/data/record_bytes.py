@@ -1,7 +1,7 @@
 """The layers of a record file below its example: GZIP, and TFRecord's framing, each checked.
 
-Intel's ISA-L inflates, four times as fast as zlib and as TensorFlow, and checks GZIP's CRC-32;
-google-crc32c those of the framing.
+Intel's ISA-L inflates, about twice as fast as zlib, and checks GZIP's CRC-32; google-crc32c
+those of the framing.
 """
 
 import struct

@@ -137,11 +137,7 @@ def open_store(paths, modalities, cache, max_bad=0):
 def _pack(paths, modalities, root, max_bad):
     """Packs some modalities beside those of `root`; a strict one stops at the first bad record."""
     bad = {}
-
-    def skip(row, text):
-        if not max_bad:
-            raise ValueError(text)
-        bad[paths[row]] = text
+    skip = skipping(paths, max_bad, bad)
     partial = root.with_name(f'.{root.name}.{os.getpid()}.partial')
     partial.mkdir(parents=True, exist_ok=True)
     try:
@@ -156,16 +152,11 @@ def _pack(paths, modalities, root, max_bad):
             # What is bad now may have been good for the modalities that were packed before.
             with np.load(root / _LABELS_FILE) as file:
                 labels = {key: file[key] for key in reader.LABELS}
-        seconds = reader.read_seconds(paths, [_IN_RECORDS.get(m, m) for m in modalities],
-                                      skip=skip)
-        for row, second in enumerate(progress.bar(
-                seconds, desc='reading records', total=len(paths), unit='record')):
-            if second and not np.isfinite(second.get('acoustic', 0.0)).all():
-                skip(row, f'{paths[row]}: an acoustic image has values that are not finite; '
-                     'beamform and convert it again')
-                second = None
-            if second is None:
-                continue
+
+        def take(row, second):
+            if not np.isfinite(second.get('acoustic', 0.0)).all():
+                return (f'{paths[row]}: an acoustic image has values that are not finite; beamform '
+                        'and convert it again')
             for name, array in arrays.items():
                 value = second[_IN_RECORDS.get(name, name)]
                 if name == 'audio':
@@ -175,10 +166,17 @@ def _pack(paths, modalities, root, max_bad):
                 array[row] = value
             for key, values in labels.items():
                 values[row] = second[key]
+            return None
+        wrong = reader.read_seconds(paths, [_IN_RECORDS.get(m, m) for m in modalities],
+                                    skip=skip, take=take)
+        for row, text in enumerate(progress.bar(wrong, desc='reading records', total=len(paths),
+                                                unit='record')):
+            if text:
+                skip(row, text)
         check_bad(bad, max_bad, len(paths))
         for array in arrays.values():
             array.flush()
-        del arrays
+        arrays.clear()
         np.savez(partial / _LABELS_FILE, **labels)
         unlabelled = {path: text for path, text in bad.items() if path in before.get(_LABELS, bad)}
         (partial / _BAD_FILE).write_text(json.dumps(
@@ -195,6 +193,18 @@ def _read_bad(root):
     """{modality or 'labels': {path: what is wrong}} of what is packed."""
     path = root / _BAD_FILE
     return json.loads(path.read_text(encoding='utf-8')) if path.exists() else {}
+
+
+def skipping(paths, max_bad, bad):
+    """A function of row and text that notes in `bad` what is wrong with a path.
+
+    It raises the text, a `ValueError`, if none may be bad.
+    """
+    def skip(row, text):
+        if not max_bad:
+            raise ValueError(text)
+        bad[paths[row]] = text
+    return skip
 
 
 def skipped_note(skipped):

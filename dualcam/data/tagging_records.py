@@ -3,11 +3,15 @@
 `records.convert_tagging` writes them through here, `tagging_store` and `tagging_frames` read them.
 """
 
+import re
+
 import numpy as np
 import tensorflow as tf
 
 from dualcam.data import pipelines, reader, schema
 
+# TensorFlow puts a record's bytes into some of its messages, which then are no text.
+_READING = (tf.errors.OpError, UnicodeDecodeError)
 _LARGEST = (4320, 7680)               # height and width of a frame; records have about 256
 _FEATURES = {
     schema.CLIP_NAME: tf.io.FixedLenFeature([], tf.string),
@@ -114,10 +118,42 @@ def _parse(path):
 
 
 def _named_errors(load, paths, *columns, skip=None):
-    """`load(path, *items of the columns)` for every path, in a pipeline that names bad ones."""
+    """Yields `load(path, *items of the columns)` for every path, from a pipeline.
+
+    Raises:
+        ValueError: a record stopped the pipeline; the message names it.
+    """
     paths = [str(path) for path in paths]
 
     def dataset_of(rows):
         chosen = [column[rows.start:rows.stop] for column in columns]
         return pipelines.loaded((paths[rows], *chosen), load)
-    return reader.named_errors(dataset_of, paths, 'a whole record of a tagged clip', skip)
+    iterator = iter(dataset_of(slice(0, len(paths))))
+    for done in range(len(paths)):
+        try:
+            item = next(iterator)
+        except _READING as error:
+            row, text = _explain(dataset_of, paths, done, error)
+            if skip is None or row != done:
+                raise ValueError(text) from error
+            skip(row, text)
+            item, iterator = None, iter(dataset_of(slice(done + 1, len(paths))))
+        yield item
+
+
+def _explain(dataset_of, paths, done, error):
+    """Which record stopped a pipeline somewhere after `done` records, and what is wrong with it."""
+    for row in range(done, len(paths)):
+        try:
+            next(iter(dataset_of(slice(row, row + 1))))
+        except _READING as own_error:
+            return row, (f'{paths[row]}: not a whole record of a tagged clip '
+                         f'({_first_line(own_error)}); convert it again')
+    return None, f'reading failed after {done} of {len(paths)} records: {_first_line(error)}'
+
+
+def _first_line(error):
+    if isinstance(error, UnicodeDecodeError):
+        return 'its bytes are no example'
+    # What Python raised within a pipeline comes as "ValueError: text" and its traceback.
+    return re.sub(r'^\w*(?:Error|Damaged): ', '', error.message.strip().splitlines()[0])

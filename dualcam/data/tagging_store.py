@@ -103,11 +103,7 @@ def open_clips(paths, info, cache, max_bad=0):
 
 def _pack(paths, info, root, max_bad):
     bad = {}
-
-    def skip(row, text):
-        if not max_bad:
-            raise ValueError(text)
-        bad[paths[row]] = text
+    skip = store_lib.skipping(paths, max_bad, bad)
     with whole.writing_folder(root) as partial:
         names, labels, audio, num_frames = [], [], None, None
         for row, clip in enumerate(progress.bar(tagging_records.read_clips(paths, skip),

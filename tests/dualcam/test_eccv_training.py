@@ -99,4 +99,4 @@ def test_records_with_video_go_the_whole_way(smoke, tmp_path):
     (pixels,) = reader.read_frames(paths[1:2], [[11]])
     brightness = batch['input']['frames'].numpy()[0, 1].mean(axis=(0, 1))
     np.testing.assert_allclose(brightness + np.array([123.68, 116.78, 103.94]),
-                               pixels.numpy()[0, ..., ::-1].mean(axis=(0, 1)), atol=3)
+                               pixels[0, ..., ::-1].mean(axis=(0, 1)), atol=3)

@@ -5,16 +5,16 @@ done by one other process for all of these tests.
 """
 
 import json
-import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from dualcam import losses as losses_lib
+from dualcam.models import layers
 from dualcam.training import hardware, loop
+from dualcam.training import step as step_lib
 
 _WORK = '''
 import json, sys
@@ -57,7 +57,6 @@ def two_devices():
 def _network(norm=False):
     layers_ = [keras.Input((8, 4)), keras.layers.Conv1D(5, 3, activation='relu', name='conv1')]
     if norm:
-        from dualcam.models import layers
         layers_ += [layers.FusedBatchNormalization()]
     return keras.Sequential([*layers_, keras.layers.GlobalAveragePooling1D(),
                              keras.layers.Dense(3)], name='small')
@@ -69,31 +68,23 @@ def _batches():
              'label': tf.constant(rng.integers(0, 3, size))} for size in (6, 5, 1, 4)]
 
 
-class _Step:
-    """Cross-entropy with an L2 term, by the steps' own base class."""
-    measure = 'accuracy'
-    compares = False
+class _Step(step_lib.Step):
+    """Cross-entropy with an L2 term."""
 
     def __init__(self, model):
-        from dualcam.training import step
-        self._step = step.Step(model, model.trainable_variables, [model.layers[0].kernel], 0.1)
-        self.model, self.variables = model, self._step.variables
+        super().__init__(model, model.trainable_variables, [model.layers[0].kernel], 0.1)
 
     def losses(self, batch, training):
-        from dualcam import losses
-        from dualcam.training import step
-        logits = step.answers(self.model, batch['input'], training)
+        logits = step_lib.answers(self.model, batch['input'], training)
         assert logits.dtype == tf.float32
-        return self._step.add_penalty(
-            {'hard': losses.cross_entropy(batch['label'], logits)}), logits
+        return self.add_penalty({'hard': losses_lib.cross_entropy(batch['label'], logits)}), logits
 
 
 @pytest.fixture(scope='module')
-def both():
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', _WORK], capture_output=True,
-                          text=True, check=False, cwd=pathlib.Path(__file__).parents[2])
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+def both(command):
+    code, out, errors = command('-W', 'ignore', '-c', _WORK)
+    assert code == 0, errors[-3000:]
+    return json.loads(out.splitlines()[-1])
 
 
 def test_two_devices_learn_as_one(both):

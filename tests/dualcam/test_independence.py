@@ -2,10 +2,6 @@
 
 import hashlib
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -38,16 +34,13 @@ def epoch():
 
 
 @pytest.mark.slow
-def test_an_epoch_is_the_same_with_any_number_of_threads():
+def test_an_epoch_is_the_same_with_any_number_of_threads(command):
     made = []
     for threads in ('1', '5'):
-        done = subprocess.run(
-            [sys.executable, '-W', 'ignore', '-c', _WORK], capture_output=True, text=True,
-            check=False, cwd=pathlib.Path(__file__).parents[2],
-            env=os.environ | {'TF_NUM_INTRAOP_THREADS': threads, 'TF_NUM_INTEROP_THREADS': threads,
-                              'OMP_NUM_THREADS': threads})
-        assert done.returncode == 0, done.stderr[-3000:]
-        made.append(json.loads(done.stdout.splitlines()[-1]))
+        code, out, errors = command('-W', 'ignore', '-c', _WORK, TF_NUM_INTRAOP_THREADS=threads,
+                                    TF_NUM_INTEROP_THREADS=threads, OMP_NUM_THREADS=threads)
+        assert code == 0, errors[-3000:]
+        made.append(json.loads(out.splitlines()[-1]))
     assert made[0]['exact'] == made[1]['exact']
     np.testing.assert_allclose(made[0]['close'], made[1]['close'], rtol=1e-5)
     assert np.ptp(made[0]['close']) > 0.0

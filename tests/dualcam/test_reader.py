@@ -267,7 +267,7 @@ def test_writer_leaves_no_half_record(tmp_path, rng):
     example = writer.second_to_example(LABELS, second(rng))
 
     class Broken:
-        def SerializeToString(self):
+        def SerializeToString(self, deterministic):
             raise OSError('disk full')
     with pytest.raises(OSError, match='full'):
         writer.write_record(path, Broken())

@@ -175,7 +175,7 @@ def rewrite_clip(path, key, kind, values):
     example = tf.train.Example.FromString(reader.read_serialized(str(path)).numpy())
     del getattr(example.features.feature[key], kind).value[:]
     getattr(example.features.feature[key], kind).value.extend(values)
-    writer.write_examples(path, [example])
+    writer.write_record(path, example)
 
 
 @pytest.mark.parametrize('key, kind, values, expected', [
