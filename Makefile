@@ -22,7 +22,7 @@
 #   SOUNDS=DIR                the folder of sound that make esc10 trains on
 #   LOGS=DIR                  what make tensorboard shows
 #   PRECISION=mixed_bfloat16|mixed_float16  DEVICES=2   how runs are trained; for GPUs
-#   PEERS=1                   make bench beside PyTorch, librosa and pyroomacoustics
+#   PEERS=1                   make bench beside PyTorch, acoular, librosa and pyroomacoustics
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c

@@ -40,6 +40,6 @@ setup(
     ],
     entry_points={'console_scripts': ['dualcam=dualcam.main:main']},
     extras_require={'dev': ['pytest', 'pytest-xdist', 'ruff', 'selenium'],
-                    'bench': ['torch', 'librosa', 'pyroomacoustics'],
+                    'bench': ['torch', 'acoular', 'librosa', 'pyroomacoustics'],
                     'microphone': ['sounddevice'], 'profile': ['tensorboard-plugin-profile']},
 )

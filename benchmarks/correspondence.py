@@ -59,8 +59,7 @@ def _triplets(direct, batch=64):
         loss, _ = gradients(audio, video, videos)
         float(loss)
         times.append(time.perf_counter() - started)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    return float(np.median(times)), peak - before
+    return float(np.median(times)), measure.largest_mib() - before
 
 
 def retrieval(_):

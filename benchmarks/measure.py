@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import pathlib
 import statistics
 import time
 
@@ -71,6 +72,15 @@ def compared(name, unit, work, peer, peer_work, **more):
     """A `Row` of a work's rate beside a peer's, by turns; the peer may be None."""
     own, *others = rates(*filter(None, (work, peer_work)))
     return row(name, unit, own, peer, *others, **more)
+
+
+def largest_mib():
+    """The largest memory that this process has had, MiB.
+
+    Not `getrusage`'s, which counts that of the process it was forked from.
+    """
+    fields = pathlib.Path('/proc/self/status').read_text().split()
+    return int(fields[fields.index('VmHWM:') + 1]) / 2**10
 
 
 def is_installed(package):

@@ -20,6 +20,7 @@ HEARD = 143
 # name: (shape of a batch, options)
 NETWORKS = {'hearnet': ((32, 500, 257), {'bins_heard': HEARD}), 'oursoundnet': ((32, 110_250), {}),
             'dualcamnet': ((32, 12, 36, 48, 12), {}), 'tagging_audio': ((8, 640, 64), {})}
+_PEERS = ('hearnet', 'oursoundnet')           # networks that were written in PyTorch too
 _WANTED = {'hearnet': (99, '420'), 'oursoundnet': (15.6, '80'), 'dualcamnet': (4.4, '100')}
 
 
@@ -29,10 +30,12 @@ def steps(_):
         authors, reach = _WANTED.get(name, (None, ''))
         keras.utils.set_random_seed(0)
         values = tf.random.normal(shape)
-        peer = _torch_step(name, values.numpy()) if measure.is_installed('torch') else None
+        peer = (_torch_step(name, values.numpy())
+                if name in _PEERS and measure.is_installed('torch') else None)
         yield measure.compared(
             f'training step of {name}, batch of {shape[0]}', 'clips/s',
-            our_step(name, options, values), 'torch.compile', peer, authors=authors, reach=reach)
+            our_step(name, options, values), 'torch.compile' if name in _PEERS else '', peer,
+            authors=authors, reach=reach)
         yield measure.row('the same in mixed_bfloat16', 'clips/s', *measure.rates(
             our_step(name, options, values, 'mixed_bfloat16')))
 
@@ -118,7 +121,7 @@ def _labels(name, count):
 
 
 def _torch_step(name, values):
-    """The same network in PyTorch, compiled; None for those that were not written."""
+    """A step of one of `_PEERS` in PyTorch, compiled."""
     import torch
     from torch import nn
 
@@ -132,7 +135,7 @@ def _torch_step(name, values):
             nn.Conv1d(256, 1024, 4), nn.ReLU(), nn.Conv1d(1024, 1024, 1), nn.ReLU(),
             nn.Flatten(), nn.Linear(1024, 1000), nn.ReLU(), nn.Linear(1000, 14))
         inputs_ = torch.tensor(values.transpose(0, 2, 1).copy())
-    elif name == 'oursoundnet':
+    else:
         layers = []
         for before, filters, taps, stride, zeros, pool in (
                 (1, 32, 64, 2, 32, 8), (32, 64, 32, 2, 16, 8), (64, 128, 16, 2, 8, 8),
@@ -143,8 +146,6 @@ def _torch_step(name, values):
                                 nn.Conv1d(1024, 1000, 1), nn.ReLU(), nn.Conv1d(1000, 14, 1),
                                 nn.AdaptiveAvgPool1d(1), nn.Flatten())
         inputs_ = torch.tensor(values[:, None])
-    else:
-        return None
     network = torch.compile(network)
     optimizer = torch.optim.Adam(network.parameters(), 1e-4)
     labels = torch.arange(len(values)) % 14

@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+import shutil
 
 import numpy as np
 import scipy.io
@@ -15,20 +16,21 @@ _FRAMES = schema.FRAMES_PER_SECOND
 
 
 def conversion(folder):
-    """convert_avia by two processes, all modalities and the first two."""
+    """convert_avia by two processes, whose start is part of it: 120 and 1,200 records."""
     raw_folder = raw_avia(folder / 'raw', sequences=4, seconds=5)
-    numbers = {'all modalities': ((0, 1, 2), 3.4, '14'),
-               'acoustic images and sound': ((0, 1), 20.7, '80')}
-    for name, (chosen, authors, reach) in numbers.items():
+    numbers = {'all modalities': ((0, 1, 2), 30, 3.4, '14'),
+               'acoustic images and sound': ((0, 1), 300, 20.7, '80')}
+    for name, (chosen, seconds, authors, reach) in numbers.items():
         modalities = schema.modalities_by_number(chosen)
         levels = (1, 3, 9) if chosen == (0, 1, 2) else (1,)
         for level in levels:
             sizes = []
 
-            def work(level=level, modalities=modalities, sizes=sizes):
-                out = folder / f'records-{len(list(folder.iterdir()))}'
+            def work(level=level, modalities=modalities, seconds=seconds, sizes=sizes):
+                out = folder / 'records'
+                shutil.rmtree(out, ignore_errors=True)
                 written, _ = convert_avia.convert(
-                    raw_folder / 'matfiles', raw_folder / 'sync', out, modalities, 5,
+                    raw_folder / 'matfiles', raw_folder / 'sync', out, modalities, seconds,
                     compression_level=level, processes=2)
                 sizes.append(sum(path.stat().st_size for path in out.rglob('*.tfrecord')) / written)
                 return written
