@@ -3,7 +3,12 @@
 import os
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+# Sums of several threads may be rounded in another order: equal bits need one. Commands that tests
+# call have as many as their users'.
+THREADS = {'TF_NUM_INTRAOP_THREADS': '1', 'TF_NUM_INTEROP_THREADS': '1'}
+os.environ.update(THREADS)
 
+import fcntl
 import pathlib
 import subprocess
 import sys
@@ -33,9 +38,11 @@ def command():
 
     Variables are added to its environment.
     """
+    usual = {name: value for name, value in os.environ.items() if name not in THREADS}
+
     def run(*arguments, **variables):
         done = subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, text=True,
-                              capture_output=True, check=False, env=os.environ | variables)
+                              capture_output=True, check=False, env=usual | variables)
         return done.returncode, done.stdout, done.stderr
     return run
 
@@ -52,31 +59,49 @@ def summaries():
 
 
 @pytest.fixture(scope='session')
-def smoke(tmp_path_factory, command):
-    """The embedded data at smoke size, from the simulator to records: its folder."""
-    folder = tmp_path_factory.mktemp('smoke')
-    code, _, errors = command('-m', 'records.synthetic', f'--out={folder}/raw', '--preset=smoke',
-                              f'--matfiles={folder}/raw/matfiles', '--nokeep_array')
-    assert code == 0, errors
-    code, _, errors = command(
-        '-m', 'records.convert_avia', f'--matfiles={folder}/raw/matfiles',
-        f'--sync={folder}/raw/sync', f'--out={folder}/records',
-        '--sequence_seconds=5')
-    assert code == 0, errors
-    return folder
+def shared(tmp_path_factory):
+    """Folders that all test processes share: `shared(name, make)` fills one, once."""
+    root = tmp_path_factory.getbasetemp()
+    if 'PYTEST_XDIST_WORKER' in os.environ:
+        root = root.parent
+
+    def folder_of(name, make):
+        folder = root / name
+        folder.mkdir(exist_ok=True)
+        with open(folder / '.lock', 'w', encoding='utf-8') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)                   # others wait here
+            if not (folder / '.made').exists():
+                make(folder)
+                (folder / '.made').touch()
+        return folder
+    return folder_of
 
 
 @pytest.fixture(scope='session')
-def acivw_smoke(tmp_path_factory, command):
+def smoke(shared, command):
+    """The embedded data at smoke size, from the simulator to records: its folder."""
+    def make(folder):
+        _call(command, '-m', 'records.synthetic', f'--out={folder}/raw', '--preset=smoke',
+              f'--matfiles={folder}/raw/matfiles', '--nokeep_array')
+        _call(command, '-m', 'records.convert_avia', f'--matfiles={folder}/raw/matfiles',
+              f'--sync={folder}/raw/sync', f'--out={folder}/records', '--sequence_seconds=5')
+    return shared('smoke', make)
+
+
+@pytest.fixture(scope='session')
+def acivw_smoke(shared, command):
     """The embedded ACIVW at smoke size, from the simulator to records: its folder."""
-    folder = tmp_path_factory.mktemp('acivw_smoke')
-    code, _, errors = command('-m', 'records.synthetic', f'--out={folder}/raw', '--layout=acivw',
-                              '--preset=smoke')
+    def make(folder):
+        _call(command, '-m', 'records.synthetic', f'--out={folder}/raw', '--layout=acivw',
+              '--preset=smoke')
+        _call(command, '-m', 'records.convert_acivw', f'--raw={folder}/raw',
+              f'--out={folder}/records')
+    return shared('acivw_smoke', make)
+
+
+def _call(command, *arguments):
+    code, _, errors = command(*arguments)
     assert code == 0, errors
-    code, _, errors = command('-m', 'records.convert_acivw', f'--raw={folder}/raw',
-                              f'--out={folder}/records')
-    assert code == 0, errors
-    return folder
 
 
 def pytest_collection_modifyitems(items):
