@@ -9,6 +9,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+import soundfile
 
 from dualcam import digest, models
 from dualcam.models import weights
@@ -23,6 +24,7 @@ from experiments import (
     runs,
     tables,
 )
+from tests.sound_folders import write_dcase
 
 PUBLISHED = tables.PUBLISHED
 
@@ -205,6 +207,36 @@ def test_matrices_are_made_of_the_tables_runs(made, command, summaries):
     assert {p: p.read_text() for p in folder.glob('*.csv')} == csvs
     for events in (results / 'runs').glob('*/tensorboard/test_*'):
         assert len(list(events.glob('events.*'))) == 1
+
+
+@pytest.mark.slow
+def test_table4_carries_the_tables_students_to_a_set_of_its_own(made, tmp_path, command):
+    smoke, _ = made
+    dcase = write_dcase(tmp_path / 'dcase')
+    arguments = ['experiments/run_table4.py', f'--records={smoke}/records',
+                 f'--out={smoke}/results', '--preset=smoke', '--ks=1,3']
+    code, out, errors = command(*arguments, f'--target=dcase2018:{dcase}')
+    assert code == 0, errors
+    assert 'training  ' not in out
+    lines = {line.split('|')[1].strip(): line for line in out.splitlines() if line[:2] == '| '}
+    for name, published in (('HearNet fc1', '0.8960'), ('OurSoundNet fc1', '0.8980'),
+                            ('OurSoundNet conv4', '0.9060')):
+        cells = [cell.strip() for cell in lines[name].split('|')]
+        assert cells[2] == 'avia_simulated' and cells[5] == published and cells[3]
+    assert lines['SoundNet-5 conv4'].split('|')[3].strip() == ''
+    assert lines['MFCC statistics'].split('|')[5].strip() == ''
+    assert (smoke / 'results' / 'table4' / 'hearnet_fc1.png').exists()
+    plain = tmp_path / 'plain'
+    for name in 'ab':
+        (plain / name).mkdir(parents=True)
+        for number in range(6):
+            soundfile.write(plain / name / f'{number}.wav', np.random.default_rng(number)
+                            .standard_normal(9000) * 0.1, 22_050)
+    code, out, errors = command(*arguments, f'--target=folder:{plain}')
+    assert code == 0, errors
+    assert '0.8960' not in out and 'target: plain' in out
+    code, _, errors = command(*arguments, f'--target=dcase2018:{plain}')
+    assert code == 1 and 'not DCASE 2018' in errors.splitlines()[-1]
 
 
 def test_bad_records_are_left_out_with_their_sequences_on_request(smoke, tmp_path, capsys):
