@@ -41,11 +41,14 @@ def conversion(folder):
 
 
 def loading(folder):
-    """Clips from records: the first epoch, which decodes them, and later ones."""
+    """Clips from records: the first epoch, which decodes them, and later ones.
+
+    Of each sequence of ten seconds as many are drawn as the papers' commands draw.
+    """
     paths = write_seconds(folder / 'records', sequences=16, seconds=10)
     for name, modality, kind, seconds, crops, authors, reach in (
             ('5 s, spectrograms of HearNet', 'audio', 'spectrogram', 5, 6, 22, ('120', '600')),
-            ('1 s, acoustic images', 'acoustic', 'acoustic', 1, 10, 236, ('450', '5,000'))):
+            ('1 s, acoustic images', 'acoustic', 'acoustic', 1, 20, 236, ('450', '5,000'))):
         ears = frontend.Frontend('spectrogram', statistics=(np.zeros(257, np.float32),
                                                             np.full(257, 300.0, np.float32)))
 

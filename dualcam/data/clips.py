@@ -12,10 +12,11 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from dualcam.data import acoustic, audio, pipelines, reader, schema, video
+from dualcam.data import acoustic, arrays, audio, pipelines, reader, schema, video
 from dualcam.data import frontend as frontend_lib
 
 _SOUND = ('waveform', 'spectrogram')
+_BUFFERS = arrays.Buffers()              # of batches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,7 +244,7 @@ class Clips:
         return (frames, schema.SAMPLES_PER_FRAME), tf.int32
 
     def _gather(self, chosen):
-        return [self._kept[self._unique[chosen]]
+        return [_chosen(self._kept, self._unique[chosen])
                 if part == self._sound and self._kept is not None
                 else self._rows(part, self.windows[chosen]) for part in self._parts]
 
@@ -260,7 +261,7 @@ class Clips:
             second, frame = self._frames
             kept = np.abs(frame[:, None] - video.KEPT_FRAMES).argmin(axis=1)
             return self._arrays[part][windows[:, second], kept]
-        values = self._arrays[part if part == 'acoustic' else 'audio'][windows]
+        values = _chosen(self._arrays[part if part == 'acoustic' else 'audio'], windows)
         values = values.reshape(len(windows), -1, *values.shape[3:])  # from [clips, seconds, 12..]
         return acoustic.flip(values) if part == 'acoustic' and self._mirrored else values
 
@@ -276,6 +277,13 @@ class Clips:
             parts.append(self._network_input(
                 tf.constant(self._rows('audio', starts[:, None] + offsets))).numpy())
         return np.concatenate(parts)
+
+
+def _chosen(array, rows):
+    """`array[rows]`, in memory that TensorFlow takes as it is."""
+    values = _BUFFERS.take((*rows.shape, *array.shape[1:]), array.dtype)
+    # Rows are there; to check them, NumPy would fill other memory first.
+    return np.take(array, rows, axis=0, out=values, mode='clip')
 
 
 def _numbered(path):

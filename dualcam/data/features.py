@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam import digest, progress
-from dualcam.data import reader, schema, video
+from dualcam.data import arrays, reader, schema, video
 
 _RECORDS_AT_A_TIME = 64      # between two savings of what is done
 
@@ -44,9 +44,9 @@ class KeptFeatures:
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         shape = (len(paths), num_frames)
-        self.array = mapped(folder / f'{name}.npy', np.float32,
-                             (*shape, network.output_shape[-1]))
-        self._done = mapped(folder / f'{name}.done.npy', np.bool_, shape)
+        self.array = arrays.mapped(folder / f'{name}.npy', np.float32,
+                                   (*shape, network.output_shape[-1]))
+        self._done = arrays.mapped(folder / f'{name}.done.npy', np.bool_, shape)
 
         @tf.function(reduce_retracing=True, autograph=False)
         def answer(frames):
@@ -138,15 +138,3 @@ class FrameFeatures(KeptFeatures):
             images = video.preprocess(pixels, self.bgr).numpy()
             found |= {(row, number): image for number, image in zip(numbers, images, strict=True)}
         return np.stack([found[key] for key in zip(rows, frames, strict=True)])
-
-
-def mapped(path, dtype, shape):
-    """An array on disk, zeros when it is made; one that a crash left behind half is made anew."""
-    if path.exists():
-        try:
-            array = np.load(path, mmap_mode='r+')
-        except ValueError:
-            array = None
-        if array is not None and array.shape == shape and array.dtype == dtype:
-            return array
-    return np.lib.format.open_memmap(path, 'w+', dtype, shape)

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import message
 
-from dualcam.data import example_fields, record_bytes, schema, texts
+from dualcam.data import arrays, example_fields, record_bytes, schema, texts
 
 LABELS = schema.LABELS
 _THREADS = os.cpu_count() or 1
@@ -203,9 +203,8 @@ def read_seconds(paths, modalities, label_keys=LABELS, skip=None, take=None):
     paths = list(paths)
 
     def load(row):
-        second = parse_second(_serialized(paths[row]), modalities, label_keys)
-        return second if take is None else take(row, second)
-    return _loaded(paths, load, _described(modalities), skip)
+        return parse_second(_serialized(paths[row]), modalities, label_keys)
+    return _loaded(paths, load, _described(modalities), skip, take)
 
 
 def read_frames(paths, frames):
@@ -225,24 +224,31 @@ def read_frames(paths, frames):
     return _loaded(paths, load, _described(['video']))
 
 
-def _loaded(paths, load, wanted, skip=None):
+def _loaded(paths, load, wanted, skip=None, take=None):
     """Yields `load(row)` for each path, in order, worked out by several threads."""
+    def work(row):
+        try:
+            item = load(row)
+        except (OSError, ValueError, message.DecodeError) as error:
+            return error
+        return item if take is None else take(row, item)
+
+    arrays.keep_freed_memory()
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         ahead = collections.deque()
         try:
             for row in range(len(paths) + _AHEAD):
                 if row < len(paths):
-                    ahead.append(pool.submit(load, row))
+                    ahead.append(pool.submit(work, row))
                 if row < _AHEAD:
                     continue
-                done, item = row - _AHEAD, None
-                try:
-                    item = ahead.popleft().result()
-                except (OSError, ValueError, message.DecodeError) as error:
-                    text = f'{paths[done]}: not {wanted} ({error}); convert it again'
+                done, item = row - _AHEAD, ahead.popleft().result()
+                if isinstance(item, Exception):
+                    text = f'{paths[done]}: not {wanted} ({item}); convert it again'
                     if skip is None:
-                        raise ValueError(text) from error
+                        raise ValueError(text) from item
                     skip(done, text)
+                    item = None
                 yield item
         finally:
             for future in ahead:

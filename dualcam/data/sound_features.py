@@ -12,7 +12,7 @@ import soxr
 import tensorflow as tf
 
 from dualcam import digest, progress
-from dualcam.data import audio, features, schema
+from dualcam.data import arrays, audio, schema
 from dualcam.models import foreign, layers, soundnet, vggish
 
 KINDS = ('soundnet', 'vggish')
@@ -41,8 +41,8 @@ def open_features(store, kind, path, folder):
     name = f'{kind}-{digest.of_weights(made.network)}-{store.digest}'
     num_clips = len(store.paths)
     shape = made.of(store.waveforms(np.arange(1))).shape[1:]
-    array = features.mapped(folder / f'{name}.npy', np.float32, (num_clips, *shape))
-    done = features.mapped(folder / f'{name}.done.npy', np.bool_, (num_clips,))
+    array = arrays.mapped(folder / f'{name}.npy', np.float32, (num_clips, *shape))
+    done = arrays.mapped(folder / f'{name}.done.npy', np.bool_, (num_clips,))
     with progress.bar(total=num_clips, initial=int(done.sum()), desc=f'features by {kind}',
                       unit='clip') as bar:
         missing = np.flatnonzero(~done)

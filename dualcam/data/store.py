@@ -8,6 +8,7 @@ frames that ECCV 2020's networks are trained on (400 KB a record). A cache folde
 the digest of the record paths, sizes and times: changed records are packed anew.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -18,7 +19,7 @@ import shutil
 import numpy as np
 
 from dualcam import progress
-from dualcam.data import reader, schema, video
+from dualcam.data import arrays, reader, schema, video
 
 _ROW_SHAPES = {
     'acoustic': ((schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE), np.float32),
@@ -117,6 +118,7 @@ def open_store(paths, modalities, cache, max_bad=0):
     Raises:
         ValueError: more records than `max_bad` are damaged or lack a modality; the message names
             them, and what was packed so far is removed.
+        OSError: the disk is full; likewise.
     """
     paths = tuple(sorted(set(paths)))
     digest = records_digest(paths)
@@ -129,9 +131,9 @@ def open_store(paths, modalities, cache, max_bad=0):
     check_bad(skipped, max_bad, len(paths))
     with np.load(root / _LABELS_FILE) as file:
         labels = {key: file[key] for key in reader.LABELS}
-    arrays = {m: np.load(root / f'{m}.npy', mmap_mode='r') for m in modalities}
+    mapped = {m: np.load(root / f'{m}.npy', mmap_mode='r') for m in modalities}
     first = next(path for path in paths if path not in skipped)
-    return Store(paths, labels, arrays, digest, reader.is_acivw(first), skipped=skipped)
+    return Store(paths, labels, mapped, digest, reader.is_acivw(first), skipped=skipped)
 
 
 def _pack(paths, modalities, root, max_bad):
@@ -141,11 +143,6 @@ def _pack(paths, modalities, root, max_bad):
     partial = root.with_name(f'.{root.name}.{os.getpid()}.partial')
     partial.mkdir(parents=True, exist_ok=True)
     try:
-        arrays = {}
-        for name in modalities:
-            shape, dtype = _ROW_SHAPES[name]
-            arrays[name] = np.lib.format.open_memmap(partial / f'{name}.npy', 'w+', dtype,
-                                                     (len(paths), *shape))
         labels = {key: np.zeros(len(paths), np.int64) for key in reader.LABELS}
         before = _read_bad(root)
         if _LABELS in before:
@@ -157,26 +154,27 @@ def _pack(paths, modalities, root, max_bad):
             if not np.isfinite(second.get('acoustic', 0.0)).all():
                 return (f'{paths[row]}: an acoustic image has values that are not finite; beamform '
                         'and convert it again')
-            for name, array in arrays.items():
+            for name, file in files.items():
                 value = second[_IN_RECORDS.get(name, name)]
                 if name == 'audio':
                     value = value[:, 0]                                     # microphone 0
                 elif name == 'frames':
                     value = video.fit(value[[*video.KEPT_FRAMES]])
-                array[row] = value
+                file.write(row, value)
             for key, values in labels.items():
                 values[row] = second[key]
             return None
-        wrong = reader.read_seconds(paths, [_IN_RECORDS.get(m, m) for m in modalities],
-                                    skip=skip, take=take)
-        for row, text in enumerate(progress.bar(wrong, desc='reading records', total=len(paths),
-                                                unit='record')):
-            if text:
-                skip(row, text)
-        check_bad(bad, max_bad, len(paths))
-        for array in arrays.values():
-            array.flush()
-        arrays.clear()
+        with contextlib.ExitStack() as opened:
+            files = {m: opened.enter_context(arrays.RowFile(
+                partial / f'{m}.npy', dtype, (len(paths), *shape)))
+                for m, (shape, dtype) in _ROW_SHAPES.items() if m in modalities}
+            wrong = reader.read_seconds(paths, [_IN_RECORDS.get(m, m) for m in modalities],
+                                        skip=skip, take=take)
+            for row, text in enumerate(progress.bar(wrong, desc='reading records',
+                                                    total=len(paths), unit='record')):
+                if text:
+                    skip(row, text)
+            check_bad(bad, max_bad, len(paths))
         np.savez(partial / _LABELS_FILE, **labels)
         unlabelled = {path: text for path, text in bad.items() if path in before.get(_LABELS, bad)}
         (partial / _BAD_FILE).write_text(json.dumps(

@@ -4,6 +4,7 @@ The counterpart of `data/store.py` for AAAI 2021's clips: int16 waveforms, mappe
 and labels. Frames stay in the records; `tagging_frames` keeps their features.
 """
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -11,7 +12,7 @@ import pathlib
 import numpy as np
 
 from dualcam import progress, whole
-from dualcam.data import datasets, reader, schema, tagging_records
+from dualcam.data import arrays, datasets, reader, schema, tagging_records
 from dualcam.data import store as store_lib
 
 
@@ -104,8 +105,8 @@ def open_clips(paths, info, cache, max_bad=0):
 def _pack(paths, info, root, max_bad):
     bad = {}
     skip = store_lib.skipping(paths, max_bad, bad)
-    with whole.writing_folder(root) as partial:
-        names, labels, audio, num_frames = [], [], None, None
+    with whole.writing_folder(root) as partial, contextlib.ExitStack() as opened:
+        names, labels, audio, num_samples, num_frames = [], [], None, None, None
         for row, clip in enumerate(progress.bar(tagging_records.read_clips(paths, skip),
                                                 desc='reading clips', total=len(paths),
                                                 unit='clip')):
@@ -116,20 +117,18 @@ def _pack(paths, info, root, max_bad):
                      f'{info.num_classes} classes; convert it again')
                 continue
             if audio is None:
-                first, num_frames = paths[row], clip['frames']
-                audio = np.lib.format.open_memmap(partial / 'audio.npy', 'w+', np.int16,
-                                                  (len(paths), len(clip['audio'])))
-            if (len(clip['audio']), clip['frames']) != (audio.shape[1], num_frames):
+                first, num_samples, num_frames = paths[row], len(clip['audio']), clip['frames']
+                audio = opened.enter_context(arrays.RowFile(
+                    partial / 'audio.npy', np.int16, (len(paths), num_samples)))
+            if (len(clip['audio']), clip['frames']) != (num_samples, num_frames):
                 skip(row, f'{paths[row]}: {len(clip["audio"])} samples and {clip["frames"]} '
-                     f'frames, but {first} has {audio.shape[1]} and {num_frames}; convert all of '
+                     f'frames, but {first} has {num_samples} and {num_frames}; convert all of '
                      'them with one --clip_seconds')
                 continue
-            audio[len(names)] = clip['audio']
+            audio.write(len(names), clip['audio'])
             names.append(clip['name'])
             labels.append(clip['labels'])
         store_lib.check_bad(bad, max_bad, len(paths))
-        audio.flush()
-        del audio
         np.save(partial / 'labels.npy', np.array(labels, np.float32))
         (partial / 'index.json').write_text(json.dumps(
             {'names': names, 'num_frames': num_frames, 'skipped': bad}), encoding='utf-8')

@@ -1,5 +1,6 @@
 """Bad input gets an error that names the file; packed records equal the records."""
 
+import errno
 import gzip
 import os
 import pathlib
@@ -42,6 +43,19 @@ def test_packed_records_equal_the_records(paths, tmp_path):
     again = store_lib.open_store(paths, ['audio'], tmp_path / 'cache')
     assert again.digest == store.digest
     assert not [p for p in (tmp_path / 'cache').iterdir() if 'partial' in p.name]
+
+
+def test_a_full_disk_is_no_damaged_record(paths, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+    for call in 'pwrite', 'fsync':
+        with monkeypatch.context() as patch, \
+                pytest.raises(OSError, match=r'cache.*No space left on device.*make room') as info:
+            patch.setattr(os, call, full)
+            store_lib.open_store(paths, ['audio'], tmp_path / 'cache', max_bad=9)
+        assert 'convert' not in str(info.value)
+        assert list((tmp_path / 'cache').iterdir()) == []
+    assert len(store_lib.open_store(paths, ['audio'], tmp_path / 'cache').paths) == 5
 
 
 def test_changed_records_are_packed_anew(paths, tmp_path, rng):

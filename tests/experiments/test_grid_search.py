@@ -213,6 +213,14 @@ class Watched:
         self.seen.update(np.ravel(rows).tolist())
         return self.array[rows]
 
+    def take(self, rows, **options):
+        """What `np.take` calls."""
+        self.seen.update(np.ravel(rows).tolist())
+        return np.take(self.array, rows, **options)
+
+    def __getattr__(self, name):
+        return getattr(self.array, name)
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize('column', ['G', 'D'])
