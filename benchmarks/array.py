@@ -26,7 +26,7 @@ def beamform(_):
     seconds = 3 * SECONDS
     frames = np.tile(noise(), (3, 1, 1))
     beamformer = beamforming.Beamformer(mics, grid, 1.5)
-    held = np.zeros((len(frames), *grid.shape, schema.BINS), np.float32)
+    held = beamformer.power(frames)
     delays_s = array.steering_delays(mics.positions_m, grid.directions, 1.5)
     turns = schema.ARRAY_RATE_HZ / schema.SAMPLES_PER_FRAME * delays_s.reshape(-1, mics.num_mics).T
     some_bins = range(0, schema.BINS, 10)

@@ -22,7 +22,7 @@ import numpy as np
 import scipy.fft
 import threadpoolctl
 
-from dualcam.data import schema
+from dualcam.data import arrays, schema
 from records import array as array_lib
 
 _BINS_AT_A_TIME = 16           # their powers of some frames and a strip of directions fit a cache
@@ -79,8 +79,9 @@ class Beamformer:
 
         Args:
             frames: [frames, mics, 1024], any real dtype.
-            out: [frames, rows, cols, 512] float32 in C order to write to; for a stream of frames
-                that saves asking the system for 42 MB a second of recording.
+            out: [frames, rows, cols, 512] float32 in C order to write to, best one that came from
+                here; for a stream of frames that saves asking the system for 42 MB a second of
+                recording.
 
         Returns:
             [frames, rows, cols, 512] float32, power in squared units of the samples; `out` if
@@ -90,7 +91,7 @@ class Beamformer:
             ValueError: the frames are not of this array, or `out` does not fit them.
         """
         shape = (len(frames), *self.grid.shape, schema.BINS)
-        images = np.empty(shape, np.float32) if out is None else out
+        images = arrays.aligned(shape, np.float32) if out is None else out
         if images.shape != shape or images.dtype != np.float32 or not images.flags.c_contiguous:
             raise ValueError(f'out of shape {images.shape}, {images.dtype}: expected {shape}, '
                              'float32, in C order')

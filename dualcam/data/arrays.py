@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 
-_ALIGNED = 64              # bytes; what starts at a multiple of them, TensorFlow takes as it is
+_ALIGNED = 64              # bytes; TensorFlow takes as it is what starts at a multiple of them
 _MOST_BYTES = 512 << 20    # of memory that is kept
 
 
@@ -27,7 +27,7 @@ class RowFile:
 
     def __init__(self, path, dtype, shape):
         self._path, self._dtype, self._shape = path, np.dtype(dtype), tuple(shape[1:])
-        self._row_bytes = int(np.prod(self._shape)) * self._dtype.itemsize
+        self._row_bytes = _num_bytes(self._shape, self._dtype)
         _check_room(path, shape[0] * self._row_bytes)
         with open(path, 'wb') as file:
             np.lib.format.write_array_header_2_0(file, {
@@ -77,7 +77,7 @@ def mapped(path, dtype, shape):
             array = None
         if array is not None and array.shape == shape and array.dtype == dtype:
             return array
-    _check_room(path, int(np.prod(shape)) * np.dtype(dtype).itemsize)
+    _check_room(path, _num_bytes(shape, dtype))
     array = np.lib.format.open_memmap(path, 'w+', dtype, shape)
     try:
         # Of a page that a full disk has no room for, nobody could be told.
@@ -119,6 +119,14 @@ def keep_freed_memory():
     np.empty(31 << 20, np.uint8)
 
 
+def aligned(shape, dtype):
+    """An array of any content whose memory starts at a multiple of 64 bytes.
+
+    Memory is fetched in pieces of 64 bytes; parts of that size then touch one each, not two.
+    """
+    return _within(np.empty(_num_bytes(shape, dtype) + _ALIGNED, np.uint8), shape, dtype)
+
+
 class Buffers:
     """Arrays in memory that is used again, once nobody has an array in it.
 
@@ -135,19 +143,16 @@ class Buffers:
 
     def take(self, shape, dtype):
         """An array of any content."""
-        num_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
         with self._lock:
-            memory = self._free(num_bytes)
-            start = -memory.ctypes.data % _ALIGNED
-            return memory[start:start + num_bytes].view(dtype).reshape(shape)
+            return _within(self._free(_num_bytes(shape, dtype) + _ALIGNED), shape, dtype)
 
     def _free(self, num_bytes):
         unused = [memory for memory, count in zip(self._kept, _references(self._kept), strict=True)
                   if count == _UNUSED]
-        fits = [memory for memory in unused if num_bytes <= len(memory) - _ALIGNED]
+        fits = [memory for memory in unused if num_bytes <= len(memory)]
         if fits:
             return min(fits, key=len)
-        memory = np.empty(num_bytes + _ALIGNED, np.uint8)
+        memory = np.empty(num_bytes, np.uint8)
         room = self._most_bytes - len(memory) - sum(map(len, self._kept))
         for other in unused:
             if room < 0:
@@ -156,6 +161,15 @@ class Buffers:
         if room >= 0:
             self._kept.append(memory)
         return memory
+
+
+def _within(memory, shape, dtype):
+    start = -memory.ctypes.data % _ALIGNED
+    return memory[start:start + _num_bytes(shape, dtype)].view(dtype).reshape(shape)
+
+
+def _num_bytes(shape, dtype):
+    return int(np.prod(shape)) * np.dtype(dtype).itemsize
 
 
 def _references(arrays):

@@ -103,3 +103,10 @@ def test_no_more_memory_is_kept_than_said():
     del held
     buffers.take((9_000,), np.uint8)                       # in the place of the smaller ones
     assert [len(memory) >= 9_000 for memory in buffers._kept] == [True]
+
+
+def test_arrays_are_aligned():
+    held = [arrays.aligned((3, 7), dtype) for dtype in (np.int8, np.float32, np.complex128) * 5]
+    assert all(array.ctypes.data % 64 == 0 and array.shape == (3, 7) and
+               array.flags.c_contiguous and array.flags.writeable for array in held)
+    assert [array.dtype for array in held[:3]] == [np.int8, np.float32, np.complex128]
