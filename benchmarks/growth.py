@@ -20,9 +20,10 @@ def microphones(_):
         chosen = np.arange(0, full.num_mics, full.num_mics // count)
         some = array_lib.MicArray(f'{count} of {full.name}', full.positions_m[chosen])
         beamformer, heard = beamforming.Beamformer(some, grid, 1.5), frames[:, chosen]
+        held = beamformer.power(heard)
 
-        def work(beamformer=beamformer, heard=heard):
-            beamformer.power(heard)
+        def work(beamformer=beamformer, heard=heard, held=held):
+            beamformer.power(heard, out=held)
             return array.SECONDS
         yield measure.row(f'beamforming, {count} microphones', 'x real time', *measure.rates(work))
 
