@@ -14,8 +14,7 @@ _MOST_BYTES = 512 << 20    # of memory that is kept
 class RowFile:
     """An .npy file that threads write a row at a time; leave the context and it is on the disk.
 
-    Six times as fast as a mapped file, of which each new page is an interruption; and where a
-    disk is full, that one ends the process.
+    As fast as a mapped file, which would end the process without a word where a disk is full.
 
     Args:
         path: of the file, a `pathlib.Path`.
