@@ -33,13 +33,16 @@ setup(
         'pillow',
         'av',
         'tqdm',
-        'google-crc32c',                          # checksums of records
-        'isal',                                   # GZIP, ten times as fast
-        'tensorflow-serving-api>=2.16,<2.18',     # requests that a server warms up with
-        'setuptools<82',     # TensorBoard 2.16 imports pkg_resources
+        'google-crc32c',  # checksums of records
+        'isal',  # GZIP, ten times as fast
+        'tensorflow-serving-api>=2.16,<2.18',  # requests that a server warms up with
+        'setuptools<82',  # TensorBoard 2.16 imports pkg_resources
     ],
-    entry_points={'console_scripts': ['dualcam=dualcam.main:main']},
-    extras_require={'dev': ['pytest', 'pytest-xdist', 'ruff', 'selenium'],
-                    'bench': ['torch', 'acoular', 'librosa', 'pyroomacoustics'],
-                    'microphone': ['sounddevice'], 'profile': ['tensorboard-plugin-profile']},
+    entry_points={'console_scripts': ['dualcam=dualcam.cli.main:main']},
+    extras_require={
+        'dev': ['pytest', 'pytest-xdist', 'ruff', 'selenium'],
+        'bench': ['torch', 'acoular', 'librosa', 'pyroomacoustics'],
+        'microphone': ['sounddevice'],
+        'profile': ['tensorboard-plugin-profile'],
+    },
 )

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import measure
-from dualcam import triplet
 from dualcam.evaluation import retrieval as retrieval_lib
+from dualcam.losses import triplet
 
 
 def losses(_):
@@ -22,36 +22,55 @@ def losses(_):
     spent = []
     for direct in (False, True):
         with concurrent.futures.ProcessPoolExecutor(
-                1, multiprocessing.get_context('spawn')) as pool:
+            1, multiprocessing.get_context('spawn')
+        ) as pool:
             spent.append(pool.submit(_triplets, direct).result())
     (ours, memory), (others, other_memory) = spent
-    yield measure.Row('correspondence loss and gradients, batch of 64 maps', 64 / ours, 'clips/s',
-                      '5 times its peer', peer='all products made', peer_value=64 / others)
-    yield measure.Row('its memory beyond the maps', memory, 'MiB', 'below 200',
-                      peer='all products made', peer_value=other_memory)
+    yield measure.Row(
+        'correspondence loss and gradients, batch of 64 maps',
+        64 / ours,
+        'clips/s',
+        '5 times its peer',
+        peer='all products made',
+        peer_value=64 / others,
+    )
+    yield measure.Row(
+        'its memory beyond the maps',
+        memory,
+        'MiB',
+        'below 200',
+        peer='all products made',
+        peer_value=other_memory,
+    )
 
 
 def _triplets(direct, batch=64):
     """Seconds (median of 7) and MiB beyond the maps of a batch's loss and gradients."""
+
     def features(audio, video):
         if direct:
-            return tf.math.l2_normalize(tf.reduce_sum(
-                audio[:, None] * video * video, axis=[2, 3]), axis=-1)
+            return tf.math.l2_normalize(
+                tf.reduce_sum(audio[:, None] * video * video, axis=[2, 3]), axis=-1
+            )
         return triplet.audio_visual_features(audio, video)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 12, 16, 128])] * 2
-                 + [tf.TensorSpec([None], tf.int64)])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, 12, 16, 128])] * 2 + [tf.TensorSpec([None], tf.int64)]
+    )
     def gradients(audio, video, videos):
         with tf.GradientTape() as tape:
             tape.watch((audio, video))
             loss, _ = triplet.all_triplets(
                 triplet.squared_distances(triplet.audio_features(audio), features(audio, video)),
-                triplet.same_video(videos, videos), 0.2)
+                triplet.same_video(videos, videos),
+                0.2,
+            )
         return loss, tape.gradient(loss, (audio, video))
+
     rng, times = np.random.default_rng(0), []
     audio, video = (tf.constant(rng.random((batch, 12, 16, 128), np.float32)) for _ in range(2))
     videos = tf.constant(np.arange(batch) // 2)
-    gradients(audio[:2], video[:2], tf.constant([0, 1], tf.int64))             # traces
+    gradients(audio[:2], video[:2], tf.constant([0, 1], tf.int64))  # traces
     pages = int(pathlib.Path('/proc/self/statm').read_text().split()[1])
     before = pages * resource.getpagesize() / 2**20
     for _ in range(7):
@@ -73,5 +92,4 @@ def retrieval(_):
             started = time.perf_counter()
             retrieval_lib.ranks(sounds, video, labels)
             times.append(time.perf_counter() - started)
-        yield measure.row(f'retrieval among 1,400 clips, sounds as {name}', 's', times,
-                          reach=reach)
+        yield measure.row(f'retrieval among 1,400 clips, sounds as {name}', 's', times, reach=reach)

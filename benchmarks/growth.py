@@ -4,18 +4,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import array, measure, networks
+from benchmarks import array_processing, measure, networks
 from dualcam import models
+from dualcam.acoustics import beamforming
+from dualcam.acoustics import microphones as array_lib
 from dualcam.evaluation import retrieval
 from dualcam.training import loop
-from records import array as array_lib
-from records import beamforming
 
 
 def microphones(_):
     """Beamforming by arrays of 32 - 128 microphones, all over one aperture."""
     full, grid = array_lib.built_in_array(), array_lib.look_directions()
-    frames = array.noise()
+    frames = array_processing.noise()
     for count in (32, 64, 128):
         chosen = np.arange(0, full.num_mics, full.num_mics // count)
         some = array_lib.MicArray(f'{count} of {full.name}', full.positions_m[chosen])
@@ -24,7 +24,8 @@ def microphones(_):
 
         def work(beamformer=beamformer, heard=heard, held=held):
             beamformer.power(heard, out=held)
-            return array.SECONDS
+            return array_processing.SECONDS
+
         yield measure.row(f'beamforming, {count} microphones', 'x real time', *measure.rates(work))
 
 
@@ -32,17 +33,22 @@ def frequencies(_):
     """HearNet's step by how many frequency bins its recordings have."""
     values = tf.random.normal((32, 500, 257))
     for bins in (64, 143, 257):
-        yield measure.row(f'training step of hearnet, {bins} bins', 'clips/s', *measure.rates(
-            networks.our_step('hearnet', {'bins_heard': bins}, values)))
+        yield measure.row(
+            f'training step of hearnet, {bins} bins',
+            'clips/s',
+            *measure.rates(networks.our_step('hearnet', {'bins_heard': bins}, values)),
+        )
 
 
 def batches(_):
     """HearNet's step by the size of its batch."""
     for size in (8, 32, 128):
         values = tf.random.normal((size, 500, 257))
-        yield measure.row(f'training step of hearnet, batches of {size}', 'clips/s',
-                          *measure.rates(networks.our_step(
-                              'hearnet', {'bins_heard': networks.HEARD}, values)))
+        yield measure.row(
+            f'training step of hearnet, batches of {size}',
+            'clips/s',
+            *measure.rates(networks.our_step('hearnet', {'bins_heard': networks.HEARD}, values)),
+        )
 
 
 def clips(_):
@@ -54,9 +60,11 @@ def clips(_):
 
         def work(maps=maps, video=video, labels=labels):
             retrieval.ranks(maps, video, labels)
-            return len(labels)**2 / 1e6
-        yield measure.row(f'retrieval among {count:,} clips', 'million pairs/s',
-                          *measure.rates(work))
+            return len(labels) ** 2 / 1e6
+
+        yield measure.row(
+            f'retrieval among {count:,} clips', 'million pairs/s', *measure.rates(work)
+        )
 
 
 def parts_of_a_step(_):
@@ -78,6 +86,7 @@ def parts_of_a_step(_):
             with tf.GradientTape() as tape:
                 total = step.losses(batch, training=True)[0]['total']
             return tape.gradient(total, step.variables)
+
         gradients = backward()
 
         @tf.function(autograph=False)
@@ -90,7 +99,9 @@ def parts_of_a_step(_):
                     work()
                 model.weights[-1].numpy()
                 return 4
+
             return [1e3 / rate for rate in measure.rates(one)[0]]
+
         spent = times(forward), times(backward), times(update)
         for what, found in zip(('forward', 'forward and back', 'Adam'), spent, strict=True):
             yield measure.row(f'step of {name}, batch of {shape[0]}: {what}', 'ms', found)

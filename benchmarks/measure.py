@@ -23,6 +23,7 @@ class Row:
         peer_value: its median in the same unit; None where it is not installed.
         spread: smallest and largest of the runs, or None.
     """
+
     name: str
     value: float | None
     unit: str
@@ -63,9 +64,15 @@ def rates(*works, runs=RUNS):
 
 def row(name, unit, values, peer='', peer_values=None, **more):
     """A `Row` of the medians of lists of values."""
-    return Row(name, statistics.median(values), unit, peer=peer,
-               peer_value=statistics.median(peer_values) if peer_values else None,
-               spread=(min(values), max(values)), **more)
+    return Row(
+        name,
+        statistics.median(values),
+        unit,
+        peer=peer,
+        peer_value=statistics.median(peer_values) if peer_values else None,
+        spread=(min(values), max(values)),
+        **more,
+    )
 
 
 def compared(name, unit, work, peer, peer_work, **more):

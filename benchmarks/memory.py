@@ -9,7 +9,7 @@ import time
 
 from benchmarks import measure, records
 
-_AVIA_RECORDS = 11_340                # WACV 2020, section 4: 378 sequences of 30 s
+_AVIA_RECORDS = 11_340  # WACV 2020, section 4: 378 sequences of 30 s
 _MIB = 2**20
 
 
@@ -23,14 +23,19 @@ def epoch(folder):
     names = []
     for number in range(_AVIA_RECORDS):
         sequence, second = divmod(number, 30)
-        name = (folder / 'many' / f'Location_01/Subject_01/Action_{sequence + 1:03d}'
-                / f'Data_{second + 1:03d}.tfrecord')
+        name = (
+            folder
+            / 'many'
+            / f'Location_01/Subject_01/Action_{sequence + 1:03d}'
+            / f'Data_{second + 1:03d}.tfrecord'
+        )
         name.parent.mkdir(parents=True, exist_ok=True)
         os.link(paths[number % len(paths)], name)
         names.append(str(name))
     for modality, kind, seconds in (('acoustic', 'acoustic', 1), ('audio', 'spectrogram', 5)):
-        held, rate = _in_a_child(_one_epoch, names, folder / f'cache-{modality}', modality, kind,
-                                 seconds)
+        held, rate = _in_a_child(
+            _one_epoch, names, folder / f'cache-{modality}', modality, kind, seconds
+        )
         what = f'{_AVIA_RECORDS:,} records, an epoch of {seconds} s {kind} clips'
         yield measure.Row(f'{what}: memory held', held, 'MiB', 'below 6,144')
         yield measure.Row(f'{what}: rate, records read and packed first', rate, 'clips/s')
@@ -40,8 +45,9 @@ def conversion(folder):
     """The largest memory of a process of convert_avia, all modalities, two processes."""
     raw_folder = records.raw_avia(folder / 'raw', sequences=4, seconds=10)
     largest, _ = _in_a_child(_convert, raw_folder, folder / 'records')
-    yield measure.Row('convert_avia, all modalities: memory of the largest process', largest,
-                      'MiB', 'below 1,024')
+    yield measure.Row(
+        'convert_avia, all modalities: memory of the largest process', largest, 'MiB', 'below 1,024'
+    )
 
 
 def _in_a_child(work, *arguments):
@@ -61,14 +67,17 @@ def _report(send, work, arguments):
 
 def _one_epoch(names, cache, modality, kind, seconds):
     """(MiB held at most, clips/s)"""
-    from dualcam.data import clips, store
+    from dualcam.data.clips import record_clips
+    from dualcam.data.stores import record_store
 
     with _Watch() as watch:
         started = time.perf_counter()
-        held = store.open_store(names, [modality], cache)
-        rows = clips.sequence_rows(held, names, 30)
-        windows = clips.training_windows(rows, clips.ClipParams(30, seconds, 30 // seconds), 0)
-        made, seen = clips.Clips(held, windows, kind), 0
+        held = record_store.open_store(names, [modality], cache)
+        rows = record_clips.sequence_rows(held, names, 30)
+        windows = record_clips.training_windows(
+            rows, record_clips.ClipParams(30, seconds, 30 // seconds), 0
+        )
+        made, seen = record_clips.Clips(held, windows, kind), 0
         for batch in made.batches(32, (0, 0)):
             seen += len(batch['label'])
         rate = seen / (time.perf_counter() - started)
@@ -80,9 +89,15 @@ def _convert(raw_folder, out):
     from dualcam.data import schema
     from records import convert_avia
 
-    convert_avia.convert(raw_folder / 'matfiles', raw_folder / 'sync', out,
-                         schema.modalities_by_number((0, 1, 2)), 10, compression_level=1,
-                         processes=2)
+    convert_avia.convert(
+        raw_folder / 'matfiles',
+        raw_folder / 'sync',
+        out,
+        schema.modalities_by_number((0, 1, 2)),
+        10,
+        compression_level=1,
+        processes=2,
+    )
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / _MIB, None
 
 
@@ -106,6 +121,9 @@ class _Watch:
 
 def _held_mib():
     """Anonymous and shared memory; mapped files do not count."""
-    fields = dict(line.split(':', 1) for line in
-                  pathlib.Path('/proc/self/status').read_text().splitlines() if ':' in line)
+    fields = dict(
+        line.split(':', 1)
+        for line in pathlib.Path('/proc/self/status').read_text().splitlines()
+        if ':' in line
+    )
     return sum(int(fields[name].split()[0]) for name in ('RssAnon', 'RssShmem')) * 1024 / _MIB

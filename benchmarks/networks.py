@@ -8,19 +8,26 @@ import tensorflow as tf
 
 from benchmarks import measure, records
 from dualcam import models
-from dualcam.data import clips as clips_lib
-from dualcam.data import datasets, features, store
+from dualcam.data.clips import record_clips
+from dualcam.data.sources import datasets
+from dualcam.data.stores import record_store
+from dualcam.features import frame_features
 from dualcam.models import resnet
-from dualcam.training import hardware, inputs, loop, run, supervised
+from dualcam.training import hardware, loop, run, run_data
+from dualcam.training.recipes import supervised
 from records import writer
 
 _STEPS = 6
 # A training set of 12,288 Hz recordings leaves nothing above bin 142.
 HEARD = 143
 # name: (shape of a batch, options)
-NETWORKS = {'hearnet': ((32, 500, 257), {'bins_heard': HEARD}), 'oursoundnet': ((32, 110_250), {}),
-            'dualcamnet': ((32, 12, 36, 48, 12), {}), 'tagging_audio': ((8, 640, 64), {})}
-_PEERS = ('hearnet', 'oursoundnet')           # networks that were written in PyTorch too
+NETWORKS = {
+    'hearnet': ((32, 500, 257), {'bins_heard': HEARD}),
+    'oursoundnet': ((32, 110_250), {}),
+    'dualcamnet': ((32, 12, 36, 48, 12), {}),
+    'tagging_audio': ((8, 640, 64), {}),
+}
+_PEERS = ('hearnet', 'oursoundnet')  # networks that were written in PyTorch too
 _WANTED = {'hearnet': (99, '420'), 'oursoundnet': (15.6, '80'), 'dualcamnet': (4.4, '100')}
 
 
@@ -30,55 +37,80 @@ def steps(_):
         authors, reach = _WANTED.get(name, (None, ''))
         keras.utils.set_random_seed(0)
         values = tf.random.normal(shape)
-        peer = (_torch_step(name, values.numpy())
-                if name in _PEERS and measure.is_installed('torch') else None)
+        peer = (
+            _torch_step(name, values.numpy())
+            if name in _PEERS and measure.is_installed('torch')
+            else None
+        )
         yield measure.compared(
-            f'training step of {name}, batch of {shape[0]}', 'clips/s',
-            our_step(name, options, values), 'torch.compile' if name in _PEERS else '', peer,
-            authors=authors, reach=reach)
-        yield measure.row('the same in mixed_bfloat16', 'clips/s', *measure.rates(
-            our_step(name, options, values, 'mixed_bfloat16')))
+            f'training step of {name}, batch of {shape[0]}',
+            'clips/s',
+            our_step(name, options, values),
+            'torch.compile' if name in _PEERS else '',
+            peer,
+            authors=authors,
+            reach=reach,
+        )
+        yield measure.row(
+            'the same in mixed_bfloat16',
+            'clips/s',
+            *measure.rates(our_step(name, options, values, 'mixed_bfloat16')),
+        )
 
 
 def pipelines(folder):
     """Distillation from records on disk, epoch 2 on: what `run.train` writes of its own rate."""
     paths = records.write_seconds(folder / 'records', 24, 10, ['audio'])
-    held = store.open_store(paths, ['audio'], folder / 'cache')
+    held = record_store.open_store(paths, ['audio'], folder / 'cache')
     info = datasets.read_description(folder / 'records')
     answers = np.random.default_rng(0).standard_normal((len(paths), 14)).astype(np.float32)
     for network, epochs, authors, reach in (('hearnet', 5, 11, '300'), ('oursoundnet', 4, 6, '70')):
-        params = run.RunParams(network, clips_lib.ClipParams(10, 5, 6), loop.LoopParams(epochs),
-                               imitation=0.5, temperature=1.0)
-        data = inputs.RunData(held, paths[:-20], paths[-20:], info)
+        params = run.RunParams(
+            network,
+            record_clips.ClipParams(10, 5, 6),
+            loop.LoopParams(epochs),
+            imitation=0.5,
+            temperature=1.0,
+        )
+        data = run_data.RunData(held, paths[:-20], paths[-20:], info)
         run.train(params, data, folder / network, answers)
         history = json.loads((folder / network / 'metrics.json').read_text())['history']
-        yield measure.row(f'distillation of {network}, from disk, epoch 2 on', 'clips/s',
-                          [epoch['clips_per_second'] for epoch in history[1:]], authors=authors,
-                          reach=reach)
+        yield measure.row(
+            f'distillation of {network}, from disk, epoch 2 on',
+            'clips/s',
+            [epoch['clips_per_second'] for epoch in history[1:]],
+            authors=authors,
+            reach=reach,
+        )
 
 
 def resnet_features(folder):
     """Records on disk to kept features of ResNet-50, all frames asked for."""
     rng = np.random.default_rng(0)
-    picture = np.kron(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8),
-                      np.ones((16, 16, 1), np.uint8))                          # [480, 640, 3]
+    picture = np.kron(
+        rng.integers(0, 256, (30, 40, 3), dtype=np.uint8), np.ones((16, 16, 1), np.uint8)
+    )  # [480, 640, 3]
     paths = []
     for i in range(20):
         frames = [np.roll(picture, (i, 8 * f), axis=(0, 1)) for f in range(12)]
         path = folder / f'Data_{i + 1:03d}.tfrecord'
-        writer.write_record(path, writer.second_to_example(
-            {'action': 0, 'location': 0, 'subject': 0}, {'video': frames}))
+        writer.write_record(
+            path,
+            writer.second_to_example({'action': 0, 'location': 0, 'subject': 0}, {'video': frames}),
+        )
         paths.append(str(path))
-    held = store.open_store(paths, [], folder / 'cache')
-    made = features.FrameFeatures(held, resnet.build_backbone(), folder / 'features')
+    held = record_store.open_store(paths, [], folder / 'cache')
+    made = frame_features.FrameFeatures(held, resnet.build_backbone(), folder / 'features')
     turns = iter(range(20))
 
     def work():
         rows = np.repeat(4 * next(turns) + np.arange(4), 12)
         made.require(rows, np.tile(np.arange(12), 4))
         return len(rows)
-    yield measure.row('ResNet-50 features of video, records to disk', 'frames/s',
-                      *measure.rates(work), reach='12')
+
+    yield measure.row(
+        'ResNet-50 features of video, records to disk', 'frames/s', *measure.rates(work), reach='12'
+    )
 
 
 def our_step(name, options, values, precision='float32'):
@@ -97,19 +129,23 @@ def our_step(name, options, values, precision='float32'):
             losses, *_ = train_step(batch)
         float(losses['total'])
         return _STEPS * len(values)
+
     return work
 
 
 def batch_of(name, model, values):
     """A batch of a network's inputs with labels."""
-    return {'input': {'audio': values} if isinstance(model.input, dict) else values,
-            'label': _labels(name, len(values))}
+    return {
+        'input': {'audio': values} if isinstance(model.input, dict) else values,
+        'label': _labels(name, len(values)),
+    }
 
 
 def regime(name, model):
     """The `step.Step` that a network learns by here."""
     if models.INPUTS[name] == 'tagging':
-        from dualcam.training import mutual
+        from dualcam.training.recipes import mutual
+
         return mutual.TaggingStep(model)
     return supervised.SupervisedStep(model, 5e-4)
 
@@ -129,22 +165,50 @@ def _torch_step(name, values):
 
     if name == 'hearnet':
         network = nn.Sequential(
-            nn.Conv1d(257, 128, 11, padding=5), nn.ReLU(), nn.MaxPool1d(5),
-            nn.Conv1d(128, 256, 5, padding=2), nn.ReLU(), nn.MaxPool1d(5),
-            nn.Conv1d(256, 256, 3, padding=1), nn.ReLU(), nn.MaxPool1d(5),
-            nn.Conv1d(256, 1024, 4), nn.ReLU(), nn.Conv1d(1024, 1024, 1), nn.ReLU(),
-            nn.Flatten(), nn.Linear(1024, 1000), nn.ReLU(), nn.Linear(1000, 14))
+            nn.Conv1d(257, 128, 11, padding=5),
+            nn.ReLU(),
+            nn.MaxPool1d(5),
+            nn.Conv1d(128, 256, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool1d(5),
+            nn.Conv1d(256, 256, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool1d(5),
+            nn.Conv1d(256, 1024, 4),
+            nn.ReLU(),
+            nn.Conv1d(1024, 1024, 1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(1024, 1000),
+            nn.ReLU(),
+            nn.Linear(1000, 14),
+        )
         inputs_ = torch.tensor(values.transpose(0, 2, 1).copy())
     else:
         layers = []
         for before, filters, taps, stride, zeros, pool in (
-                (1, 32, 64, 2, 32, 8), (32, 64, 32, 2, 16, 8), (64, 128, 16, 2, 8, 8),
-                (128, 256, 8, 2, 4, 0), (256, 1024, 16, 12, 4, 0)):
-            layers += [nn.Conv1d(before, filters, taps, stride, zeros), nn.BatchNorm1d(filters),
-                       nn.ReLU(), *([nn.MaxPool1d(pool)] if pool else [])]
-        network = nn.Sequential(*layers, nn.Conv1d(1024, 1024, 1), nn.ReLU(),
-                                nn.Conv1d(1024, 1000, 1), nn.ReLU(), nn.Conv1d(1000, 14, 1),
-                                nn.AdaptiveAvgPool1d(1), nn.Flatten())
+            (1, 32, 64, 2, 32, 8),
+            (32, 64, 32, 2, 16, 8),
+            (64, 128, 16, 2, 8, 8),
+            (128, 256, 8, 2, 4, 0),
+            (256, 1024, 16, 12, 4, 0),
+        ):
+            layers += [
+                nn.Conv1d(before, filters, taps, stride, zeros),
+                nn.BatchNorm1d(filters),
+                nn.ReLU(),
+                *([nn.MaxPool1d(pool)] if pool else []),
+            ]
+        network = nn.Sequential(
+            *layers,
+            nn.Conv1d(1024, 1024, 1),
+            nn.ReLU(),
+            nn.Conv1d(1024, 1000, 1),
+            nn.ReLU(),
+            nn.Conv1d(1000, 14, 1),
+            nn.AdaptiveAvgPool1d(1),
+            nn.Flatten(),
+        )
         inputs_ = torch.tensor(values[:, None])
     network = torch.compile(network)
     optimizer = torch.optim.Adam(network.parameters(), 1e-4)
@@ -158,4 +222,5 @@ def _torch_step(name, values):
             optimizer.step()
         float(loss)
         return _STEPS * len(values)
+
     return work

@@ -9,7 +9,10 @@ import scipy.io
 from PIL import Image
 
 from benchmarks import measure
-from dualcam.data import audio, clips, frontend, schema, store
+from dualcam.data import audio, schema
+from dualcam.data.clips import record_clips
+from dualcam.data.signal import frontends
+from dualcam.data.stores import record_store
 from records import convert_avia, raw, writer
 
 _FRAMES = schema.FRAMES_PER_SECOND
@@ -18,8 +21,10 @@ _FRAMES = schema.FRAMES_PER_SECOND
 def conversion(folder):
     """convert_avia by two processes, whose start is part of it: 120 and 1,200 records."""
     raw_folder = raw_avia(folder / 'raw', sequences=4, seconds=5)
-    numbers = {'all modalities': ((0, 1, 2), 30, 3.4, '14'),
-               'acoustic images and sound': ((0, 1), 300, 20.7, '80')}
+    numbers = {
+        'all modalities': ((0, 1, 2), 30, 3.4, '14'),
+        'acoustic images and sound': ((0, 1), 300, 20.7, '80'),
+    }
     for name, (chosen, seconds, authors, reach) in numbers.items():
         modalities = schema.modalities_by_number(chosen)
         levels = (1, 3, 9) if chosen == (0, 1, 2) else (1,)
@@ -30,13 +35,24 @@ def conversion(folder):
                 out = folder / 'records'
                 shutil.rmtree(out, ignore_errors=True)
                 written, _ = convert_avia.convert(
-                    raw_folder / 'matfiles', raw_folder / 'sync', out, modalities, seconds,
-                    compression_level=level, processes=2)
+                    raw_folder / 'matfiles',
+                    raw_folder / 'sync',
+                    out,
+                    modalities,
+                    seconds,
+                    compression_level=level,
+                    processes=2,
+                )
                 sizes.append(sum(path.stat().st_size for path in out.rglob('*.tfrecord')) / written)
                 return written
-            yield measure.row(f'convert_avia, {name}, GZIP level {level}', 'records/s',
-                              *measure.rates(work), reach=reach if level == 1 else '',
-                              authors=authors if level == 1 else None)
+
+            yield measure.row(
+                f'convert_avia, {name}, GZIP level {level}',
+                'records/s',
+                *measure.rates(work),
+                reach=reach if level == 1 else '',
+                authors=authors if level == 1 else None,
+            )
             yield measure.Row('size of one of them', sizes[-1] / 1e6, 'MB')
 
 
@@ -47,28 +63,43 @@ def loading(folder):
     """
     paths = write_seconds(folder / 'records', sequences=16, seconds=10)
     for name, modality, kind, seconds, crops, authors, reach in (
-            ('5 s, spectrograms of HearNet', 'audio', 'spectrogram', 5, 6, 22, ('120', '600')),
-            ('1 s, acoustic images', 'acoustic', 'acoustic', 1, 20, 236, ('450', '5,000'))):
-        ears = frontend.Frontend('spectrogram', statistics=(np.zeros(257, np.float32),
-                                                            np.full(257, 300.0, np.float32)))
+        ('5 s, spectrograms of HearNet', 'audio', 'spectrogram', 5, 6, 22, ('120', '600')),
+        ('1 s, acoustic images', 'acoustic', 'acoustic', 1, 20, 236, ('450', '5,000')),
+    ):
+        ears = frontends.Frontend(
+            'spectrogram', statistics=(np.zeros(257, np.float32), np.full(257, 300.0, np.float32))
+        )
 
         def make(cache, modality=modality, kind=kind, seconds=seconds, crops=crops, ears=ears):
-            held = store.open_store(paths, [modality], cache)
-            rows = clips.sequence_rows(held, paths, 10)
-            windows = clips.training_windows(rows, clips.ClipParams(10, seconds, crops), 0)
-            return clips.Clips(held, windows, kind, ears)
+            held = record_store.open_store(paths, [modality], cache)
+            rows = record_clips.sequence_rows(held, paths, 10)
+            windows = record_clips.training_windows(
+                rows, record_clips.ClipParams(10, seconds, crops), 0
+            )
+            return record_clips.Clips(held, windows, kind, ears)
+
         made = make(folder / f'kept-{kind}')
         caches = iter(range(100))
 
         def first(make=make, kind=kind, caches=caches):
             return _pass(make(folder / f'{kind}-{next(caches)}'))
-        yield measure.row(f'clips of {name}, first epoch from records', 'clips/s',
-                          *measure.rates(first), reach=reach[0], authors=authors)
-        yield measure.row(f'clips of {name}, later epochs', 'clips/s',
-                          *measure.rates(lambda made=made: _pass(made)), reach=reach[1],
-                          authors=authors,
-                          peer='librosa, a clip at a time' if kind == 'spectrogram' else '',
-                          peer_values=_librosa() if kind == 'spectrogram' else None)
+
+        yield measure.row(
+            f'clips of {name}, first epoch from records',
+            'clips/s',
+            *measure.rates(first),
+            reach=reach[0],
+            authors=authors,
+        )
+        yield measure.row(
+            f'clips of {name}, later epochs',
+            'clips/s',
+            *measure.rates(lambda made=made: _pass(made)),
+            reach=reach[1],
+            authors=authors,
+            peer='librosa, a clip at a time' if kind == 'spectrogram' else '',
+            peer_values=_librosa() if kind == 'spectrogram' else None,
+        )
 
 
 def write_seconds(root, sequences, seconds, modalities=('acoustic', 'audio')):
@@ -76,14 +107,21 @@ def write_seconds(root, sequences, seconds, modalities=('acoustic', 'audio')):
     rng, paths = np.random.default_rng(0), []
     for sequence in range(sequences):
         for second in range(seconds):
-            path = pathlib.Path(root) / (f'Location_01/Subject_01/Action_{sequence + 1:03d}/'
-                                         f'Data_{second + 1:03d}.tfrecord')
+            path = pathlib.Path(root) / (
+                f'Location_01/Subject_01/Action_{sequence + 1:03d}/Data_{second + 1:03d}.tfrecord'
+            )
             images = rng.standard_normal((_FRAMES, *schema.ACOUSTIC_SHAPE), np.float32)
-            frames = {'acoustic': images,
-                      'audio': rng.integers(-2**24, 2**24, (_FRAMES, 1, 1024), np.int32)}
-            writer.write_record(path, writer.second_to_example(
-                {'action': sequence % 14, 'location': 0, 'subject': 0},
-                {name: list(frames[name]) for name in modalities}))
+            frames = {
+                'acoustic': images,
+                'audio': rng.integers(-(2**24), 2**24, (_FRAMES, 1, 1024), np.int32),
+            }
+            writer.write_record(
+                path,
+                writer.second_to_example(
+                    {'action': sequence % 14, 'location': 0, 'subject': 0},
+                    {name: list(frames[name]) for name in modalities},
+                ),
+            )
             paths.append(str(path))
     return paths
 
@@ -108,11 +146,20 @@ def _librosa(seconds=5, count=20):
 
     def work():
         for one in sound:
-            again = librosa.resample(one, orig_sr=schema.ARRAY_RATE_HZ,
-                                     target_sr=params.sample_rate_hz)
-            np.abs(librosa.stft(again, n_fft=params.n_fft, hop_length=params.hop,
-                                win_length=params.window, center=False))
+            again = librosa.resample(
+                one, orig_sr=schema.ARRAY_RATE_HZ, target_sr=params.sample_rate_hz
+            )
+            np.abs(
+                librosa.stft(
+                    again,
+                    n_fft=params.n_fft,
+                    hop_length=params.hop,
+                    win_length=params.window,
+                    center=False,
+                )
+            )
         return count
+
     return measure.rates(work)[0]
 
 
@@ -126,10 +173,13 @@ def raw_avia(root, sequences, seconds):
         for path in (images, sync / 'audio', sync / 'video'):
             path.mkdir(parents=True)
         for i in range(1, seconds * _FRAMES + 1):
-            scipy.io.savemat(images / f'Data_{i}.mat', {
-                'MFCC': rng.standard_normal(schema.ACOUSTIC_SHAPE)})
-            np.save(sync / 'audio' / f'A_{i:06d}.npy',
-                    rng.integers(-2**24, 2**24, (1, 1024), np.int32))
+            scipy.io.savemat(
+                images / f'Data_{i}.mat', {'MFCC': rng.standard_normal(schema.ACOUSTIC_SHAPE)}
+            )
+            np.save(
+                sync / 'audio' / f'A_{i:06d}.npy',
+                rng.integers(-(2**24), 2**24, (1, 1024), np.int32),
+            )
             picture = np.clip(np.roll(coarse, 4 * i, 1) + rng.normal(0, 3, coarse.shape), 0, 255)
             held = io.BytesIO()
             Image.fromarray(picture.astype(np.uint8)).save(held, 'JPEG', quality=90)

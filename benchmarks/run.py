@@ -21,17 +21,25 @@ import traceback
 
 # Run from the checkout; this folder itself has an `array` that is not the standard library's.
 sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')     # before TensorFlow: its start is chatty
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
 
 import matplotlib
 import numpy as np
 from absl import app, flags
 
-from dualcam import progress
+from dualcam.files import progress_bars
 
 PARTS = ('machine', 'array', 'records', 'networks', 'correspondence', 'serving', 'memory', 'growth')
-_VERSIONS = ('tensorflow', 'keras', 'numpy', 'scipy', 'torch', 'acoular', 'librosa',
-             'pyroomacoustics')
+_VERSIONS = (
+    'tensorflow',
+    'keras',
+    'numpy',
+    'scipy',
+    'torch',
+    'acoular',
+    'librosa',
+    'pyroomacoustics',
+)
 
 
 def main(_):
@@ -39,27 +47,34 @@ def main(_):
     options = flags.FLAGS
     unknown = sorted(set(options.only) - set(PARTS))
     if unknown:
-        raise ValueError(f'--only={",".join(options.only)}: {unknown[0]!r} is none of '
-                         f'{", ".join(PARTS)}')
+        raise ValueError(
+            f'--only={",".join(options.only)}: {unknown[0]!r} is none of {", ".join(PARTS)}'
+        )
     out = pathlib.Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     rows, failed = [], []
-    for part, measure_rows in progress.bar(_measurements(options.only), unit='part'):
+    for part, measure_rows in progress_bars.bar(_measurements(options.only), unit='part'):
         try:
             with tempfile.TemporaryDirectory() as folder:
                 for row in measure_rows(pathlib.Path(folder)):
                     rows.append(row)
-                    progress.write(f'{part}: {row.name}: {row.value:.4g} {row.unit}', sys.stdout)
+                    progress_bars.write(
+                        f'{part}: {row.name}: {row.value:.4g} {row.unit}', sys.stdout
+                    )
         except Exception:
             # The other parts' minutes are not to be lost.
-            progress.write(f'{part}: {traceback.format_exc()}', sys.stderr)
+            progress_bars.write(f'{part}: {traceback.format_exc()}', sys.stderr)
             failed.append(part)
     machine = _machine()
     text = markdown(rows, machine)
     (out / 'benchmarks.md').write_text(text, encoding='utf-8')
-    (out / 'benchmarks.json').write_text(json.dumps({
-        'machine': machine, 'rows': [dataclasses.asdict(row) for row in rows]}, indent=1) + '\n',
-        encoding='utf-8')
+    (out / 'benchmarks.json').write_text(
+        json.dumps(
+            {'machine': machine, 'rows': [dataclasses.asdict(row) for row in rows]}, indent=1
+        )
+        + '\n',
+        encoding='utf-8',
+    )
     chart(rows, machine, out / 'benchmarks.png')
     print(f'\n{text}written: {out}/benchmarks.md, .json, .png')
     if failed:
@@ -68,16 +83,21 @@ def main(_):
 
 def markdown(rows, machine):
     """The table for people."""
-    lines = [f'Measured on {machine}. Medians; in brackets the smallest and largest run.', '',
-             '| row | measured | reach | authors\' programs | peer | ratio to it |',
-             '|---|---|---|---|---|---|']
+    lines = [
+        f'Measured on {machine}. Medians; in brackets the smallest and largest run.',
+        '',
+        "| row | measured | reach | authors' programs | peer | ratio to it |",
+        '|---|---|---|---|---|---|',
+    ]
     for row in rows:
         measured = f'{_number(row.value)} {row.unit}'.strip()
         if row.spread:
             measured += f' ({_number(row.spread[0])} - {_number(row.spread[1])})'
         peer = f'{row.peer}: {_number(row.peer_value)}' if row.peer_value else row.peer
-        lines.append(f'| {row.name} | {measured} | {row.reach} | {_number(row.authors)} | {peer} | '
-                     f'{_number(row.ratio)} |')
+        lines.append(
+            f'| {row.name} | {measured} | {row.reach} | {_number(row.authors)} | {peer} | '
+            f'{_number(row.ratio)} |'
+        )
     return '\n'.join(lines) + '\n'
 
 
@@ -86,9 +106,15 @@ def chart(rows, machine, path):
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
 
-    bars = [(f'{row.name}: {who}', ratio) for row in rows for who, ratio in (
-        ('authors', row.value / row.authors if row.authors else None),
-        (row.peer, row.ratio)) if ratio and row.unit.endswith(('/s', 'time'))]
+    bars = [
+        (f'{row.name}: {who}', ratio)
+        for row in rows
+        for who, ratio in (
+            ('authors', row.value / row.authors if row.authors else None),
+            (row.peer, row.ratio),
+        )
+        if ratio and row.unit.endswith(('/s', 'time'))
+    ]
     figure, axes = plt.subplots(figsize=(11, 1.6 + 0.32 * len(bars)), layout='constrained')
     axes.barh([name for name, _ in bars], [ratio - 1.0 for _, ratio in bars], left=1.0, color='C0')
     axes.axvline(1.0, color='0.3', linewidth=0.8)
@@ -104,7 +130,7 @@ def chart(rows, machine, path):
 def _measurements(only):
     """[(part, function of a scratch folder that yields rows)]"""
     from benchmarks import (
-        array,
+        array_processing,
         correspondence,
         growth,
         memory,
@@ -113,14 +139,22 @@ def _measurements(only):
         serving,
     )
 
-    found = {'machine': (_limits,), 'array': (array.beamform, array.cepstra, array.simulator),
-             'records': (records.conversion, records.loading),
-             'networks': (networks.steps, networks.pipelines, networks.resnet_features),
-             'correspondence': (correspondence.losses, correspondence.retrieval),
-             'serving': (serving.embedding, serving.serving),
-             'memory': (memory.conversion, memory.epoch),
-             'growth': (growth.microphones, growth.frequencies, growth.batches, growth.clips,
-                        growth.parts_of_a_step)}
+    found = {
+        'machine': (_limits,),
+        'array': (array_processing.beamform, array_processing.cepstra, array_processing.simulator),
+        'records': (records.conversion, records.loading),
+        'networks': (networks.steps, networks.pipelines, networks.resnet_features),
+        'correspondence': (correspondence.losses, correspondence.retrieval),
+        'serving': (serving.embedding, serving.serving),
+        'memory': (memory.conversion, memory.epoch),
+        'growth': (
+            growth.microphones,
+            growth.frequencies,
+            growth.batches,
+            growth.clips,
+            growth.parts_of_a_step,
+        ),
+    }
     return [(part, one) for part in only for one in found[part]]
 
 
@@ -140,20 +174,22 @@ def _limits(_):
             product = tf.matmul(square, square)
         product.numpy()
         return 5 * 2 * 2048**3 / 1e9
-    yield measure.row('matrix product of 2,048 x 2,048 floats', 'GFLOP/s',
-                      *measure.rates(multiply))
+
+    yield measure.row('matrix product of 2,048 x 2,048 floats', 'GFLOP/s', *measure.rates(multiply))
     noise = np.random.default_rng(0).standard_normal(2**21).astype(np.float32).tobytes()
     for level in (1, 9):
+
         def pack(level=level):
             gzip.compress(noise, level)
             return len(noise) / 1e6
-        yield measure.row(f'GZIP level {level} of noise, one process', 'MB/s',
-                          *measure.rates(pack))
+
+        yield measure.row(f'GZIP level {level} of noise, one process', 'MB/s', *measure.rates(pack))
     packed = gzip.compress(noise, 1)
 
     def unpack():
         gzip.decompress(packed)
         return len(noise) / 1e6
+
     yield measure.row('its decompression', 'MB/s', *measure.rates(unpack))
 
 
@@ -166,8 +202,10 @@ def _machine():
             versions.append(f'{package} {metadata.version(package)}')
         except metadata.PackageNotFoundError:
             continue
-    return (f'{os.cpu_count()} processors ({_processor()}), {time.strftime("%Y-%m-%d")}, Python '
-            f'{platform.python_version()}, {", ".join(versions)}')
+    return (
+        f'{os.cpu_count()} processors ({_processor()}), {time.strftime("%Y-%m-%d")}, Python '
+        f'{platform.python_version()}, {", ".join(versions)}'
+    )
 
 
 def _processor():

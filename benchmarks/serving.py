@@ -9,50 +9,75 @@ import soundfile
 import tensorflow as tf
 
 from benchmarks import measure
-from dualcam import export, models
-from dualcam.data import datasets, frontend
+from dualcam import models
+from dualcam.data.signal import frontends
+from dualcam.data.sources import datasets
+from dualcam.export import saved_models
 
 # `dualcam`, which at its end prints the largest memory it has had.
-_WATCHED = ('import atexit, sys; from benchmarks import measure; from dualcam import main; '
-            'atexit.register(lambda: print(measure.largest_mib())); sys.exit(main.main())')
+_WATCHED = (
+    'import atexit, sys; from benchmarks import measure; from dualcam import main; '
+    'atexit.register(lambda: print(measure.largest_mib())); sys.exit(main.main())'
+)
 
 
 def embedding(folder, count=1000, seconds=5):
     """The command that embeds many files: its rate and its largest memory."""
     rng = np.random.default_rng(0)
     model = models.build('hearnet', 10, seconds=seconds)
-    ears = frontend.Frontend('spectrogram', 'log', (np.zeros(257, np.float32),
-                                                    np.ones(257, np.float32)), band_limited=False)
+    ears = frontends.Frontend(
+        'spectrogram',
+        'log',
+        (np.zeros(257, np.float32), np.ones(257, np.float32)),
+        band_limited=False,
+    )
     info = datasets.DatasetInfo('noise', tuple('abcdefghij'), 'noise', 0)
-    export.export(model, folder / 'model' / '1', info, seconds, ears)
+    saved_models.export(model, folder / 'model' / '1', info, seconds, ears)
     (folder / 'in').mkdir()
     for number in range(count):
-        soundfile.write(folder / 'in' / f'{number:04d}.wav',
-                        0.1 * rng.standard_normal(seconds * 44_100), 44_100)
+        soundfile.write(
+            folder / 'in' / f'{number:04d}.wav', 0.1 * rng.standard_normal(seconds * 44_100), 44_100
+        )
     found = []
     for attempt in range(measure.RUNS):
         started = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, '-c', _WATCHED, 'embed', f'--model={folder}/model',
-             f'--input={folder}/in', f'--out={folder}/features-{attempt}.npz'],
-            check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            [
+                sys.executable,
+                '-c',
+                _WATCHED,
+                'embed',
+                f'--model={folder}/model',
+                f'--input={folder}/in',
+                f'--out={folder}/features-{attempt}.npz',
+            ],
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
         found.append(count / (time.perf_counter() - started))
-    yield measure.row('dualcam embed, HearNet, 5 s files of 44.1 kHz, start included', 'clips/s',
-                      found)
-    yield measure.Row('its largest memory for 1,000 files', float(done.stdout.split()[-1]) / 2**10,
-                      'GiB', 'below 1.5')
+    yield measure.row(
+        'dualcam embed, HearNet, 5 s files of 44.1 kHz, start included', 'clips/s', found
+    )
+    yield measure.Row(
+        'its largest memory for 1,000 files',
+        float(done.stdout.split()[-1]) / 2**10,
+        'GiB',
+        'below 1.5',
+    )
 
 
 def serving(folder, seconds=5):
     """One 5 s waveform, and 32 at a time."""
     width = np.zeros(257, np.float32)
-    width[:145] = 300.0                       # a training set of 12,288 Hz recordings
-    ears = frontend.Frontend('spectrogram', statistics=(np.zeros(257, np.float32), width))
+    width[:145] = 300.0  # a training set of 12,288 Hz recordings
+    ears = frontends.Frontend('spectrogram', statistics=(np.zeros(257, np.float32), width))
     model = models.build('hearnet', 14, seconds=seconds, bins_heard=ears.bins_heard)
     info = datasets.DatasetInfo('noise', tuple('abcdefghijklmn'), 'noise', 0)
-    export.export(model, folder / 'model' / '1', info, seconds, ears)
+    saved_models.export(model, folder / 'model' / '1', info, seconds, ears)
     loaded = tf.saved_model.load(str(folder / 'model' / '1'))
-    serve = loaded.signatures[export.SIGNATURE]
+    serve = loaded.signatures[saved_models.SIGNATURE]
     sound = np.random.default_rng(0).standard_normal((32, 22_050 * seconds)).astype(np.float32)
     for batch, calls, reach in ((1, 400, 'below 12'), (32, 40, '')):
         waveform, times = tf.constant(sound[:batch]), []

@@ -13,11 +13,11 @@ import math
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))     # run from the checkout
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from the checkout
 
 from absl import flags
 
-from experiments import command, grids
+from experiments.shared import command, grids
 
 
 def _body(options, preset, seeds):
@@ -25,13 +25,16 @@ def _body(options, preset, seeds):
     if grids.TEACHERS[search.column] is None:
         for name in ('temperatures', 'imitations'):
             if options[name].present:
-                raise ValueError(f'--{name}: column {search.column} has no teacher to imitate; '
-                                 'leave it out, or choose --column=D')
+                raise ValueError(
+                    f'--{name}: column {search.column} has no teacher to imitate; '
+                    'leave it out, or choose --column=D'
+                )
     grid = grids.points(
         search.column,
         grids.read_numbers('learning_rates', options.learning_rates, 0, math.inf),
         grids.read_numbers('temperatures', options.temperatures, 0, math.inf),
-        grids.read_numbers('imitations', options.imitations, 0, 1, low_is_in=True))
+        grids.read_numbers('imitations', options.imitations, 0, 1, low_is_in=True),
+    )
     wanted = [search.run(point) for point in grid]
     workshop = command.open_workshop(options, preset, wanted)
     if not workshop.can_train(wanted[0]):
@@ -39,19 +42,24 @@ def _body(options, preset, seeds):
     results = grids.fill(search, grid, workshop, seeds, options.out)
     folder = search.folder(options.out)
     print('\n' + grids.write(search, results, workshop, options.out))
-    print(f'written: {folder}/grid.md, .csv, .json; runs: {options.out}/runs; in TensorBoard: '
-          f'--logdir={folder}/tensorboard, HParams')
+    print(
+        f'written: {folder}/grid.md, .csv, .json; runs: {options.out}/runs; in TensorBoard: '
+        f'--logdir={folder}/tensorboard, HParams'
+    )
     print(f'chosen: {grids.chosen(results)}')
 
 
 if __name__ == '__main__':
     flags.DEFINE_string('network', None, 'hearnet or oursoundnet.', required=True)
-    flags.DEFINE_string('train_on', None, 'scenario_1, scenario_2, scenario_3 or all.',
-                        required=True)
-    flags.DEFINE_string('column', 'D', 'G: from labels; D: from labels and DualCamNet; '
-                        'R: and ResNet-50.')
+    flags.DEFINE_string(
+        'train_on', None, 'scenario_1, scenario_2, scenario_3 or all.', required=True
+    )
+    flags.DEFINE_string(
+        'column', 'D', 'G: from labels; D: from labels and DualCamNet; R: and ResNet-50.'
+    )
     flags.DEFINE_list('learning_rates', ['1e-3', '1e-4', '1e-5'], 'Of Adam.')
     flags.DEFINE_list('temperatures', ['1', '2', '5', '10'], "T, of the teacher's answers.")
-    flags.DEFINE_list('imitations', ['0', '0.25', '0.5', '0.75', '1'],
-                      "lambda, the teacher's share.")
+    flags.DEFINE_list(
+        'imitations', ['0', '0.25', '0.5', '0.75', '1'], "lambda, the teacher's share."
+    )
     command.start(_body)

@@ -12,37 +12,48 @@ averaged answers. The paper preset was not run: its data are given out on reques
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))     # run from the checkout
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from the checkout
 
 from absl import flags
 
-from experiments import command
+from experiments.shared import command
 
 
 def _body(options, _, seeds):
-    from experiments import aaai_presets, aaai_runs, aaai_tables, parallel
+    from experiments.aaai2021 import presets, runs, tables
+    from experiments.shared import parallel
 
     number = int(options.table)
-    weights = aaai_runs.Weights(options.vgg16, options.soundnet8, options.vggish)
-    rows = aaai_tables.rows(number, weights)
+    weights = runs.Weights(options.vgg16, options.soundnet8, options.vggish)
+    rows = tables.rows(number, weights)
     wanted = [row.run for row in rows if row.run]
-    preset = command.chosen_preset(options, aaai_presets.preset_named(options.preset))
-    workshop = aaai_runs.Workshop(options.records, options.out, preset, wanted, weights,
-                                  options.profile, options.max_bad)
+    preset = command.chosen_preset(options, presets.preset_named(options.preset))
+    workshop = runs.Workshop(
+        options.records, options.out, preset, wanted, weights, options.profile, options.max_bad
+    )
     command.list_skipped(workshop.store)
-    parallel.train_ahead(workshop, [[(run, seed) for run in piece]
-                                    for seed in seeds for piece in _pieces(wanted)], options.jobs)
+    parallel.train_ahead(
+        workshop,
+        [[(run, seed) for run in piece] for seed in seeds for piece in _pieces(wanted)],
+        options.jobs,
+    )
     for row in rows:
-        aaai_tables.fill(row, number, workshop, seeds)
-    text, files = aaai_tables.write(
-        rows, number, workshop.info, f'{aaai_tables.title(number)}. {workshop.note}',
+        tables.fill(row, number, workshop, seeds)
+    text, files = tables.write(
+        rows,
+        number,
+        workshop.info,
+        f'{tables.title(number)}. {workshop.note}',
         f'Test clips: {len(workshop.labels)}. Mean ± deviation over {len(seeds)} '
         f'seed{"s" if len(seeds) > 1 else ""}, each judged by itself, and of their averaged '
         'answers. In italics what the paper printed of its data; a blank was not measured.',
-        options.out)
+        options.out,
+    )
     print('\n' + text)
-    print(f'written: {options.out}/{", ".join(files)}; runs: {options.out}/runs; curves: make '
-          f'tensorboard LOGS={options.out}/runs')
+    print(
+        f'written: {options.out}/{", ".join(files)}; runs: {options.out}/runs; curves: make '
+        f'tensorboard LOGS={options.out}/runs'
+    )
 
 
 def _pieces(wanted):

@@ -10,23 +10,31 @@ same --out is not trained again. With several seeds the counts are summed.
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))     # run from the checkout
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from the checkout
 
-from experiments import command, matrices, runs
-from experiments.runs import Run
+from experiments.shared import command, confusion, runs
+from experiments.shared.runs import Run
 
-_TEACHERS = (('DualCamNet', 'dualcamnet'), ('ResNet-50', 'resnet50'),
-             ('Temporal ResNet-50', 'temporal_resnet50'), ('AVNet', 'avnet'))
+_TEACHERS = (
+    ('DualCamNet', 'dualcamnet'),
+    ('ResNet-50', 'resnet50'),
+    ('Temporal ResNet-50', 'temporal_resnet50'),
+    ('AVNet', 'avnet'),
+)
 _SOUND, _VIDEO = (Run(network, 'hard', 'all') for network in ('dualcamnet', 'resnet50'))
 
 # (title, run, test); a test that is the training setting means its test split.
 MATRICES = [
     *((title, Run(network, 'hard', 'all'), 'all') for title, network in _TEACHERS),
-    *((f'{title} {words}', Run(network, column, 'all', teacher), 'all')
-      for title, network in (('HearNet', 'hearnet'), ('OurSoundNet', 'oursoundnet'))
-      for words, column, teacher in (('from labels (G)', 'G', None),
-                                     ('from DualCamNet (D)', 'D', _SOUND),
-                                     ('from ResNet-50 (R)', 'R', _VIDEO))),
+    *(
+        (f'{title} {words}', Run(network, column, 'all', teacher), 'all')
+        for title, network in (('HearNet', 'hearnet'), ('OurSoundNet', 'oursoundnet'))
+        for words, column, teacher in (
+            ('from labels (G)', 'G', None),
+            ('from DualCamNet (D)', 'D', _SOUND),
+            ('from ResNet-50 (R)', 'R', _VIDEO),
+        )
+    ),
     *(('ResNet-50', Run('resnet50', 'hard', scenario), scenario) for scenario in runs.SCENARIOS),
 ]
 
@@ -36,11 +44,13 @@ def _body(options, preset, seeds):
     possible = [one for one in MATRICES if workshop.can_train(one[1])]
     if len(possible) < len(MATRICES):
         print(f'Left out: {len(MATRICES) - len(possible)} matrices; {command.NEEDS_VIDEO}')
-    made = matrices.fill(possible, workshop, seeds)
-    folder = f'{options.out}/{matrices.FOLDER}'
-    print('\n' + matrices.write(made, workshop, options.out))
-    print(f'written: {folder}/confusion.md, and a .png and .csv for each matrix; in TensorBoard: '
-          'make tensorboard, Images')
+    made = confusion.fill(possible, workshop, seeds)
+    folder = f'{options.out}/{confusion.FOLDER}'
+    print('\n' + confusion.write(made, workshop, options.out))
+    print(
+        f'written: {folder}/confusion.md, and a .png and .csv for each matrix; in TensorBoard: '
+        'make tensorboard, Images'
+    )
 
 
 if __name__ == '__main__':

@@ -21,61 +21,87 @@ only.
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))     # run from the checkout
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from the checkout
 
 from absl import flags
 
-from experiments import command
+from experiments.shared import command
 
-_TITLES = {1: 'from audio to audio-visual features', 2: 'k-NN on ACIVW', 3: 'k-NN on AVIA',
-           4: 'k-NN on DCASE 2018'}
-_FILES = {1: 'eccv2020_table1_retrieval.csv', 2: 'eccv2020_table2_acivw.csv',
-          3: 'eccv2020_table3_avia.csv', 4: 'eccv2020_table4_dcase2018.csv'}
+_TITLES = {
+    1: 'from audio to audio-visual features',
+    2: 'k-NN on ACIVW',
+    3: 'k-NN on AVIA',
+    4: 'k-NN on DCASE 2018',
+}
+_FILES = {
+    1: 'eccv2020_table1_retrieval.csv',
+    2: 'eccv2020_table2_acivw.csv',
+    3: 'eccv2020_table3_avia.csv',
+    4: 'eccv2020_table4_dcase2018.csv',
+}
 _ACCURACY = 'accuracy'
 
 
 def _body(options, _, seeds):
     from dualcam.evaluation import retrieval
-    from experiments import eccv_judges, eccv_presets, eccv_runs, eccv_tables
+    from experiments.eccv2020 import evaluators, presets, runs, tables
 
     number = int(options.table)
     if number > 2 and not options.target:
-        raise ValueError(f'--table={number} needs --target=DIR, '
-                         + ('records of AVIA' if number == 3 else 'as dcase2018:DIR or '
-                            'folder:DIR'))
-    preset = command.chosen_preset(options, eccv_presets.preset_named(options.preset,
-                                                                     options.complete))
-    workshop = eccv_runs.Workshop(options.records, options.out, preset, options.lists,
-                                  options.profile, options.max_bad)
+        raise ValueError(
+            f'--table={number} needs --target=DIR, '
+            + ('records of AVIA' if number == 3 else 'as dcase2018:DIR or folder:DIR')
+        )
+    preset = command.chosen_preset(options, presets.preset_named(options.preset, options.complete))
+    workshop = runs.Workshop(
+        options.records, options.out, preset, options.lists, options.profile, options.max_bad
+    )
     command.list_skipped(workshop.store)
     columns, unit = {_ACCURACY: (_ACCURACY, 'std')}, 1.0
     if number == 1:
-        unit = 100.0                                                    # printed as percentages
+        unit = 100.0  # printed as percentages
         columns = {f'rank {k}': (f'rank_{k}', f'std_{k}') for k in retrieval.KS}
-    judge = {1: eccv_judges.Retrieval, 2: eccv_judges.OwnRecords, 3: eccv_judges.OtherRecords,
-             4: eccv_judges.Sounds}[number](workshop, options)
-    rows = judge.baselines(seeds) + eccv_tables.read_rows(_FILES[number], columns,
-                                                              unit)
+    judge = {
+        1: evaluators.Retrieval,
+        2: evaluators.OwnRecords,
+        3: evaluators.OtherRecords,
+        4: evaluators.Sounds,
+    }[number](workshop, options)
+    rows = judge.baselines(seeds) + tables.read_rows(_FILES[number], columns, unit)
     for row in rows:
-        if row.training != eccv_tables.OWN and eccv_tables.is_wanted(row, preset):
+        if row.training != tables.OWN and tables.is_wanted(row, preset):
             for seed in seeds:
                 for column, score in judge.score(row, seed).items():
                     row.scores.setdefault(column, []).append(score)
-    text = eccv_tables.write(
-        rows, list(columns), f'ECCV 2020, Table {number}: {_TITLES[number]}. {workshop.note}'
-        + judge.note, judge.explained + ' In italics what the paper printed; a blank was not '
-        'measured.', options.out, f'eccv2020_table{number}')
+    text = tables.write(
+        rows,
+        list(columns),
+        f'ECCV 2020, Table {number}: {_TITLES[number]}. {workshop.note}' + judge.note,
+        judge.explained + ' In italics what the paper printed; a blank was not measured.',
+        options.out,
+        f'eccv2020_table{number}',
+    )
     print('\n' + text)
-    print(f'written: {options.out}/eccv2020_table{number}.md, .csv, .json, .png; runs: '
-          f'{options.out}/runs; curves: make tensorboard LOGS={options.out}/runs')
+    print(
+        f'written: {options.out}/eccv2020_table{number}.md, .csv, .json, .png; runs: '
+        f'{options.out}/runs; curves: make tensorboard LOGS={options.out}/runs'
+    )
 
 
 if __name__ == '__main__':
     flags.DEFINE_enum('table', '2', ['1', '2', '3', '4'], 'Which one.')
     flags.DEFINE_string('target', None, 'What Tables 3 and 4 are judged on.')
-    flags.DEFINE_string('lists', None, 'Folder with training.txt, validation.txt and testing.txt, '
-                        'from any machine; default lists by video.')
+    flags.DEFINE_string(
+        'lists',
+        None,
+        'Folder with training.txt, validation.txt and testing.txt, '
+        'from any machine; default lists by video.',
+    )
     flags.DEFINE_bool('complete', False, 'Fill every row, also those the preset leaves out.')
-    flags.DEFINE_bool('flip_target', False, 'Table 3: flip the acoustic images of the target too, '
-                      'as the authors\' loader does with all.')
+    flags.DEFINE_bool(
+        'flip_target',
+        False,
+        'Table 3: flip the acoustic images of the target too, '
+        "as the authors' loader does with all.",
+    )
     command.start(_body)

@@ -15,14 +15,18 @@ logits. The paper preset was not run: its data are given out on request only.
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))     # run from the checkout
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from the checkout
 
-from experiments import command
-from experiments.runs import Run
-from experiments.tables import Table
+from experiments.shared import command
+from experiments.shared.runs import Run
+from experiments.shared.tables import Table
 
-_NETWORKS = {'DualCamNet': 'dualcamnet', 'ResNet-50': 'resnet50',
-             'Temporal ResNet-50': 'temporal_resnet50', 'AVNet': 'avnet'}
+_NETWORKS = {
+    'DualCamNet': 'dualcamnet',
+    'ResNet-50': 'resnet50',
+    'Temporal ResNet-50': 'temporal_resnet50',
+    'AVNet': 'avnet',
+}
 
 
 def columns(train_on):
@@ -31,8 +35,11 @@ def columns(train_on):
 
 
 TABLE = Table(
-    title='WACV 2020, Table 1: teachers', file_name='table1', columns=columns,
-    published={column: ('wacv2020_table1.csv', network) for column, network in _NETWORKS.items()})
+    title='WACV 2020, Table 1: teachers',
+    file_name='table1',
+    columns=columns,
+    published={column: ('wacv2020_table1.csv', network) for column, network in _NETWORKS.items()},
+)
 
 if __name__ == '__main__':
     command.run(TABLE)

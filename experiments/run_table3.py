@@ -15,17 +15,21 @@ are given out on request only.
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))     # run from the checkout
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from the checkout
 
-from experiments import command, runs
-from experiments.tables import Table
+from experiments.shared import command, runs
+from experiments.shared.tables import Table
 
 TABLE = Table(
-    title='WACV 2020, Table 3: HearNet', file_name='table3',
+    title='WACV 2020, Table 3: HearNet',
+    file_name='table3',
     columns=runs.student_columns('hearnet'),
-    published={'DualCamNet': ('wacv2020_table1.csv', 'dualcamnet'),
-               'ResNet-50': ('wacv2020_table1.csv', 'resnet50'),
-               **{column: ('wacv2020_table3_hearnet.csv', column) for column in 'GDR'}})
+    published={
+        'DualCamNet': ('wacv2020_table1.csv', 'dualcamnet'),
+        'ResNet-50': ('wacv2020_table1.csv', 'resnet50'),
+        **{column: ('wacv2020_table3_hearnet.csv', column) for column in 'GDR'},
+    },
+)
 
 if __name__ == '__main__':
     command.run(TABLE)

@@ -18,11 +18,11 @@ embeddings of the target. With AVIA and DCASE 2018: the paper's 0.896 for HearNe
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))     # run from the checkout
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from the checkout
 
 from absl import flags
 
-from experiments import command
+from experiments.shared import command
 
 _TITLE = 'WACV 2020, Table 4: features carried to another data set'
 
@@ -30,31 +30,46 @@ _TITLE = 'WACV 2020, Table 4: features carried to another data set'
 def _body(options, preset, seeds):
     import keras
 
-    from dualcam import listening, models
-    from dualcam.data import frontend
-    from experiments import reports, runs, transfer
+    from dualcam import models
+    from dualcam.data.signal import frontends
+    from dualcam.inference import students as listening
+    from experiments.shared import results, runs, transfer
 
     kind, folder = transfer.read_target(options.target)
     found = transfer.find_target(kind, folder)
     teacher = runs.Run('dualcamnet', 'hard', 'all')
-    students = {name: runs.Run(network, 'D', 'all', teacher)
-                for name, network in (('HearNet', 'hearnet'), ('OurSoundNet', 'oursoundnet'))}
+    students = {
+        name: runs.Run(network, 'D', 'all', teacher)
+        for name, network in (('HearNet', 'hearnet'), ('OurSoundNet', 'oursoundnet'))
+    }
     workshop = command.open_workshop(options, preset, list(students.values()))
-    target = transfer.Target(found, f'{options.out}/cache/embeddings', options.max_bad,
-                             [int(k) for k in options.ks])
-    published = reports.read_published('wacv2020_table4_dcase2018.csv', 'features', 'accuracy') \
-        if kind == 'dcase2018' else {}
+    target = transfer.Target(
+        found, f'{options.out}/cache/embeddings', options.max_bad, [int(k) for k in options.ks]
+    )
+    published = (
+        results.read_published('wacv2020_table4_dcase2018.csv', 'features', 'accuracy')
+        if kind == 'dcase2018'
+        else {}
+    )
 
     def row(name, trained_on, features, key=None):
         outcomes = {}
         for seed, (values, files) in features.items():
             for column, parts in target.judge(values, files, seed).items():
                 outcomes.setdefault(column, []).extend(parts)
-        made.append(reports.Row(name, trained_on, transfer.scores(outcomes), published.get(key),
-                                transfer.chosen_k(outcomes)))
+        made.append(
+            results.Row(
+                name,
+                trained_on,
+                transfer.scores(outcomes),
+                published.get(key),
+                transfer.chosen_k(outcomes),
+            )
+        )
         counts = sum(one.confusion for one in outcomes[transfer.KNN])
-        reports.write_counts(counts, found.classes, f'{name}, k-NN', note,
-                             f'{options.out}/table4', name)
+        results.write_counts(
+            counts, found.classes, f'{name}, k-NN', note, f'{options.out}/table4', name
+        )
 
     note = f'{workshop.note}; target: {pathlib.Path(folder).name}'
     made = []
@@ -65,42 +80,65 @@ def _body(options, preset, seeds):
             keras.utils.set_random_seed(seed)
             model = models.build(one.network, workshop.info.num_classes)
             # Without a training set's range there is none to normalise by but their own.
-            ears = frontend.Frontend(models.INPUTS[one.network])
-            untrained[seed] = target.by_listener(listening.from_model(
-                model, ears, 5, workshop.info.classes, f'{name}, untrained'), 'fc1')
+            ears = frontends.Frontend(models.INPUTS[one.network])
+            untrained[seed] = target.by_listener(
+                listening.from_model(model, ears, 5, workshop.info.classes, f'{name}, untrained'),
+                'fc1',
+            )
         row(f'{name} fc1, untrained', '', untrained)
     for name, one in students.items():
         listeners = {seed: listening.open_listener(workshop.train(one, seed)) for seed in seeds}
         for layer in ('fc1', *(['conv4'] if one.network == 'oursoundnet' else [])):
-            row(f'{name} {layer}', workshop.info.name, {
-                seed: target.by_listener(listener, layer)
-                for seed, listener in listeners.items()}, f'{one.network}_{layer}')
+            row(
+                f'{name} {layer}',
+                workshop.info.name,
+                {seed: target.by_listener(listener, layer) for seed, listener in listeners.items()},
+                f'{one.network}_{layer}',
+            )
     if options.soundnet:
         model = models.build('oursoundnet', workshop.info.num_classes)
         for layer, values in workshop.start.items():
             model.get_layer(layer).set_weights(values)
-        ears = frontend.Frontend('waveform', band_limited=False)
-        row('SoundNet-5 conv4', 'Flickr-SoundNet', {seeds[0]: target.by_listener(
-            listening.from_model(model, ears, 5, workshop.info.classes, options.soundnet),
-            'conv4')}, 'soundnet5_conv4')
+        ears = frontends.Frontend('waveform', band_limited=False)
+        row(
+            'SoundNet-5 conv4',
+            'Flickr-SoundNet',
+            {
+                seeds[0]: target.by_listener(
+                    listening.from_model(model, ears, 5, workshop.info.classes, options.soundnet),
+                    'conv4',
+                )
+            },
+            'soundnet5_conv4',
+        )
     shown = {r.name for r in made}
-    made += [reports.Row(name, trained_on, {}, published[key])
-             for key, name, trained_on in (
-                 ('soundnet5_conv4', 'SoundNet-5 conv4', 'Flickr-SoundNet'),
-                 ('soundnet5_conv5', 'SoundNet-5 conv5', 'Flickr-SoundNet'),
-                 ('mesaros2018_baseline', 'Mesaros et al. 2018', 'DCASE 2018'),
-                 ('liping2018', 'Liping et al. 2018', 'DCASE 2018'),
-                 ('golubkov2018', 'Golubkov et al. 2018', 'DCASE 2018'))
-             if key in published and name not in shown]
-    text = reports.write(
-        made, (transfer.KNN, transfer.PROBE), f'{_TITLE}. {note}',
+    made += [
+        results.Row(name, trained_on, {}, published[key])
+        for key, name, trained_on in (
+            ('soundnet5_conv4', 'SoundNet-5 conv4', 'Flickr-SoundNet'),
+            ('soundnet5_conv5', 'SoundNet-5 conv5', 'Flickr-SoundNet'),
+            ('mesaros2018_baseline', 'Mesaros et al. 2018', 'DCASE 2018'),
+            ('liping2018', 'Liping et al. 2018', 'DCASE 2018'),
+            ('golubkov2018', 'Golubkov et al. 2018', 'DCASE 2018'),
+        )
+        if key in published and name not in shown
+    ]
+    text = results.write(
+        made,
+        (transfer.KNN, transfer.PROBE),
+        f'{_TITLE}. {note}',
         f'Accuracy on {len(found.sounds)} files in {len(found.classes)} classes, mean ± deviation '
-        'over splits and seeds; a blank was not measured.', options.out, 'table4')
+        'over splits and seeds; a blank was not measured.',
+        options.out,
+        'table4',
+    )
     print('\n' + text)
     for message in target.skipped:
         print('left out:', message)
-    print(f'written: {options.out}/table4.md, .csv, .json, .png; confusion matrices and accuracy '
-          f'of each class: {options.out}/table4/')
+    print(
+        f'written: {options.out}/table4.md, .csv, .json, .png; confusion matrices and accuracy '
+        f'of each class: {options.out}/table4/'
+    )
 
 
 if __name__ == '__main__':

@@ -14,11 +14,13 @@ import numpy as np
 import scipy.io
 from absl import app, flags
 
-from dualcam import progress as progress_lib
+from dualcam.acoustics import beamforming, cepstra, microphones
+from dualcam.cli import errors
 from dualcam.data import schema
-from records import array, beamforming, cepstrum, command, frame_files, raw
+from dualcam.files import progress_bars
+from records import frame_files, raw
 
-_FRAMES_AT_A_TIME = 12 * schema.FRAMES_PER_SECOND     # 75 MB of samples
+_FRAMES_AT_A_TIME = 12 * schema.FRAMES_PER_SECOND  # 75 MB of samples
 
 
 def recording_to_cepstra(frames, beamformer, filters):
@@ -32,7 +34,7 @@ def recording_to_cepstra(frames, beamformer, filters):
     Returns:
         [frames, 36, 48, 12] float32.
     """
-    return cepstrum.energies_to_cepstra(beamformer.band_energies(frames, filters))
+    return cepstra.energies_to_cepstra(beamformer.band_energies(frames, filters))
 
 
 def write_mat(path, image):
@@ -52,27 +54,31 @@ def mat_path(matfiles, sequence_name, number):
 def main(_):
     """The command."""
     options = flags.FLAGS
-    layout = array.read_array(options.array) if options.array else array.built_in_array()
+    layout = (
+        microphones.read_array(options.array) if options.array else microphones.built_in_array()
+    )
     view_deg = tuple(map(float, options.view_deg))
     if len(view_deg) != 2:
         raise ValueError(f'--view_deg={options.view_deg}: expected two angles, as in 60,45')
-    grid = array.look_directions(view_deg=view_deg)
+    grid = microphones.look_directions(view_deg=view_deg)
     sequences = raw.find_sequences({'array': pathlib.Path(options.raw) / 'array'})
     beamformer = beamforming.Beamformer(layout, grid, options.focus_m or None)
-    filters = cepstrum.mel_filters()
+    filters = cepstra.mel_filters()
     written = existing = 0
-    with progress_lib.bar(total=sum(s.num_frames for s in sequences), unit='frame') as progress:
+    with progress_bars.bar(total=sum(s.num_frames for s in sequences), unit='frame') as progress:
         for sequence in sequences:
-            paths = [mat_path(options.out, sequence.name, i + 1)
-                     for i in range(sequence.num_frames)]
+            paths = [
+                mat_path(options.out, sequence.name, i + 1) for i in range(sequence.num_frames)
+            ]
             for first in range(0, len(paths), _FRAMES_AT_A_TIME):
                 part = range(first, min(first + _FRAMES_AT_A_TIME, len(paths)))
                 if not options.overwrite and all(paths[i].exists() for i in part):
                     existing += len(part)
                 else:
                     frames = np.stack([_read(sequence.files['array'][i], layout) for i in part])
-                    for i, image in zip(part, recording_to_cepstra(frames, beamformer, filters),
-                                        strict=True):
+                    for i, image in zip(
+                        part, recording_to_cepstra(frames, beamformer, filters), strict=True
+                    ):
                         write_mat(paths[i], image)
                     written += len(part)
                 progress.update(len(part))
@@ -82,8 +88,10 @@ def main(_):
 def _read(path, layout):
     samples = frame_files.read_dc(path)
     if len(samples) != layout.num_mics:
-        raise ValueError(f'{path}: {len(samples)} channels, but the array "{layout.name}" has '
-                         f'{layout.num_mics} microphones; pass the layout of this take, --array')
+        raise ValueError(
+            f'{path}: {len(samples)} channels, but the array "{layout.name}" has '
+            f'{layout.num_mics} microphones; pass the layout of this take, --array'
+        )
     return samples
 
 
@@ -94,4 +102,4 @@ if __name__ == '__main__':
     flags.DEFINE_list('view_deg', ['60', '45'], 'Horizontal and vertical field of view.')
     flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
     flags.DEFINE_bool('overwrite', False, 'Make images anew that exist.')
-    app.run(command.clean_errors(main))
+    app.run(errors.clean_errors(main))

@@ -11,7 +11,8 @@ import re
 import av
 from PIL import Image
 
-from dualcam.data import schema, sounds
+from dualcam.data import schema
+from dualcam.data.sources import sound_folders
 
 PICTURES = ('.jpg', '.jpeg', '.png', '.bmp')
 VIDEOS = ('.mp4', '.mkv', '.webm', '.avi', '.mov', '.m4v', '.flv', '.3gp')
@@ -23,7 +24,7 @@ def find_audio(folder):
     Raises:
         ValueError: there are none, or two of one name.
     """
-    return _by_name(folder, sounds.is_sound, sounds.SUFFIXES)
+    return _by_name(folder, sound_folders.is_sound, sound_folders.SUFFIXES)
 
 
 def find_videos(folder):
@@ -33,8 +34,13 @@ def find_videos(folder):
 
 def find_frame_folders(folder):
     """{clip name: folder} of all folders below one that hold pictures; errors as `find_audio`."""
-    return _by_name(folder, lambda path: path.is_dir() and any(
-        inner.suffix.lower() in PICTURES for inner in path.iterdir()), PICTURES)
+    return _by_name(
+        folder,
+        lambda path: (
+            path.is_dir() and any(inner.suffix.lower() in PICTURES for inner in path.iterdir())
+        ),
+        PICTURES,
+    )
 
 
 def file_of(found, name):
@@ -71,8 +77,9 @@ def _by_name(folder, counts, suffixes):
             continue
         name = path.name if path.is_dir() else path.stem
         if name in found:
-            raise ValueError(f'{found[name]} and {path} would both be clip {name}; rename or '
-                             'remove one')
+            raise ValueError(
+                f'{found[name]} and {path} would both be clip {name}; rename or remove one'
+            )
         found[name] = path
     if not found:
         raise ValueError(f'{folder}: no {", ".join(suffixes)} file in it or below')
@@ -82,15 +89,20 @@ def _by_name(folder, counts, suffixes):
 def _of_folder(folder):
     paths = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES]
     frames = []
-    for path in sorted(paths, key=lambda path: (
-            [int(number) for number in re.findall(r'\d+', path.stem)], path.name)):
+    for path in sorted(
+        paths,
+        key=lambda path: ([int(number) for number in re.findall(r'\d+', path.stem)], path.name),
+    ):
         try:
             with Image.open(path) as image:
                 image.load()
                 small = min(image.size) <= schema.CLIP_SMALLEST_SIDE
                 # What is a JPEG of the right size already is not coded a second time.
-                frames.append(path.read_bytes() if small and image.format == 'JPEG'
-                              and image.mode == 'RGB' else _encode(image))
+                frames.append(
+                    path.read_bytes()
+                    if small and image.format == 'JPEG' and image.mode == 'RGB'
+                    else _encode(image)
+                )
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError(f'{path}: not a readable picture ({error})') from error
     return frames
@@ -114,8 +126,7 @@ def _encode(image):
     image = image.convert('RGB')
     scale = schema.CLIP_SMALLEST_SIDE / min(image.size)
     if scale < 1:
-        image = image.resize([round(side * scale) for side in image.size],
-                             Image.Resampling.BICUBIC)
+        image = image.resize([round(side * scale) for side in image.size], Image.Resampling.BICUBIC)
     file = io.BytesIO()
     image.save(file, 'JPEG', quality=90)
     return file.getvalue()

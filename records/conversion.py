@@ -17,13 +17,14 @@ import pathlib
 
 from absl import flags
 
-from dualcam import whole
-from dualcam.data import schema, texts
-from records import jobs, lists, manifest, writer
+from dualcam.data import schema
+from dualcam.data.records import record_lists
+from dualcam.files import atomic, text_files
+from records import jobs, manifest, writer
 
 CONVERSION_FILE = 'conversion.json'
-_CALLS = 'calls'                          # what of the file are no settings
-_FEW = 200                                # records of which no process need be started
+_CALLS = 'calls'  # what of the file are no settings
+_FEW = 200  # records of which no process need be started
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Call:
             of several calls that fill a folder.
         overwriting: it writes all records anew and has not come to its end.
     """
+
     command: str
     paths: dict
     options: dict
@@ -74,7 +76,7 @@ def writing(out, settings, call, planned, overwrite=False, only=None, processes=
     """
     root = pathlib.Path(out)
     try:
-        whole.make_folder(root)
+        atomic.make_folder(root)
         with _alone(root):
             missing = _prepare(root, settings, call, planned, overwrite, only, processes)
             yield missing
@@ -84,9 +86,11 @@ def writing(out, settings, call, planned, overwrite=False, only=None, processes=
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         done = len(manifest.read(root)[0].keys() & planned.keys())
-        raise OSError(f'{root}: the disk is full; {done} of {len(planned)} records are done, '
-                      'all of them whole; free some space and call again, it goes on '
-                      'from there') from error
+        raise OSError(
+            f'{root}: the disk is full; {done} of {len(planned)} records are done, '
+            'all of them whole; free some space and call again, it goes on '
+            'from there'
+        ) from error
 
 
 def finish(root, path, source):
@@ -102,7 +106,7 @@ def pieces(sources, plans, missing):
 
 def record_path(folder, second):
     """Where second number `second` (from 0) of a sequence lies, in its folder: 'folder/name'."""
-    return f'{folder}/{lists.record_name(second + 1)}'
+    return f'{folder}/{record_lists.record_name(second + 1)}'
 
 
 def second_source(folder, indices):
@@ -134,7 +138,8 @@ def write_seconds(name, labels, rows, read, out, compression_level=1):
         frames = [read(i) for i in indices]
         try:
             example = writer.second_to_example(
-                labels, {key: [frame[key] for frame in frames] for key in frames[0]})
+                labels, {key: [frame[key] for frame in frames] for key in frames[0]}
+            )
         except ValueError as error:
             raise ValueError(f'{name}, second {pathlib.Path(path).stem}: {error}') from error
         writer.write_record(pathlib.Path(out) / path, example, compression_level)
@@ -155,23 +160,30 @@ def read_settings(root):
     if not path.exists():
         return {}, {}
     try:
-        settings = dict(texts.read_json(path))
+        settings = dict(text_files.read_json(path))
         calls = [Call(**fields) for fields in settings.pop(_CALLS, [])]
-        if not all(isinstance(call.paths, dict) and isinstance(call.options, dict)
-                   and all(path is None or isinstance(path, str) for path in call.paths.values())
-                   for call in calls):
+        if not all(
+            isinstance(call.paths, dict)
+            and isinstance(call.options, dict)
+            and all(path is None or isinstance(path, str) for path in call.paths.values())
+            for call in calls
+        ):
             raise ValueError('a call without paths and options')
         calls = {call.fills: call for call in calls}
     except (ValueError, TypeError) as error:
-        raise ValueError(f'{path}: damaged ({error}); remove it if you know what the records are '
-                         'made with, or choose another --out') from error
+        raise ValueError(
+            f'{path}: damaged ({error}); remove it if you know what the records are '
+            'made with, or choose another --out'
+        ) from error
     return settings, calls
 
 
 def located(call, root):
     """{argument: path} of what a noted `Call` reads."""
-    return {name: path and os.path.normpath(pathlib.Path(root) / path)
-            for name, path in call.paths.items()}
+    return {
+        name: path and os.path.normpath(pathlib.Path(root) / path)
+        for name, path in call.paths.items()
+    }
 
 
 def define_flags():
@@ -186,10 +198,13 @@ def define_flags():
 def shared_options():
     """Values of `define_flags`, by the names that the converters' functions give them."""
     options = flags.FLAGS
-    return {'modalities': schema.modalities_by_number(int(n) for n in options.modalities),
-            'out': options.out, 'overwrite': options.overwrite,
-            'compression_level': options.compression_level,
-            'processes': options.processes or jobs.default_processes()}
+    return {
+        'modalities': schema.modalities_by_number(int(n) for n in options.modalities),
+        'out': options.out,
+        'overwrite': options.overwrite,
+        'compression_level': options.compression_level,
+        'processes': options.processes or jobs.default_processes(),
+    }
 
 
 @contextlib.contextmanager
@@ -200,10 +215,12 @@ def _alone(root):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise ValueError(f'{root}: another call is writing records there; wait for its end, or '
-                         'choose another --out') from None
+        raise ValueError(
+            f'{root}: another call is writing records there; wait for its end, or '
+            'choose another --out'
+        ) from None
     except OSError:
-        pass                              # a file system without locks
+        pass  # a file system without locks
     try:
         yield
     finally:
@@ -214,8 +231,10 @@ def _prepare(root, settings, call, planned, overwrite, only, processes):
     """The records to write; the folder is put in order first, see `writing`."""
     before, calls = read_settings(root)
     if before and before != settings and not overwrite:
-        raise ValueError(f'{root}: holds records made with {before}, not {settings}; choose '
-                         'another --out, or --overwrite')
+        raise ValueError(
+            f'{root}: holds records made with {before}, not {settings}; choose '
+            'another --out, or --overwrite'
+        )
     _remove_partials(root)
     entries, broken = manifest.read(root)
     if only is not None:
@@ -235,9 +254,15 @@ def _prepare(root, settings, call, planned, overwrite, only, processes):
     if overwriting:
         return planned.keys() - (there & entries.keys())
     if unlisted:
-        manifest.append(root, jobs.run_all(
-            functools.partial(_entry_of, root), [(path, planned[path]) for path in unlisted],
-            processes if len(unlisted) > _FEW else 1, 'record'))
+        manifest.append(
+            root,
+            jobs.run_all(
+                functools.partial(_entry_of, root),
+                [(path, planned[path]) for path in unlisted],
+                processes if len(unlisted) > _FEW else 1,
+                'record',
+            ),
+        )
     return planned.keys() - there
 
 
@@ -248,10 +273,16 @@ def _entry_of(root, path_and_source):
 def _note(root, settings, call):
     """Writes what the records are made with, and this call beside those for other splits."""
     _, calls = read_settings(root)
-    calls[call.fills] = dataclasses.replace(call, paths={
-        name: path and _portable(path, root) for name, path in call.paths.items()})
-    whole.write_text(root / CONVERSION_FILE, json.dumps(
-        settings | {_CALLS: [dataclasses.asdict(one) for one in calls.values()]}, indent=1) + '\n')
+    calls[call.fills] = dataclasses.replace(
+        call, paths={name: path and _portable(path, root) for name, path in call.paths.items()}
+    )
+    atomic.write_text(
+        root / CONVERSION_FILE,
+        json.dumps(
+            settings | {_CALLS: [dataclasses.asdict(one) for one in calls.values()]}, indent=1
+        )
+        + '\n',
+    )
 
 
 def _portable(path, root):
@@ -263,6 +294,6 @@ def _portable(path, root):
 
 def _remove_partials(root):
     """Removes what a killed call had not finished: in the root itself, and of records below."""
-    for pattern in (f'.*{whole.PARTIAL}', f'**/.*{schema.RECORD_SUFFIX}.*{whole.PARTIAL}'):
+    for pattern in (f'.*{atomic.PARTIAL}', f'**/.*{schema.RECORD_SUFFIX}.*{atomic.PARTIAL}'):
         for path in root.glob(pattern):
             path.unlink(missing_ok=True)

@@ -17,9 +17,11 @@ import pathlib
 
 from absl import app, flags
 
-from dualcam import whole
-from dualcam.data import datasets, schema
-from records import array, conversion, jobs, raw_acivw
+from dualcam.acoustics import microphones
+from dualcam.data import schema
+from dualcam.data.sources import datasets
+from dualcam.files import atomic
+from records import conversion, jobs, raw_acivw
 
 VIDEOS_FILE = 'videos.json'
 
@@ -34,9 +36,13 @@ def plan(video):
         [(record path below the records' root, [12 frame indices from 0])]
     """
     size = schema.FRAMES_PER_SECOND
-    return [(conversion.record_path(video.name, second),
-             list(range(second * size, (second + 1) * size)))
-            for second in range(video.num_frames // size)]
+    return [
+        (
+            conversion.record_path(video.name, second),
+            list(range(second * size, (second + 1) * size)),
+        )
+        for second in range(video.num_frames // size)
+    ]
 
 
 def convert_video(piece, out, microphone=0, compression_level=1):
@@ -54,14 +60,32 @@ def convert_video(piece, out, microphone=0, compression_level=1):
     video, rows = piece
 
     def read(index):
-        return {name: raw_acivw.read_frame(name, files[index], microphone)
-                for name, files in video.files.items()}
-    conversion.write_seconds(video.name, {'classes': video.label, 'location': video.number}, rows,
-                             read, out, compression_level)
+        return {
+            name: raw_acivw.read_frame(name, files[index], microphone)
+            for name, files in video.files.items()
+        }
+
+    conversion.write_seconds(
+        video.name,
+        {'classes': video.label, 'location': video.number},
+        rows,
+        read,
+        out,
+        compression_level,
+    )
 
 
-def convert(raw, out, modalities, microphone=0, check_time=True, overwrite=False,
-            compression_level=1, processes=1, only=None):
+def convert(
+    raw,
+    out,
+    modalities,
+    microphone=0,
+    check_time=True,
+    overwrite=False,
+    compression_level=1,
+    processes=1,
+    only=None,
+):
     """Converts a whole raw data set; see the module's text.
 
     Args:
@@ -84,57 +108,82 @@ def convert(raw, out, modalities, microphone=0, check_time=True, overwrite=False
             records of other settings.
         OSError: see `conversion.writing`.
     """
-    if not 0 <= microphone < array.NUM_MICS:
-        raise ValueError(f'--microphone={microphone}: expected 0 - {array.NUM_MICS - 1}')
+    if not 0 <= microphone < microphones.NUM_MICS:
+        raise ValueError(f'--microphone={microphone}: expected 0 - {microphones.NUM_MICS - 1}')
     names = [m.name for m in modalities]
-    videos = raw_acivw.find_videos(raw, names, check_time,
-                                   only and str(pathlib.PurePosixPath(min(only)).parent))
+    videos = raw_acivw.find_videos(
+        raw, names, check_time, only and str(pathlib.PurePosixPath(min(only)).parent)
+    )
     described = (pathlib.Path(raw) / datasets.DESCRIPTION_FILE).exists()
     info = datasets.read_description(raw) if described else datasets.ACIVW
     if videos and videos[-1].label >= info.num_classes:
-        raise ValueError(f'{pathlib.Path(raw) / videos[-1].name}: classes are class_0 - '
-                         f'class_{info.num_classes - 1} ({", ".join(info.classes)}); rename it, '
-                         f'or name the classes in {datasets.DESCRIPTION_FILE}')
+        raise ValueError(
+            f'{pathlib.Path(raw) / videos[-1].name}: classes are class_0 - '
+            f'class_{info.num_classes - 1} ({", ".join(info.classes)}); rename it, '
+            f'or name the classes in {datasets.DESCRIPTION_FILE}'
+        )
     plans = [plan(video) for video in videos]
     chosen = {'modalities': names, 'microphone': microphone}
-    call = conversion.Call('convert_acivw', {'raw': raw}, chosen | {
-        'check_time': check_time, 'compression_level': compression_level})
-    planned = {path: conversion.second_source(video.name, indices)
-               for video, rows in zip(videos, plans, strict=True) for path, indices in rows}
-    with conversion.writing(out, {'layout': 'acivw', **chosen}, call, planned, overwrite, only,
-                            processes) as missing:
+    call = conversion.Call(
+        'convert_acivw',
+        {'raw': raw},
+        chosen | {'check_time': check_time, 'compression_level': compression_level},
+    )
+    planned = {
+        path: conversion.second_source(video.name, indices)
+        for video, rows in zip(videos, plans, strict=True)
+        for path, indices in rows
+    }
+    with conversion.writing(
+        out, {'layout': 'acivw', **chosen}, call, planned, overwrite, only, processes
+    ) as missing:
         datasets.write_description(out, info)
-        jobs.run_all(functools.partial(convert_video, out=out, microphone=microphone,
-                                       compression_level=compression_level),
-                     conversion.pieces(videos, plans, missing), processes, 'video')
+        jobs.run_all(
+            functools.partial(
+                convert_video, out=out, microphone=microphone, compression_level=compression_level
+            ),
+            conversion.pieces(videos, plans, missing),
+            processes,
+            'video',
+        )
         if only is None:
             _write_titles(pathlib.Path(out) / VIDEOS_FILE, videos)
-    return (len(missing), len(planned) - len(missing),
-            sum(v.num_frames % schema.FRAMES_PER_SECOND for v in videos))
+    return (
+        len(missing),
+        len(planned) - len(missing),
+        sum(v.num_frames % schema.FRAMES_PER_SECOND for v in videos),
+    )
 
 
 def _write_titles(path, videos):
     """{folder: {title, seconds, records}} of all videos, whole or not at all."""
-    entries = {video.name: {'title': video.title, 'seconds': video.seconds,
-                            'records': len(plan(video))} for video in videos}
-    whole.write_text(path, json.dumps(entries, indent=1) + '\n')
+    entries = {
+        video.name: {'title': video.title, 'seconds': video.seconds, 'records': len(plan(video))}
+        for video in videos
+    }
+    atomic.write_text(path, json.dumps(entries, indent=1) + '\n')
 
 
 def main(_):
     """The command."""
     options = flags.FLAGS
-    written, existing, left = convert(options.raw, microphone=options.microphone,
-                                      check_time=options.check_time,
-                                      **conversion.shared_options())
-    print(f'{written} records written, {existing} were there, {left} frames past whole seconds '
-          f'not used: {options.out}')
+    written, existing, left = convert(
+        options.raw,
+        microphone=options.microphone,
+        check_time=options.check_time,
+        **conversion.shared_options(),
+    )
+    print(
+        f'{written} records written, {existing} were there, {left} frames past whole seconds '
+        f'not used: {options.out}'
+    )
 
 
 if __name__ == '__main__':
-    from records import command
+    from dualcam.cli import errors
 
     conversion.define_flags()
     flags.DEFINE_string('raw', None, 'Folder with class_C/data_DDD.', required=True)
     flags.DEFINE_integer('microphone', 0, 'Of the 128, the one to keep, from 0.')
     flags.DEFINE_bool('check_time', True, 'Compare the frames with each video_time.txt.')
-    app.run(command.clean_errors(main))
+    app.run(errors.clean_errors(main))

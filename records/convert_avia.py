@@ -14,7 +14,8 @@ import re
 
 from absl import app, flags
 
-from dualcam.data import datasets, schema
+from dualcam.data import schema
+from dualcam.data.sources import datasets
 from records import conversion, jobs, raw
 
 
@@ -30,9 +31,13 @@ def plan(sequence, sequence_seconds):
     """
     folder = raw.sequence_name(sequence.location, sequence.subject, sequence.action + 1)
     size = schema.FRAMES_PER_SECOND
-    return [(conversion.record_path(folder, second),
-             [frame % sequence.num_frames for frame in range(second * size, (second + 1) * size)])
-            for second in range(sequence_seconds)]
+    return [
+        (
+            conversion.record_path(folder, second),
+            [frame % sequence.num_frames for frame in range(second * size, (second + 1) * size)],
+        )
+        for second in range(sequence_seconds)
+    ]
 
 
 def convert_sequence(piece, out, compression_level=1):
@@ -47,17 +52,29 @@ def convert_sequence(piece, out, compression_level=1):
         ValueError: a raw file is damaged; the message names it, records before it are whole.
     """
     sequence, rows = piece
-    labels = {'action': sequence.action, 'location': sequence.location - 1,
-              'subject': sequence.subject - 1}
+    labels = {
+        'action': sequence.action,
+        'location': sequence.location - 1,
+        'subject': sequence.subject - 1,
+    }
 
     def read(index):
-        return {name: raw.read_frame(name, files[index])
-                for name, files in sequence.files.items()}
+        return {name: raw.read_frame(name, files[index]) for name, files in sequence.files.items()}
+
     conversion.write_seconds(sequence.name, labels, rows, read, out, compression_level)
 
 
-def convert(matfiles, sync, out, modalities, sequence_seconds=30, overwrite=False,
-            compression_level=1, processes=1, only=None):
+def convert(
+    matfiles,
+    sync,
+    out,
+    modalities,
+    sequence_seconds=30,
+    overwrite=False,
+    compression_level=1,
+    processes=1,
+    only=None,
+):
     """Converts a whole raw data set; see the module's text.
 
     Args:
@@ -82,24 +99,35 @@ def convert(matfiles, sync, out, modalities, sequence_seconds=30, overwrite=Fals
     roots = {m.name: matfiles if m is schema.ACOUSTIC else sync for m in modalities}
     for name, root in roots.items():
         if not root:
-            raise ValueError(f'modality {schema.MODALITIES[name].number} ({name}) needs --'
-                             f'{"matfiles" if name == "acoustic" else "sync"}')
+            raise ValueError(
+                f'modality {schema.MODALITIES[name].number} ({name}) needs --'
+                f'{"matfiles" if name == "acoustic" else "sync"}'
+            )
     if sequence_seconds < 1:
         raise ValueError(f'--sequence_seconds={sequence_seconds}: expected 1 or more')
     sequences = raw.find_sequences(roots, only and _raw_name(only))
     plans = [plan(sequence, sequence_seconds) for sequence in sequences]
     settings = {'modalities': [m.name for m in modalities], 'sequence_seconds': sequence_seconds}
-    call = conversion.Call('convert_avia', {'matfiles': matfiles, 'sync': sync},
-                           settings | {'compression_level': compression_level})
-    planned = {path: conversion.second_source(sequence.name, indices)
-               for sequence, rows in zip(sequences, plans, strict=True) for path, indices in rows}
+    call = conversion.Call(
+        'convert_avia',
+        {'matfiles': matfiles, 'sync': sync},
+        settings | {'compression_level': compression_level},
+    )
+    planned = {
+        path: conversion.second_source(sequence.name, indices)
+        for sequence, rows in zip(sequences, plans, strict=True)
+        for path, indices in rows
+    }
     with conversion.writing(out, settings, call, planned, overwrite, only, processes) as missing:
         description = pathlib.Path(next(iter(roots.values()))).parent / datasets.DESCRIPTION_FILE
         if description.exists():
             datasets.write_description(out, datasets.read_description(description.parent))
-        jobs.run_all(functools.partial(convert_sequence, out=out,
-                                       compression_level=compression_level),
-                     conversion.pieces(sequences, plans, missing), processes, 'sequence')
+        jobs.run_all(
+            functools.partial(convert_sequence, out=out, compression_level=compression_level),
+            conversion.pieces(sequences, plans, missing),
+            processes,
+            'sequence',
+        )
     return len(missing), len(planned) - len(missing)
 
 
@@ -115,17 +143,20 @@ def _raw_name(records):
 def main(_):
     """The command."""
     options = flags.FLAGS
-    written, existing = convert(options.matfiles, options.sync,
-                                sequence_seconds=options.sequence_seconds,
-                                **conversion.shared_options())
+    written, existing = convert(
+        options.matfiles,
+        options.sync,
+        sequence_seconds=options.sequence_seconds,
+        **conversion.shared_options(),
+    )
     print(f'{written} records written, {existing} were there: {options.out}')
 
 
 if __name__ == '__main__':
-    from records import command
+    from dualcam.cli import errors
 
     conversion.define_flags()
     flags.DEFINE_string('matfiles', None, 'Folder with Location_LL/.../MFCC_Image/Data_I.mat.')
     flags.DEFINE_string('sync', None, 'Folder with Location_LL/.../audio and video.')
     flags.DEFINE_integer('sequence_seconds', 30, 'Records a sequence.', lower_bound=1)
-    app.run(command.clean_errors(main))
+    app.run(errors.clean_errors(main))

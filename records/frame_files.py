@@ -22,10 +22,12 @@ _NAMES = {
     '.bmp': re.compile(r'I_(\d+)\.bmp'),
 }
 _MAX_MICS = 4096
-_LONGEST_SIDE = 7680                  # pixels
-_MAX_MAT_VALUES = 1 << 20             # to be told of by its shape; an image has 20,736
-_NPY_HEADS = {(1, 0): np.lib.format.read_array_header_1_0,
-              (2, 0): np.lib.format.read_array_header_2_0}
+_LONGEST_SIDE = 7680  # pixels
+_MAX_MAT_VALUES = 1 << 20  # to be told of by its shape; an image has 20,736
+_NPY_HEADS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def numbered(folder, suffix):
@@ -42,13 +44,17 @@ def numbered(folder, suffix):
         ValueError: there are none, or numbers from 1 on are missing.
     """
     pattern = _NAMES[suffix]
-    found = {int(m.group(1)): folder / m.group(0)
-             for m in (pattern.fullmatch(entry.name) for entry in folder.iterdir()) if m}
+    found = {
+        int(m.group(1)): folder / m.group(0)
+        for m in (pattern.fullmatch(entry.name) for entry in folder.iterdir())
+        if m
+    }
     missing = sorted(set(range(1, len(found) + 1)) - set(found))
     if not found or missing:
         what = f'frame {missing[0]} is missing' if found else 'it is empty'
-        raise ValueError(f'{folder}: {what}; expected files like {pattern.pattern} numbered '
-                         'from 1 without gaps')
+        raise ValueError(
+            f'{folder}: {what}; expected files like {pattern.pattern} numbered from 1 without gaps'
+        )
     return tuple(found[i] for i in sorted(found))
 
 
@@ -58,17 +64,19 @@ def read_mat(path):
     try:
         image = mat_files.read_array(path.read_bytes(), 'MFCC', _MAX_MAT_VALUES)
     except (OSError, ValueError) as error:
-        raise ValueError(f'{path}: not a readable .mat file ({error}); expected MFCC, numbers of '
-                         f'shape up to {wanted}') from error
+        raise ValueError(
+            f'{path}: not a readable .mat file ({error}); expected MFCC, numbers of '
+            f'shape up to {wanted}'
+        ) from error
     if image is None:
         raise ValueError(f'{path}: no variable MFCC in it')
     if image.ndim != 3 or min(image.shape) < 1 or np.any(np.array(image.shape) > wanted):
-        raise ValueError(f'{path}: MFCC is {_describe(image)}; expected numbers of shape up to '
-                         f'{wanted}')
-    with np.errstate(over='ignore'):        # becomes infinite, which the store refuses by name
+        raise ValueError(
+            f'{path}: MFCC is {_describe(image)}; expected numbers of shape up to {wanted}'
+        )
+    with np.errstate(over='ignore'):  # becomes infinite, which the store refuses by name
         image = image.astype('<f4')
-    return np.pad(image, [(full - size, 0) for full, size in zip(wanted, image.shape,
-                                                                 strict=True)])
+    return np.pad(image, [(full - size, 0) for full, size in zip(wanted, image.shape, strict=True)])
 
 
 def read_npy(path):
@@ -92,8 +100,9 @@ def read_dc(path):
     except OSError as error:
         raise ValueError(f'{path}: not readable ({error})') from error
     if not data or len(data) % (4 * schema.SAMPLES_PER_FRAME):
-        raise ValueError(f'{path}: {len(data)} bytes; expected mics x '
-                         f'{schema.SAMPLES_PER_FRAME} samples of 4')
+        raise ValueError(
+            f'{path}: {len(data)} bytes; expected mics x {schema.SAMPLES_PER_FRAME} samples of 4'
+        )
     samples = np.frombuffer(data, '<i4')
     return _check_samples(path, samples.reshape(-1, schema.SAMPLES_PER_FRAME, order='F'))
 
@@ -108,8 +117,10 @@ def read_jpeg(path):
                 raise ValueError(f'{image.height} x {image.width} pixels')
             return _bgr(image.convert('RGB'))
     except Exception as error:
-        raise ValueError(f'{path}: not a JPEG of {schema.VIDEO_SHAPE[0]} x '
-                         f'{schema.VIDEO_SHAPE[1]} pixels ({error})') from error
+        raise ValueError(
+            f'{path}: not a JPEG of {schema.VIDEO_SHAPE[0]} x '
+            f'{schema.VIDEO_SHAPE[1]} pixels ({error})'
+        ) from error
 
 
 def read_bmp(path, smallest_side):
@@ -122,7 +133,7 @@ def read_bmp(path, smallest_side):
         with Image.open(path, formats=['BMP']) as image:
             scale = smallest_side / min(image.size)
             size = [max(smallest_side, int(side * scale)) for side in image.size]
-            if max(*image.size, *size) > _LONGEST_SIDE:        # a strip would fill the memory
+            if max(*image.size, *size) > _LONGEST_SIDE:  # a strip would fill the memory
                 raise ValueError(f'{image.height} x {image.width} pixels')
             return _bgr(image.convert('RGB').resize(size, Image.Resampling.BICUBIC))
     except Exception as error:
@@ -136,11 +147,17 @@ def _bgr(image):
 
 
 def _check_samples(path, samples):
-    if (samples.ndim != 2 or samples.shape[1] != schema.SAMPLES_PER_FRAME
-            or not 1 <= samples.shape[0] <= _MAX_MICS or samples.dtype.kind != 'i'
-            or samples.dtype.itemsize != 4):
-        raise ValueError(f'{path}: {_describe(samples)}; expected int32 of shape '
-                         f'(mics, {schema.SAMPLES_PER_FRAME})')
+    if (
+        samples.ndim != 2
+        or samples.shape[1] != schema.SAMPLES_PER_FRAME
+        or not 1 <= samples.shape[0] <= _MAX_MICS
+        or samples.dtype.kind != 'i'
+        or samples.dtype.itemsize != 4
+    ):
+        raise ValueError(
+            f'{path}: {_describe(samples)}; expected int32 of shape '
+            f'(mics, {schema.SAMPLES_PER_FRAME})'
+        )
     return samples.astype('<i4', copy=False)
 
 

@@ -11,17 +11,25 @@ import re
 import google_crc32c
 import numpy as np
 
-from dualcam.data import example_fields, schema
-from dualcam.data.record_bytes import Damaged
-from records import record_files
+from dualcam.data import schema
+from dualcam.data.records import fields, protobufs
+from dualcam.data.records.framing import Damaged
 
-_CLIP_KEYS = (schema.CLIP_NAME, schema.CLIP_AUDIO, schema.CLIP_RATE, schema.CLIP_FRAMES,
-              schema.CLIP_LABELS)
+_CLIP_KEYS = (
+    schema.CLIP_NAME,
+    schema.CLIP_AUDIO,
+    schema.CLIP_RATE,
+    schema.CLIP_FRAMES,
+    schema.CLIP_LABELS,
+)
 _SOUND_KEYS = (schema.SOUND_DATA, schema.SOUND_RATE, schema.SOUND_START, schema.SOUND_LABEL)
 # What folders say of their records: {kind: (pattern, labels, what the folders count from)}.
 _PLACES = {
-    'AVIA': (re.compile(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)/[^/]+$'),
-             ('location', 'subject', 'action'), 1),
+    'AVIA': (
+        re.compile(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)/[^/]+$'),
+        ('location', 'subject', 'action'),
+        1,
+    ),
     'ACIVW': (re.compile(r'class_(\d+)/data_(\d+)/[^/]+$'), (schema.ACIVW_CLASS, 'location'), 0),
 }
 
@@ -39,6 +47,7 @@ class Inspection:
         kind: a short name of what is wrong; empty where nothing is.
         message: the same in words.
     """
+
     path: str
     num_bytes: int = 0
     crc32c: str = ''
@@ -55,7 +64,7 @@ def inspect(path, root):
         return Inspection(path, kind='unreadable', message=f'cannot be read ({error.strerror})')
     found = Inspection(path, len(data), f'{google_crc32c.value(data):08x}')
     try:
-        return dataclasses.replace(found, holds=_check(record_files.read_examples(data), path))
+        return dataclasses.replace(found, holds=_check(protobufs.read_examples(data), path))
     except Damaged as error:
         return dataclasses.replace(found, kind=error.kind, message=str(error))
 
@@ -79,13 +88,14 @@ def _check_second(context, lists, path):
     """Checks a second of AVIA or ACIVW."""
     kind = 'ACIVW' if schema.ACIVW_CLASS in context else 'AVIA'
     pattern, labels, first = _PLACES[kind]
-    said = [example_fields.whole_number(context, label) for label in labels]
+    said = [fields.whole_number(context, label) for label in labels]
     place = pattern.search(path)
     if place:
         for label, value, number in zip(labels, said, map(int, place.groups()), strict=True):
             if value + first != number:
-                raise Damaged('label', f'{label} is {value}, but its folder stands for '
-                              f'{number - first}')
+                raise Damaged(
+                    'label', f'{label} is {value}, but its folder stands for {number - first}'
+                )
     held = []
     for modality in schema.MODALITIES.values():
         if modality.feature_list in lists or context.keys() & set(modality.size_keys):
@@ -97,8 +107,8 @@ def _check_second(context, lists, path):
 
 
 def _check_modality(modality, context, lists):
-    shape = example_fields.shape_of(modality, context)
-    for number, frame in enumerate(example_fields.frames_of(modality, shape, lists), 1):
+    shape = fields.shape_of(modality, context)
+    for number, frame in enumerate(fields.frames_of(modality, shape, lists), 1):
         if modality is schema.ACOUSTIC:
             _check_finite(frame, modality.dtype, f'{modality.feature_list}, frame {number}')
 
@@ -108,7 +118,7 @@ def _check_clip(context):
     for key in _CLIP_KEYS:
         if key not in context:
             raise Damaged('missing_key', f'has no {key}')
-    rate_hz = example_fields.whole_number(context, schema.CLIP_RATE)
+    rate_hz = fields.whole_number(context, schema.CLIP_RATE)
     samples = b''.join(context[schema.CLIP_AUDIO].bytes_list.value)
     frames = context[schema.CLIP_FRAMES].bytes_list.value
     labels = context[schema.CLIP_LABELS].int64_list.value
@@ -116,11 +126,17 @@ def _check_clip(context):
         raise Damaged('size', f'{schema.CLIP_RATE} is {rate_hz}; expected {schema.CLIP_RATE_HZ}')
     clip_s, rest = divmod(len(samples), 2 * schema.CLIP_RATE_HZ)
     if rest or not clip_s:
-        raise Damaged('size', f'{schema.CLIP_AUDIO} has {len(samples)} bytes; expected whole '
-                      f'seconds of {2 * schema.CLIP_RATE_HZ}')
+        raise Damaged(
+            'size',
+            f'{schema.CLIP_AUDIO} has {len(samples)} bytes; expected whole '
+            f'seconds of {2 * schema.CLIP_RATE_HZ}',
+        )
     if len(frames) != clip_s:
-        raise Damaged('size', f'{schema.CLIP_FRAMES} has {len(frames)} pictures; expected one for '
-                      f'each of {clip_s} seconds')
+        raise Damaged(
+            'size',
+            f'{schema.CLIP_FRAMES} has {len(frames)} pictures; expected one for '
+            f'each of {clip_s} seconds',
+        )
     if not all(frame.startswith(b'\xff\xd8') for frame in frames):
         raise Damaged('value', f'{schema.CLIP_FRAMES} has something else than JPEG')
     if not labels or not set(labels) <= {0, 1}:
@@ -135,15 +151,20 @@ def _check_sound(examples):
         for key in _SOUND_KEYS:
             if key not in context:
                 raise Damaged('missing_key', f'has no {key}')
-        rate_hz, start = (example_fields.whole_number(context, key)
-                          for key in (schema.SOUND_RATE, schema.SOUND_START))
+        rate_hz, start = (
+            fields.whole_number(context, key) for key in (schema.SOUND_RATE, schema.SOUND_START)
+        )
         samples = b''.join(context[schema.SOUND_DATA].bytes_list.value)
         if rate_hz != schema.SOUND_RATE_HZ:
-            raise Damaged('size', f'{schema.SOUND_RATE} is {rate_hz}; expected '
-                          f'{schema.SOUND_RATE_HZ}')
+            raise Damaged(
+                'size', f'{schema.SOUND_RATE} is {rate_hz}; expected {schema.SOUND_RATE_HZ}'
+            )
         if start != following or not samples or len(samples) % 4:
-            raise Damaged('size', f'a stretch of {len(samples)} bytes starts at sample {start}; '
-                          f'expected whole samples from {following} on')
+            raise Damaged(
+                'size',
+                f'a stretch of {len(samples)} bytes starts at sample {start}; '
+                f'expected whole samples from {following} on',
+            )
         following += len(samples) // 4
         _check_finite(samples, '<f4', schema.SOUND_DATA)
     return 'sound'
@@ -157,5 +178,8 @@ def _check_single(examples):
 def _check_finite(data, dtype, where):
     values = np.frombuffer(data, dtype)
     if not np.isfinite(values).all():
-        raise Damaged('not_finite', f'{where}: {np.count_nonzero(~np.isfinite(values))} of '
-                      f'{values.size} values are not finite')
+        raise Damaged(
+            'not_finite',
+            f'{where}: {np.count_nonzero(~np.isfinite(values))} of '
+            f'{values.size} values are not finite',
+        )

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import threading
 
-from dualcam import progress
+from dualcam.files import progress_bars
 
 
 def default_processes():
@@ -31,16 +31,18 @@ def run_all(work, pieces, processes, unit, start_method='spawn'):
     """
     bar = {'total': len(pieces), 'unit': unit}
     if processes <= 1 or len(pieces) <= 1:
-        return list(progress.bar(map(work, pieces), **bar))
+        return list(progress_bars.bar(map(work, pieces), **bar))
     context = multiprocessing.get_context(start_method)
     with concurrent.futures.ProcessPoolExecutor(processes, context, _end_with_parent) as pool:
         futures = [pool.submit(work, piece) for piece in pieces]
         try:
-            for done in progress.bar(concurrent.futures.as_completed(futures), **bar):
+            for done in progress_bars.bar(concurrent.futures.as_completed(futures), **bar):
                 done.result()
         except concurrent.futures.process.BrokenProcessPool as error:
-            raise OSError('a working process was killed, perhaps for want of memory; call again '
-                          'with fewer (--processes=1)') from error
+            raise OSError(
+                'a working process was killed, perhaps for want of memory; call again '
+                'with fewer (--processes=1)'
+            ) from error
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
@@ -54,4 +56,5 @@ def _end_with_parent():
     def follow():
         parent.join()
         os._exit(1)
+
     threading.Thread(target=follow, daemon=True).start()

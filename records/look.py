@@ -13,10 +13,11 @@ import pathlib
 import numpy as np
 from absl import app, flags
 
-from dualcam import look
+from dualcam.acoustics import beamforming, microphones
+from dualcam.cli import errors
 from dualcam.data import schema
-from dualcam.evaluation import overlays
-from records import array, beamforming, command, raw
+from dualcam.reports import look, overlays
+from records import raw
 
 
 def read_take(root, matfiles, name, beamformer_of):
@@ -32,22 +33,27 @@ def read_take(root, matfiles, name, beamformer_of):
         ValueError: there is no such take, or a frame is damaged.
     """
     if not (root / 'sync' / name).is_dir():
-        raise ValueError(f'{root}: no take {name}; expected its sound and video in '
-                         f'{root / "sync" / name}')
+        raise ValueError(
+            f'{root}: no take {name}; expected its sound and video in {root / "sync" / name}'
+        )
     roots = {'audio': root / 'sync', 'video': root / 'sync'}
     multispectral = (root / 'array' / name / 'audio').is_dir()
     roots['array' if multispectral else 'acoustic'] = root / 'array' if multispectral else matfiles
     (found,) = raw.find_sequences(roots, only=name)
-    frames = {kind: [raw.read_frame(kind, path) for path in paths]
-              for kind, paths in found.files.items()}
+    frames = {
+        kind: [raw.read_frame(kind, path) for path in paths] for kind, paths in found.files.items()
+    }
     if multispectral:
         # All 512 frequencies of a take would be gigabytes.
-        images = beamformer_of().band_energies(np.stack(frames['array']),
-                                               overlays.band()[None])
+        images = beamformer_of().band_energies(np.stack(frames['array']), overlays.band()[None])
     else:
         images = np.stack(frames['acoustic'])
-    return look.Take(name.replace('/', '_'), images, np.stack(frames['video'])[..., ::-1],
-                     np.stack(frames['audio']))
+    return look.Take(
+        name.replace('/', '_'),
+        images,
+        np.stack(frames['video'])[..., ::-1],
+        np.stack(frames['audio']),
+    )
 
 
 def main(_):
@@ -57,10 +63,20 @@ def main(_):
     matfiles = pathlib.Path(options.matfiles) if options.matfiles else root / 'matfiles'
 
     def beamformer():
-        layout = array.read_array(options.array) if options.array else array.built_in_array()
-        return beamforming.Beamformer(layout, array.look_directions(), options.focus_m or None)
-    names = options.take or [raw.sequence_name(s.location, s.subject, s.action)
-                             for s in raw.find_sequences({'audio': root / 'sync'})][:1]
+        layout = (
+            microphones.read_array(options.array) if options.array else microphones.built_in_array()
+        )
+        return beamforming.Beamformer(
+            layout, microphones.look_directions(), options.focus_m or None
+        )
+
+    names = (
+        options.take
+        or [
+            raw.sequence_name(s.location, s.subject, s.action)
+            for s in raw.find_sequences({'audio': root / 'sync'})
+        ][:1]
+    )
     for name in names:
         take = read_take(root, matfiles, name.strip('/'), beamformer)
         for path in look.write(take, options.out, options.kinds, options.every):
@@ -71,11 +87,13 @@ if __name__ == '__main__':
     flags.DEFINE_string('raw', None, 'The raw folder: sync/, array/ or matfiles/.', required=True)
     flags.DEFINE_string('matfiles', None, 'Acoustic images; default RAW/matfiles.')
     flags.DEFINE_string('out', None, 'Folder to write to.', required=True)
-    flags.DEFINE_list('take', [], 'Location_LL/Subject_SS/Action_AAA, one or more; default the '
-                      'first.')
+    flags.DEFINE_list(
+        'take', [], 'Location_LL/Subject_SS/Action_AAA, one or more; default the first.'
+    )
     flags.DEFINE_list('kinds', ['sheet', 'mp4'], f'Of {", ".join(look.KINDS)}.')
-    flags.DEFINE_integer('every', schema.FRAMES_PER_SECOND // 4, 'Frames from picture to picture.',
-                         lower_bound=1)
+    flags.DEFINE_integer(
+        'every', schema.FRAMES_PER_SECOND // 4, 'Frames from picture to picture.', lower_bound=1
+    )
     flags.DEFINE_string('array', None, 'CSV with the microphones; default the built-in layout.')
     flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
-    app.run(command.clean_errors(main))
+    app.run(errors.clean_errors(main))

@@ -12,15 +12,21 @@ import itertools
 import numpy as np
 from absl import app, flags
 
-from dualcam import progress
-from dualcam.data import audio, reader, stats
-from records import command, lists
+from dualcam.cli import errors
+from dualcam.data import audio
+from dualcam.data.records import reading, record_lists
+from dualcam.data.signal import channel_statistics
+from dualcam.files import progress_bars
 
 
 def spectrograms(paths, sample_length):
     """Yields the magnitude spectrogram [frames, 257] of each clip of `sample_length` records."""
-    seconds = progress.bar(reader.read_seconds(paths, ['audio']), desc='reading records',
-                           total=len(paths), unit='record')
+    seconds = progress_bars.bar(
+        reading.read_seconds(paths, ['audio']),
+        desc='reading records',
+        total=len(paths),
+        unit='record',
+    )
     sound = (second['audio'][:, :1] for second in seconds)
     while clip := list(itertools.islice(sound, sample_length)):
         if len(clip) == sample_length:
@@ -31,12 +37,14 @@ def main(_):
     """The command."""
     options = flags.FLAGS
     if options.num_seconds % options.sample_length:
-        raise ValueError(f'--sample_length={options.sample_length}: sequences of '
-                         f'{options.num_seconds} s are not cut into whole clips of it')
-    folder = lists.lists_folder(options.root, options.num_seconds, options.location)
-    paths = reader.read_list(folder / 'training.txt', options.root)
-    gathered = stats.gather(spectrograms(paths, options.sample_length))
-    stats.save(folder.parent / 'stats', gathered)
+        raise ValueError(
+            f'--sample_length={options.sample_length}: sequences of '
+            f'{options.num_seconds} s are not cut into whole clips of it'
+        )
+    folder = record_lists.lists_folder(options.root, options.num_seconds, options.location)
+    paths = reading.read_list(folder / 'training.txt', options.root)
+    gathered = channel_statistics.gather(spectrograms(paths, options.sample_length))
+    channel_statistics.save(folder.parent / 'stats', gathered)
     print(f'{len(paths) // options.sample_length} clips: {folder.parent / "stats"}')
 
 
@@ -45,4 +53,4 @@ if __name__ == '__main__':
     flags.DEFINE_integer('num_seconds', 10, 'Records in a sequence.', lower_bound=1)
     flags.DEFINE_integer('location', None, 'One scenario, from 1; default all.', lower_bound=1)
     flags.DEFINE_integer('sample_length', 5, 'Records in a clip.', lower_bound=1)
-    app.run(command.clean_errors(main))
+    app.run(errors.clean_errors(main))

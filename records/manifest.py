@@ -14,7 +14,7 @@ import pathlib
 
 import google_crc32c
 
-from dualcam import whole
+from dualcam.files import atomic
 
 MANIFEST_FILE = 'manifest.jsonl'
 _BLOCK_BYTES = 1 << 20
@@ -31,6 +31,7 @@ class Entry:
         source: what it was made of, relative to the folders in `conversion.json`: of a second
             {'folder', 'frames': [[first, last], ...]}, frames counted from 1 as raw files are.
     """
+
     path: str
     num_bytes: int
     crc32c: str
@@ -71,7 +72,7 @@ def read(root):
 
 def write(root, entries):
     """Writes a manifest of some `Entry`s anew, whole or not at all."""
-    whole.write_text(pathlib.Path(root) / MANIFEST_FILE, ''.join(map(_line, entries)))
+    atomic.write_text(pathlib.Path(root) / MANIFEST_FILE, ''.join(map(_line, entries)))
 
 
 def append(root, entries):
@@ -81,16 +82,17 @@ def append(root, entries):
         OSError: the disk is full, say; the manifest is as it was.
     """
     data = ''.join(map(_line, entries)).encode()
-    descriptor = os.open(pathlib.Path(root) / MANIFEST_FILE,
-                         os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    descriptor = os.open(
+        pathlib.Path(root) / MANIFEST_FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666
+    )
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b'\n':
-            data = b'\n' + data              # half a line of a killed run stays on its own
+            data = b'\n' + data  # half a line of a killed run stays on its own
         try:
             while data:
-                data = data[os.write(descriptor, data):]
+                data = data[os.write(descriptor, data) :]
         except OSError:
             os.ftruncate(descriptor, size)
             raise
@@ -105,8 +107,9 @@ def _parse(line):
     except (ValueError, TypeError, RecursionError):
         return None
     kinds = {field.name: type(getattr(entry, field.name)) for field in dataclasses.fields(entry)}
-    return entry if kinds == {'path': str, 'num_bytes': int, 'crc32c': str,
-                              'source': dict} else None
+    return (
+        entry if kinds == {'path': str, 'num_bytes': int, 'crc32c': str, 'source': dict} else None
+    )
 
 
 def _line(entry):

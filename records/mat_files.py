@@ -13,13 +13,33 @@ import numpy as np
 
 _HEAD_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
-_DTYPES = {1: 'i1', 2: 'u1', 3: 'i2', 4: 'u2', 5: 'i4', 6: 'u4', 7: 'f4', 9: 'f8', 12: 'i8',
-           13: 'u8'}
-_CLASSES = {6: 'f8', 7: 'f4', 8: 'i1', 9: 'u1', 10: 'i2', 11: 'u2', 12: 'i4', 13: 'u4', 14: 'i8',
-            15: 'u8'}
+_DTYPES = {
+    1: 'i1',
+    2: 'u1',
+    3: 'i2',
+    4: 'u2',
+    5: 'i4',
+    6: 'u4',
+    7: 'f4',
+    9: 'f8',
+    12: 'i8',
+    13: 'u8',
+}
+_CLASSES = {
+    6: 'f8',
+    7: 'f4',
+    8: 'i1',
+    9: 'u1',
+    10: 'i2',
+    11: 'u2',
+    12: 'i4',
+    13: 'u4',
+    14: 'i8',
+    15: 'u8',
+}
 _NO_NUMBERS = {1: 'a cell', 2: 'a struct', 3: 'an object', 4: 'text', 5: 'a sparse matrix'}
 _COMPLEX = 0x800
-_LONGEST_HEAD = 4096           # flags, sizes and name of a variable
+_LONGEST_HEAD = 4096  # flags, sizes and name of a variable
 
 
 def read_array(data, name, max_values):
@@ -57,7 +77,7 @@ def _element(data, at, order):
     if at + 8 > len(data):
         raise ValueError(f'it ends at byte {len(data)}, within an element')
     kind, size = struct.unpack_from(f'{order}2I', data, at)
-    if kind >> 16:                                     # four bytes or fewer: all in eight
+    if kind >> 16:  # four bytes or fewer: all in eight
         kind, size, begin, following = kind & 0xFFFF, kind >> 16, at + 4, at + 8
         if size > 4:
             raise ValueError(f'a small element of {size} bytes')
@@ -66,7 +86,7 @@ def _element(data, at, order):
         following = begin + size + (0 if kind == _COMPRESSED else -size % 8)
     if begin + size > len(data):
         raise ValueError(f'{size} bytes announced at byte {at}, but {len(data) - begin} are left')
-    return kind, data[begin:begin + size], following
+    return kind, data[begin : begin + size], following
 
 
 def _inflated(data, max_bytes, order):
@@ -107,7 +127,7 @@ def _variable(data, name, max_values, order):
     kind, part, _ = _element(data, at, order)
     if kind not in _DTYPES:
         raise ValueError(f'{name} holds elements of type {kind}')
-    stored = np.dtype(_DTYPES[kind]).newbyteorder(order)       # small numbers are stored small
+    stored = np.dtype(_DTYPES[kind]).newbyteorder(order)  # small numbers are stored small
     if len(part) != stored.itemsize * math.prod(shape):
         raise ValueError(f'{name} of shape {tuple(shape)} in {len(part)} bytes')
     return np.frombuffer(part, stored).astype(wanted).reshape(shape, order='F')

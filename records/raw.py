@@ -34,6 +34,7 @@ class RawSequence:
         action: from 0, as the raw folders count.
         files: for each modality the frame files in order.
     """
+
     location: int
     subject: int
     action: int
@@ -69,8 +70,9 @@ def find_sequences(roots, only=None):
             numbering, or modalities differ in their number of frames.
     """
     found = {name: _sequence_folders(name, pathlib.Path(root)) for name, root in roots.items()}
-    keys = [key for key in sorted(set().union(*found.values()))
-            if only in (None, sequence_name(*key))]
+    keys = [
+        key for key in sorted(set().union(*found.values())) if only in (None, sequence_name(*key))
+    ]
     sequences = []
     for key in keys:
         files = {}
@@ -79,12 +81,15 @@ def find_sequences(roots, only=None):
                 raise ValueError(
                     f'{pathlib.Path(roots[name]) / sequence_name(*key)}: no {name} frames, though '
                     f'{" and ".join(sorted(n for n in found if key in found[n]))} have them; '
-                    'restore the folder or leave the modality out')
+                    'restore the folder or leave the modality out'
+                )
             files[name] = frame_files.numbered(folders[key], _FRAME_FILES[name][1])
         counts = {name: len(paths) for name, paths in files.items()}
         if len(set(counts.values())) != 1:
-            raise ValueError(f'{sequence_name(*key)}: unequal numbers of frames {counts} below '
-                             f'{ {n: str(r) for n, r in roots.items()} }')
+            raise ValueError(
+                f'{sequence_name(*key)}: unequal numbers of frames {counts} below '
+                f'{ {n: str(r) for n, r in roots.items()} }'
+            )
         sequences.append(RawSequence(*key, files))
     return sequences
 
@@ -92,8 +97,10 @@ def find_sequences(roots, only=None):
 def _sequence_folders(name, root):
     """{(location, subject, action): folder of the frame files} of one modality."""
     if not root.is_dir():
-        raise ValueError(f'{root}: no such folder; expected Location_LL/Subject_SS/Action_AAA '
-                         f'with {name} frames below it')
+        raise ValueError(
+            f'{root}: no such folder; expected Location_LL/Subject_SS/Action_AAA '
+            f'with {name} frames below it'
+        )
     inner, _ = _FRAME_FILES[name]
     folders = {}
     for folder in sorted(root.glob('Location_*/Subject_*/Action_*')):
@@ -101,8 +108,10 @@ def _sequence_folders(name, root):
         if match and (folder / inner).is_dir():
             folders[tuple(map(int, match.groups()))] = folder / inner
     if not folders:
-        raise ValueError(f'{root}: no Location_LL/Subject_SS/Action_AAA/{inner} below it; is '
-                         f'this the folder with the {name} frames?')
+        raise ValueError(
+            f'{root}: no Location_LL/Subject_SS/Action_AAA/{inner} below it; is '
+            f'this the folder with the {name} frames?'
+        )
     return folders
 
 
@@ -123,5 +132,9 @@ def read_frame(name, path):
     return _READERS[name](pathlib.Path(path))
 
 
-_READERS = {'acoustic': frame_files.read_mat, 'audio': frame_files.read_npy,
-            'video': frame_files.read_jpeg, 'array': frame_files.read_dc}
+_READERS = {
+    'acoustic': frame_files.read_mat,
+    'audio': frame_files.read_npy,
+    'video': frame_files.read_jpeg,
+    'array': frame_files.read_dc,
+}

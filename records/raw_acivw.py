@@ -14,8 +14,9 @@ import math
 import pathlib
 import re
 
+from dualcam.acoustics import microphones
 from dualcam.data import schema
-from records import array, frame_files
+from records import frame_files
 
 TIME_FILE = 'video_time.txt'
 _VIDEO = re.compile(r'class_(\d+)/data_(\d+)')
@@ -37,6 +38,7 @@ class RawVideo:
         seconds: its length there, or None.
         files: for each modality the frame files in order.
     """
+
     label: int
     number: int
     title: str
@@ -75,9 +77,11 @@ def find_videos(root, modalities, check_time=True, only=None):
             in the numbering, modalities differ in their number of frames, or the frames are not
             as long as the time file says, give or take a second.
     """
-    return [_read_video(folder, label, number, modalities, check_time)
-            for (label, number), folder in video_folders(root).items()
-            if only in (None, video_name(label, number))]
+    return [
+        _read_video(folder, label, number, modalities, check_time)
+        for (label, number), folder in video_folders(root).items()
+        if only in (None, video_name(label, number))
+    ]
 
 
 def video_folders(root):
@@ -110,13 +114,17 @@ def _read_video(folder, label, number, modalities, check_time):
     for name in modalities:
         inner, suffix = _FRAME_FILES[name]
         if not (folder / inner).is_dir():
-            raise ValueError(f'{folder / inner}: no such folder; restore the {name} frames or '
-                             'leave the modality out (--modalities)')
+            raise ValueError(
+                f'{folder / inner}: no such folder; restore the {name} frames or '
+                'leave the modality out (--modalities)'
+            )
         files[name] = frame_files.numbered(folder / inner, suffix)
     counts = {name: len(paths) for name, paths in files.items()}
     if len(set(counts.values())) != 1:
-        raise ValueError(f'{folder}: unequal numbers of frames {counts}; restore the missing ones, '
-                         'or remove those past the shortest')
+        raise ValueError(
+            f'{folder}: unequal numbers of frames {counts}; restore the missing ones, '
+            'or remove those past the shortest'
+        )
     title, seconds = '', None
     path = folder / TIME_FILE
     if check_time or path.exists():
@@ -124,9 +132,11 @@ def _read_video(folder, label, number, modalities, check_time):
     video = RawVideo(label, number, title, seconds, files)
     lasted = video.num_frames / schema.FRAMES_PER_SECOND
     if check_time and abs(lasted - seconds) > 1.0:
-        raise ValueError(f'{path}: "{title}" is {seconds:g} s long, but there are '
-                         f'{video.num_frames} frames, {lasted:.2f} s; restore what is missing, '
-                         'correct the file, or pass --nocheck_time')
+        raise ValueError(
+            f'{path}: "{title}" is {seconds:g} s long, but there are '
+            f'{video.num_frames} frames, {lasted:.2f} s; restore what is missing, '
+            'correct the file, or pass --nocheck_time'
+        )
     return video
 
 
@@ -139,13 +149,15 @@ def read_time(path):
     try:
         lines = pathlib.Path(path).read_text(encoding='utf-8').split('\n')
         (line,) = (line.strip() for line in lines if line.strip())
-        title, _, seconds = line.rpartition(':')     # a name may have colons of its own
+        title, _, seconds = line.rpartition(':')  # a name may have colons of its own
         seconds = float(seconds)
         if not title.strip() or not 0 <= seconds < math.inf:
             raise ValueError(f'{line!r}')
     except (OSError, ValueError) as error:
-        raise ValueError(f'{path}: not one line like "name: 12.5" ({error}); correct it, or pass '
-                         '--nocheck_time and remove it') from error
+        raise ValueError(
+            f'{path}: not one line like "name: 12.5" ({error}); correct it, or pass '
+            '--nocheck_time and remove it'
+        ) from error
     return title.strip(), seconds
 
 
@@ -169,7 +181,9 @@ def read_frame(name, path, microphone=0):
     if name == 'video':
         return frame_files.read_bmp(path, schema.ACIVW_SMALLEST_SIDE)
     samples = frame_files.read_dc(path)
-    if len(samples) != array.NUM_MICS:
-        raise ValueError(f'{path}: {len(samples)} channels of {schema.SAMPLES_PER_FRAME} samples; '
-                         f'expected {array.NUM_MICS}; restore the file')
-    return samples[microphone:microphone + 1]
+    if len(samples) != microphones.NUM_MICS:
+        raise ValueError(
+            f'{path}: {len(samples)} channels of {schema.SAMPLES_PER_FRAME} samples; '
+            f'expected {microphones.NUM_MICS}; restore the file'
+        )
+    return samples[microphone : microphone + 1]

@@ -7,18 +7,16 @@ cannot be made again, for its source is gone or damaged too, stays as it is.
 import collections
 import pathlib
 
-from dualcam import progress
 from dualcam.data import schema
-from records import (
-    conversion,
-    convert_acivw,
-    convert_avia,
-    convert_sounds,
-    convert_tagging,
-)
+from dualcam.files import progress_bars
+from records import conversion, convert_acivw, convert_avia, convert_sounds, convert_tagging
 
-_CONVERT = {'convert_avia': convert_avia.convert, 'convert_acivw': convert_acivw.convert,
-            'convert_sounds': convert_sounds.convert, 'convert_tagging': convert_tagging.convert}
+_CONVERT = {
+    'convert_avia': convert_avia.convert,
+    'convert_acivw': convert_acivw.convert,
+    'convert_sounds': convert_sounds.convert,
+    'convert_tagging': convert_tagging.convert,
+}
 
 
 def repair(root, paths):
@@ -36,15 +34,20 @@ def repair(root, paths):
     except ValueError as error:
         return dict.fromkeys(paths, str(error))
     if not calls:
-        return dict.fromkeys(paths, f'{conversion.CONVERSION_FILE} does not say what they were '
-                             'made of; convert all again with --overwrite, or remove the record '
-                             'and call the conversion again')
+        return dict.fromkeys(
+            paths,
+            f'{conversion.CONVERSION_FILE} does not say what they were '
+            'made of; convert all again with --overwrite, or remove the record '
+            'and call the conversion again',
+        )
     folders = collections.defaultdict(set)
     for path in paths:
         folders[pathlib.PurePosixPath(path).parent].add(path)
     failed = {}
-    with progress.bar(desc='repairing', total=len(paths), unit='record') as bar, \
-            progress.hidden():
+    with (
+        progress_bars.bar(desc='repairing', total=len(paths), unit='record') as bar,
+        progress_bars.hidden(),
+    ):
         for group in folders.values():
             failed |= _convert(root, calls, group)
             bar.update(len(group))
@@ -59,8 +62,9 @@ def _convert(root, calls, group):
         if 'modalities' in options:
             options['modalities'] = [schema.MODALITIES[name] for name in options['modalities']]
         try:
-            written, *_ = _CONVERT[call.command](out=root, only=group, **options,
-                                                 **conversion.located(call, root))
+            written, *_ = _CONVERT[call.command](
+                out=root, only=group, **options, **conversion.located(call, root)
+            )
         except (ValueError, KeyError, TypeError) as error:
             reason = str(error)
             continue

@@ -12,12 +12,14 @@ import itertools
 import pathlib
 import re
 
-from dualcam.data import schema, texts
-from records import conversion, inspection, jobs, lists, manifest
+from dualcam.data import schema
+from dualcam.data.records import record_lists
+from dualcam.files import text_files
+from records import conversion, inspection, jobs, manifest
 
 VIDEOS_FILE = 'videos.json'
 _NUMBERED = re.compile(r'(.*)/Data_(\d{3,})' + re.escape(schema.RECORD_SUFFIX))
-_MOST_GAPS = 1000                         # findings in a folder, where one wild name says billions
+_MOST_GAPS = 1000  # findings in a folder, where one wild name says billions
 _AGAIN = 'call the conversion again'
 _WAYS_OUT = {
     'foreign': 'remove it, or convert it again',
@@ -42,6 +44,7 @@ class Finding:
         kind: a short name of what is wrong.
         message: the same in words.
     """
+
     path: str
     kind: str
     message: str
@@ -64,14 +67,16 @@ def find_records(root):
     root = pathlib.Path(root)
     if not root.is_dir():
         raise ValueError(f'{root}: no such folder')
-    return sorted(path.relative_to(root).as_posix()
-                  for path in root.rglob(f'*{schema.RECORD_SUFFIX}'))
+    return sorted(
+        path.relative_to(root).as_posix() for path in root.rglob(f'*{schema.RECORD_SUFFIX}')
+    )
 
 
 def inspect_all(root, paths, processes=1):
     """{path: `inspection.Inspection`} of records, by paths relative to `root`."""
-    found = jobs.run_all(functools.partial(inspection.inspect, root=str(root)), list(paths),
-                         processes, 'record')
+    found = jobs.run_all(
+        functools.partial(inspection.inspect, root=str(root)), list(paths), processes, 'record'
+    )
     return {one.path: one for one in found}
 
 
@@ -90,17 +95,22 @@ def compare(root, inspected):
         settings, _ = conversion.read_settings(root)
     except ValueError as error:
         settings = {}
-        findings.append(Finding(conversion.CONVERSION_FILE, 'settings',
-                                str(error).partition(': ')[2]))
+        findings.append(
+            Finding(conversion.CONVERSION_FILE, 'settings', str(error).partition(': ')[2])
+        )
     entries, broken = manifest.read(root)
-    findings += [Finding(manifest.MANIFEST_FILE, 'manifest_line',
-                         f'line {number} is cut short or damaged') for number in broken]
-    findings += _against_manifest(inspected, entries, (pathlib.Path(root)
-                                                       / manifest.MANIFEST_FILE).exists())
+    findings += [
+        Finding(manifest.MANIFEST_FILE, 'manifest_line', f'line {number} is cut short or damaged')
+        for number in broken
+    ]
+    findings += _against_manifest(
+        inspected, entries, (pathlib.Path(root) / manifest.MANIFEST_FILE).exists()
+    )
     known = {finding.path for finding in findings}
     findings += _numbering(inspected.keys() | known, _expected_counts(root, settings))
-    findings += _strangers([one for one in inspected.values() if one.path not in known],
-                           settings.get('modalities'))
+    findings += _strangers(
+        [one for one in inspected.values() if one.path not in known], settings.get('modalities')
+    )
     return sorted(findings, key=lambda finding: finding.path)
 
 
@@ -115,11 +125,15 @@ def _against_manifest(inspected, entries, has_manifest):
         elif one.kind:
             continue
         elif one.num_bytes != entry.num_bytes:
-            yield Finding(path, 'other_size', f'has {one.num_bytes} bytes; the manifest says '
-                          f'{entry.num_bytes}')
+            yield Finding(
+                path,
+                'other_size',
+                f'has {one.num_bytes} bytes; the manifest says {entry.num_bytes}',
+            )
         elif one.crc32c != entry.crc32c:
-            yield Finding(path, 'other_crc', f'has the CRC-32C {one.crc32c}; the manifest says '
-                          f'{entry.crc32c}')
+            yield Finding(
+                path, 'other_crc', f'has the CRC-32C {one.crc32c}; the manifest says {entry.crc32c}'
+            )
     for path in sorted(inspected.keys() - entries.keys()):
         if not inspected[path].kind:
             yield Finding(path, 'not_listed', 'is there, but not listed in the manifest')
@@ -129,8 +143,9 @@ def _expected_counts(root, settings):
     """What tells how many records a sequence's folder has: {folder: count}, and one for others."""
     path = pathlib.Path(root) / VIDEOS_FILE
     try:
-        counts = {folder: int(video['records'])
-                  for folder, video in texts.read_json(path).items()}
+        counts = {
+            folder: int(video['records']) for folder, video in text_files.read_json(path).items()
+        }
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
         counts = {}
     return collections.defaultdict(lambda: settings.get('sequence_seconds', 0), counts)
@@ -147,12 +162,18 @@ def _numbering(paths, expected):
         last = max([*there, expected[folder]])
         missing = (number for number in range(1, last + 1) if number not in there)
         for number in itertools.islice(missing, _MOST_GAPS):
-            yield Finding(f'{folder}/{lists.record_name(number)}', 'gap',
-                          f'is missing in its folder, which should have records 1 - {last}')
+            yield Finding(
+                f'{folder}/{record_lists.record_name(number)}',
+                'gap',
+                f'is missing in its folder, which should have records 1 - {last}',
+            )
         for number in sorted(there) if expected[folder] else ():
             if number > expected[folder]:
-                yield Finding(f'{folder}/{lists.record_name(number)}', 'extra', 'is more than the '
-                              f'conversion makes of its sequence, {expected[folder]}')
+                yield Finding(
+                    f'{folder}/{record_lists.record_name(number)}',
+                    'extra',
+                    f'is more than the conversion makes of its sequence, {expected[folder]}',
+                )
 
 
 def _strangers(whole, modalities):
@@ -165,5 +186,6 @@ def _strangers(whole, modalities):
         if modalities and kind in ('AVIA', 'ACIVW'):
             wanted = f'{common.partition(": ")[0]}: {", ".join(modalities)}'
         if one.holds != wanted:
-            yield Finding(one.path, 'other_kind', f'holds {one.holds or held}; the others here '
-                          f'hold {wanted}')
+            yield Finding(
+                one.path, 'other_kind', f'holds {one.holds or held}; the others here hold {wanted}'
+            )

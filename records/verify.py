@@ -19,9 +19,10 @@ import pathlib
 
 from absl import app, flags
 
-from dualcam import whole
+from dualcam.cli import errors
 from dualcam.data import schema
-from records import command, jobs, manifest, verification
+from dualcam.files import atomic
+from records import jobs, manifest, verification
 
 
 def verify(root, processes=1, repairing=False):
@@ -63,26 +64,39 @@ def main(_):
     """The command."""
     options = flags.FLAGS
     count, findings, repaired, failed = verify(
-        options.root, options.processes or jobs.default_processes(), options.repair)
+        options.root, options.processes or jobs.default_processes(), options.repair
+    )
     for finding in repaired:
         print(f'repaired: {finding.path}: {finding.message}')
     for finding in findings:
         reason = failed.get(finding.path)
         print(f'{finding} (not repaired: {reason})' if reason else finding)
     if options.report:
-        report = {'root': options.root, 'records': count,
-                  'manifest': (pathlib.Path(options.root) / manifest.MANIFEST_FILE).exists(),
-                  'findings': [dataclasses.asdict(one) | {
-                      'way_out': one.way_out, 'not_repaired': failed.get(one.path)}
-                      for one in findings],
-                  'repaired': [dataclasses.asdict(one) for one in repaired]}
-        whole.write_text(options.report, json.dumps(report, indent=1) + '\n')
+        report = {
+            'root': options.root,
+            'records': count,
+            'manifest': (pathlib.Path(options.root) / manifest.MANIFEST_FILE).exists(),
+            'findings': [
+                dataclasses.asdict(one)
+                | {'way_out': one.way_out, 'not_repaired': failed.get(one.path)}
+                for one in findings
+            ],
+            'repaired': [dataclasses.asdict(one) for one in repaired],
+        }
+        atomic.write_text(options.report, json.dumps(report, indent=1) + '\n')
     kinds = collections.Counter(one.kind for one in findings)
     detail = ', '.join(f'{number} {kind}' for kind, number in kinds.most_common())
-    print(f'{count} records read, {len(findings)} findings' + (f' ({detail})' if detail else '')
-          + (f', {len(repaired)} repaired' if options.repair else '')
-          + ('' if (pathlib.Path(options.root) / manifest.MANIFEST_FILE).exists() else
-             '; no manifest to compare with') + f': {options.root}')
+    print(
+        f'{count} records read, {len(findings)} findings'
+        + (f' ({detail})' if detail else '')
+        + (f', {len(repaired)} repaired' if options.repair else '')
+        + (
+            ''
+            if (pathlib.Path(options.root) / manifest.MANIFEST_FILE).exists()
+            else '; no manifest to compare with'
+        )
+        + f': {options.root}'
+    )
     return 1 if findings else 0
 
 
@@ -91,4 +105,4 @@ if __name__ == '__main__':
     flags.DEFINE_string('report', None, 'JSON file for the findings.')
     flags.DEFINE_integer('processes', None, 'How many read at a time; default one a processor.')
     flags.DEFINE_bool('repair', False, 'Make damaged and missing records again.')
-    app.run(command.clean_errors(main))
+    app.run(errors.clean_errors(main))

@@ -11,9 +11,10 @@ import pathlib
 
 import numpy as np
 
-from records import lists, raw_acivw
+from dualcam.data.records import record_lists
+from records import raw_acivw
 
-_SHARE = 0.15      # of a class's videos, for validation and for the test each
+_SHARE = 0.15  # of a class's videos, for validation and for the test each
 
 
 def make_video_lists(root, num_seconds, seed=42):
@@ -38,17 +39,21 @@ def make_video_lists(root, num_seconds, seed=42):
     parts = {'training.txt': [], 'validation.txt': [], 'testing.txt': []}
     for label, folders in _videos(root, num_seconds).items():
         if len(folders) < 3:
-            raise ValueError(f'{root / f"class_{label}"}: {len(folders)} videos of {num_seconds} s '
-                             'or more; expected 3, one for each list; convert more, or make '
-                             'shorter sequences (--num_seconds)')
+            raise ValueError(
+                f'{root / f"class_{label}"}: {len(folders)} videos of {num_seconds} s '
+                'or more; expected 3, one for each list; convert more, or make '
+                'shorter sequences (--num_seconds)'
+            )
         order = np.random.default_rng([seed, label]).permutation(sorted(folders))
         held_out = max(1, round(_SHARE * len(folders)))
         parts['validation.txt'] += list(order[:held_out])
-        parts['testing.txt'] += list(order[held_out:2 * held_out])
-        parts['training.txt'] += list(order[2 * held_out:])
+        parts['testing.txt'] += list(order[held_out : 2 * held_out])
+        parts['training.txt'] += list(order[2 * held_out :])
     rng = np.random.default_rng(seed)
-    return {name: _shuffled_sequences(root, folders, num_seconds, rng)
-            for name, folders in parts.items()}
+    return {
+        name: _shuffled_sequences(root, folders, num_seconds, rng)
+        for name, folders in parts.items()
+    }
 
 
 def write_video_lists(root, num_seconds, seed=42, absolute=False):
@@ -57,8 +62,12 @@ def write_video_lists(root, num_seconds, seed=42, absolute=False):
     Args:
         absolute: see `lists.write_lists`.
     """
-    return lists.write(make_video_lists(root, num_seconds, seed),
-                       lists.lists_folder(root, num_seconds), root, absolute)
+    return record_lists.write(
+        make_video_lists(root, num_seconds, seed),
+        record_lists.lists_folder(root, num_seconds),
+        root,
+        absolute,
+    )
 
 
 def _videos(root, num_seconds):
@@ -66,14 +75,21 @@ def _videos(root, num_seconds):
     folders = raw_acivw.video_folders(root)
     videos = {label: [] for label, _ in folders}
     for (label, number), folder in folders.items():
-        if lists.count_records(folder) >= num_seconds:
+        if record_lists.count_records(folder) >= num_seconds:
             videos[label].append(raw_acivw.video_name(label, number))
     return videos
 
 
 def _shuffled_sequences(root, folders, num_seconds, rng):
-    starts = [(folder, start) for folder in folders
-              for start in range(0, lists.count_records(root / folder) - num_seconds + 1,
-                                 num_seconds)]
-    return [f'{starts[i][0]}/{lists.record_name(starts[i][1] + second + 1)}'
-            for i in rng.permutation(len(starts)) for second in range(num_seconds)]
+    starts = [
+        (folder, start)
+        for folder in folders
+        for start in range(
+            0, record_lists.count_records(root / folder) - num_seconds + 1, num_seconds
+        )
+    ]
+    return [
+        f'{starts[i][0]}/{record_lists.record_name(starts[i][1] + second + 1)}'
+        for i in rng.permutation(len(starts))
+        for second in range(num_seconds)
+    ]

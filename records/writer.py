@@ -7,13 +7,13 @@ import zlib
 import numpy as np
 from isal import isal_zlib
 
-from dualcam import whole
-from dualcam.data import record_bytes, schema
-from records import record_files
+from dualcam.data import schema
+from dualcam.data.records import framing, protobufs
+from dualcam.files import atomic
 
-_FASTEST_LEVELS = 3                   # that ISA-L has; it has no smaller ones
+_FASTEST_LEVELS = 3  # that ISA-L has; it has no smaller ones
 _GZIP = 16 + zlib.MAX_WBITS
-_BYTES_AT_A_TIME = 1 << 18            # written; much quicker than megabytes
+_BYTES_AT_A_TIME = 1 << 18  # written; much quicker than megabytes
 
 
 def second_to_example(labels, frames):
@@ -29,16 +29,18 @@ def second_to_example(labels, frames):
     Raises:
         ValueError: not 12 frames, or frames of one modality that differ in shape.
     """
-    example = record_files.SequenceExample()
+    example = protobufs.SequenceExample()
     for key, value in labels.items():
         example.context.feature[key].int64_list.value.append(int(value))
     for name, items in frames.items():
         modality = schema.MODALITIES[name]
         shape = items[0].shape
         if len(items) != schema.FRAMES_PER_SECOND or any(x.shape != shape for x in items):
-            raise ValueError(f'{name}: {len(items)} frames of shapes '
-                             f'{sorted({x.shape for x in items})}; expected '
-                             f'{schema.FRAMES_PER_SECOND} of one shape')
+            raise ValueError(
+                f'{name}: {len(items)} frames of shapes '
+                f'{sorted({x.shape for x in items})}; expected '
+                f'{schema.FRAMES_PER_SECOND} of one shape'
+            )
         for key, size in zip(modality.size_keys, shape, strict=True):
             example.context.feature[key].int64_list.value.append(size)
         features = example.feature_lists.feature_list[modality.feature_list].feature
@@ -80,27 +82,29 @@ def write_examples(path, examples, compression_level=1):
     Raises:
         OSError: the disk is full (`errno.ENOSPC`), or the file cannot be written.
     """
+
     def packed():
         packer = zlib.compressobj(compression_level, zlib.DEFLATED, _GZIP)
         for example in examples:
             yield from map(packer.compress, _framed(example))
         yield packer.flush()
+
     _write_file(path, packed())
 
 
 def _framed(example):
-    return record_bytes.framed(example.SerializeToString(deterministic=True))
+    return framing.framed(example.SerializeToString(deterministic=True))
 
 
 def _write_file(path, parts):
     path = pathlib.Path(path)
-    whole.make_folder(path.parent)
-    with whole.writing_file(path) as partial:
+    atomic.make_folder(path.parent)
+    with atomic.writing_file(path) as partial:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         try:
             for part in map(memoryview, parts):
                 for start in range(0, len(part), _BYTES_AT_A_TIME):
-                    _write(descriptor, part[start:start + _BYTES_AT_A_TIME], path)
+                    _write(descriptor, part[start : start + _BYTES_AT_A_TIME], path)
         finally:
             os.close(descriptor)
 
@@ -109,6 +113,6 @@ def _write(descriptor, data, path):
     """Writes all of `data`; an error is said of the record that the file becomes."""
     try:
         while data:
-            data = data[os.write(descriptor, data):]
+            data = data[os.write(descriptor, data) :]
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error

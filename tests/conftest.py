@@ -41,20 +41,33 @@ def command():
     usual = {name: value for name, value in os.environ.items() if name not in THREADS}
 
     def run(*arguments, **variables):
-        done = subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, text=True,
-                              capture_output=True, check=False, env=usual | variables)
+        done = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=ROOT,
+            text=True,
+            capture_output=True,
+            check=False,
+            env=usual | variables,
+        )
         return done.returncode, done.stdout, done.stderr
+
     return run
 
 
 @pytest.fixture(scope='session')
 def summaries():
     """Reads a folder's TensorBoard events: its summary values, in order."""
+
     def read(folder):
         import tensorflow as tf
-        return [value for path in sorted(folder.glob('events.*'))
-                for event in tf.compat.v1.train.summary_iterator(str(path))
-                for value in event.summary.value]
+
+        return [
+            value
+            for path in sorted(folder.glob('events.*'))
+            for event in tf.compat.v1.train.summary_iterator(str(path))
+            for value in event.summary.value
+        ]
+
     return read
 
 
@@ -69,33 +82,59 @@ def shared(tmp_path_factory):
         folder = root / name
         folder.mkdir(exist_ok=True)
         with open(folder / '.lock', 'w', encoding='utf-8') as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)                   # others wait here
+            fcntl.flock(lock, fcntl.LOCK_EX)  # others wait here
             if not (folder / '.made').exists():
                 make(folder)
                 (folder / '.made').touch()
         return folder
+
     return folder_of
 
 
 @pytest.fixture(scope='session')
 def smoke(shared, command):
     """The embedded data at smoke size, from the simulator to records: its folder."""
+
     def make(folder):
-        _call(command, '-m', 'records.synthetic', f'--out={folder}/raw', '--preset=smoke',
-              f'--matfiles={folder}/raw/matfiles', '--nokeep_array')
-        _call(command, '-m', 'records.convert_avia', f'--matfiles={folder}/raw/matfiles',
-              f'--sync={folder}/raw/sync', f'--out={folder}/records', '--sequence_seconds=5')
+        _call(
+            command,
+            '-m',
+            'records.synthetic',
+            f'--out={folder}/raw',
+            '--preset=smoke',
+            f'--matfiles={folder}/raw/matfiles',
+            '--nokeep_array',
+        )
+        _call(
+            command,
+            '-m',
+            'records.convert_avia',
+            f'--matfiles={folder}/raw/matfiles',
+            f'--sync={folder}/raw/sync',
+            f'--out={folder}/records',
+            '--sequence_seconds=5',
+        )
+
     return shared('smoke', make)
 
 
 @pytest.fixture(scope='session')
 def acivw_smoke(shared, command):
     """The embedded ACIVW at smoke size, from the simulator to records: its folder."""
+
     def make(folder):
-        _call(command, '-m', 'records.synthetic', f'--out={folder}/raw', '--layout=acivw',
-              '--preset=smoke')
-        _call(command, '-m', 'records.convert_acivw', f'--raw={folder}/raw',
-              f'--out={folder}/records')
+        _call(
+            command,
+            '-m',
+            'records.synthetic',
+            f'--out={folder}/raw',
+            '--layout=acivw',
+            '--preset=smoke',
+        )
+        _call(
+            command, '-m', 'records.convert_acivw', f'--raw={folder}/raw', f'--out={folder}/records'
+        )
+
     return shared('acivw_smoke', make)
 
 

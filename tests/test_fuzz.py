@@ -1,10 +1,10 @@
-"""Damaged files: those that found bugs, a sample of `tests/fuzz.py`, and what it finds."""
+"""Damaged files: those that found bugs, a sample of `tests/proofs/fuzz.py`, and what it finds."""
 
 import pathlib
 
 import pytest
 
-from tests import fuzz, fuzz_kinds
+from tests.proofs import fuzz, fuzz_kinds
 
 REGRESSIONS = sorted((pathlib.Path(__file__).parent / 'regressions').iterdir())
 
@@ -33,7 +33,8 @@ def test_a_number_makes_the_same_file_again(tmp_path):
     assert made[0] == made[1] and len(set(made[0])) > 50
     other = fuzz.Corpus(fuzz_kinds.KINDS, tmp_path / 'c', seed=1)
     assert [other.damaged(number)[1].read_bytes() for number in range(3)] != [
-        data for _, data in made[0][:3]]
+        data for _, data in made[0][:3]
+    ]
 
 
 @pytest.mark.filterwarnings('ignore:.*:RuntimeWarning')
@@ -52,9 +53,12 @@ def test_faults_of_readers_are_found(tmp_path):
     for failure in failures:
         found.setdefault(failure.kind, set()).add(failure.what.partition('(')[0])
         assert list(tmp_path.glob(f'{failure.number}-{failure.kind}-file'))
-    assert found == {'crash': {'ends the process with -11'}, 'hang': {'takes more than 0.2 s'},
-                     'swallow': {'asks for too much memory: ValueError'},
-                     'wrong': {'raises KeyError'},
-                     'nameless': {'refused without its name: ValueError'}}
+    assert found == {
+        'crash': {'ends the process with -11'},
+        'hang': {'takes more than 0.2 s'},
+        'swallow': {'asks for too much memory: ValueError'},
+        'wrong': {'raises KeyError'},
+        'nameless': {'refused without its name: ValueError'},
+    }
     assert counts['good']['refused'] > 0
     assert len(failures) + sum(sum(of.values()) for of in counts.values()) == 16

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from experiments import presets, runs
-from tests import browser
+from experiments.shared import runs
+from experiments.wacv2020 import presets
+from tests.helpers import browser
 
 TEACHER = runs.Run('dualcamnet', 'hard', 'all')
 STUDENT = runs.Run('hearnet', 'D', 'all', TEACHER)
@@ -27,8 +28,10 @@ def trained(smoke, tmp_path_factory):
 def tensorboard(trained):
     """Address of a TensorBoard on the runs, as make tensorboard starts it."""
     with subprocess.Popen(
-            [sys.executable, '-m', 'tensorboard.main', f'--logdir={trained[0].parent}', '--port=0'],
-            stderr=subprocess.PIPE, text=True) as process:
+        [sys.executable, '-m', 'tensorboard.main', f'--logdir={trained[0].parent}', '--port=0'],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         try:
             found = (re.search(r'http://localhost:\d+/', line) for line in process.stderr)
             yield next(match.group() for match in found if match)
@@ -48,13 +51,13 @@ def test_tensorboard_shows_the_runs(trained, tensorboard, chromium):
     run_name = f'{folder.name}/tensorboard/validation'
     action = workshop.info.classes[0]
     for tab, words in (
-            ('scalars', ['loss', 'accuracy', run_name]),
-            ('images', ['confusion matrix', 'answers over acoustic images', run_name,
-                        'spectrograms']),
-            ('audio', ['sounds/sample 1', run_name]),
-            ('text', ['confusion table', 'true class', action]),
-            ('pr_curves', [f'precision and recall/{action}', run_name]),
-            ('projector', ['validation clips', 'scenario', 'answer'])):
+        ('scalars', ['loss', 'accuracy', run_name]),
+        ('images', ['confusion matrix', 'answers over acoustic images', run_name, 'spectrograms']),
+        ('audio', ['sounds/sample 1', run_name]),
+        ('text', ['confusion table', 'true class', action]),
+        ('pr_curves', [f'precision and recall/{action}', run_name]),
+        ('projector', ['validation clips', 'scenario', 'answer']),
+    ):
         chromium.get(f'{tensorboard}#{tab}')
         chromium.refresh()
         text = browser.text_with(chromium, words)
@@ -70,21 +73,30 @@ def test_the_report_shows_the_run(trained, chromium):
     text = page.read_text()
     assert 'http://' not in text.replace('http://www.w3.org', '') and 'src="data:' in text
     chromium.get(page.as_uri())
-    words = [folder.name, 'accuracy, test all', 'Curves', 'Answers, validation', 'teacher: ',
-             'imitation', 'tensorflow/serving', workshop.info.origin]
+    words = [
+        folder.name,
+        'accuracy, test all',
+        'Curves',
+        'Answers, validation',
+        'teacher: ',
+        'imitation',
+        'tensorflow/serving',
+        workshop.info.origin,
+    ]
     shown = browser.text_with(chromium, words, timeout_s=10)
     assert [word for word in words if word not in shown] == []
     broken = chromium.execute_script(
-        'return [...document.images].filter(i => !i.naturalWidth).length')
+        'return [...document.images].filter(i => !i.naturalWidth).length'
+    )
     answers = json.loads((folder / 'answers.json').read_text())['answers']
     players = chromium.execute_script('return document.querySelectorAll("audio").length')
     assert broken == 0 and players == min(4, len(answers))
     lasting = chromium.execute_async_script(
         'const done = arguments[0], a = document.querySelector("audio");'
-        'if (a.readyState) done(a.duration); else a.onloadedmetadata = () => done(a.duration);')
+        'if (a.readyState) done(a.duration); else a.onloadedmetadata = () => done(a.duration);'
+    )
     assert abs(lasting - 5.0) < 0.1
     browser.keep(chromium, 'report')
     chromium.execute_script('document.querySelector("figure").scrollIntoView()')
     browser.keep(chromium, 'report_examples')
     assert browser.errors(chromium) == []
-

@@ -18,8 +18,8 @@ import tensorflow as tf
 from dualcam.data import schema
 
 SAMPLE_RATE_HZ = schema.SOUND_RATE_HZ
-PEAK = 256.0                         # of a waveform
-_UP, _DOWN = 3675, 2048              # 22,050 / 12,288 in lowest terms
+PEAK = 256.0  # of a waveform
+_UP, _DOWN = 3675, 2048  # 22,050 / 12,288 in lowest terms
 _ZERO_CROSSINGS = 64
 _ROLL_OFF, _BETA = 0.9475937167399596, 14.769656459379492
 
@@ -30,9 +30,10 @@ class SpectrogramParams:
 
     5 s give 500 frames. ECCV 2020 takes 2 s with a hop of 219, which gives 200.
     """
+
     sample_rate_hz: int = SAMPLE_RATE_HZ
-    window: int = 440                # samples, periodic Hann; the paper's 20 ms would be 441
-    hop: int = 220                   # samples
+    window: int = 440  # samples, periodic Hann; the paper's 20 ms would be 441
+    hop: int = 220  # samples
     n_fft: int = 512
 
     @property
@@ -65,8 +66,10 @@ def waveform(frames):
     frames = tf.convert_to_tensor(frames)
     num_frames, _, size = frames.shape[-3:]
     if num_frames % schema.FRAMES_PER_SECOND or size != schema.SAMPLES_PER_FRAME:
-        raise ValueError(f'frames of shape {tuple(frames.shape)}; expected [..., seconds * '
-                         f'{schema.FRAMES_PER_SECOND}, mics, {schema.SAMPLES_PER_FRAME}]')
+        raise ValueError(
+            f'frames of shape {tuple(frames.shape)}; expected [..., seconds * '
+            f'{schema.FRAMES_PER_SECOND}, mics, {schema.SAMPLES_PER_FRAME}]'
+        )
     mono = tf.cast(frames[..., 0, :], tf.float32)
     joined = tf.reshape(mono, tf.concat([tf.shape(mono)[:-2], [num_frames * size]], 0))
     joined.set_shape([*mono.shape[:-2], num_frames * size])
@@ -89,14 +92,14 @@ def resample(signal):
     """
     length = signal.shape[-1]
     blocks, response = _response(length)
-    spectrum = tf.signal.rfft(signal, [blocks * _DOWN])               # [..., half + 1]
+    spectrum = tf.signal.rfft(signal, [blocks * _DOWN])  # [..., half + 1]
     # The filter's transition reaches 5 % past half the input rate, where a sampled signal's
     # spectrum goes on mirrored.
     half, extra = blocks * _DOWN // 2, len(response) - blocks * _DOWN // 2 - 1
-    mirrored = tf.math.conj(tf.reverse(spectrum[..., half - extra:half], axis=[-1]))
+    mirrored = tf.math.conj(tf.reverse(spectrum[..., half - extra : half], axis=[-1]))
     spectrum = tf.concat([spectrum, mirrored], axis=-1) * response
     result = tf.signal.irfft(spectrum, [blocks * _UP])
-    return result[..., :length * _UP // _DOWN]
+    return result[..., : length * _UP // _DOWN]
 
 
 def limit_band(signal):
@@ -118,7 +121,7 @@ def limit_band(signal):
     rows = tf.reshape(signal, [-1, length])
     padded = tf.pad(rows, [[0, 0], [before, (blocks + len(kernel) - 1) * block - before - length]])
     steps = tf.reshape(padded, [-1, blocks + len(kernel) - 1, block])
-    result = tf.nn.conv1d(steps, kernel, 1, 'VALID')                  # [rows, blocks, block]
+    result = tf.nn.conv1d(steps, kernel, 1, 'VALID')  # [rows, blocks, block]
     result = tf.reshape(result, [-1, blocks * block])[:, :length]
     return tf.reshape(result, tf.concat([tf.shape(signal)[:-1], [length]], 0))
 
@@ -152,8 +155,7 @@ def normalise(magnitude, minimum, maximum, floor=1e-4):
         [..., 257] float32.
     """
     width = np.subtract(maximum, minimum).astype(np.float32)
-    scale = np.divide(1.0, width, out=np.zeros_like(width),
-                      where=heard(minimum, maximum, floor))
+    scale = np.divide(1.0, width, out=np.zeros_like(width), where=heard(minimum, maximum, floor))
     return (magnitude - minimum) * scale
 
 
@@ -172,10 +174,10 @@ def _response(length):
     # Past the signal's end half a filter's length of zeros, so that it does not wrap around.
     blocks = -(-(length + _ZERO_CROSSINGS) // _DOWN)
     blocks = next(b for b in range(blocks, 2 * blocks + 2) if b % 2 == 0 and _is_smooth(b))
-    dense = 8                        # kernel samples per input sample; it has nothing above 1.05
+    dense = 8  # kernel samples per input sample; it has nothing above 1.05
     kernel = _kernel(np.arange(-_ZERO_CROSSINGS * dense, _ZERO_CROSSINGS * dense + 1) / dense)
     total = np.zeros(blocks * _DOWN * dense)
-    total[:len(kernel)] = kernel
+    total[: len(kernel)] = kernel
     total = np.roll(total, -_ZERO_CROSSINGS * dense)
     count = int(blocks * _DOWN / 2 * 1.05) + 1
     response = np.fft.rfft(total)[:count].real / dense * (_UP / _DOWN)
@@ -192,19 +194,23 @@ def _band_blocks(block=16):
         The kernel [steps, block, block] float32 of a convolution over steps of `block` samples,
         and how many zeros go before the signal.
     """
-    reach = _ZERO_CROSSINGS * _UP // _DOWN                            # samples on both sides
+    reach = _ZERO_CROSSINGS * _UP // _DOWN  # samples on both sides
     taps = _kernel(np.arange(-reach, reach + 1) * (_DOWN / _UP)) * (_DOWN / _UP)
     steps = -(-(len(taps) + block - 1) // block)
     kernel = np.zeros((steps * block, block), np.float32)
     for place in range(block):
-        kernel[place:place + len(taps), place] = taps
+        kernel[place : place + len(taps), place] = taps
     return kernel.reshape(steps, block, block), reach
 
 
 def _kernel(time):
     """resampy's kaiser_best at times in samples of 12,288 Hz, up to its zero crossings."""
-    return _ROLL_OFF * np.sinc(_ROLL_OFF * time) * np.i0(
-        _BETA * np.sqrt(1 - (time / _ZERO_CROSSINGS) ** 2)) / np.i0(_BETA)
+    return (
+        _ROLL_OFF
+        * np.sinc(_ROLL_OFF * time)
+        * np.i0(_BETA * np.sqrt(1 - (time / _ZERO_CROSSINGS) ** 2))
+        / np.i0(_BETA)
+    )
 
 
 def _is_smooth(number):

@@ -9,7 +9,7 @@ import weakref
 
 import tensorflow as tf
 
-_PARALLEL = os.cpu_count() or 1        # calls of what reads and decodes files
+_PARALLEL = os.cpu_count() or 1  # calls of what reads and decodes files
 
 
 def call(owner, function, inputs, kinds):
@@ -25,8 +25,9 @@ def call(owner, function, inputs, kinds):
         A tensor, or a list of them.
     """
     held = weakref.ref(owner)
-    return tf.numpy_function(lambda *arrays: function(held(), *arrays), inputs, kinds,
-                             stateful=False)
+    return tf.numpy_function(
+        lambda *arrays: function(held(), *arrays), inputs, kinds, stateful=False
+    )
 
 
 def plain(function):
@@ -56,8 +57,11 @@ def loaded(items, load, ahead=8):
         load: function of an item, without Python branches on tensors.
         ahead: how many are ready before they are asked for.
     """
-    return prompt(tf.data.Dataset.from_tensor_slices(items)
-                  .map(plain(load), num_parallel_calls=_PARALLEL).prefetch(ahead))
+    return prompt(
+        tf.data.Dataset.from_tensor_slices(items)
+        .map(plain(load), num_parallel_calls=_PARALLEL)
+        .prefetch(ahead)
+    )
 
 
 def keep(dataset, owner):

@@ -10,32 +10,32 @@ import dataclasses
 
 FRAMES_PER_SECOND = 12
 SAMPLES_PER_FRAME = 1024
-ARRAY_RATE_HZ = FRAMES_PER_SECOND * SAMPLES_PER_FRAME      # 12,288; the papers round to 12 kHz
+ARRAY_RATE_HZ = FRAMES_PER_SECOND * SAMPLES_PER_FRAME  # 12,288; the papers round to 12 kHz
 
-ROWS, COLS, CEPSTRA = 36, 48, 12      # an acoustic image after compression
-BINS = 512                            # an acoustic image before it
+ROWS, COLS, CEPSTRA = 36, 48, 12  # an acoustic image after compression
+BINS = 512  # an acoustic image before it
 ACOUSTIC_SHAPE = (ROWS, COLS, CEPSTRA)
-VIDEO_SHAPE = (480, 640, 3)           # AVIA, channel order BGR
-ACIVW_SMALLEST_SIDE = 224             # 224 x 298 of the camera's 480 x 640, BGR too
+VIDEO_SHAPE = (480, 640, 3)  # AVIA, channel order BGR
+ACIVW_SMALLEST_SIDE = 224  # 224 x 298 of the camera's 480 x 640, BGR too
 
 RECORD_SUFFIX = '.tfrecord'
 
 # A record of a sound (records.convert_sounds): GZIP, one `tf.train.Example` a stretch of it.
 SOUND_RATE_HZ = 22_050
-SOUND_DATA = 'audio/data'              # float32 little-endian, mono
-SOUND_RATE = 'audio/rate'              # Hz
-SOUND_START = 'audio/start'            # first sample of the stretch in the sound
+SOUND_DATA = 'audio/data'  # float32 little-endian, mono
+SOUND_RATE = 'audio/rate'  # Hz
+SOUND_START = 'audio/start'  # first sample of the stretch in the sound
 SOUND_LABEL = 'label'
 
 # A record of a tagged clip (records.convert_tagging): GZIP, one `tf.train.Example`.
 CLIP_RATE_HZ = 32_000
-CLIP_PEAK = 32_768.0                  # int16 over this is within 1
+CLIP_PEAK = 32_768.0  # int16 over this is within 1
 CLIP_NAME = 'name'
-CLIP_AUDIO = 'audio/pcm'               # int16 little-endian, mono
-CLIP_RATE = 'audio/rate'               # Hz
-CLIP_FRAMES = 'video/jpeg'             # one JPEG a second
-CLIP_LABELS = 'labels'                 # multi-hot, in the order of dataset.json's classes
-CLIP_SMALLEST_SIDE = 256               # of a frame, at most
+CLIP_AUDIO = 'audio/pcm'  # int16 little-endian, mono
+CLIP_RATE = 'audio/rate'  # Hz
+CLIP_FRAMES = 'video/jpeg'  # one JPEG a second
+CLIP_LABELS = 'labels'  # multi-hot, in the order of dataset.json's classes
+CLIP_SMALLEST_SIDE = 256  # of a frame, at most
 
 # Labels of a record: the context keys of AVIA, from 0 all, which are what the code calls them.
 # ACIVW has `classes` instead of an action, a video's number as location, and no subject.
@@ -55,6 +55,7 @@ class Modality:
         size_keys: context keys that hold the item's shape, in the order of its axes.
         size_ranges: the least and the most that each may say.
     """
+
     name: str
     number: int
     feature_list: str
@@ -63,13 +64,30 @@ class Modality:
     size_ranges: tuple[tuple[int, int], ...]
 
 
-ACOUSTIC = Modality('acoustic', 0, 'audio/image', '<f4',
-                    ('audio_image/height', 'audio_image/width', 'audio_image/depth'),
-                    ((ROWS, ROWS), (COLS, COLS), (CEPSTRA, CEPSTRA)))
-AUDIO = Modality('audio', 1, 'audio/data', '<i4', ('audio_data/mics', 'audio_data/samples'),
-                 ((1, 4096), (SAMPLES_PER_FRAME, SAMPLES_PER_FRAME)))
-VIDEO = Modality('video', 2, 'video/image', '|u1',
-                 ('video/height', 'video/width', 'video/depth'), ((1, 4320), (1, 7680), (3, 3)))
+ACOUSTIC = Modality(
+    'acoustic',
+    0,
+    'audio/image',
+    '<f4',
+    ('audio_image/height', 'audio_image/width', 'audio_image/depth'),
+    ((ROWS, ROWS), (COLS, COLS), (CEPSTRA, CEPSTRA)),
+)
+AUDIO = Modality(
+    'audio',
+    1,
+    'audio/data',
+    '<i4',
+    ('audio_data/mics', 'audio_data/samples'),
+    ((1, 4096), (SAMPLES_PER_FRAME, SAMPLES_PER_FRAME)),
+)
+VIDEO = Modality(
+    'video',
+    2,
+    'video/image',
+    '|u1',
+    ('video/height', 'video/width', 'video/depth'),
+    ((1, 4320), (1, 7680), (3, 3)),
+)
 
 MODALITIES = {m.name: m for m in (ACOUSTIC, AUDIO, VIDEO)}
 
@@ -85,5 +103,6 @@ def modalities_by_number(numbers):
     if not wanted or len(set(wanted)) != len(wanted) or not set(wanted) <= set(known):
         raise ValueError(
             f'modalities {wanted}: expected one or more of 0 (acoustic images), 1 (audio), '
-            '2 (video), each once, for example --modalities=0,1')
+            '2 (video), each once, for example --modalities=0,1'
+        )
     return [known[n] for n in sorted(wanted)]

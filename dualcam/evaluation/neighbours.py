@@ -19,7 +19,7 @@ from dualcam.evaluation import metrics
 
 ODD_KS = (1, 3, 5, 7, 9)
 ECCV_KS = (7, 9, 11, 13, 15)
-_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)     # inverse strengths of the linear probe
+_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # inverse strengths of the linear probe
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,6 +33,7 @@ class Outcome:
         answers: [tests] int64.
         confusion: [classes, classes] int64; the row is the label.
     """
+
     accuracy: float
     validation_accuracy: float
     choice: float
@@ -69,14 +70,27 @@ def nearest_neighbours(training, validation, testing, num_classes, ks=ODD_KS, pl
     ks = sorted(k for k in ks if k <= len(training[1]))
     if not ks:
         raise ValueError(f'{len(training[1])} training clips are fewer than the smallest k')
-    return _choose(lambda k: KNeighborsClassifier(int(k)), ks, training, validation, testing,
-                   num_classes, plain)
+    return _choose(
+        lambda k: KNeighborsClassifier(int(k)),
+        ks,
+        training,
+        validation,
+        testing,
+        num_classes,
+        plain,
+    )
 
 
 def linear_probe(training, validation, testing, num_classes):
     """Logistic regression, its penalty chosen on validation data; see `nearest_neighbours`."""
-    return _choose(lambda c: LogisticRegression(C=c, max_iter=300), _PENALTIES, training,
-                   validation, testing, num_classes)
+    return _choose(
+        lambda c: LogisticRegression(C=c, max_iter=300),
+        _PENALTIES,
+        training,
+        validation,
+        testing,
+        num_classes,
+    )
 
 
 def _choose(make, choices, training, validation, testing, num_classes, plain=False):
@@ -85,12 +99,20 @@ def _choose(make, choices, training, validation, testing, num_classes, plain=Fal
             raise ValueError('features are not finite')
     scores = [_fitted(make(choice), training, plain).score(*validation) for choice in choices]
     best = int(np.argmax(scores))
-    known = training if plain else [
-        np.concatenate(parts) for parts in zip(training, validation, strict=True)]
+    known = (
+        training
+        if plain
+        else [np.concatenate(parts) for parts in zip(training, validation, strict=True)]
+    )
     answers = _fitted(make(choices[best]), known, plain).predict(testing[0])
     confusion = metrics.confusion(testing[1], answers, num_classes)
-    return Outcome(float(np.mean(answers == testing[1])), float(scores[best]),
-                   float(choices[best]), answers, confusion)
+    return Outcome(
+        float(np.mean(answers == testing[1])),
+        float(scores[best]),
+        float(choices[best]),
+        answers,
+        confusion,
+    )
 
 
 def _fitted(classifier, data, plain):

@@ -15,9 +15,9 @@ import numpy as np
 import threadpoolctl
 
 KS = (1, 2, 5, 10, 30)
-_EPSILON = 1e-12                    # of squared lengths, that of tf.math.l2_normalize
-_GROUP = 16                         # channels side by side in memory: one line of the cache
-_TILE = 32                          # queries of one matrix product, by one thread
+_EPSILON = 1e-12  # of squared lengths, that of tf.math.l2_normalize
+_GROUP = 16  # channels side by side in memory: one line of the cache
+_TILE = 32  # queries of one matrix product, by one thread
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,6 +29,7 @@ class Ranks:
         ks: tried.
         labels: [queries].
     """
+
     places: np.ndarray
     ks: tuple[int, ...]
     labels: np.ndarray
@@ -41,8 +42,7 @@ class Ranks:
     @property
     def per_class(self):
         """{class: as `shares`, of its queries}."""
-        return {int(label): self._shares(self.labels == label)
-                for label in np.unique(self.labels)}
+        return {int(label): self._shares(self.labels == label) for label in np.unique(self.labels)}
 
     def _shares(self, chosen):
         return {k: float(np.mean(self.places[chosen] <= k)) for k in self.ks}
@@ -68,18 +68,23 @@ def ranks(audio, video, labels, ks=KS, block=2048):
     """
     labels = np.asarray(labels)
     if len(audio) != len(video) or len(audio) != len(labels):
-        raise ValueError(f'{len(audio)} sounds, {len(video)} maps of video and {len(labels)} '
-                         'labels: expected as many of each')
+        raise ValueError(
+            f'{len(audio)} sounds, {len(video)} maps of video and {len(labels)} '
+            'labels: expected as many of each'
+        )
     if audio.shape[1:] not in (video.shape[1:], video.shape[3:]):
-        raise ValueError(f'sounds {audio.shape[1:]}, maps of video {video.shape[1:]}: expected '
-                         'maps of one size, or vectors of as many channels')
+        raise ValueError(
+            f'sounds {audio.shape[1:]}, maps of video {video.shape[1:]}: expected '
+            'maps of one size, or vectors of as many channels'
+        )
     if min(ks) < 1:
         raise ValueError(f'ranks {list(ks)}: expected 1 or more')
     places = []
     for first in range(0, len(labels), block):
         queries = slice(first, first + block)
-        places.append(_places(_distances(np.asarray(audio[queries]), video), labels[queries],
-                              labels))
+        places.append(
+            _places(_distances(np.asarray(audio[queries]), video), labels[queries], labels)
+        )
     return Ranks(np.concatenate(places), tuple(ks), labels)
 
 
@@ -94,7 +99,7 @@ def ranks_of_features(audio, vision, labels, ks=KS):
         A `Ranks`.
     """
     audio, vision = (np.asarray(features, np.float64) for features in (audio, vision))
-    distances = np.sum(vision**2, axis=1) - 2.0 * audio @ vision.T      # but for a query's own
+    distances = np.sum(vision**2, axis=1) - 2.0 * audio @ vision.T  # but for a query's own
     labels = np.asarray(labels)
     return Ranks(_places(distances, labels, labels), tuple(ks), labels)
 
@@ -105,7 +110,7 @@ def chance(labels, ks=KS):
     total, shares = len(labels), {}
     own = np.sum(labels[:, None] == labels, axis=1)
     for k in ks:
-        others = np.ones(total)                     # probability that none of the first k is own
+        others = np.ones(total)  # probability that none of the first k is own
         for drawn in range(min(k, total)):
             others *= np.maximum(total - own - drawn, 0) / (total - drawn)
         shares[k] = float(np.mean(1.0 - others))
@@ -116,7 +121,7 @@ def _places(distances, labels, candidates):
     """Place of the nearest candidate of a query's class among all, from 1: [queries] int64."""
     if not np.isfinite(distances).all():
         raise ValueError('features are not finite')
-    own = labels[:, None] == candidates                                 # [queries, candidates]
+    own = labels[:, None] == candidates  # [queries, candidates]
     nearest = np.where(own, distances, np.inf).min(axis=1, keepdims=True)
     return 1 + np.sum(~own & (distances <= nearest), axis=1)
 
@@ -137,8 +142,9 @@ def _distances(audio, video):
 def _of_vectors(audio, video):
     """Audio-visual sums' products with the queries' features, and their squared lengths."""
     audio = np.maximum(audio, 0.0, dtype=np.float64)
-    energy = np.stack([np.einsum('yxc,yxc->c', picture, picture, dtype=np.float64)
-                       for picture in video])                                # [clips, channels]
+    energy = np.stack(
+        [np.einsum('yxc,yxc->c', picture, picture, dtype=np.float64) for picture in video]
+    )  # [clips, channels]
     return (audio * _normalised(audio)) @ energy.T, audio**2 @ energy.T**2
 
 
@@ -152,7 +158,8 @@ def _of_maps(audio, video):
         tile = slice(start, min(start + _TILE, queries))
         # Single precision within a few channels, whose sums stay in the cache.
         part, weighed, some_products, some_squares = np.zeros(
-            (4, tile.stop - start, clips), np.float32)
+            (4, tile.stop - start, clips), np.float32
+        )
         for number, channel in enumerate(group):
             np.matmul(heard[number, tile], seen[number].T, out=part)
             np.multiply(part, features[tile, channel, None], out=weighed)
@@ -162,22 +169,25 @@ def _of_maps(audio, video):
         products[tile] += some_products
         squares[tile] += some_squares
 
-    with threadpoolctl.threadpool_limits(1, 'blas'), \
-            concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with (
+        threadpoolctl.threadpool_limits(1, 'blas'),
+        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
         for first in range(0, channels, _GROUP):
-            group = range(channels)[first:first + _GROUP]
-            heard, seen = pool.map(lambda maps, group=group: _channels(maps, group),
-                                   (audio, video))
+            group = range(channels)[first : first + _GROUP]
+            heard, seen = pool.map(lambda maps, group=group: _channels(maps, group), (audio, video))
             seen *= seen
-            for _ in pool.map(functools.partial(add, group=group, heard=heard, seen=seen),
-                              range(0, queries, _TILE)):
+            for _ in pool.map(
+                functools.partial(add, group=group, heard=heard, seen=seen),
+                range(0, queries, _TILE),
+            ):
                 pass
     return products, squares
 
 
 def _channels(maps, group):
     """Some channels of maps, [channels, clips, places] float32, as networks give them."""
-    chosen = np.asarray(maps[..., group.start:group.stop]).reshape(len(maps), -1, len(group))
+    chosen = np.asarray(maps[..., group.start : group.stop]).reshape(len(maps), -1, len(group))
     return np.ascontiguousarray(chosen.transpose(2, 0, 1), np.float32)
 
 

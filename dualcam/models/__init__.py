@@ -2,7 +2,8 @@
 
 import keras
 
-from dualcam.data import audio, schema, video
+from dualcam.data import audio, schema
+from dualcam.data.signal import video
 from dualcam.models import (
     avnet,
     dualcamnet,
@@ -12,47 +13,83 @@ from dualcam.models import (
     resnet,
     resnet18,
     soundnet,
-    tagging,
+    tagging_networks,
 )
 
 # What each network sees: 'acoustic', 'spectrogram', 'waveform', 'video' (frames of 224 x 224, for
 # a frozen ResNet-50), 'video+acoustic', 'frames' (of 224 x 298, one a second) or 'tagging' (a
 # dictionary of log-mel spectrograms, features of frames and the like).
-INPUTS = {'dualcamnet': 'acoustic', 'hearnet': hearnet.INPUT, 'oursoundnet': soundnet.INPUT,
-          'soundnet8': soundnet.INPUT,
-          'resnet50': resnet.INPUT, 'temporal_resnet50': resnet.INPUT, 'avnet': avnet.INPUT,
-          'dualcamnet_eccv': 'acoustic', 'hearnet_eccv': hearnet.INPUT,
-          'resnet18_eccv': resnet18.INPUT,
-          'l3_audio': l3net.INPUT_AUDIO, 'l3_vision': l3net.INPUT_VISION,
-          **dict.fromkeys(tagging.NETWORKS, tagging.INPUT)}
+INPUTS = {
+    'dualcamnet': 'acoustic',
+    'hearnet': hearnet.INPUT,
+    'oursoundnet': soundnet.INPUT,
+    'soundnet8': soundnet.INPUT,
+    'resnet50': resnet.INPUT,
+    'temporal_resnet50': resnet.INPUT,
+    'avnet': avnet.INPUT,
+    'dualcamnet_eccv': 'acoustic',
+    'hearnet_eccv': hearnet.INPUT,
+    'resnet18_eccv': resnet18.INPUT,
+    'l3_audio': l3net.INPUT_AUDIO,
+    'l3_vision': l3net.INPUT_VISION,
+    **dict.fromkeys(tagging_networks.NETWORKS, tagging_networks.INPUT),
+}
 # Layers whose kernels carry an L2 penalty in the authors' programs. (The penalties of a frozen
 # ResNet's kernels are constants, and left out; that of the logits layer is trained against.)
-REGULARIZED = {'dualcamnet': (), 'hearnet': hearnet.REGULARIZED,
-               'oursoundnet': soundnet.REGULARIZED, 'soundnet8': soundnet.REGULARIZED_8,
-               'resnet50': ('logits',), 'temporal_resnet50': ('logits',), 'avnet': ('logits',),
-               'dualcamnet_eccv': (), 'hearnet_eccv': hearnet.REGULARIZED,
-               'resnet18_eccv': resnet18.REGULARIZED, 'l3_audio': l3net.REGULARIZED_AUDIO,
-               'l3_vision': l3net.REGULARIZED_VISION, 'l3': l3net.REGULARIZED,
-               **dict.fromkeys(tagging.NETWORKS, ())}
+REGULARIZED = {
+    'dualcamnet': (),
+    'hearnet': hearnet.REGULARIZED,
+    'oursoundnet': soundnet.REGULARIZED,
+    'soundnet8': soundnet.REGULARIZED_8,
+    'resnet50': ('logits',),
+    'temporal_resnet50': ('logits',),
+    'avnet': ('logits',),
+    'dualcamnet_eccv': (),
+    'hearnet_eccv': hearnet.REGULARIZED,
+    'resnet18_eccv': resnet18.REGULARIZED,
+    'l3_audio': l3net.REGULARIZED_AUDIO,
+    'l3_vision': l3net.REGULARIZED_VISION,
+    'l3': l3net.REGULARIZED,
+    **dict.fromkeys(tagging_networks.NETWORKS, ()),
+}
 # The layer whose output is a network's embedding, or its map.
-FEATURES = {'dualcamnet': dualcamnet.FEATURES, 'hearnet': hearnet.FEATURES,
-            'oursoundnet': soundnet.FEATURES, 'soundnet8': soundnet.FEATURES,
-            'resnet50': resnet.FEATURES, 'temporal_resnet50': resnet.FEATURES,
-            'avnet': avnet.FEATURES,
-            'dualcamnet_eccv': dualcamnet.FEATURES_ECCV, 'hearnet_eccv': hearnet.FEATURES_ECCV,
-            'resnet18_eccv': resnet18.FEATURES, 'l3_audio': l3net.FEATURES_AUDIO,
-            'l3_vision': l3net.FEATURES_VISION,
-            **dict.fromkeys(tagging.NETWORKS, tagging.AUDIO), 'tagging_visual': tagging.VISUAL}
+FEATURES = {
+    'dualcamnet': dualcamnet.FEATURES,
+    'hearnet': hearnet.FEATURES,
+    'oursoundnet': soundnet.FEATURES,
+    'soundnet8': soundnet.FEATURES,
+    'resnet50': resnet.FEATURES,
+    'temporal_resnet50': resnet.FEATURES,
+    'avnet': avnet.FEATURES,
+    'dualcamnet_eccv': dualcamnet.FEATURES_ECCV,
+    'hearnet_eccv': hearnet.FEATURES_ECCV,
+    'resnet18_eccv': resnet18.FEATURES,
+    'l3_audio': l3net.FEATURES_AUDIO,
+    'l3_vision': l3net.FEATURES_VISION,
+    **dict.fromkeys(tagging_networks.NETWORKS, tagging_networks.AUDIO),
+    'tagging_visual': tagging_networks.VISUAL,
+}
 
-_BUILDERS = {'dualcamnet': dualcamnet.build, 'hearnet': hearnet.build,
-             'oursoundnet': soundnet.build, 'soundnet8': soundnet.build_8,
-             'resnet50': resnet.build,
-             'temporal_resnet50': resnet.build_temporal, 'avnet': avnet.build,
-             'dualcamnet_eccv': dualcamnet.build_eccv, 'hearnet_eccv': hearnet.build_eccv,
-             'resnet18_eccv': resnet18.build, 'l3_audio': l3net.build_audio,
-             'l3_vision': l3net.build_vision, **tagging.NETWORKS}
-_MAP_BUILDERS = {'dualcamnet_eccv': dualcamnet.build_eccv_map,
-                 'hearnet_eccv': hearnet.build_eccv_map, 'resnet18_eccv': resnet18.build_map}
+_BUILDERS = {
+    'dualcamnet': dualcamnet.build,
+    'hearnet': hearnet.build,
+    'oursoundnet': soundnet.build,
+    'soundnet8': soundnet.build_8,
+    'resnet50': resnet.build,
+    'temporal_resnet50': resnet.build_temporal,
+    'avnet': avnet.build,
+    'dualcamnet_eccv': dualcamnet.build_eccv,
+    'hearnet_eccv': hearnet.build_eccv,
+    'resnet18_eccv': resnet18.build,
+    'l3_audio': l3net.build_audio,
+    'l3_vision': l3net.build_vision,
+    **tagging_networks.NETWORKS,
+}
+_MAP_BUILDERS = {
+    'dualcamnet_eccv': dualcamnet.build_eccv_map,
+    'hearnet_eccv': hearnet.build_eccv_map,
+    'resnet18_eccv': resnet18.build_map,
+}
 _SPECTROGRAMS = {'hearnet_eccv': hearnet.SPECTROGRAM_ECCV, 'l3_audio': l3net.SPECTROGRAM}
 
 
@@ -120,8 +157,10 @@ def inputs_of(model, inputs):
         return inputs
     missing = sorted(set(model.input) - set(inputs))
     if missing:
-        raise ValueError(f'{model.name} sees {sorted(model.input)}, but the clips hold '
-                         f'{sorted(inputs)}: {missing} missing; make the clips with them')
+        raise ValueError(
+            f'{model.name} sees {sorted(model.input)}, but the clips hold '
+            f'{sorted(inputs)}: {missing} missing; make the clips with them'
+        )
     return {name: inputs[name] for name in model.input}
 
 
@@ -134,15 +173,20 @@ def hear(model, heard):
     if not isinstance(model.input, dict):
         return heard
     if set(model.input) != {'audio'}:
-        raise ValueError(f'{model.name} takes {", ".join(model.input)}: what takes more than a '
-                         'log-mel spectrogram cannot listen to a microphone by itself')
+        raise ValueError(
+            f'{model.name} takes {", ".join(model.input)}: what takes more than a '
+            'log-mel spectrogram cannot listen to a microphone by itself'
+        )
     return {'audio': heard}
 
 
 # What clips are cut to for a network's training. A frozen backbone's features are kept, so that
 # networks on video are trained from there on.
-CLIPS = INPUTS | {'resnet50': 'features', 'temporal_resnet50': 'features',
-                  'avnet': 'features+acoustic'}
+CLIPS = INPUTS | {
+    'resnet50': 'features',
+    'temporal_resnet50': 'features',
+    'avnet': 'features+acoustic',
+}
 
 
 def build_head(name, num_classes=14, feature_stats=None, **options):
@@ -173,19 +217,25 @@ def feature_frames(name, options):
     """Numbers of the frames of a clip that a network on video sees, from its `build` options."""
     if INPUTS[name] == 'frames':
         seconds = options.get('seconds', 2)
-        return video.spread_frames(seconds * schema.FRAMES_PER_SECOND,
-                                   options.get('num_frames', seconds))
+        return video.spread_frames(
+            seconds * schema.FRAMES_PER_SECOND, options.get('num_frames', seconds)
+        )
     seconds = options.get('seconds', 1)
     if name == 'temporal_resnet50':
-        return video.spread_frames(seconds * schema.FRAMES_PER_SECOND,
-                                   options.get('num_frames', resnet.TEMPORAL_FRAMES))
+        return video.spread_frames(
+            seconds * schema.FRAMES_PER_SECOND, options.get('num_frames', resnet.TEMPORAL_FRAMES)
+        )
     return video.strided_frames(seconds, options.get('frame_stride', 1))
 
 
 def trained_variables(model):
     """The variables that are trained: all but a ResNet-50's below its logits."""
-    return [variable for layer in model.layers if not layer.name.startswith('resnet_')
-            for variable in layer.trainable_variables]
+    return [
+        variable
+        for layer in model.layers
+        if not layer.name.startswith('resnet_')
+        for variable in layer.trainable_variables
+    ]
 
 
 def regularized_kernels(model):

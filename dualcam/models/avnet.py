@@ -32,8 +32,9 @@ def build(num_classes=14, seconds=1, frame_stride=1, mean=None, std_dev=None, la
     """
     answered = len(range(frame_stride // 2, schema.FRAMES_PER_SECOND, frame_stride)) * seconds
     video = keras.Input((answered, *resnet.IMAGE_SHAPE), name='video')
-    features = resnet.backbone(keras.ops.reshape(video, [-1, *resnet.IMAGE_SHAPE]), answered,
-                               layout=layout)
+    features = resnet.backbone(
+        keras.ops.reshape(video, [-1, *resnet.IMAGE_SHAPE]), answered, layout=layout
+    )
     acoustic, logits = head(features, num_classes, seconds, frame_stride, mean, std_dev)
     return keras.Model({'video': video, 'acoustic': acoustic}, logits, name='avnet')
 
@@ -48,8 +49,9 @@ def head(features, num_classes, seconds, frame_stride=1, mean=None, std_dev=None
     Returns:
         (Keras input of the acoustic images, logits [batch, classes]).
     """
-    acoustic = keras.Input((seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE),
-                           name='acoustic')
+    acoustic = keras.Input(
+        (seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE), name='acoustic'
+    )
     heard, answered = dualcamnet.trunk(acoustic, seconds, frame_stride, mean=mean, std_dev=std_dev)
     seen = keras.layers.Dense(1024, name='logits')(features)
     x = keras.ops.concatenate([seen, heard], axis=-1)

@@ -16,11 +16,18 @@ from dualcam.models import layers
 
 FEATURES = 'full1'
 FEATURES_ECCV = 'map'
-MAP_SHAPE = (12, 16, 128)             # of a frame, in ECCV 2020
+MAP_SHAPE = (12, 16, 128)  # of a frame, in ECCV 2020
 
 
-def build(num_classes=14, seconds=1, frame_stride=1, batch_norm=False, dropout=0.0,
-          mean=None, std_dev=None):
+def build(
+    num_classes=14,
+    seconds=1,
+    frame_stride=1,
+    batch_norm=False,
+    dropout=0.0,
+    mean=None,
+    std_dev=None,
+):
     """The network.
 
     Args:
@@ -37,8 +44,9 @@ def build(num_classes=14, seconds=1, frame_stride=1, batch_norm=False, dropout=0
         A Keras model from [batch, seconds * 12, 36, 48, 12] float32 to logits [batch, classes].
         Its layer `frame_logits` holds those of every frame, [batch, frames, classes].
     """
-    inputs = keras.Input((seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE),
-                         name='acoustic')
+    inputs = keras.Input(
+        (seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE), name='acoustic'
+    )
     x, answered = trunk(inputs, seconds, frame_stride, batch_norm, dropout, mean, std_dev)
     drop = _dropout(dropout)
     x = keras.layers.Dense(1000, activation='relu', name='fc1')(drop(x))
@@ -46,8 +54,9 @@ def build(num_classes=14, seconds=1, frame_stride=1, batch_norm=False, dropout=0
     return keras.Model(inputs, logits, name='dualcamnet')
 
 
-def trunk(acoustic, seconds=1, frame_stride=1, batch_norm=False, dropout=0.0, mean=None,
-          std_dev=None):
+def trunk(
+    acoustic, seconds=1, frame_stride=1, batch_norm=False, dropout=0.0, mean=None, std_dev=None
+):
     """The network up to its 1024-d layer, which AVNet shares.
 
     Args:
@@ -59,8 +68,9 @@ def trunk(acoustic, seconds=1, frame_stride=1, batch_norm=False, dropout=0.0, me
     """
     x, answered = _joined_frames(acoustic, frame_stride, batch_norm, mean, std_dev)
     for name, filters in (('conv2', 32), ('conv3', 64)):
-        x = keras.layers.Conv2D(filters, 5, padding='same',
-                                activation=None if batch_norm else 'relu', name=name)(x)
+        x = keras.layers.Conv2D(
+            filters, 5, padding='same', activation=None if batch_norm else 'relu', name=name
+        )(x)
         if batch_norm:
             x = keras.layers.BatchNormalization(name=f'{name}_norm')(x)
             x = keras.layers.ReLU()(x)
@@ -104,8 +114,9 @@ def build_eccv_map(seconds=2, frame_stride=1, mean=None, std_dev=None):
 
 def _maps(seconds, frame_stride, mean, std_dev):
     """Input, maps [batch * answered, 12, 16, 128] of its frames, and how many of a clip."""
-    inputs = keras.Input((seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE),
-                         name='acoustic')
+    inputs = keras.Input(
+        (seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE), name='acoustic'
+    )
     x, answered = _joined_frames(inputs, frame_stride, False, mean, std_dev)
     x = keras.layers.Conv2D(32, 5, padding='same', activation='relu', name='conv2')(x)
     x = keras.layers.MaxPooling2D(3, name='pool2')(x)
@@ -130,10 +141,15 @@ def _joined_frames(acoustic, frame_stride, batch_norm, mean, std_dev):
     if frame_stride != 1:
         # Only where an answer is asked for, with the zeros past the record that SAME padding has.
         first, length = frame_stride // 2, (kept - 1) * frame_stride + 7
-        x = keras.ops.pad(x, [[0, 0], [3, 3], [0, 0], [0, 0]])[:, first:first + length]
-    x = keras.layers.Conv2D(12, (7, 1), strides=(frame_stride, 1),
-                            padding='same' if frame_stride == 1 else 'valid',
-                            activation=None if batch_norm else 'relu', name='conv1')(x)
+        x = keras.ops.pad(x, [[0, 0], [3, 3], [0, 0], [0, 0]])[:, first : first + length]
+    x = keras.layers.Conv2D(
+        12,
+        (7, 1),
+        strides=(frame_stride, 1),
+        padding='same' if frame_stride == 1 else 'valid',
+        activation=None if batch_norm else 'relu',
+        name='conv1',
+    )(x)
     if batch_norm:
         x = keras.layers.BatchNormalization(name='conv1_norm')(x)
         x = keras.layers.ReLU()(x)

@@ -32,15 +32,19 @@ def vgg16(weights, layer='fc2'):
     if layer not in VGG_LAYERS:
         raise ValueError(f'layer {layer!r} of VGG-16: expected {" or ".join(VGG_LAYERS)}')
     if weights is not None and not pathlib.Path(weights).is_file():
-        raise ValueError(f'{weights}: no such file; expected the weights of '
-                         'keras.applications.VGG16 with its top')
+        raise ValueError(
+            f'{weights}: no such file; expected the weights of '
+            'keras.applications.VGG16 with its top'
+        )
     network = keras.applications.VGG16(weights=None)
     if weights is not None:
         try:
             network.load_weights(weights)
         except (ValueError, KeyError, OSError) as error:
-            raise ValueError(f'{weights}: not the weights of keras.applications.VGG16 with its '
-                             f'top ({str(error).splitlines()[0]})') from error
+            raise ValueError(
+                f'{weights}: not the weights of keras.applications.VGG16 with its '
+                f'top ({str(error).splitlines()[0]})'
+            ) from error
     part = keras.Model(network.input, network.get_layer(layer).output)
     inputs = keras.Input(network.input_shape[1:], name='frames')
     return keras.Model(inputs, part(inputs[..., ::-1]), name=f'vgg16_{layer}')  # it was fed BGR
@@ -62,5 +66,7 @@ def small(num_classes):
         x = keras.layers.ReLU()(x)
     features = keras.layers.GlobalMaxPooling2D(name='features')(x)
     logits = keras.layers.Dense(num_classes, name='logits')(features)
-    return (keras.Model(inputs, logits, name='frame_tagger'),
-            keras.Model(inputs, features, name='frame_features'))
+    return (
+        keras.Model(inputs, logits, name='frame_tagger'),
+        keras.Model(inputs, features, name='frame_features'),
+    )

@@ -14,14 +14,13 @@ from dualcam.models import layers
 
 FEATURES = 'fc1'
 FEATURES_ECCV = 'fc2'
-SPECTROGRAM_ECCV = audio.SpectrogramParams(hop=219)      # 200 frames of 2 s
+SPECTROGRAM_ECCV = audio.SpectrogramParams(hop=219)  # 200 frames of 2 s
 INPUT = 'spectrogram'
 REGULARIZED = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5')
-_FEW_TAPS = 5                           # up to so many, a plain convolution is faster
+_FEW_TAPS = 5  # up to so many, a plain convolution is faster
 
 
-def build(num_classes=14, seconds=5, num_frames=None, dropout=0.0,
-          bins_heard=None):
+def build(num_classes=14, seconds=5, num_frames=None, dropout=0.0, bins_heard=None):
     """The network.
 
     Args:
@@ -62,10 +61,14 @@ def build_eccv(num_classes=10, seconds=2, dropout=0.0, bins_heard=None):
         logits [batch, classes].
     """
     inputs, x = _trunk(SPECTROGRAM_ECCV, seconds, None, bins_heard)
-    x = _dense(x, (('fc1', 1000, 'relu'), (FEATURES_ECCV, 128, 'relu'),
-                   ('fc3', num_classes, None)), dropout)
-    return keras.Model(inputs, keras.layers.GlobalAveragePooling1D(name='logits')(x),
-                       name='hearnet_eccv')
+    x = _dense(
+        x,
+        (('fc1', 1000, 'relu'), (FEATURES_ECCV, 128, 'relu'), ('fc3', num_classes, None)),
+        dropout,
+    )
+    return keras.Model(
+        inputs, keras.layers.GlobalAveragePooling1D(name='logits')(x), name='hearnet_eccv'
+    )
 
 
 def build_eccv_map(seconds=2, bins_heard=None):
@@ -80,8 +83,9 @@ def build_eccv_map(seconds=2, bins_heard=None):
     """
     inputs, x = _trunk(SPECTROGRAM_ECCV, seconds, None, bins_heard)
     x = _dense(x, (('fc1', 1000, 'relu'), (FEATURES_ECCV, 128, None)))
-    return keras.Model(inputs, keras.layers.GlobalAveragePooling1D(name='embedding')(x),
-                       name='hearnet_eccv')
+    return keras.Model(
+        inputs, keras.layers.GlobalAveragePooling1D(name='embedding')(x), name='hearnet_eccv'
+    )
 
 
 def _trunk(params, seconds, num_frames, bins_heard):

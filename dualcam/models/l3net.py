@@ -12,7 +12,8 @@ of one channel with time along its rows, and whole frames of 224 x 298. Logarith
 
 import keras
 
-from dualcam.data import audio, video
+from dualcam.data import audio
+from dualcam.data.signal import video
 from dualcam.models import hearnet, layers
 
 FEATURES_AUDIO, FEATURES_VISION = 'audio_features', 'vision_features'
@@ -21,8 +22,13 @@ SPECTROGRAM = hearnet.SPECTROGRAM_ECCV
 
 _FILTERS = (64, 128, 256, 512)
 REGULARIZED_AUDIO, REGULARIZED_VISION = (
-    tuple(f'{prefix}_conv{block}_{number}' for block in range(1, len(_FILTERS) + 1)
-          for number in (1, 2)) for prefix in ('audio', 'vision'))
+    tuple(
+        f'{prefix}_conv{block}_{number}'
+        for block in range(1, len(_FILTERS) + 1)
+        for number in (1, 2)
+    )
+    for prefix in ('audio', 'vision')
+)
 REGULARIZED = (*REGULARIZED_AUDIO, *REGULARIZED_VISION, 'fc1', 'fc2')
 # As in `resnet18.py`: runs are short.
 _MOMENTUM = 0.9
@@ -41,8 +47,9 @@ def build_audio(num_classes=10, seconds=2, width=1.0):
         logits [batch, classes].
     """
     inputs, features = _hear(seconds, width)
-    return keras.Model(inputs, keras.layers.Dense(num_classes, name='logits')(features),
-                       name='l3_audio')
+    return keras.Model(
+        inputs, keras.layers.Dense(num_classes, name='logits')(features), name='l3_audio'
+    )
 
 
 def build_vision(num_classes=10, seconds=2, num_frames=None, width=1.0):
@@ -60,8 +67,9 @@ def build_vision(num_classes=10, seconds=2, num_frames=None, width=1.0):
     """
     num_frames = num_frames or seconds
     inputs, features = _look(num_frames, width)
-    return keras.Model(inputs, layers.mean_logits(features, num_classes, num_frames, 'logits'),
-                       name='l3_vision')
+    return keras.Model(
+        inputs, layers.mean_logits(features, num_classes, num_frames, 'logits'), name='l3_vision'
+    )
 
 
 def build_correspondence(seconds=2, num_frames=1, width=1.0):
@@ -80,18 +88,20 @@ def build_correspondence(seconds=2, num_frames=1, width=1.0):
     spectrogram, heard = _hear(seconds, width)
     frames, seen = _look(num_frames, width)
     seen = keras.ops.mean(keras.ops.reshape(seen, [-1, num_frames, seen.shape[-1]]), axis=1)
-    x = keras.ops.concatenate([seen, heard], axis=-1)                 # [batch, 1024]
+    x = keras.ops.concatenate([seen, heard], axis=-1)  # [batch, 1024]
     x = keras.layers.Dense(128, activation='relu', name='fc1')(x)
-    return keras.Model({INPUT_AUDIO: spectrogram, INPUT_VISION: frames},
-                       keras.layers.Dense(2, name='fc2')(x), name='l3')
+    return keras.Model(
+        {INPUT_AUDIO: spectrogram, INPUT_VISION: frames},
+        keras.layers.Dense(2, name='fc2')(x),
+        name='l3',
+    )
 
 
 def _hear(seconds, width):
     """Input and features [batch, 512] of sound."""
     num_frames = SPECTROGRAM.num_frames(audio.num_samples(seconds))
     inputs = keras.Input((num_frames, SPECTROGRAM.num_bins), name=INPUT_AUDIO)
-    return inputs, _subnetwork(keras.ops.expand_dims(inputs, -1), 'audio', FEATURES_AUDIO,
-                               width)
+    return inputs, _subnetwork(keras.ops.expand_dims(inputs, -1), 'audio', FEATURES_AUDIO, width)
 
 
 def _look(num_frames, width):
@@ -108,6 +118,6 @@ def _subnetwork(x, prefix, features, width):
             x = keras.layers.MaxPooling2D(2)(x)
         for number in (1, 2):
             x = layers.normalised_convolution(
-                x, round(width * filters), 3, f'{prefix}_conv{block}_{number}',
-                momentum=_MOMENTUM)
+                x, round(width * filters), 3, f'{prefix}_conv{block}_{number}', momentum=_MOMENTUM
+            )
     return keras.layers.GlobalMaxPooling2D(name=features)(x)

@@ -32,14 +32,17 @@ class FramedConv1D(keras.layers.Layer):
 
     def build(self, input_shape):
         """Makes kernel [taps, channels, filters] and bias [filters]."""
-        self.kernel = self.add_weight((self.kernel_size, input_shape[-1], self.filters),
-                                      initializer='glorot_uniform', name='kernel')
+        self.kernel = self.add_weight(
+            (self.kernel_size, input_shape[-1], self.filters),
+            initializer='glorot_uniform',
+            name='kernel',
+        )
         self.bias = self.add_weight((self.filters,), initializer='zeros', name='bias')
 
     def call(self, inputs):
         """See the class."""
         channels = inputs.shape[-1]
-        step = self.strides * self.block                                  # samples a block
+        step = self.strides * self.block  # samples a block
         frame = step - self.strides + self.kernel_size
         padded = tf.pad(inputs, [[0, 0], [self.padding, self.padding], [0, 0]])
         outputs = (padded.shape[1] - self.kernel_size) // self.strides + 1
@@ -49,11 +52,13 @@ class FramedConv1D(keras.layers.Layer):
         needed = (blocks + parts - 1) * step
         padded = tf.pad(padded, [[0, 0], [0, max(0, needed - padded.shape[1])], [0, 0]])
         steps = tf.reshape(padded[:, :needed], [-1, blocks + parts - 1, step * channels])
-        frames = tf.concat([steps[:, i:i + blocks] for i in range(parts)], axis=-1)
-        frames = frames[..., :frame * channels]
+        frames = tf.concat([steps[:, i : i + blocks] for i in range(parts)], axis=-1)
+        frames = frames[..., : frame * channels]
         weights = self._frame_weights(frame, channels)
-        result = tf.reshape(tf.matmul(tf.reshape(frames, [-1, frame * channels]), weights),
-                            [-1, blocks * self.block, self.filters])
+        result = tf.reshape(
+            tf.matmul(tf.reshape(frames, [-1, frame * channels]), weights),
+            [-1, blocks * self.block, self.filters],
+        )
         return result + self.bias
 
     def compute_output_shape(self, input_shape):
@@ -64,8 +69,12 @@ class FramedConv1D(keras.layers.Layer):
     def get_config(self):
         """Arguments, for Keras."""
         return super().get_config() | {
-            'filters': self.filters, 'kernel_size': self.kernel_size, 'strides': self.strides,
-            'padding': self.padding, 'block': self.block}
+            'filters': self.filters,
+            'kernel_size': self.kernel_size,
+            'strides': self.strides,
+            'padding': self.padding,
+            'block': self.block,
+        }
 
     def _frame_weights(self, frame, channels):
         """The kernel at each of a block's places: [frame * channels, block * filters]."""
@@ -95,8 +104,9 @@ class PartialConv1D(keras.layers.Conv1D):
 
     def call(self, inputs):
         """See the class."""
-        return _convolve_row(self, inputs[..., :self.heard], self.kernel[:, :self.heard],
-                             self.padding)
+        return _convolve_row(
+            self, inputs[..., : self.heard], self.kernel[:, : self.heard], self.padding
+        )
 
     def get_config(self):
         """Arguments, for Keras."""
@@ -117,8 +127,12 @@ class SpectralConv1D(PartialConv1D):
         """See the class."""
         if not _is_spectral(self, training):
             return super().call(inputs)
-        outputs = _correlate(inputs[..., :self.heard], self.kernel[:, :self.heard],
-                             (self.kernel_size[0] - 1) // 2, inputs.shape[1])
+        outputs = _correlate(
+            inputs[..., : self.heard],
+            self.kernel[:, : self.heard],
+            (self.kernel_size[0] - 1) // 2,
+            inputs.shape[1],
+        )
         return self.activation(outputs + self.bias)
 
 
@@ -134,15 +148,16 @@ class StridedSpectralConv1D(keras.layers.Conv1D):
             return super().call(inputs)
         (taps,), (stride,) = self.kernel_size, self.strides
         steps, channels = inputs.shape[1] // stride, inputs.shape[2] * stride
-        inputs = tf.reshape(inputs[:, :steps * stride], [-1, steps, channels])
+        inputs = tf.reshape(inputs[:, : steps * stride], [-1, steps, channels])
         kernel = tf.reshape(self.kernel, [taps // stride, channels, self.filters])
         outputs = _correlate(inputs, kernel, 0, steps - taps // stride + 1)
         return self.activation(outputs + self.bias)
 
 
 def _is_spectral(layer, training):
-    return (training and layer.compute_dtype == 'float32'
-            and not tf.config.list_physical_devices('GPU'))
+    return (
+        training and layer.compute_dtype == 'float32' and not tf.config.list_physical_devices('GPU')
+    )
 
 
 def _correlate(x, kernel, before, num_outputs, hop=25):
@@ -164,13 +179,17 @@ def _correlate(x, kernel, before, num_outputs, hop=25):
     x = tf.pad(x, [[0, 0], [before, length - x.shape[1] - before], [0, 0]])
     of_block, of_kernel, back = _block_transforms(taps, hop)
     # Places of a block, times clips and blocks: all of them in one matrix product.
-    places = (np.arange(block)[:, None, None] + hop * np.arange(blocks)
-              + length * tf.range(tf.shape(x)[0])[:, None])
+    places = (
+        np.arange(block)[:, None, None]
+        + hop * np.arange(blocks)
+        + length * tf.range(tf.shape(x)[0])[:, None]
+    )
     framed = tf.reshape(tf.gather(tf.reshape(x, [-1, channels]), places), [block, -1])
     products = len(of_block)
     framed = tf.reshape(tf.matmul(of_block, framed), [products, -1, channels])
-    kernel = tf.reshape(tf.matmul(of_kernel, tf.reshape(kernel, [taps, -1])),
-                        [products, channels, filters])
+    kernel = tf.reshape(
+        tf.matmul(of_kernel, tf.reshape(kernel, [taps, -1])), [products, channels, filters]
+    )
     outputs = tf.matmul(back, tf.reshape(tf.matmul(framed, kernel), [products, -1]))
     outputs = tf.transpose(tf.reshape(outputs, [hop, -1, filters]), [1, 0, 2])
     return tf.reshape(outputs, [-1, blocks * hop, filters])[:, :num_outputs]
@@ -192,17 +211,23 @@ def _block_transforms(taps, hop):
     angles = 2.0 * np.pi * np.outer(np.arange(size // 2 + 1), np.arange(size)) / size
     real, imaginary = np.cos(angles), -np.sin(angles)
     # Y = conj(W) X: its real part is Wr Xr + Wi Xi, its imaginary part Wr Xi - Wi Xr.
-    of_block = [real[0], *(row for r, i in zip(real[1:], imaginary[1:], strict=True)
-                           for row in (r + i, i, r))]
-    of_kernel = [real[0], *(row for r, i in zip(real[1:], imaginary[1:], strict=True)
-                            for row in (r, r - i, r + i))]
+    of_block = [
+        real[0],
+        *(row for r, i in zip(real[1:], imaginary[1:], strict=True) for row in (r + i, i, r)),
+    ]
+    of_kernel = [
+        real[0],
+        *(row for r, i in zip(real[1:], imaginary[1:], strict=True) for row in (r, r - i, r + i)),
+    ]
     back = [real[0] / size]
     for number in range(1, len(real)):
         twice = 1.0 if 2 * number == size else 2.0
         to_real, to_imaginary = (twice * part[number] / size for part in (real, imaginary))
         back += [to_real + to_imaginary, -to_real, -to_imaginary]
-    return tuple(np.asarray(matrix, np.float32) for matrix in (
-        of_block, np.array(of_kernel)[:, :taps], np.array(back).T[:hop]))
+    return tuple(
+        np.asarray(matrix, np.float32)
+        for matrix in (of_block, np.array(of_kernel)[:, :taps], np.array(back).T[:hop])
+    )
 
 
 class StepwiseDense(keras.layers.Dense):
@@ -240,14 +265,16 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             return super().call(inputs, training=True)
         images = inputs if len(inputs.shape) == 4 else inputs[:, :, None]
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            images, self.gamma, self.beta, epsilon=self.epsilon, is_training=True)
+            images, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
+        )
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
         return outputs if images is inputs else outputs[:, :, 0]
 
 
-def normalised_convolution(x, filters, size, name, strides=1, padding='same', relu=True,
-                           momentum=0.997):
+def normalised_convolution(
+    x, filters, size, name, strides=1, padding='same', relu=True, momentum=0.997
+):
     """A 2-D convolution without bias, batch normalisation and, unless told otherwise, ReLU.
 
     Args:
@@ -268,8 +295,11 @@ def normalised_convolution(x, filters, size, name, strides=1, padding='same', re
 def standardise(mean, std_dev, name='standardise'):
     """A layer that subtracts `mean` and divides by `std_dev`, both [channels], in float32."""
     return keras.layers.Normalization(
-        mean=np.asarray(mean, np.float32), variance=np.square(np.asarray(std_dev, np.float32)),
-        name=name, dtype='float32')
+        mean=np.asarray(mean, np.float32),
+        variance=np.square(np.asarray(std_dev, np.float32)),
+        name=name,
+        dtype='float32',
+    )
 
 
 def mean_logits(x, num_classes, num_frames, name):
@@ -286,5 +316,6 @@ def mean_logits(x, num_classes, num_frames, name):
     """
     x = keras.layers.Dense(num_classes, name=name)(x)
     x = keras.layers.Reshape((num_frames, num_classes), name='frame_logits')(
-        keras.ops.reshape(x, [-1, num_frames * num_classes]))
+        keras.ops.reshape(x, [-1, num_frames * num_classes])
+    )
     return keras.ops.mean(x, axis=1)

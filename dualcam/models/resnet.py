@@ -3,7 +3,7 @@
 Version 1 in TF-Slim's layout: the last unit of a block has its stride, strided convolutions pad
 the same number of zeros on both sides whatever the size, and shortcuts are subsampled. Only the
 logits layer is trained; what lies below gives 2048 features a frame, which can therefore be
-worked out once a record (`data/features.py`).
+worked out once a record (`features/frame_features.py`).
 
 Temporal ResNet-50 has a convolution over three frames after the 3x3 convolution of each block's
 second unit. It starts as the identity and the authors never train it, so a frame's features do
@@ -12,7 +12,8 @@ not depend on its neighbours until weights from elsewhere say so.
 
 import keras
 
-from dualcam.data import schema, video
+from dualcam.data import schema
+from dualcam.data.signal import video
 from dualcam.models import layers
 
 FEATURES = 'pool'
@@ -21,7 +22,7 @@ IMAGE_SHAPE = video.SHAPE
 NUM_FEATURES = 2048
 TEMPORAL_FRAMES = 5
 LAYOUTS = ('slim', 'keras')
-NETWORKS = ('resnet50', 'temporal_resnet50', 'avnet')    # all that have a backbone
+NETWORKS = ('resnet50', 'temporal_resnet50', 'avnet')  # all that have a backbone
 _KERAS_PADDING = 'keras_pool_pad'
 
 # filters inside, units, stride of the last unit
@@ -39,8 +40,8 @@ def build(num_classes=14, seconds=1, frame_stride=1, layout='slim'):
 
     Returns:
         A Keras model from [batch, frames, 224, 224, 3] float32, RGB with the means subtracted
-        (`data/video.py`), to logits [batch, classes]. Its layer `frame_logits` holds those of
-        every frame, [batch, frames, classes].
+        (`data/signal/video.py`), to logits [batch, classes]. Its layer `frame_logits` holds those
+        of every frame, [batch, frames, classes].
     """
     num_frames = len(range(frame_stride // 2, schema.FRAMES_PER_SECOND, frame_stride)) * seconds
     return _network('resnet50', num_classes, num_frames, temporal=False, layout=layout)
@@ -75,8 +76,11 @@ def layout_of(model):
 def copy_weights(source, target):
     """Gives `target` the weights of all layers below the logits that `source` has too."""
     for layer in target.layers:
-        if layer.name.startswith('resnet_') and layer.weights and not (
-                layer.name.endswith('conv_temp')):
+        if (
+            layer.name.startswith('resnet_')
+            and layer.weights
+            and not (layer.name.endswith('conv_temp'))
+        ):
             layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
@@ -111,8 +115,14 @@ def backbone(images, num_frames, temporal=False, layout='slim'):
                 stride_of_unit = 2 if unit == 1 and number > 1 else 1
             else:
                 stride_of_unit = stride if unit == units else 1
-            x = _unit(x, filters, stride_of_unit, f'resnet_block{number}_unit_{unit}',
-                      num_frames if temporal and unit == 2 else None, layout)
+            x = _unit(
+                x,
+                filters,
+                stride_of_unit,
+                f'resnet_block{number}_unit_{unit}',
+                num_frames if temporal and unit == 2 else None,
+                layout,
+            )
     return keras.layers.GlobalAveragePooling2D(name=FEATURES)(x)
 
 
@@ -142,18 +152,26 @@ def _unit(x, filters, stride, name, temporal_frames, layout):
     if x.shape[-1] == 4 * filters:
         shortcut = x[:, ::stride, ::stride] if stride > 1 else x
     else:
-        shortcut = layers.normalised_convolution(x, 4 * filters, 1, f'{name}_shortcut', stride,
-                                                 relu=False)
+        shortcut = layers.normalised_convolution(
+            x, 4 * filters, 1, f'{name}_shortcut', stride, relu=False
+        )
     x = layers.normalised_convolution(x, filters, 1, f'{name}_conv1', first_stride)
     if stride_of_3x3 > 1:
         x = keras.layers.ZeroPadding2D(1)(x)
-    x = layers.normalised_convolution(x, filters, 3, f'{name}_conv2', stride_of_3x3,
-                                      'valid' if stride_of_3x3 > 1 else 'same')
+    x = layers.normalised_convolution(
+        x, filters, 3, f'{name}_conv2', stride_of_3x3, 'valid' if stride_of_3x3 > 1 else 'same'
+    )
     if temporal_frames:
         rows, cols = x.shape[1:3]
         x = keras.ops.reshape(x, [-1, temporal_frames, rows * cols, filters])
-        x = keras.layers.Conv2D(filters, (3, 1), padding='same', activation='relu',
-                                kernel_initializer=_identity, name=f'{name}_conv_temp')(x)
+        x = keras.layers.Conv2D(
+            filters,
+            (3, 1),
+            padding='same',
+            activation='relu',
+            kernel_initializer=_identity,
+            name=f'{name}_conv_temp',
+        )(x)
         x = keras.ops.reshape(x, [-1, rows, cols, filters])
     x = layers.normalised_convolution(x, 4 * filters, 1, f'{name}_conv3', relu=False)
     return keras.layers.ReLU()(keras.layers.Add()([x, shortcut]))

@@ -7,17 +7,26 @@ All of it is trained, on one frame a second; a clip's map is the mean over its f
 
 import keras
 
-from dualcam.data import video
+from dualcam.data.signal import video
 from dualcam.models import layers
 
 FEATURES = 'map'
 INPUT = 'frames'
 REGULARIZED = (
-    'conv1', *(f'block{block}_unit_{unit}_conv{number}'
-               for block in (1, 2, 3) for unit in (1, 2) for number in (1, 2)),
-    'block2_unit_1_shortcut', 'block3_unit_1_shortcut', 'conv_map', 'logits')
+    'conv1',
+    *(
+        f'block{block}_unit_{unit}_conv{number}'
+        for block in (1, 2, 3)
+        for unit in (1, 2)
+        for number in (1, 2)
+    ),
+    'block2_unit_1_shortcut',
+    'block3_unit_1_shortcut',
+    'conv_map',
+    'logits',
+)
 
-_BLOCKS = ((64, 1), (128, 2), (256, 2))         # filters, stride of the first unit
+_BLOCKS = ((64, 1), (128, 2), (256, 2))  # filters, stride of the first unit
 # Runs of a few hundred steps: with ResNet-50's 0.997 the averages would lag behind the weights.
 _MOMENTUM = 0.9
 
@@ -33,14 +42,15 @@ def build(num_classes=10, seconds=2, num_frames=None, width=1.0):
 
     Returns:
         A Keras model from [batch, frames, 224, 298, 3] float32, RGB with the means subtracted
-        (`data/video.py`), to logits [batch, classes], the mean over the frames. Its layer
+        (`data/signal/video.py`), to logits [batch, classes], the mean over the frames. Its layer
         `frame_logits` holds those of every frame, [batch, frames, classes].
     """
     num_frames = num_frames or seconds
     inputs, maps = _maps(num_frames, width)
     x = keras.layers.GlobalAveragePooling2D()(maps)
-    return keras.Model(inputs, layers.mean_logits(x, num_classes, num_frames, 'logits'),
-                       name='resnet18_eccv')
+    return keras.Model(
+        inputs, layers.mean_logits(x, num_classes, num_frames, 'logits'), name='resnet18_eccv'
+    )
 
 
 def build_map(seconds=2, num_frames=None, width=1.0):
@@ -63,12 +73,13 @@ def _maps(num_frames, width):
     """Input, and maps [batch * frames, 12, 16, 128]."""
     inputs = keras.Input((num_frames, *video.FRAME_SHAPE), name=INPUT)
     x = keras.ops.reshape(inputs, [-1, *video.FRAME_SHAPE])
-    x = _convolution(x, round(64 * width), 7, 'conv1', strides=2)     # [.., 112, 149, 64]
-    x = keras.layers.MaxPooling2D(3, 2, padding='same')(x)            # [.., 56, 75, 64]
+    x = _convolution(x, round(64 * width), 7, 'conv1', strides=2)  # [.., 112, 149, 64]
+    x = keras.layers.MaxPooling2D(3, 2, padding='same')(x)  # [.., 56, 75, 64]
     for number, (filters, stride) in enumerate(_BLOCKS, 1):
         for unit in (1, 2):
-            x = _unit(x, round(filters * width), stride if unit == 1 else 1,
-                      f'block{number}_unit_{unit}')
+            x = _unit(
+                x, round(filters * width), stride if unit == 1 else 1, f'block{number}_unit_{unit}'
+            )
     x = _convolution(x, 128, (3, 4), 'conv_map', padding='valid', relu=False)
     return inputs, keras.layers.ReLU(name=FEATURES)(x)
 

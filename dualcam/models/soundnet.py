@@ -35,7 +35,7 @@ _CONVOLUTIONS_8 = (
     ('conv6', 512, 4, 2, 2, None),
     ('conv7', 1024, 4, 2, 2, None),
 )
-_MANY_TAPS = 32                       # for which transforms pay
+_MANY_TAPS = 32  # for which transforms pay
 
 
 def build(num_classes=14, seconds=5, dropout=0.0):
@@ -52,8 +52,10 @@ def build(num_classes=14, seconds=5, dropout=0.0):
         [batch, classes].
     """
     if seconds < 4:
-        raise ValueError(f'a clip of {seconds} s: OurSoundNet needs 4 s or more, its convolutions '
-                         'leave nothing of a shorter one')
+        raise ValueError(
+            f'a clip of {seconds} s: OurSoundNet needs 4 s or more, its convolutions '
+            'leave nothing of a shorter one'
+        )
     inputs, x = _trunk(_CONVOLUTIONS, seconds)
     x = keras.layers.Conv1D(1024, 1, activation='relu', name='conv6')(x)
     return keras.Model(inputs, hearnet.head(x, num_classes, dropout), name='oursoundnet')

@@ -18,8 +18,16 @@ import numpy as np
 _NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN = range(6)
 _MAX_DEPTH = 100
 _MAX_AXES = 16
-_DTYPES = {'Double': '<f8', 'Float': '<f4', 'Half': '<f2', 'Long': '<i8', 'Int': '<i4',
-           'Short': '<i2', 'Char': '<i1', 'Byte': '<u1'}
+_DTYPES = {
+    'Double': '<f8',
+    'Float': '<f4',
+    'Half': '<f2',
+    'Long': '<i8',
+    'Int': '<i4',
+    'Short': '<i2',
+    'Char': '<i1',
+    'Byte': '<u1',
+}
 _DTYPES |= {f'Cuda{kind}': dtype for kind, dtype in _DTYPES.items()} | {'Cuda': '<f4'}
 
 
@@ -31,6 +39,7 @@ class TorchObject:
         kind: its class, such as 'nn.Sequential'.
         fields: what it holds, a dictionary as a rule.
     """
+
     kind: str
     fields: object = None
 
@@ -88,8 +97,10 @@ class _Reader:
         if kind == _BOOLEAN:
             return self._int() == 1
         if kind not in (_TABLE, _OBJECT):
-            raise _Damaged(f'a value of type {kind} at byte {self._at - 4}; functions and '
-                           'what is unknown are not read')
+            raise _Damaged(
+                f'a value of type {kind} at byte {self._at - 4}; functions and '
+                'what is unknown are not read'
+            )
         index = self._int()
         if index in self._seen:
             return self._seen[index]
@@ -111,7 +122,7 @@ class _Reader:
 
     def _object(self, index):
         name = self._string()
-        if name.startswith('V '):                          # a version, then the class
+        if name.startswith('V '):  # a version, then the class
             name = self._string()
         if name.startswith('torch.') and name.endswith('Storage'):
             dtype = self._dtype(name, 'Storage')
@@ -139,16 +150,22 @@ class _Reader:
             raise _Damaged('a tensor without a storage of its type')
         # An axis of one place has no step, whatever the file says.
         strides = [stride if size > 1 else 0 for size, stride in zip(shape, strides, strict=True)]
-        last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides,
-                                                                      strict=True))
+        last = offset + sum(
+            (size - 1) * stride for size, stride in zip(shape, strides, strict=True)
+        )
         if min(shape) < 1 or min(strides) < 0 or offset < 0 or last >= len(storage):
-            raise _Damaged(f'a tensor of shape {shape}, strides {strides} from {offset} in a '
-                           f'storage of {len(storage)}')
+            raise _Damaged(
+                f'a tensor of shape {shape}, strides {strides} from {offset} in a '
+                f'storage of {len(storage)}'
+            )
         if math.prod(shape) > len(storage):
             raise _Damaged(f'a tensor of shape {shape} in a storage of {len(storage)}')
         return np.lib.stride_tricks.as_strided(
-            storage[offset:], shape, [dtype.itemsize * stride for stride in strides],
-            writeable=False)
+            storage[offset:],
+            shape,
+            [dtype.itemsize * stride for stride in strides],
+            writeable=False,
+        )
 
     def _dtype(self, name, ending):
         kind = name.removeprefix('torch.').removesuffix(ending)
@@ -171,13 +188,15 @@ class _Reader:
     def _count(self, count, item_bytes):
         """`count`, if so many items can still follow."""
         if count < 0 or count * item_bytes > len(self._data) - self._at:
-            raise _Damaged(f'{count} items announced at byte {self._at}, but '
-                           f'{len(self._data) - self._at} bytes are left')
+            raise _Damaged(
+                f'{count} items announced at byte {self._at}, but '
+                f'{len(self._data) - self._at} bytes are left'
+            )
         return count
 
     def _take(self, size):
         if self._at + size > len(self._data):
             raise _Damaged(f'it ends at byte {len(self._data)}, where more is announced')
-        part = self._data[self._at:self._at + size]
+        part = self._data[self._at : self._at + size]
         self._at += size
         return part

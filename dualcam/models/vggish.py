@@ -2,7 +2,8 @@
 
 The public definition: the four stages of a small VGG over patches of log-mel spectrogram, two
 dense layers of 4096 and one of 128, which is linear (as the definition has it since 2020; before,
-a ReLU followed). Its weights come from the published TensorFlow checkpoint by `models/foreign.py`.
+a ReLU followed). Its weights come from the published TensorFlow checkpoint by
+`models/weight_import.py`.
 The whitening that YouTube-8M's features went through is left out: each branch of a tagging network
 starts with a dense layer and a normalisation of its own.
 """
@@ -14,22 +15,23 @@ import tensorflow as tf
 
 EMBEDDING_SIZE = 128
 
-_FILTERS = ((64,), (128,), (256, 256), (512, 512))        # of each stage; a pool follows it
+_FILTERS = ((64,), (128,), (256, 256), (512, 512))  # of each stage; a pool follows it
 _HIDDEN = 4096
 
 
 @dataclasses.dataclass(frozen=True)
 class PatchParams:
     """The network's input, as it was trained: 25 ms windows each 10 ms, 64 bands of mel."""
+
     sample_rate_hz: int = 16_000
-    window: int = 400              # samples, periodic Hann
-    hop: int = 160                 # samples
+    window: int = 400  # samples, periodic Hann
+    hop: int = 160  # samples
     n_fft: int = 512
     num_bands: int = 64
     lowest_hz: float = 125.0
     highest_hz: float = 7500.0
-    offset: float = 0.01           # added before the logarithm
-    frames: int = 96               # of a patch, 0.96 s; patches do not overlap
+    offset: float = 0.01  # added before the logarithm
+    frames: int = 96  # of a patch, 0.96 s; patches do not overlap
 
     def num_patches(self, num_samples):
         """Patches of a sound; what does not fill one at the end is dropped."""
@@ -44,13 +46,13 @@ def build():
     """
     params = PatchParams()
     inputs = keras.Input((params.frames, params.num_bands), name='patches')
-    x = keras.ops.expand_dims(inputs, -1)                            # [batch, time, bands, 1]
+    x = keras.ops.expand_dims(inputs, -1)  # [batch, time, bands, 1]
     for stage, filters in enumerate(_FILTERS, 1):
         for number, count in enumerate(filters, 1):
             name = f'conv{stage}_{number}' if len(filters) > 1 else f'conv{stage}'
             x = keras.layers.Conv2D(count, 3, padding='same', activation='relu', name=name)(x)
         x = keras.layers.MaxPooling2D(2, name=f'pool{stage}')(x)
-    x = keras.layers.Flatten()(x)                                    # time, bands, channels
+    x = keras.layers.Flatten()(x)  # time, bands, channels
     for name in ('fc1_1', 'fc1_2'):
         x = keras.layers.Dense(_HIDDEN, activation='relu', name=name)(x)
     x = keras.layers.Dense(EMBEDDING_SIZE, name='fc2')(x)
@@ -76,12 +78,19 @@ def patches(waveform, params=PatchParams()):
     count = params.num_patches(waveform.shape[-1])
     if not count:
         shortest = params.window + (params.frames - 1) * params.hop
-        raise ValueError(f'a sound of {waveform.shape[-1]} samples; VGGish takes {shortest} or '
-                         f'more at {params.sample_rate_hz} Hz')
+        raise ValueError(
+            f'a sound of {waveform.shape[-1]} samples; VGGish takes {shortest} or '
+            f'more at {params.sample_rate_hz} Hz'
+        )
     magnitude = tf.abs(tf.signal.stft(waveform, params.window, params.hop, params.n_fft))
     bank = tf.signal.linear_to_mel_weight_matrix(
-        params.num_bands, params.n_fft // 2 + 1, params.sample_rate_hz, params.lowest_hz,
-        params.highest_hz)
-    mel = tf.tensordot(magnitude[:, :count * params.frames], bank, 1)
-    return tf.reshape(tf.math.log(mel + params.offset),
-                      [-1, count, params.frames, params.num_bands])
+        params.num_bands,
+        params.n_fft // 2 + 1,
+        params.sample_rate_hz,
+        params.lowest_hz,
+        params.highest_hz,
+    )
+    mel = tf.tensordot(magnitude[:, : count * params.frames], bank, 1)
+    return tf.reshape(
+        tf.math.log(mel + params.offset), [-1, count, params.frames, params.num_bands]
+    )

@@ -1,6 +1,7 @@
 """A network's weights by the authors' names, and in files.
 
-`models/sources.py` brings other programs' files to these names. The authors' TensorFlow 1
+`models/checkpoint_formats.py` brings other programs' files to these names. The authors'
+TensorFlow 1
 variables are called <scope>/<layer>/weights, biases, and norm/gamma, beta, moving_mean,
 moving_variance; convolutions along time have kernels [k, 1, in, out], the temporal ones
 [k, 1, 1, in, out], and dense layers [1, 1, in, out]. ResNet's follow TF-Slim:
@@ -14,17 +15,27 @@ import re
 import h5py
 import numpy as np
 
-from dualcam import whole
+from dualcam.files import atomic
 from dualcam.models import resnet
 
-ENDING = '.weights.h5'       # of files that `save` writes
+ENDING = '.weights.h5'  # of files that `save` writes
 
-_SCOPES = {'dualcamnet': 'DualCamNet', 'hearnet': 'hear_net', 'oursoundnet': 'SoundNet',
-           'soundnet8': 'SoundNet', 'avnet': 'DualCamNet',
-           'resnet50': 'resnet_v1_50', 'temporal_resnet50': 'resnet_v1_50',
-           'dualcamnet_eccv': 'DualCamNet', 'hearnet_eccv': 'hear_net',
-           'resnet18_eccv': 'resnet_v1', 'l3_audio': 'L3', 'l3_vision': 'L3', 'l3': 'L3',
-           'vggish': 'vggish'}
+_SCOPES = {
+    'dualcamnet': 'DualCamNet',
+    'hearnet': 'hear_net',
+    'oursoundnet': 'SoundNet',
+    'soundnet8': 'SoundNet',
+    'avnet': 'DualCamNet',
+    'resnet50': 'resnet_v1_50',
+    'temporal_resnet50': 'resnet_v1_50',
+    'dualcamnet_eccv': 'DualCamNet',
+    'hearnet_eccv': 'hear_net',
+    'resnet18_eccv': 'resnet_v1',
+    'l3_audio': 'L3',
+    'l3_vision': 'L3',
+    'l3': 'L3',
+    'vggish': 'vggish',
+}
 _PARTS = {'kernel': 'weights', 'bias': 'biases'}
 _RESNET_UNIT = re.compile(r'(?:resnet_)?(block\d)_(unit_\d)_(\w+)')
 
@@ -38,12 +49,14 @@ def tf1_names(model):
         ValueError: no program wrote weights for such a network.
     """
     if model.name not in _SCOPES:
-        raise ValueError(f'{model.name}: there are no weights of other programs for it; expected '
-                         f'one of {", ".join(_SCOPES)}')
+        raise ValueError(
+            f'{model.name}: there are no weights of other programs for it; expected '
+            f'one of {", ".join(_SCOPES)}'
+        )
     names = {}
     for layer in model.layers:
         if layer.name.startswith('standardise'):
-            continue                          # statistics of the data, not of the network
+            continue  # statistics of the data, not of the network
         of_norm = layer.name.endswith('_norm')
         place = _tf1_place(model.name, layer.name.removesuffix('_norm'))
         if of_norm:
@@ -63,7 +76,7 @@ def _tf1_place(network, layer):
         return f'{backbone}/' + layer.removeprefix('resnet_')
     if network == 'avnet' and layer in ('fc1', 'fc2'):
         return f'AVNet/{layer}'
-    if network == 'vggish' and '_' in layer:               # one of several layers in a scope
+    if network == 'vggish' and '_' in layer:  # one of several layers in a scope
         return f'vggish/{layer.partition("_")[0]}/{layer}'
     return f'{scope}/{layer}'
 
@@ -93,8 +106,10 @@ def assign_tf1(model, arrays):
 def check_shape(name, shape, variable):
     """A `ValueError` if an array's axes of length above 1 are not the variable's."""
     if _long_axes(shape) != _long_axes(variable.shape):
-        raise ValueError(f'{name}: an array of shape {tuple(shape)} for a variable of shape '
-                         f'{tuple(variable.shape)}')
+        raise ValueError(
+            f'{name}: an array of shape {tuple(shape)} for a variable of shape '
+            f'{tuple(variable.shape)}'
+        )
 
 
 def save(model, path):
@@ -108,7 +123,7 @@ def save(model, path):
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole.writing_file(path, ENDING) as partial:
+    with atomic.writing_file(path, ENDING) as partial:
         model.save_weights(partial)
         with h5py.File(partial, 'a') as file:
             file.attrs['dualcam_network'] = model.name
@@ -124,24 +139,30 @@ def load(model, path):
     """
     path = pathlib.Path(path)
     if not path.name.endswith(ENDING):
-        raise ValueError(f'{path}: expected a name that ends in {ENDING}; dualcam import-weights '
-                         'makes such a file')
+        raise ValueError(
+            f'{path}: expected a name that ends in {ENDING}; dualcam import-weights '
+            'makes such a file'
+        )
     with _open(path) as file:
         network = file.attrs.get('dualcam_network', model.name)
         if network != model.name:
             raise ValueError(f'{path}: not the weights of {model.name} but of {network}')
         wanted = file.attrs.get('dualcam_layout', resnet.layout_of(model))
         if wanted != resnet.layout_of(model):
-            raise ValueError(f'{path}: weights for a network built with layout={wanted!r}; in '
-                             'this one they would give other numbers')
+            raise ValueError(
+                f'{path}: weights for a network built with layout={wanted!r}; in '
+                'this one they would give other numbers'
+            )
         _check_sizes(path, file, model)
     before = model.get_weights()
     try:
         model.load_weights(path)
-    except Exception as error:       # whatever Keras happens to stumble over in a foreign file
+    except Exception as error:  # whatever Keras happens to stumble over in a foreign file
         model.set_weights(before)
-        raise ValueError(f'{path}: not the weights of {model.name}, or damaged '
-                         f'({" ".join(str(error).split())[:300]})') from error
+        raise ValueError(
+            f'{path}: not the weights of {model.name}, or damaged '
+            f'({" ".join(str(error).split())[:300]})'
+        ) from error
 
 
 def layout(path):
@@ -156,8 +177,9 @@ def _open(path):
     except FileNotFoundError:
         raise ValueError(f'{path}: no such file') from None
     except OSError as error:
-        raise ValueError(f'{path}: not a whole file of weights ({error}); make it with dualcam '
-                         'import-weights') from error
+        raise ValueError(
+            f'{path}: not a whole file of weights ({error}); make it with dualcam import-weights'
+        ) from error
 
 
 def _check_sizes(path, file, model):
@@ -166,8 +188,10 @@ def _check_sizes(path, file, model):
 
     def check(name, item):
         if isinstance(item, h5py.Dataset) and (item.size or 0) > largest:
-            raise ValueError(f'{path}: not the weights of {model.name}: {name} has shape '
-                             f'{item.shape}')
+            raise ValueError(
+                f'{path}: not the weights of {model.name}: {name} has shape {item.shape}'
+            )
+
     try:
         file.visititems(check)
     except (OSError, RuntimeError, KeyError) as error:

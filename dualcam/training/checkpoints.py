@@ -17,12 +17,11 @@ import shutil
 
 import tensorflow as tf
 
-from dualcam import whole
-from dualcam.data import texts
+from dualcam.files import atomic, text_files
 
 _HISTORY, _LATEST, _BEST = 'history.json', 'latest', 'best'
 _INDEX = re.compile(r'ckpt-(\d+)\.index')
-_OTHER_BYTES = 32 << 20               # curves, pictures and the report
+_OTHER_BYTES = 32 << 20  # curves, pictures and the report
 
 
 class Progress:
@@ -39,8 +38,11 @@ class Progress:
 
     def __init__(self, model, optimizer, folder):
         # Keras leaves out where its dropout is in its random numbers.
-        self._state = tf.train.Checkpoint(model=model, optimizer=optimizer, random=[
-            one for one in model.variables if one.name == 'seed_generator_state'])
+        self._state = tf.train.Checkpoint(
+            model=model,
+            optimizer=optimizer,
+            random=[one for one in model.variables if one.name == 'seed_generator_state'],
+        )
         self._weights = tf.train.Checkpoint(model=model)
         self._folder = folder
         self.kept = 'nothing is kept yet'
@@ -77,12 +79,14 @@ class Progress:
             for name, checkpoint in written:
                 (self._folder / name).mkdir(parents=True, exist_ok=True)
                 checkpoint.write(str(_prefix(self._folder / name, number)))
-                whole.flush(self._folder / name, f'ckpt-{number}.')
-            whole.write_text(self._folder / _HISTORY, json.dumps(history))
+                atomic.flush(self._folder / name, f'ckpt-{number}.')
+            atomic.write_text(self._folder / _HISTORY, json.dumps(history))
         except (OSError, tf.errors.OpError) as error:
-            raise OSError(f'{self._folder}: the state after epoch {number} cannot be written '
-                          f'({str(error).strip().splitlines()[0]}); {self.kept}. Make room, then '
-                          'the same call goes on') from error
+            raise OSError(
+                f'{self._folder}: the state after epoch {number} cannot be written '
+                f'({str(error).strip().splitlines()[0]}); {self.kept}. Make room, then '
+                'the same call goes on'
+            ) from error
         self._say(number)
         for name, _ in written:
             _keep_only(self._folder / name, number)
@@ -104,9 +108,11 @@ class Progress:
             with open(partial, 'wb') as file:
                 os.posix_fallocate(file.fileno(), 0, needed)
         except OSError as error:
-            raise OSError(f'{self._folder}: {needed / 2**20:.0f} MiB, which this run will need, '
-                          f'are not to be had ({error.strerror}); make room, or choose another '
-                          'folder') from error
+            raise OSError(
+                f'{self._folder}: {needed / 2**20:.0f} MiB, which this run will need, '
+                f'are not to be had ({error.strerror}); make room, or choose another '
+                'folder'
+            ) from error
         finally:
             partial.unlink(missing_ok=True)
 
@@ -127,8 +133,9 @@ def restore_best(folder, weights):
     """
     number = _newest(folder / _BEST, len(_history(folder)))
     if number is None:
-        raise ValueError(f'{folder}: no checkpoint of the best weights; the run has not come far '
-                         'enough')
+        raise ValueError(
+            f'{folder}: no checkpoint of the best weights; the run has not come far enough'
+        )
     _read(weights, folder / _BEST, number)
 
 
@@ -136,9 +143,9 @@ def _history(folder):
     """The curves of the epochs that count; none where there is no such file."""
     path = folder / _HISTORY
     try:
-        return list(texts.read_json(path)) if path.exists() else []
+        return list(text_files.read_json(path)) if path.exists() else []
     except (ValueError, TypeError) as error:
-        raise ValueError(f'{path}: damaged ({error}); delete the run\'s folder') from error
+        raise ValueError(f"{path}: damaged ({error}); delete the run's folder") from error
 
 
 def _newest(folder, count):
@@ -154,15 +161,16 @@ def _read(checkpoint, folder, number):
     try:
         checkpoint.read(str(prefix)).assert_existing_objects_matched()
     except (tf.errors.OpError, AssertionError, ValueError) as error:
-        raise ValueError(f'{prefix}: not a whole checkpoint of this network '
-                         f'({str(error).strip().splitlines()[0]}); delete the run\'s folder'
-                         ) from error
+        raise ValueError(
+            f'{prefix}: not a whole checkpoint of this network '
+            f"({str(error).strip().splitlines()[0]}); delete the run's folder"
+        ) from error
 
 
 def _keep_only(folder, number):
     """Removes all of a folder but one checkpoint; None removes all."""
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.is_dir():                                # of a write that was cut off
+        if path.is_dir():  # of a write that was cut off
             shutil.rmtree(path)
         elif not path.name.startswith(f'ckpt-{number}.'):
             path.unlink()

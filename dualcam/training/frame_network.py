@@ -14,13 +14,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dualcam import progress, whole
-from dualcam.data import tagging_frames, video
+from dualcam.data.signal import video
+from dualcam.features import tagging_frames
+from dualcam.files import atomic, progress_bars
 from dualcam.models import frame_networks, weights
-from dualcam.training import finite, optimizers
+from dualcam.training import nonfinite, optimizers
 
-STAND_IN = ('frames seen by a small network that learned from the training clips (no weights of '
-            'VGG-16 given)')
+STAND_IN = (
+    'frames seen by a small network that learned from the training clips (no weights of '
+    'VGG-16 given)'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,16 +32,18 @@ class FrameTrainingParams:
 
     Frames are flipped and shifted at random.
     """
+
     epochs: int = 24
     batch_size: int = 16
     learning_rate: float = 2e-3
-    share: float = 0.25              # of the frames in an epoch; those of a clip differ little
-    max_frames: int = 20_000         # drawn from all training clips; 38 KB of memory each
+    share: float = 0.25  # of the frames in an epoch; those of a clip differ little
+    max_frames: int = 20_000  # drawn from all training clips; 38 KB of memory each
     seed: int = 0
 
 
-def visual_features(store, training_rows, folder, weights=None, layer='fc2',
-                    params=FrameTrainingParams()):
+def visual_features(
+    store, training_rows, folder, weights=None, layer='fc2', params=FrameTrainingParams()
+):
     """Features of all frames of a store, and what they are.
 
     Args:
@@ -81,7 +86,7 @@ def train_small(store, rows, folder, params=FrameTrainingParams()):
         return seen
     _learn(tagger, *_training_frames(store, rows, params), params)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole.writing_file(path, weights.ENDING) as partial:
+    with atomic.writing_file(path, weights.ENDING) as partial:
         tagger.save_weights(partial)
     return seen
 
@@ -89,10 +94,11 @@ def train_small(store, rows, folder, params=FrameTrainingParams()):
 def _training_frames(store, rows, params):
     """Pixels [n, 112, 112, 3] uint8 and labels [n, classes] of frames drawn from clips."""
     rng = np.random.default_rng(params.seed)
-    places = np.stack(np.meshgrid(np.sort(rows), np.arange(store.num_frames), indexing='ij'),
-                      -1).reshape(-1, 2)
-    drawn = np.sort(rng.permutation(len(places))[:params.max_frames])
-    rows, frames = places[drawn].T                                  # by row, then by frame
+    places = np.stack(
+        np.meshgrid(np.sort(rows), np.arange(store.num_frames), indexing='ij'), -1
+    ).reshape(-1, 2)
+    drawn = np.sort(rng.permutation(len(places))[: params.max_frames])
+    rows, frames = places[drawn].T  # by row, then by frame
     side = frame_networks.SMALL_SIDE
     return tagging_frames.read_frames(store, rows, frames, (side, side)), store.labels[rows]
 
@@ -100,8 +106,11 @@ def _training_frames(store, rows, params):
 def _learn(tagger, pixels, labels, params):
     size = params.batch_size
     num_frames = max(1, round(params.share * len(pixels)))
-    optimizer = optimizers.Adam(keras.optimizers.schedules.CosineDecay(
-        params.learning_rate, params.epochs * -(-num_frames // size)))
+    optimizer = optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(
+            params.learning_rate, params.epochs * -(-num_frames // size)
+        )
+    )
     optimizer.build(tagger.trainable_variables)
 
     @tf.function(reduce_retracing=True, autograph=False)
@@ -109,27 +118,42 @@ def _learn(tagger, pixels, labels, params):
         with tf.GradientTape() as tape:
             logits = tagger(video.subtract_means(frames, bgr=True), training=True)
             loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(hot, logits))
-        optimizer.apply_gradients(zip(tape.gradient(loss, tagger.trainable_variables),
-                                      tagger.trainable_variables, strict=True))
+        optimizer.apply_gradients(
+            zip(
+                tape.gradient(loss, tagger.trainable_variables),
+                tagger.trainable_variables,
+                strict=True,
+            )
+        )
         return loss
 
-    bar = progress.bar(range(params.epochs), desc='small image network', unit='epoch')
+    bar = progress_bars.bar(range(params.epochs), desc='small image network', unit='epoch')
     for epoch in bar:
         rng = np.random.default_rng([params.seed, epoch])
         order, losses = rng.permutation(len(pixels))[:num_frames], []
         for first in range(0, len(order), size):
-            chosen = order[first:first + size]
+            chosen = order[first : first + size]
             losses.append(float(train_step(_moved(pixels[chosen], rng), labels[chosen])))
             if not np.isfinite(losses[-1]):
-                raise finite.NotFinite(f'the small network on frames: epoch {epoch + 1}, step '
-                                       f'{len(losses)}: the loss is {losses[-1]}; lower its '
-                                       'learning rate')
+                raise nonfinite.NotFinite(
+                    f'the small network on frames: epoch {epoch + 1}, step '
+                    f'{len(losses)}: the loss is {losses[-1]}; lower its '
+                    'learning rate'
+                )
         bar.set_postfix(refresh=False, loss=f'{np.mean(losses):.3f}')
 
 
 def _moved(frames, rng):
     """Frames, half of them mirrored, each shifted; what leaves on one side comes in again."""
     reach = frames.shape[1] // 14
-    return np.stack([np.roll(frame[:, ::flip], shift, (0, 1)) for frame, flip, shift in zip(
-        frames, rng.choice([-1, 1], len(frames)),
-        rng.integers(-reach, reach + 1, (len(frames), 2)), strict=True)])
+    return np.stack(
+        [
+            np.roll(frame[:, ::flip], shift, (0, 1))
+            for frame, flip, shift in zip(
+                frames,
+                rng.choice([-1, 1], len(frames)),
+                rng.integers(-reach, reach + 1, (len(frames), 2)),
+                strict=True,
+            )
+        ]
+    )

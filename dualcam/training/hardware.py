@@ -27,8 +27,10 @@ def check(precision, devices):
     if devices < 1:
         raise ValueError(f'{devices} devices: expected 1 or more')
     if devices > 1 and precision == 'mixed_float16':
-        raise ValueError('mixed_float16 on several devices: its loss scale is worked out for one; '
-                         'take mixed_bfloat16')
+        raise ValueError(
+            'mixed_float16 on several devices: its loss scale is worked out for one; '
+            'take mixed_bfloat16'
+        )
 
 
 @contextlib.contextmanager
@@ -58,9 +60,11 @@ def strategy(devices):
         return tf.distribute.get_strategy()
     found = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
     if len(found) < devices:
-        raise ValueError(f'{devices} devices asked for, but TensorFlow finds '
-                         f'{", ".join(device.name for device in found)}; pass --devices='
-                         f'{len(found)}')
+        raise ValueError(
+            f'{devices} devices asked for, but TensorFlow finds '
+            f'{", ".join(device.name for device in found)}; pass --devices='
+            f'{len(found)}'
+        )
     return tf.distribute.MirroredStrategy([device.name for device in found[:devices]])
 
 

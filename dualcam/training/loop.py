@@ -17,11 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam import models
-from dualcam import progress as progress_lib
-from dualcam.training import checkpoints, finite, hardware, optimizers
-from dualcam.training import curves as curves_lib
+from dualcam.files import progress_bars
+from dualcam.training import checkpoints, curve_files, hardware, nonfinite, optimizers
 
-NotFinite = finite.NotFinite
+NotFinite = nonfinite.NotFinite
 
 _TRACED_STEPS = 10
 
@@ -33,6 +32,7 @@ class LoopParams:
     `schedule` is 'constant', or 'cosine', which lets the rate fall to zero over the epochs. What
     `precision` and `devices` mean, see `hardware`.
     """
+
     epochs: int = 100
     batch_size: int = 32
     learning_rate: float = 1e-4
@@ -52,7 +52,8 @@ def make_optimizer(params, num_clips):
     rate = params.learning_rate
     if params.schedule == 'cosine':
         rate = keras.optimizers.schedules.CosineDecay(
-            rate, params.epochs * -(-num_clips // params.batch_size))
+            rate, params.epochs * -(-num_clips // params.batch_size)
+        )
     adam = optimizers.Adam(rate)
     if params.precision == 'mixed_float16':
         return keras.optimizers.LossScaleOptimizer(adam)
@@ -63,8 +64,18 @@ class Stopped(KeyboardInterrupt):
     """Ctrl-C while a run learned; the message says what is kept and how to go on."""
 
 
-def fit(step, training, validation, params, folder, optimizer, name='', board=None,
-        profile=False, keep='best'):
+def fit(
+    step,
+    training,
+    validation,
+    params,
+    folder,
+    optimizer,
+    name='',
+    board=None,
+    profile=False,
+    keep='best',
+):
     """Trains `step.model` and leaves it with the chosen weights.
 
     Args:
@@ -96,30 +107,38 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
     if keep not in ('best', 'last'):
         raise ValueError(f'keep {keep!r}: expected best or last')
     if step.compares and params.devices > 1:
-        raise ValueError(f'{params.devices} devices: this run compares the clips of a batch with '
-                         'each other, and a device has a part of them only; take one')
+        raise ValueError(
+            f'{params.devices} devices: this run compares the clips of a batch with '
+            'each other, and a device has a part of them only; take one'
+        )
     folder = pathlib.Path(folder)
     optimizer.build(step.variables)
     progress = checkpoints.Progress(step.model, optimizer, folder / 'checkpoints')
     history = progress.restore()
     if history is None:
         history = []
-        progress.save(history, keep=False)    # what to go on from, and a disk that takes it
+        progress.save(history, keep=False)  # what to go on from, and a disk that takes it
     progress.check_room()
-    (folder / finite.FILE).unlink(missing_ok=True)
-    curves_lib.forget_after(folder / 'tensorboard', len(history))
+    (folder / nonfinite.FILE).unlink(missing_ok=True)
+    curve_files.forget_after(folder / 'tensorboard', len(history))
     train_step = make_train_step(step, optimizer, params.devices)
-    answer = tf.function(lambda batch: step.losses(batch, training=False), reduce_retracing=True,
-                         autograph=False)
-    written = curves_lib.Curves(folder / 'tensorboard')
+    answer = tf.function(
+        lambda batch: step.losses(batch, training=False), reduce_retracing=True, autograph=False
+    )
+    written = curve_files.Curves(folder / 'tensorboard')
     if board is not None and not history:
         board.begin()
 
     def stop(clips, batch, where, losses):
-        return finite.error(where, losses, clips, batch, folder, progress.kept)
+        return nonfinite.error(where, losses, clips, batch, folder, progress.kept)
 
-    epochs = progress_lib.bar(range(len(history), params.epochs), desc=name, unit='epoch',
-                              initial=len(history), total=params.epochs)
+    epochs = progress_bars.bar(
+        range(len(history), params.epochs),
+        desc=name,
+        unit='epoch',
+        initial=len(history),
+        total=params.epochs,
+    )
     try:
         for epoch in epochs:
             started = time.perf_counter()
@@ -128,8 +147,11 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
             step.start_epoch(epoch)
             curves = _epoch(step, train_step, training, params, epoch, stop, traced)
             seconds = time.perf_counter() - started
-            record = {'epoch': epoch, 'learning_rate': float(optimizer.learning_rate.numpy()),
-                      'clips_per_second': len(training) / seconds}
+            record = {
+                'epoch': epoch,
+                'learning_rate': float(optimizer.learning_rate.numpy()),
+                'clips_per_second': len(training) / seconds,
+            }
             record |= {f'train/{key}': value for key, value in curves.items()}
             measure = step.measure if step.measure in curves else 'total'
             shown = {'loss' if measure == 'total' else measure: f'{curves[measure]:.3f}'}
@@ -144,8 +166,11 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
                 shown['validation'] = f'{curves.get(step.measure, curves["total"]):.3f}'
             history.append(record)
             written.write(record, step.measure)
-            chosen = params.epochs - 1 if validation is None or keep == 'last' \
+            chosen = (
+                params.epochs - 1
+                if validation is None or keep == 'last'
                 else best_epoch(history, step.measure)
+            )
             progress.save(history, len(history) - 1 == chosen)
             epochs.set_postfix(shown, refresh=False)
     except KeyboardInterrupt as interrupt:
@@ -157,8 +182,12 @@ def fit(step, training, validation, params, folder, optimizer, name='', board=No
 
 def predict(model, clips, batch_size=32):
     """Logits of all clips, [clips, classes] float32, in their order."""
-    return np.concatenate([model.predict_on_batch(models.inputs_of(model, batch['input']))
-                           for batch in clips.batches(batch_size)])
+    return np.concatenate(
+        [
+            model.predict_on_batch(models.inputs_of(model, batch['input']))
+            for batch in clips.batches(batch_size)
+        ]
+    )
 
 
 def chosen_epoch(history, keep='best', measure='accuracy'):
@@ -173,8 +202,14 @@ def best_epoch(history, measure='accuracy'):
 
     Where there is no such measure, the loss alone decides.
     """
-    return max(range(len(history)), key=lambda i: (history[i].get(f'validation/{measure}', 0.0),
-                                                   -history[i]['validation/total'], -i))
+    return max(
+        range(len(history)),
+        key=lambda i: (
+            history[i].get(f'validation/{measure}', 0.0),
+            -history[i]['validation/total'],
+            -i,
+        ),
+    )
 
 
 def make_train_step(step, optimizer, devices=1):
@@ -201,19 +236,22 @@ def make_train_step(step, optimizer, devices=1):
         optimizer.apply_gradients(zip(gradients, step.variables, strict=True))
         # A finite loss may have infinite gradients: the next batch would be blamed for them.
         checked = [losses['total'], *([] if is_scaled else gradients)]
-        finite_all = tf.reduce_all([tf.reduce_all(tf.math.is_finite(values))
-                                    for values in checked if values is not None])
+        finite_all = tf.reduce_all(
+            [tf.reduce_all(tf.math.is_finite(values)) for values in checked if values is not None]
+        )
         if logits is None or step.measure != 'accuracy':
-            return losses, None, finite_all     # other measures rank clips: no sum over batches
+            return losses, None, finite_all  # other measures rank clips: no sum over batches
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == batch['label'], tf.int32))
         return losses, right, finite_all
 
     def learn_a_part(batch):
         part, share = hardware.part_of(batch, devices)
         losses, right, finite_all = learn(part, share)
-        return ({key: share * value for key, value in losses.items()},
-                None if right is None else tf.where(share > 0.0, right, 0),
-                tf.cast(finite_all, tf.int32))
+        return (
+            {key: share * value for key, value in losses.items()},
+            None if right is None else tf.where(share > 0.0, right, 0),
+            tf.cast(finite_all, tf.int32),
+        )
 
     @tf.function(reduce_retracing=True, autograph=False)
     def train_step(batch):
@@ -222,8 +260,10 @@ def make_train_step(step, optimizer, devices=1):
         strategy = hardware.strategy(devices)
         losses, right, finite_all = tf.nest.map_structure(
             lambda values: None if values is None else strategy.reduce('SUM', values, axis=None),
-            strategy.run(learn_a_part, (batch,)))
+            strategy.run(learn_a_part, (batch,)),
+        )
         return losses, right, finite_all == devices
+
     return train_step
 
 
@@ -231,10 +271,14 @@ def _epoch(step, train_step, training, params, epoch, stop, traced=None):
     """Trains for one epoch; returns the means of its scalars, and the accuracy."""
     sums, right, seen = {}, None, 0
     batches = training.batches(params.batch_size, (params.seed, epoch))
-    with progress_lib.bar(total=len(training), desc=f'epoch {epoch + 1}', unit='clip',
-                          inner=True) as bar, contextlib.ExitStack() as trace:
+    with (
+        progress_bars.bar(
+            total=len(training), desc=f'epoch {epoch + 1}', unit='clip', inner=True
+        ) as bar,
+        contextlib.ExitStack() as trace,
+    ):
         for number, batch in enumerate(filter(step.usable, batches)):
-            if traced and number == 1:                     # the step before traced the graph
+            if traced and number == 1:  # the step before traced the graph
                 trace.enter_context(tf.profiler.experimental.Profile(str(traced)))
             losses, correct, is_finite = train_step(batch)
             if traced and number == _TRACED_STEPS:
@@ -249,8 +293,11 @@ def _epoch(step, train_step, training, params, epoch, stop, traced=None):
             if correct is not None:
                 right = (right or 0) + int(correct)
             bar.update(size)
-            bar.set_postfix(refresh=False, loss=f'{sums["total"] / seen:.3f}', **(
-                {} if right is None else {'accuracy': f'{right / seen:.3f}'}))
+            bar.set_postfix(
+                refresh=False,
+                loss=f'{sums["total"] / seen:.3f}',
+                **({} if right is None else {'accuracy': f'{right / seen:.3f}'}),
+            )
     return _means(sums, seen) | ({} if right is None else {'accuracy': right / seen})
 
 
@@ -279,6 +326,7 @@ def _answer_all(step, answer, clips, params, epoch, stop):
 
 def _means(sums, seen):
     if not seen:
-        raise ValueError('no batch has clips of two videos to compare; take more videos, or '
-                         'larger batches')
+        raise ValueError(
+            'no batch has clips of two videos to compare; take more videos, or larger batches'
+        )
     return {key: value / seen for key, value in sums.items()}

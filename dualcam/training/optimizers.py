@@ -22,7 +22,14 @@ class Adam(keras.optimizers.Adam):
         step = tf.cast(self.iterations.value + 1, variable.dtype)
         decays = [tf.cast(decay, variable.dtype) for decay in (self.beta_1, self.beta_2)]
         tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle, m=mean.handle, v=square.handle,
-            beta1_power=tf.pow(decays[0], step), beta2_power=tf.pow(decays[1], step),
-            lr=tf.cast(learning_rate, variable.dtype), beta1=decays[0], beta2=decays[1],
-            epsilon=tf.cast(self.epsilon, variable.dtype), grad=gradient)
+            var=variable.handle,
+            m=mean.handle,
+            v=square.handle,
+            beta1_power=tf.pow(decays[0], step),
+            beta2_power=tf.pow(decays[1], step),
+            lr=tf.cast(learning_rate, variable.dtype),
+            beta1=decays[0],
+            beta2=decays[1],
+            epsilon=tf.cast(self.epsilon, variable.dtype),
+            grad=gradient,
+        )

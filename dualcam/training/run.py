@@ -1,14 +1,14 @@
 """A run is a folder: what it was made with, checkpoints, curves, scores, an exported student.
 
-    run.json         parameters, seed, digests of the lists, versions, commit
-    checkpoints/     the latest state and the best weights, see `checkpoints.py`
-    tensorboard/     train and validation curves
-    stats/           statistics of the training set that the input is normalised with
-    examples/        a few validation clips with the answers to them
-    metrics.json     the curves and the chosen epoch; written last, so it says the run is done
-    saved_model/1/   the student, listening to a raw waveform
-    report.html      all of it to look at
-    .lock            locked by the process that trains the run
+run.json         parameters, seed, digests of the lists, versions, commit
+checkpoints/     the latest state and the best weights, see `checkpoints.py`
+tensorboard/     train and validation curves
+stats/           statistics of the training set that the input is normalised with
+examples/        a few validation clips with the answers to them
+metrics.json     the curves and the chosen epoch; written last, so it says the run is done
+saved_model/1/   the student, listening to a raw waveform
+report.html      all of it to look at
+.lock            locked by the process that trains the run
 """
 
 import dataclasses
@@ -17,21 +17,15 @@ import pathlib
 import keras
 import numpy as np
 
-from dualcam import export, models
-from dualcam.data import augmentation, frontend
-from dualcam.data import clips as clips_lib
+from dualcam import models
+from dualcam.data.clips import record_clips
+from dualcam.data.signal import augmentation, frontends
 from dualcam.evaluation import metrics
+from dualcam.export import saved_models
 from dualcam.models import resnet
-from dualcam.training import (
-    boards,
-    distillation,
-    folders,
-    hardware,
-    inputs,
-    loop,
-    samples,
-    supervised,
-)
+from dualcam.reports import samples, tensorboards
+from dualcam.training import hardware, loop, run_data, run_folder
+from dualcam.training.recipes import distillation, supervised
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +52,9 @@ class RunParams:
         augment: an `augmentation.Augmentation` of training clips, or None. For folders of sound.
         frontend_version: of the code that makes a student's input, `frontend.VERSION`.
     """
+
     network: str
-    clips: clips_lib.ClipParams
+    clips: record_clips.ClipParams
     loop: loop.LoopParams
     imitation: float | None = None
     temperature: float | None = None
@@ -72,14 +67,15 @@ class RunParams:
     normalisation: str = 'min_max'
     band_limited: bool = True
     augment: augmentation.Augmentation | None = None
-    frontend_version: int = frontend.VERSION
+    frontend_version: int = frontends.VERSION
 
     def __post_init__(self):
         if self.batch_norm not in ('frozen', 'authors'):
             raise ValueError(f'batch_norm {self.batch_norm!r}: expected frozen or authors')
         if self.network not in models.INPUTS:
-            raise ValueError(f'network {self.network!r}: expected one of '
-                             f'{", ".join(models.INPUTS)}')
+            raise ValueError(
+                f'network {self.network!r}: expected one of {", ".join(models.INPUTS)}'
+            )
 
 
 def train(params, data, folder, teacher_logits=None, name='', profile=False):
@@ -102,7 +98,7 @@ def train(params, data, folder, teacher_logits=None, name='', profile=False):
         loop.NotFinite, loop.Stopped, OSError: see `loop.fit`.
     """
     folder = pathlib.Path(folder)
-    with folders.claimed(folder, params, data) as trained:
+    with run_folder.claimed(folder, params, data) as trained:
         if trained:
             return load(folder)
         return _train(params, data, folder, teacher_logits, name, profile)
@@ -112,30 +108,36 @@ def _train(params, data, folder, teacher_logits, name, profile):
     keras.utils.set_random_seed(params.loop.seed)
     training, validation = data.clips(params, folder, teacher_logits)
     with hardware.building(params.loop):
-        model = inputs.build(params, data.info.num_classes, folder)
+        model = run_data.build(params, data.info.num_classes, folder)
         for layer, values in data.start.items():
             model.get_layer(layer).set_weights(values)
-        if 'video' in inputs.kind_of(params):
+        if 'video' in run_data.kind_of(params):
             resnet.copy_weights(data.store.frame_features.network, model)
         if teacher_logits is None:
             step = supervised.SupervisedStep(model, params.weight_decay)
         else:
-            step = distillation.DistillationStep(model, params.imitation, params.temperature,
-                                                 params.weight_decay)
+            step = distillation.DistillationStep(
+                model, params.imitation, params.temperature, params.weight_decay
+            )
         optimizer = loop.make_optimizer(params.loop, len(training))
     shown = samples.choose(validation)
-    board = boards.Board(folder / 'tensorboard' / 'validation', data.info.classes, shown) \
-        if validation else None
-    history = loop.fit(step, training, validation, params.loop, folder, optimizer, name, board,
-                       profile)
+    board = (
+        tensorboards.Board(folder / 'tensorboard' / 'validation', data.info.classes, shown)
+        if validation
+        else None
+    )
+    history = loop.fit(
+        step, training, validation, params.loop, folder, optimizer, name, board, profile
+    )
     best = loop.chosen_epoch(history)
-    model = hardware.settled(params.loop, model,
-                             lambda: inputs.build(params, data.info.num_classes, folder))
+    model = hardware.settled(
+        params.loop, model, lambda: run_data.build(params, data.info.num_classes, folder)
+    )
     if models.INPUTS[params.network] in ('waveform', 'spectrogram'):
         export_student(model, params, data.info, folder)
     if validation:
         _show(model, validation, data.info.classes, shown, board, folder)
-    folders.complete(folder, history, best, training, validation)
+    run_folder.complete(folder, history, best, training, validation)
     return model
 
 
@@ -147,8 +149,8 @@ def load(folder):
     """
     folder = pathlib.Path(folder)
     params, classes = described(folder)
-    model = inputs.build(params, len(classes), folder)
-    folders.restore_best(folder, model)
+    model = run_data.build(params, len(classes), folder)
+    run_folder.restore_best(folder, model)
     return model
 
 
@@ -158,40 +160,54 @@ def described(folder):
     Raises:
         ValueError: there is no such run, or another version of dualcam made it.
     """
-    return folders.read(folder, params_from_json)
+    return run_folder.read(folder, params_from_json)
 
 
 def params_from_json(fields):
     """`RunParams` from what `run.json` holds."""
-    return RunParams(**(fields | {
-        'clips': clips_lib.ClipParams(**fields['clips']),
-        'loop': loop.LoopParams(**fields['loop']),
-        'options': tuple((key, value) for key, value in fields['options']),
-        'augment': fields.get('augment') and augmentation.Augmentation(**fields['augment'])}))
+    return RunParams(
+        **(
+            fields
+            | {
+                'clips': record_clips.ClipParams(**fields['clips']),
+                'loop': loop.LoopParams(**fields['loop']),
+                'options': tuple((key, value) for key, value in fields['options']),
+                'augment': fields.get('augment') and augmentation.Augmentation(**fields['augment']),
+            }
+        )
+    )
 
 
 def export_student(model, params, info, folder):
     """Exports a student to `saved_model/1` and compares the reloaded one with it."""
-    ears = inputs.frontend(params, folder)
-    export.export(model, folder / 'saved_model' / '1', info, params.clips.sample_length, ears)
-    export.verify(model, folder / 'saved_model' / '1', params.clips.sample_length, ears)
+    ears = run_data.frontend(params, folder)
+    saved_models.export(model, folder / 'saved_model' / '1', info, params.clips.sample_length, ears)
+    saved_models.verify(model, folder / 'saved_model' / '1', params.clips.sample_length, ears)
 
 
 def _show(model, validation, classes, shown, board, folder):
     """Answers to the validation clips, for the board, the report and whoever asks."""
     logits = loop.predict(model, validation)
     labels, answers = validation.columns['label'], np.argmax(logits, axis=-1)
-    folders.write_json(folder / 'answers.json', {
-        'accuracy': metrics.accuracy(labels, logits), 'labels': labels.tolist(),
-        'answers': answers.tolist()})
+    run_folder.write_json(
+        folder / 'answers.json',
+        {
+            'accuracy': metrics.accuracy(labels, logits),
+            'labels': labels.tolist(),
+            'answers': answers.tolist(),
+        },
+    )
     samples.save(shown, logits, classes, folder / 'examples')
     if models.FEATURES[model.name] not in [layer.name for layer in model.layers]:
-        return                        # a head on features that are its input
+        return  # a head on features that are its input
     part = keras.Model(model.input, model.get_layer(models.FEATURES[model.name]).output)
     # Not traced: that would cost more than the few clips.
-    features = np.concatenate([part(batch['input'], training=False).numpy()
-                               for batch in validation.batches(32)])
-    columns = {'class': [classes[label] for label in labels],
-               'answer': [classes[answer] for answer in answers]}
+    features = np.concatenate(
+        [part(batch['input'], training=False).numpy() for batch in validation.batches(32)]
+    )
+    columns = {
+        'class': [classes[label] for label in labels],
+        'answer': [classes[answer] for answer in answers],
+    }
     columns |= {'scenario': validation.scenarios.tolist()}
     board.end(features.reshape(len(labels), -1, features.shape[-1]).mean(axis=1), columns)

@@ -6,8 +6,11 @@ import hashlib
 import numpy as np
 
 from dualcam import models
-from dualcam.data import audio, datasets, sound_clips, stats
-from dualcam.training import inputs
+from dualcam.data import audio
+from dualcam.data.clips import sound_clips
+from dualcam.data.signal import channel_statistics
+from dualcam.data.sources import datasets
+from dualcam.training import run_data
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -20,6 +23,7 @@ class SoundData:
         info: the data set, for titles and exports.
         start: {layer: its weights} that training starts from.
     """
+
     store: object
     training: np.ndarray
     validation: np.ndarray
@@ -34,9 +38,15 @@ class SoundData:
         kind = models.INPUTS[params.network]
         training = sound_clips.windows(self.store, self.training, clip_samples)
         if kind == 'spectrogram' and not (folder / 'stats').exists():
-            stats.save(folder / 'stats', stats.gather(sound_clips.SoundClips(
-                self.store, training, clip_samples, inputs.frontend(params)).raw_batches()))
-        ears = inputs.frontend(params, folder)
+            channel_statistics.save(
+                folder / 'stats',
+                channel_statistics.gather(
+                    sound_clips.SoundClips(
+                        self.store, training, clip_samples, run_data.frontend(params)
+                    ).raw_batches()
+                ),
+            )
+        ears = run_data.frontend(params, folder)
         made = [sound_clips.SoundClips(self.store, training, clip_samples, ears, params.augment)]
         if not len(self.validation):
             return [*made, None]
@@ -46,7 +56,15 @@ class SoundData:
     def described(self):
         """What run.json says of it."""
         names = [sound.path for sound in self.store.sound_set.sounds]
-        return {'sounds': self.store.digest, 'lists': {
-            name: {'files': len(rows), 'sha256': hashlib.sha256('\n'.join(
-                names[row] for row in rows).encode()).hexdigest()}
-            for name, rows in (('training', self.training), ('validation', self.validation))}}
+        return {
+            'sounds': self.store.digest,
+            'lists': {
+                name: {
+                    'files': len(rows),
+                    'sha256': hashlib.sha256(
+                        '\n'.join(names[row] for row in rows).encode()
+                    ).hexdigest(),
+                }
+                for name, rows in (('training', self.training), ('validation', self.validation))
+            },
+        }

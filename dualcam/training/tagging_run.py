@@ -13,11 +13,15 @@ import keras
 import numpy as np
 import scipy.special
 
-from dualcam import export, models, report
-from dualcam.data import datasets, logmel, stats, tagging_clips
-from dualcam.evaluation import figures, overlays
-from dualcam.evaluation import tagging as scores
-from dualcam.training import boards, folders, hardware, loop, mutual, samples
+from dualcam import models
+from dualcam.data.clips import tagging_clips
+from dualcam.data.signal import channel_statistics, logmel
+from dualcam.data.sources import datasets
+from dualcam.evaluation import tagging_scores
+from dualcam.export import saved_models
+from dualcam.reports import figures, overlays, run_page, samples, tensorboards
+from dualcam.training import hardware, loop, run_folder
+from dualcam.training.recipes import mutual
 
 METHODS = ('alone', 'taught', 'fitnets', 'mutual')
 _TEACHER = 'tagging_teacher'
@@ -44,6 +48,7 @@ class TaggingParams:
         frontend: a `logmel.LogMelParams`.
         frontend_version: of the code that makes the input, `logmel.VERSION`.
     """
+
     network: str
     method: str
     loop: loop.LoopParams
@@ -63,14 +68,18 @@ class TaggingParams:
         if self.method not in METHODS:
             raise ValueError(f'method {self.method!r}: expected one of {", ".join(METHODS)}')
         if models.INPUTS.get(self.network) != 'tagging':
-            raise ValueError(f'network {self.network!r}: expected one of '
-                             f'{", ".join(models.tagging.NETWORKS)}')
+            raise ValueError(
+                f'network {self.network!r}: expected one of {", ".join(models.tagging.NETWORKS)}'
+            )
         if (self.transfer is not None) != (self.method in ('taught', 'mutual')):
-            raise ValueError(f'method {self.method} with transfer {self.transfer}: taught and '
-                             'mutual runs have one')
+            raise ValueError(
+                f'method {self.method} with transfer {self.transfer}: taught and '
+                'mutual runs have one'
+            )
         if self.sees and not self.visual_size:
-            raise ValueError(f'{self.network}, {self.method}: sees frames; expected visual and '
-                             'visual_size')
+            raise ValueError(
+                f'{self.network}, {self.method}: sees frames; expected visual and visual_size'
+            )
 
     @property
     def sees(self):
@@ -89,6 +98,7 @@ class TaggingData:
             [store's clips, steps, features].
         info: the data set.
     """
+
     store: object
     training: np.ndarray
     validation: np.ndarray
@@ -114,18 +124,30 @@ class TaggingData:
         wanted += ['visual'] if params.sees else []
         missing = sorted(set(wanted) - set(self.features))
         if missing:
-            raise ValueError(f'{params.network} takes {", ".join(missing)}, which the data lack; '
-                             f'they have {", ".join(self.features) or "sound alone"}')
+            raise ValueError(
+                f'{params.network} takes {", ".join(missing)}, which the data lack; '
+                f'they have {", ".join(self.features) or "sound alone"}'
+            )
         return tagging_clips.TaggingClips(
-            self.store, rows, frontend(params, folder),
-            {name: self.features[name] for name in wanted}, crop_s)
+            self.store,
+            rows,
+            frontend(params, folder),
+            {name: self.features[name] for name in wanted},
+            crop_s,
+        )
 
     def described(self):
         """What run.json says of it."""
-        return {'clips': self.store.digest, 'lists': {
-            name: {'clips': len(rows), 'sha256': hashlib.sha256(
-                np.asarray(rows, '<i8').tobytes()).hexdigest()}
-            for name, rows in (('training', self.training), ('validation', self.validation))}}
+        return {
+            'clips': self.store.digest,
+            'lists': {
+                name: {
+                    'clips': len(rows),
+                    'sha256': hashlib.sha256(np.asarray(rows, '<i8').tobytes()).hexdigest(),
+                }
+                for name, rows in (('training', self.training), ('validation', self.validation))
+            },
+        }
 
 
 def train(params, data, folder, teacher=None, name='', profile=False):
@@ -149,9 +171,11 @@ def train(params, data, folder, teacher=None, name='', profile=False):
     """
     folder = pathlib.Path(folder)
     if (teacher is not None) != (params.method in ('taught', 'fitnets')):
-        raise ValueError(f'method {params.method}: ' + ('expected no teacher' if teacher else
-                                                        'expected a trained teacher'))
-    with folders.claimed(folder, params, data) as trained:
+        raise ValueError(
+            f'method {params.method}: '
+            + ('expected no teacher' if teacher else 'expected a trained teacher')
+        )
+    with run_folder.claimed(folder, params, data) as trained:
         if trained:
             return load(folder)
         return _train(params, data, folder, teacher, name, profile)
@@ -160,9 +184,10 @@ def train(params, data, folder, teacher=None, name='', profile=False):
 def _train(params, data, folder, teacher, name, profile):
     keras.utils.set_random_seed(params.loop.seed)
     if not (folder / 'stats').exists():
-        whole = tagging_clips.TaggingClips(data.store, data.training,
-                                           logmel.LogMelFrontend(params.frontend), memory_bytes=0)
-        stats.save(folder / 'stats', stats.gather(whole.raw_batches()))
+        whole = tagging_clips.TaggingClips(
+            data.store, data.training, logmel.LogMelFrontend(params.frontend), memory_bytes=0
+        )
+        channel_statistics.save(folder / 'stats', channel_statistics.gather(whole.raw_batches()))
     training = data.cut(params, data.training, folder, params.crop_s)
     validation = data.cut(params, data.validation, folder)
     with hardware.building(params.loop):
@@ -175,17 +200,20 @@ def _train(params, data, folder, teacher, name, profile):
         if params.crop_s is None:
             learned = mutual.TaughtClips(training, teacher)
     shown = samples.choose_tagged(validation)
-    board = boards.TaggingBoard(folder / 'tensorboard' / 'validation', data.info.classes, shown)
+    board = tensorboards.TaggingBoard(
+        folder / 'tensorboard' / 'validation', data.info.classes, shown
+    )
     history = loop.fit(step, learned, judged, params.loop, folder, optimizer, name, board, profile)
     best = loop.chosen_epoch(history, measure=step.measure)
-    network = hardware.settled(params.loop, networks['student'],
-                               lambda: _build(params, data.info.num_classes)['student'])
+    network = hardware.settled(
+        params.loop, networks['student'], lambda: _build(params, data.info.num_classes)['student']
+    )
     if listens(params):
         ears = frontend(params, folder)
-        export.export(network, folder / 'saved_model' / '1', data.info, params.clip_s, ears)
-        export.verify(network, folder / 'saved_model' / '1', params.clip_s, ears)
+        saved_models.export(network, folder / 'saved_model' / '1', data.info, params.clip_s, ears)
+        saved_models.verify(network, folder / 'saved_model' / '1', params.clip_s, ears)
     _show(network, validation, data.info.classes, shown, board, folder)
-    folders.complete(folder, history, best, training, validation)
+    run_folder.complete(folder, history, best, training, validation)
     return network
 
 
@@ -206,14 +234,15 @@ def load_networks(folder):
     folder = pathlib.Path(folder)
     params, classes = described(folder)
     networks = _build(params, len(classes))
-    folders.restore_best(folder, mutual.joint(**networks) if 'teacher' in networks
-                         else networks['student'])
+    run_folder.restore_best(
+        folder, mutual.joint(**networks) if 'teacher' in networks else networks['student']
+    )
     return networks
 
 
 def is_tagging(folder):
     """Whether a run's folder is of this kind."""
-    return 'hint_epochs' in folders.saved_params(folder)
+    return 'hint_epochs' in run_folder.saved_params(folder)
 
 
 def described(folder):
@@ -222,22 +251,33 @@ def described(folder):
     Raises:
         ValueError: there is no such run, or another version of dualcam made it.
     """
-    return folders.read(folder, params_from_json, logmel.VERSION)
+    return run_folder.read(folder, params_from_json, logmel.VERSION)
 
 
 def params_from_json(fields):
     """`TaggingParams` from what `run.json` holds."""
-    peers = {key: fields[key] and mutual.Transfer(**fields[key])
-             for key in ('transfer', 'teacher_transfer')}
-    return TaggingParams(**(fields | peers | {
-        'loop': loop.LoopParams(**fields['loop']), 'sound': tuple(fields['sound']),
-        'frontend': logmel.LogMelParams(**fields['frontend'])}))
+    peers = {
+        key: fields[key] and mutual.Transfer(**fields[key])
+        for key in ('transfer', 'teacher_transfer')
+    }
+    return TaggingParams(
+        **(
+            fields
+            | peers
+            | {
+                'loop': loop.LoopParams(**fields['loop']),
+                'sound': tuple(fields['sound']),
+                'frontend': logmel.LogMelParams(**fields['frontend']),
+            }
+        )
+    )
 
 
 def frontend(params, folder):
     """The `logmel.LogMelFrontend` of a run, with the statistics in its folder."""
-    return logmel.LogMelFrontend(params.frontend, stats.load(
-        pathlib.Path(folder) / 'stats', 'mean', 'std_dev'))
+    return logmel.LogMelFrontend(
+        params.frontend, channel_statistics.load(pathlib.Path(folder) / 'stats', 'mean', 'std_dev')
+    )
 
 
 def listens(params):
@@ -253,20 +293,25 @@ def probabilities(network, clips):
 def _build(params, num_classes):
     """{'student': what is judged, and of a mutual run 'teacher'}."""
     heard = {'sound': params.sound, 'width': params.width}
-    options = {'tagging_visual': {'visual_size': params.visual_size},
-               _TEACHER: heard | {'visual_size': params.visual_size}}
+    options = {
+        'tagging_visual': {'visual_size': params.visual_size},
+        _TEACHER: heard | {'visual_size': params.visual_size},
+    }
     roles = {'student': params.network}
     if params.method == 'mutual':
         roles = {'teacher': _TEACHER, **roles}
-    return {role: models.build(network, num_classes, **options.get(network, heard))
-            for role, network in roles.items()}
+    return {
+        role: models.build(network, num_classes, **options.get(network, heard))
+        for role, network in roles.items()
+    }
 
 
 def _step(params, networks, teacher):
     network = networks['student']
     if params.method == 'mutual':
-        return mutual.MutualStep(networks['teacher'], network, params.transfer,
-                                 params.teacher_transfer)
+        return mutual.MutualStep(
+            networks['teacher'], network, params.transfer, params.teacher_transfer
+        )
     if params.method == 'taught':
         return mutual.TaughtStep(network, teacher, params.transfer)
     if params.method == 'fitnets':
@@ -278,20 +323,26 @@ def _show(network, validation, classes, shown, board, folder):
     """Scores and examples of the validation clips, for the board and the report."""
     labels = validation.columns['label']
     shares = probabilities(network, validation)
-    found = scores.evaluate(labels, shares, classes)
+    found = tagging_scores.evaluate(labels, shares, classes)
     write_scores(folder, 'validation', found)
-    (folder / report.PICTURES).mkdir(exist_ok=True)
-    figure = scores.precision_figure({network.name: found.average_precision}, classes,
-                                     'average precision of each event, validation clips')
-    (folder / report.PICTURES / 'average_precision.png').write_bytes(
-        overlays.png(figures.pixels(figure)))
-    samples.save_tagged(shown, shares, classes, scores.THRESHOLD, folder / 'examples')
+    (folder / run_page.PICTURES).mkdir(exist_ok=True)
+    figure = tagging_scores.precision_figure(
+        {network.name: found.average_precision},
+        classes,
+        'average precision of each event, validation clips',
+    )
+    (folder / run_page.PICTURES / 'average_precision.png').write_bytes(
+        overlays.png(figures.pixels(figure))
+    )
+    samples.save_tagged(shown, shares, classes, tagging_scores.THRESHOLD, folder / 'examples')
     part = keras.Model(network.input, network.get_layer(models.FEATURES[network.name]).output)
     words = [', '.join(np.array(classes)[row > 0]) or 'none' for row in labels]
-    board.end(loop.predict(part, validation), {
-        'events': words, 'first event': [text.partition(', ')[0] for text in words]})
+    board.end(
+        loop.predict(part, validation),
+        {'events': words, 'first event': [text.partition(', ')[0] for text in words]},
+    )
 
 
 def write_scores(folder, split, found):
     """Keeps a `tagging.TaggingScores` of a split's clips for the report."""
-    folders.write_json(folder / report.EVENTS.format(split), dataclasses.asdict(found))
+    run_folder.write_json(folder / run_page.EVENTS.format(split), dataclasses.asdict(found))

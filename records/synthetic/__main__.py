@@ -20,13 +20,15 @@ import pathlib
 
 from absl import app, flags
 
-from dualcam.data import datasets, sounds
-from records import array, beamforming, command, jobs
+from dualcam.acoustics import beamforming, microphones
+from dualcam.cli import errors
+from dualcam.data.sources import datasets, sound_folders
+from records import jobs
 from records.synthetic import acivw, avia, presets, recordings, takes
 
 _ORIGINS = {'avia': 'array and rooms', 'acivw': 'array and places'}
 _CLASSES = {'avia': datasets.AVIA_CLASSES, 'acivw': datasets.ACIVW_CLASSES}
-_BEAMFORMER = None      # worked out once, before the workers fork from this process
+_BEAMFORMER = None  # worked out once, before the workers fork from this process
 
 
 def _job_and_info(options):
@@ -42,18 +44,28 @@ def _job_and_info(options):
         num_places = units = options.videos or preset.num_videos
     classes, origin, folds, dealt = _CLASSES[layout], 'simulated sounds, ', (), None
     if options.sources:
-        found, folds = recordings.of_folds(sounds.find_sounds(options.sources),
-                                           [int(fold) for fold in options.folds])
+        found, folds = recordings.of_folds(
+            sound_folders.find_sounds(options.sources), [int(fold) for fold in options.folds]
+        )
         parts = recordings.deal(found, units, options.seed)
         dealt = tuple(tuple(map(tuple, parts[name])) for name in found)
         classes, origin = tuple(found), 'real recordings, simulated '
-    info = datasets.DatasetInfo(f'{layout}_simulated', classes, origin + _ORIGINS[layout],
-                                num_places, folds)
+    info = datasets.DatasetInfo(
+        f'{layout}_simulated', classes, origin + _ORIGINS[layout], num_places, folds
+    )
     out = pathlib.Path(options.out)
     if layout == 'avia':
         matfiles = pathlib.Path(options.matfiles) if options.matfiles else None
-        return avia.Job(out, matfiles, options.keep_array, options.seed, preset.take_s,
-                        preset.unit_s, num_subjects, dealt), info
+        return avia.Job(
+            out,
+            matfiles,
+            options.keep_array,
+            options.seed,
+            preset.take_s,
+            preset.unit_s,
+            num_subjects,
+            dealt,
+        ), info
     return acivw.Job(out, options.seed, preset.take_s, units, dealt), info
 
 
@@ -65,11 +77,12 @@ def _check(options):
         if options.videos:
             raise ValueError('--videos goes with --layout=acivw; of AVIA there are --subjects')
         if not options.keep_array and not options.matfiles:
-            raise ValueError('--nokeep_array without --matfiles=DIR would lose the acoustic '
-                             'images')
+            raise ValueError('--nokeep_array without --matfiles=DIR would lose the acoustic images')
     elif options.subjects or options.matfiles or not options.keep_array:
-        raise ValueError('--subjects, --matfiles and --nokeep_array go with --layout=avia; in '
-                         'ACIVW\'s layout images and channels lie beside each other')
+        raise ValueError(
+            '--subjects, --matfiles and --nokeep_array go with --layout=avia; in '
+            "ACIVW's layout images and channels lie beside each other"
+        )
 
 
 def _work(piece, job, mic_array):
@@ -82,35 +95,61 @@ def main(_):
     global _BEAMFORMER
     options = flags.FLAGS
     job, info = _job_and_info(options)
-    mic_array = array.read_array(options.array) if options.array else array.built_in_array()
-    if options.layout == 'acivw' and mic_array.num_mics != array.NUM_MICS:
-        raise ValueError(f'--array={options.array}: {mic_array.num_mics} microphones; ACIVW\'s '
-                         f'layout has {array.NUM_MICS}')
+    mic_array = (
+        microphones.read_array(options.array) if options.array else microphones.built_in_array()
+    )
+    if options.layout == 'acivw' and mic_array.num_mics != microphones.NUM_MICS:
+        raise ValueError(
+            f"--array={options.array}: {mic_array.num_mics} microphones; ACIVW's "
+            f'layout has {microphones.NUM_MICS}'
+        )
     processes = options.processes or jobs.default_processes()
     takes.claim(job.out, job.settings())
     datasets.write_description(job.out, info)
     pieces = job.pieces()
     to_do = [piece for piece in pieces if not job.is_complete(piece)]
     if to_do and (options.layout == 'acivw' or job.matfiles):
-        _BEAMFORMER = beamforming.Beamformer(mic_array, array.look_directions(), options.focus_m,
-                                             num_threads=os.cpu_count())
+        _BEAMFORMER = beamforming.Beamformer(
+            mic_array, microphones.look_directions(), options.focus_m, num_threads=os.cpu_count()
+        )
         _BEAMFORMER.num_threads = max(1, (os.cpu_count() or 1) // processes)
     os.environ.setdefault('OMP_NUM_THREADS', '1')
-    jobs.run_all(functools.partial(_work, job=job, mic_array=mic_array), to_do, processes, 'take',
-                 start_method='fork')
-    print(f'{len(to_do)} takes of {job.take_s} s written, {len(pieces) - len(to_do)} were there: '
-          f'{job.out}')
+    jobs.run_all(
+        functools.partial(_work, job=job, mic_array=mic_array),
+        to_do,
+        processes,
+        'take',
+        start_method='fork',
+    )
+    print(
+        f'{len(to_do)} takes of {job.take_s} s written, {len(pieces) - len(to_do)} were there: '
+        f'{job.out}'
+    )
 
 
 if __name__ == '__main__':
     flags.DEFINE_string('out', None, 'The raw folder to write.', required=True)
     flags.DEFINE_enum('layout', 'avia', list(presets.PRESETS), 'Which data set to stand in for.')
-    flags.DEFINE_string('preset', 'demo', f'Size: {", ".join(presets.PRESETS["avia"])}; of ACIVW '
-                        f'{", ".join(presets.PRESETS["acivw"])}.')
-    flags.DEFINE_integer('subjects', None, 'AVIA: instead of the preset\'s number, 1 - 9.',
-                         lower_bound=1, upper_bound=9)
-    flags.DEFINE_integer('videos', None, 'ACIVW: videos a class instead of the preset\'s number.',
-                         lower_bound=3, upper_bound=1000)
+    flags.DEFINE_string(
+        'preset',
+        'demo',
+        f'Size: {", ".join(presets.PRESETS["avia"])}; of ACIVW '
+        f'{", ".join(presets.PRESETS["acivw"])}.',
+    )
+    flags.DEFINE_integer(
+        'subjects',
+        None,
+        "AVIA: instead of the preset's number, 1 - 9.",
+        lower_bound=1,
+        upper_bound=9,
+    )
+    flags.DEFINE_integer(
+        'videos',
+        None,
+        "ACIVW: videos a class instead of the preset's number.",
+        lower_bound=3,
+        upper_bound=1000,
+    )
     flags.DEFINE_string('sources', None, 'Folder of real recordings, one folder a class.')
     flags.DEFINE_list('folds', [], 'Of --sources, only recordings of these folds (ESC).')
     flags.DEFINE_integer('seed', 0, 'Same seed, same bytes.', lower_bound=0)
@@ -119,4 +158,4 @@ if __name__ == '__main__':
     flags.DEFINE_string('array', None, 'CSV with the microphones; default the built-in layout.')
     flags.DEFINE_float('focus_m', 1.5, 'Distance the images are focused at.', lower_bound=0.1)
     flags.DEFINE_integer('processes', None, 'How many work at a time; default one a processor.')
-    app.run(command.clean_errors(main))
+    app.run(errors.clean_errors(main))

@@ -11,9 +11,12 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from dualcam.data import acoustic, datasets, schema
-from records import beamform, cepstrum, raw_acivw
-from records.synthetic import recordings, scenes, takes, wild_scenes, wild_sources, wild_video
+from dualcam.acoustics import cepstra
+from dualcam.data import schema
+from dualcam.data.signal import acoustic_images
+from dualcam.data.sources import datasets
+from records import beamform, raw_acivw
+from records.synthetic import acivw_scenes, acivw_sources, acivw_video, recordings, scenes, takes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Job:
         dealt: files of each video of each class (`recordings.deal`), or None for parametric
             sources.
     """
+
     out: pathlib.Path
     seed: int
     take_s: int
@@ -36,13 +40,21 @@ class Job:
 
     def settings(self):
         """What the bytes of the videos depend on, for JSON."""
-        return {'layout': 'acivw', 'seed': self.seed, 'take_s': self.take_s,
-                'num_videos': self.num_videos, 'recordings': recordings.names(self.dealt)}
+        return {
+            'layout': 'acivw',
+            'seed': self.seed,
+            'take_s': self.take_s,
+            'num_videos': self.num_videos,
+            'recordings': recordings.names(self.dealt),
+        }
 
     def pieces(self):
         """The videos: (class, number), both from 0."""
-        return [(label, number) for label in range(len(self.dealt or datasets.ACIVW_CLASSES))
-                for number in range(self.num_videos)]
+        return [
+            (label, number)
+            for label in range(len(self.dealt or datasets.ACIVW_CLASSES))
+            for number in range(self.num_videos)
+        ]
 
     def is_complete(self, piece):
         """Whether a video is written."""
@@ -62,14 +74,15 @@ def simulate_video(job, label, number, mic_array):
         pictures.
     """
     rng = np.random.default_rng([job.seed, label, number])
-    place = wild_scenes.draw_place(label, job.take_s * schema.FRAMES_PER_SECOND, rng)
+    place = acivw_scenes.draw_place(label, job.take_s * schema.FRAMES_PER_SECOND, rng)
     if job.dealt is None:
-        sound = wild_sources.wild_source(label, job.take_s, rng)
+        sound = acivw_sources.wild_source(label, job.take_s, rng)
     else:
         sound = recordings.unit_sound(job.dealt[label][number], job.take_s)
     others = takes.draw_others(place.scenario, job.take_s, job.seed, rng)
-    take = scenes.record_take(place.scenario, sound * place.gain, others, place.path_m,
-                              mic_array.positions_m, rng)
+    take = scenes.record_take(
+        place.scenario, sound * place.gain, others, place.path_m, mic_array.positions_m, rng
+    )
     return take, place, rng
 
 
@@ -78,15 +91,15 @@ def write_video(take, place, piece, rng, job, beamformer):
     name = raw_acivw.video_name(*piece)
     folder = job.out / name
     takes.write_channels(take.frames, folder / 'audio')
-    images = beamform.recording_to_cepstra(take.frames, beamformer, cepstrum.mel_filters())
+    images = beamform.recording_to_cepstra(take.frames, beamformer, cepstra.mel_filters())
     for i, image in enumerate(images, 1):
-        beamform.write_mat(beamform.mat_path(job.out, name, i),
-                           np.ascontiguousarray(acoustic.flip(image)))
+        beamform.write_mat(
+            beamform.mat_path(job.out, name, i), np.ascontiguousarray(acoustic_images.flip(image))
+        )
     (folder / 'video').mkdir(exist_ok=True)
-    pictures = wild_video.render_frames(piece[0], place.indoors, take.path_m, take.levels, rng)
+    pictures = acivw_video.render_frames(piece[0], place.indoors, take.path_m, take.levels, rng)
     for i, picture in enumerate(pictures, 1):
         Image.fromarray(picture).save(folder / 'video' / f'I_{i:06d}.bmp')
     partial = folder / f'.{raw_acivw.TIME_FILE}.partial'
-    partial.write_text(f'simulated_{piece[0]}_{piece[1]:03d}.avi: {job.take_s}\n',
-                       encoding='utf-8')
+    partial.write_text(f'simulated_{piece[0]}_{piece[1]:03d}.avi: {job.take_s}\n', encoding='utf-8')
     os.replace(partial, folder / raw_acivw.TIME_FILE)

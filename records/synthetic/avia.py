@@ -5,11 +5,13 @@ import pathlib
 
 import numpy as np
 
-from dualcam.data import datasets, schema
-from records import beamform, cepstrum, raw
+from dualcam.acoustics import cepstra
+from dualcam.data import schema
+from dualcam.data.sources import datasets
+from records import beamform, raw
 from records.synthetic import recordings, scenes, sources, subjects, takes, video
 
-MONAURAL_MIC = 0       # the one nearest to the camera
+MONAURAL_MIC = 0  # the one nearest to the camera
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Job:
         dealt: files of each unit of each class (`recordings.deal`), or None for parametric
             sources.
     """
+
     out: pathlib.Path
     matfiles: pathlib.Path | None
     keep_array: bool
@@ -37,14 +40,23 @@ class Job:
 
     def settings(self):
         """What the bytes of the takes depend on, for JSON."""
-        return {'seed': self.seed, 'take_s': self.take_s, 'unit_s': self.unit_s,
-                'num_subjects': self.num_subjects, 'recordings': recordings.names(self.dealt)}
+        return {
+            'seed': self.seed,
+            'take_s': self.take_s,
+            'unit_s': self.unit_s,
+            'num_subjects': self.num_subjects,
+            'recordings': recordings.names(self.dealt),
+        }
 
     def pieces(self):
         """The takes: (location from 1, subject from 1, action from 0)."""
         num_actions = len(self.dealt or datasets.AVIA_CLASSES)
-        return [(location + 1, subject + 1, action) for location in range(len(scenes.SCENARIOS))
-                for subject in range(self.num_subjects) for action in range(num_actions)]
+        return [
+            (location + 1, subject + 1, action)
+            for location in range(len(scenes.SCENARIOS))
+            for subject in range(self.num_subjects)
+            for action in range(num_actions)
+        ]
 
     def is_complete(self, piece):
         """Whether a take is written."""
@@ -75,8 +87,12 @@ def simulate_take(job, location, subject, action, mic_array):
     else:
         per_take = job.take_s // job.unit_s
         first = ((location - 1) * job.num_subjects + subject - 1) * per_take
-        sound = np.concatenate([recordings.unit_sound(files, job.unit_s)
-                                for files in job.dealt[action][first:first + per_take]])
+        sound = np.concatenate(
+            [
+                recordings.unit_sound(files, job.unit_s)
+                for files in job.dealt[action][first : first + per_take]
+            ]
+        )
     others = takes.draw_others(scenario, job.take_s, job.seed, rng)
     home_m = scenes.subject_home(np.random.default_rng([job.seed, 9000, location, subject]))
     path_m = scenes.wander(home_m, action, len(sound) // schema.SAMPLES_PER_FRAME + 1, rng)
@@ -94,11 +110,11 @@ def write_take(take, sequence, person, rng, job, beamformer):
     if job.keep_array:
         takes.write_channels(take.frames, job.out / 'array' / name / 'audio')
     if job.matfiles:
-        images = beamform.recording_to_cepstra(take.frames, beamformer, cepstrum.mel_filters())
+        images = beamform.recording_to_cepstra(take.frames, beamformer, cepstra.mel_filters())
         for i, image in enumerate(images, 1):
             beamform.write_mat(beamform.mat_path(job.matfiles, name, i), image)
     pictures = video.render_frames(action, person, location - 1, take.path_m, take.levels, rng)
     for i, (frame, picture) in enumerate(zip(take.frames, pictures, strict=True), 1):
-        np.save(sync / 'audio' / f'A_{i:06d}.npy', frame[MONAURAL_MIC:MONAURAL_MIC + 1])
+        np.save(sync / 'audio' / f'A_{i:06d}.npy', frame[MONAURAL_MIC : MONAURAL_MIC + 1])
         (sync / 'video' / f'I_{i:06d}.jpeg').write_bytes(video.encode_jpeg(picture))
     (sync / 'complete').touch()

@@ -12,6 +12,7 @@ class SyntheticPreset:
         take_s: length of a take, whole seconds.
         unit_s: stretch of a take that the lists may put into a split of its own.
     """
+
     num_subjects: int
     take_s: int
     unit_s: int
@@ -25,6 +26,7 @@ class WildPreset:
         num_videos: of each class; three at least, as lists go by video.
         take_s: length of a video, whole seconds.
     """
+
     num_videos: int
     take_s: int
 
@@ -37,7 +39,7 @@ PRESETS = {
     },
     'acivw': {
         'smoke': WildPreset(num_videos=3, take_s=2),
-        'demo': WildPreset(num_videos=14, take_s=6),        # 14 minutes, 9 GB of raw files
+        'demo': WildPreset(num_videos=14, take_s=6),  # 14 minutes, 9 GB of raw files
     },
 }
 

@@ -13,14 +13,14 @@ import numpy as np
 import scipy.fft
 import scipy.signal
 
+from dualcam.acoustics.microphones import SPEED_OF_SOUND
 from dualcam.data import schema
-from records.array import SPEED_OF_SOUND
 
 _HOP = schema.SAMPLES_PER_FRAME
 _BLOCK = 2 * _HOP
-_BLOCKS_PER_POSE = 3          # a moving source's direction is renewed every quarter of a second
-_BLOCKS_AT_A_TIME = 60        # 5 s: bounds the memory, whatever the sequence's length
-_OVERSAMPLING = 8             # linear interpolation then errs by less than -35 dB at 6 kHz
+_BLOCKS_PER_POSE = 3  # a moving source's direction is renewed every quarter of a second
+_BLOCKS_AT_A_TIME = 60  # 5 s: bounds the memory, whatever the sequence's length
+_OVERSAMPLING = 8  # linear interpolation then errs by less than -35 dB at 6 kHz
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,6 +31,7 @@ class PointSource:
         signal: [samples], pressure at 1 m.
         path_m: [frames + 1, 3] positions at the frames' beginnings, or [1, 3] for a fixed one.
     """
+
     signal: np.ndarray
     path_m: np.ndarray
 
@@ -53,19 +54,21 @@ def heard_at_centre(source, num_samples, dense=None):
         [num_samples] float64, silent until the first wave arrives.
     """
     distance_m = np.linalg.norm(source.path_m, axis=1)
-    if len(distance_m) == 1:                            # a fixed source: whole samples suffice
+    if len(distance_m) == 1:  # a fixed source: whole samples suffice
         shift = round(distance_m[0] / SPEED_OF_SOUND * schema.ARRAY_RATE_HZ)
         heard = np.zeros(num_samples)
         count = max(0, min(num_samples - shift, len(source.signal)))
-        heard[shift:shift + count] = source.signal[:count]
+        heard[shift : shift + count] = source.signal[:count]
         return heard / distance_m
     frames = np.arange(len(distance_m)) * schema.SAMPLES_PER_FRAME
     distance_m = np.interp(np.arange(num_samples), frames, distance_m)
     sent = np.arange(num_samples) - distance_m / SPEED_OF_SOUND * schema.ARRAY_RATE_HZ
     if dense is None:
         dense = oversample(source.signal)
-    return np.interp(sent * _OVERSAMPLING, np.arange(len(dense)), dense,
-                     left=0.0, right=0.0) / distance_m
+    return (
+        np.interp(sent * _OVERSAMPLING, np.arange(len(dense)), dense, left=0.0, right=0.0)
+        / distance_m
+    )
 
 
 def oversample(signal):
@@ -89,10 +92,10 @@ def microphone_signals(sources, positions_m, num_frames):
     padded = np.zeros((len(sources), num_samples + _BLOCK), np.float32)
     dense = {id(s.signal): None for s in sources if len(s.path_m) > 1}
     for row, source in zip(padded, sources, strict=True):
-        key = id(source.signal)           # reflections share their source's signal
+        key = id(source.signal)  # reflections share their source's signal
         if key in dense and dense[key] is None:
             dense[key] = oversample(source.signal)
-        row[_HOP:_HOP + num_samples] = heard_at_centre(source, num_samples, dense.get(key))
+        row[_HOP : _HOP + num_samples] = heard_at_centre(source, num_samples, dense.get(key))
     del dense
     window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_BLOCK) / _BLOCK)).astype(np.float32)
     blocks = np.lib.stride_tricks.sliding_window_view(padded, _BLOCK, axis=1)[:, ::_HOP]
@@ -104,21 +107,22 @@ def microphone_signals(sources, positions_m, num_frames):
     result = np.zeros((len(positions_m), num_samples + _BLOCK), np.float32)
     for first in range(0, num_blocks, _BLOCKS_AT_A_TIME):
         part = slice(first, min(first + _BLOCKS_AT_A_TIME, num_blocks))
-        spectra = scipy.fft.rfft(blocks[:, part] * window, axis=-1)      # complex64
-        spectra = spectra.transpose(2, 0, 1)                       # [bins, sources, blocks]
-        heard = still_transfer @ spectra[:, still]                 # [bins, mics, blocks]
+        spectra = scipy.fft.rfft(blocks[:, part] * window, axis=-1)  # complex64
+        spectra = spectra.transpose(2, 0, 1)  # [bins, sources, blocks]
+        heard = still_transfer @ spectra[:, still]  # [bins, mics, blocks]
         for begin in range(part.start, part.stop, _BLOCKS_PER_POSE) if moving else ():
             pose = slice(begin, min(begin + _BLOCKS_PER_POSE, part.stop))
             frame = (pose.start + pose.stop) // 2
-            places_m = np.array([sources[i].path_m[min(frame, len(sources[i].path_m) - 1)]
-                                 for i in moving])
+            places_m = np.array(
+                [sources[i].path_m[min(frame, len(sources[i].path_m) - 1)] for i in moving]
+            )
             local = slice(pose.start - first, pose.stop - first)
             heard[:, :, local] += _transfer(places_m, positions_m) @ spectra[:, moving, local]
         times = scipy.fft.irfft(np.ascontiguousarray(heard.transpose(1, 2, 0)), axis=-1)
-        for b in range(times.shape[1]):                            # [mics, blocks, 2048]
+        for b in range(times.shape[1]):  # [mics, blocks, 2048]
             start = (first + b) * _HOP
-            result[:, start:start + _BLOCK] += times[:, b]
-    return result[:, _HOP:_HOP + num_samples]
+            result[:, start : start + _BLOCK] += times[:, b]
+    return result[:, _HOP : _HOP + num_samples]
 
 
 def _transfer(places_m, positions_m):
@@ -126,9 +130,9 @@ def _transfer(places_m, positions_m):
     bins = _BLOCK // 2 + 1
     if not len(places_m):
         return np.zeros((bins, len(positions_m), 0), np.complex64)
-    centre_m = np.linalg.norm(places_m, axis=1)                                       # [sources]
-    mics_m = np.linalg.norm(positions_m[:, None] - places_m, axis=-1)           # [mics, sources]
-    turns = (mics_m - centre_m) * (schema.ARRAY_RATE_HZ / _BLOCK / SPEED_OF_SOUND)   # per bin
+    centre_m = np.linalg.norm(places_m, axis=1)  # [sources]
+    mics_m = np.linalg.norm(positions_m[:, None] - places_m, axis=-1)  # [mics, sources]
+    turns = (mics_m - centre_m) * (schema.ARRAY_RATE_HZ / _BLOCK / SPEED_OF_SOUND)  # per bin
     # One complex exponential a pair; its powers by repeated squaring give all bins.
     transfer = np.empty((bins, *turns.shape), np.complex64)
     step = np.exp(-2j * np.pi * turns)
@@ -136,6 +140,6 @@ def _transfer(places_m, positions_m):
     power, done = step, 1
     while done < bins:
         count = min(done, bins - done)
-        transfer[done:done + count] = transfer[:count] * power
+        transfer[done : done + count] = transfer[:count] * power
         power, done = power * power, done + count
     return transfer

@@ -4,7 +4,6 @@ Every stretch of `unit_seconds` of a take is a unit that a list may put into any
 gets files of its own: no file is heard in two units, whatever the lists do with them.
 """
 
-
 import pathlib
 
 import numpy as np
@@ -13,7 +12,7 @@ import soundfile
 
 from dualcam.data import schema
 
-_LONGEST_S = 60.0     # of one file; enough for any unit, and bounds the memory
+_LONGEST_S = 60.0  # of one file; enough for any unit, and bounds the memory
 
 
 def of_folds(sound_set, folds=()):
@@ -31,14 +30,18 @@ def of_folds(sound_set, folds=()):
     """
     unknown = set(folds) - set(sound_set.folds)
     if unknown:
-        raise ValueError(f'{sound_set.root}: no fold {min(unknown)}; it has '
-                         f'{", ".join(map(str, sound_set.folds)) or "none"}')
+        raise ValueError(
+            f'{sound_set.root}: no fold {min(unknown)}; it has '
+            f'{", ".join(map(str, sound_set.folds)) or "none"}'
+        )
     classes = {name: [] for name in sound_set.classes}
     for sound in sound_set.sounds:
         if not folds or sound.fold in folds:
             classes[sound_set.classes[sound.label]].append(pathlib.Path(sound.path))
-    return ({name: sorted(paths) for name, paths in classes.items()},
-            tuple(sorted(folds)) or tuple(sound_set.folds))
+    return (
+        {name: sorted(paths) for name, paths in classes.items()},
+        tuple(sorted(folds)) or tuple(sound_set.folds),
+    )
 
 
 def deal(classes, num_units, seed):
@@ -61,7 +64,8 @@ def deal(classes, num_units, seed):
             raise ValueError(
                 f'class "{name}" ({files[0].parent}): {len(files)} recordings for {num_units} '
                 'units of sound that must not share any; add recordings, or take fewer '
-                '--subjects (make ... SUBJECTS=2), fewer --videos or a smaller --preset')
+                '--subjects (make ... SUBJECTS=2), fewer --videos or a smaller --preset'
+            )
         order = np.random.default_rng([seed, index]).permutation(len(files))
         dealt[name] = [[files[i] for i in order[unit::num_units]] for unit in range(num_units)]
     return dealt
@@ -105,9 +109,9 @@ def read_recording(path, wanted_hz=schema.ARRAY_RATE_HZ):
         raise ValueError(f'{path}: holds no sound; delete it or put another in its place')
     common = np.gcd(rate_hz, wanted_hz)
     mono = scipy.signal.resample_poly(mono, wanted_hz // common, rate_hz // common)
-    size = wanted_hz // 40                                               # 25 ms
+    size = wanted_hz // 40  # 25 ms
     mono = np.pad(mono, (0, -len(mono) % size))
     power = np.square(mono.reshape(-1, size)).mean(axis=1)
-    loud = np.flatnonzero(power > power.max() * 1e-4)                    # 40 dB below the loudest
-    mono = mono[loud[0] * size:(loud[-1] + 1) * size]
+    loud = np.flatnonzero(power > power.max() * 1e-4)  # 40 dB below the loudest
+    mono = mono[loud[0] * size : (loud[-1] + 1) * size]
     return mono * (0.1 / np.sqrt(power[loud].mean()))

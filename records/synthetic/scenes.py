@@ -20,15 +20,29 @@ import numpy as np
 import scipy.fft
 import scipy.signal
 
+from dualcam.acoustics.microphones import SPEED_OF_SOUND
 from dualcam.data import schema
-from records.array import SPEED_OF_SOUND
 from records.synthetic import propagation
 
 _RATE_HZ = schema.ARRAY_RATE_HZ
 
 # Height of an action above the middle of its subject, metres, in the order of the classes.
-_ACTION_HEIGHT_M = (0.05, 0.05, 0.30, 0.30, 0.0, -0.05, -0.15, 0.10, -0.10, -0.05, 0.0, 0.0,
-                    0.05, -0.30)
+_ACTION_HEIGHT_M = (
+    0.05,
+    0.05,
+    0.30,
+    0.30,
+    0.0,
+    -0.05,
+    -0.15,
+    0.10,
+    -0.10,
+    -0.05,
+    0.0,
+    0.0,
+    0.05,
+    -0.30,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +63,7 @@ class Scenario:
         wind_db: level of the actor above each microphone's own wind noise, or None.
         hiss_db: level of the actor above each microphone's electric noise.
     """
+
     name: str
     room_m: tuple[float, float, float] | None = None
     absorption: float = 0.35
@@ -67,10 +82,24 @@ class Scenario:
 # on the terrace: snapping fingers, speaking, whistling, hammering, plastic crumpling.
 SCENARIOS = (
     Scenario('anechoic chamber', others=(), diffuse_db=18.0, hiss_db=20.0),
-    Scenario('open-space office', room_m=(7.0, 2.9, 6.0), others=(2, 5, 6, 7, 12), num_others=2,
-             others_db=(-3.0, 4.0), diffuse_db=8.0),
-    Scenario('terrace', ground_m=1.2, others=(1, 2, 3, 8, 11), num_others=2,
-             others_db=(-5.0, 2.0), diffuse_db=12.0, traffic_db=2.0, wind_db=6.0),
+    Scenario(
+        'open-space office',
+        room_m=(7.0, 2.9, 6.0),
+        others=(2, 5, 6, 7, 12),
+        num_others=2,
+        others_db=(-3.0, 4.0),
+        diffuse_db=8.0,
+    ),
+    Scenario(
+        'terrace',
+        ground_m=1.2,
+        others=(1, 2, 3, 8, 11),
+        num_others=2,
+        others_db=(-5.0, 2.0),
+        diffuse_db=12.0,
+        traffic_db=2.0,
+        wind_db=6.0,
+    ),
 )
 
 
@@ -83,6 +112,7 @@ class Take:
         path_m: [frames, 3] where the actor's sound is.
         levels: [frames] 0 - 1, how loud it is.
     """
+
     frames: np.ndarray
     path_m: np.ndarray
     levels: np.ndarray
@@ -122,7 +152,7 @@ def record_take(scenario, sound, others, path_m, positions_m, rng):
     signals += _gain(-scenario.hiss_db) * reference * rng.standard_normal(signals.shape, np.float32)
     if scenario.wind_db is not None:
         signals += _wind(signals.shape, reference * _gain(-scenario.wind_db), rng)
-    counts = np.clip(signals * 2.0**19, -2**23, 2**23 - 1).astype(np.int32)
+    counts = np.clip(signals * 2.0**19, -(2**23), 2**23 - 1).astype(np.int32)
     frames = counts.reshape(len(counts), num_frames, -1).transpose(1, 0, 2)
     loudness = np.sqrt(np.square(sound.reshape(num_frames, -1)).mean(axis=1))
     return Take(frames, path_m[:-1], np.clip(loudness / (loudness.max() + 1e-12), 0.0, 1.0))
@@ -157,9 +187,13 @@ def _aside(rng):
     """A place off the middle: 22 - 65 degrees to a side, 2 - 4 m away."""
     azimuth = np.deg2rad(rng.uniform(22.0, 65.0)) * rng.choice([-1.0, 1.0])
     elevation = np.deg2rad(rng.uniform(-12.0, 15.0))
-    return rng.uniform(2.0, 4.0) * np.array([
-        np.sin(azimuth) * np.cos(elevation), np.sin(elevation),
-        np.cos(azimuth) * np.cos(elevation)])
+    return rng.uniform(2.0, 4.0) * np.array(
+        [
+            np.sin(azimuth) * np.cos(elevation),
+            np.sin(elevation),
+            np.cos(azimuth) * np.cos(elevation),
+        ]
+    )
 
 
 def _reflections(scenario, actor):
@@ -167,8 +201,14 @@ def _reflections(scenario, actor):
     if scenario.room_m is not None:
         width_m, height_m, depth_m = scenario.room_m
         # The array stands in the middle of the wall behind it, 1.2 m up and 0.6 m away from it.
-        walls = [(0, -width_m / 2), (0, width_m / 2), (1, -1.2), (1, height_m - 1.2),
-                 (2, -0.6), (2, depth_m - 0.6)]
+        walls = [
+            (0, -width_m / 2),
+            (0, width_m / 2),
+            (1, -1.2),
+            (1, height_m - 1.2),
+            (2, -0.6),
+            (2, depth_m - 0.6),
+        ]
         gain = np.sqrt(1.0 - scenario.absorption)
     elif scenario.ground_m is not None:
         walls, gain = [(1, -scenario.ground_m)], scenario.ground_gain
@@ -191,10 +231,10 @@ def _diffuse(scenario, actor, reference, rng, num_waves=16):
         width_m, height_m, depth_m = scenario.room_m
         surface = 2 * (width_m * height_m + width_m * depth_m + height_m * depth_m)
         lost = surface * scenario.absorption
-        decay_s = 0.161 * width_m * height_m * depth_m / lost                 # Sabine's RT60
+        decay_s = 0.161 * width_m * height_m * depth_m / lost  # Sabine's RT60
         seconds = np.arange(int(decay_s * _RATE_HZ)) / _RATE_HZ
         tails = rng.standard_normal((num_waves, len(seconds))) * 10 ** (-3 * seconds / decay_s)
-        tails[:, :int(0.02 * _RATE_HZ)] = 0.0          # the six reflections are the early part
+        tails[:, : int(0.02 * _RATE_HZ)] = 0.0  # the six reflections are the early part
         # Energy of the reverberant field against that of the direct sound at 1 m: 16 pi / R.
         energy = 16 * np.pi * (1 - scenario.absorption) / lost
         tails *= np.sqrt(energy / np.square(tails).sum())
@@ -205,8 +245,10 @@ def _diffuse(scenario, actor, reference, rng, num_waves=16):
     turn = np.arange(num_waves) * np.pi * (3 - np.sqrt(5)) + rng.uniform(0, 2 * np.pi)
     flat = np.sqrt(1 - height**2)
     directions = np.stack([flat * np.cos(turn), height, flat * np.sin(turn)], axis=1)
-    return [propagation.plane_wave_source(_roll(r + n), d)
-            for r, n, d in zip(reverberation, noise, directions, strict=True)]
+    return [
+        propagation.plane_wave_source(_roll(r + n), d)
+        for r, n, d in zip(reverberation, noise, directions, strict=True)
+    ]
 
 
 def _traffic(num_samples, level, rng):
@@ -216,11 +258,13 @@ def _traffic(num_samples, level, rng):
         azimuth = np.deg2rad(rng.uniform(-70.0, 70.0))
         rumble = _coloured(rng.standard_normal(num_samples), -3.0)
         seconds = np.arange(num_samples) / _RATE_HZ
-        swell = 0.6 + 0.4 * np.sin(2 * np.pi * rng.uniform(0.05, 0.15) * seconds
-                                   + rng.uniform(0, 2 * np.pi))
+        swell = 0.6 + 0.4 * np.sin(
+            2 * np.pi * rng.uniform(0.05, 0.15) * seconds + rng.uniform(0, 2 * np.pi)
+        )
         rumble *= swell * level / np.sqrt(3) / _rms(rumble * swell)
-        waves.append(propagation.plane_wave_source(
-            _roll(rumble), (np.sin(azimuth), 0.02, np.cos(azimuth))))
+        waves.append(
+            propagation.plane_wave_source(_roll(rumble), (np.sin(azimuth), 0.02, np.cos(azimuth)))
+        )
     return waves
 
 
@@ -228,8 +272,9 @@ def _wind(shape, level, rng):
     """Turbulence at each microphone for itself: steep low-frequency noise in gusts."""
     gusts = _coloured(rng.standard_normal(shape, np.float32), -5.0)
     seconds = np.arange(shape[1], dtype=np.float32) / _RATE_HZ
-    gusts *= 0.6 + 0.4 * np.sin(2 * np.pi * 0.2 * seconds + rng.uniform(0, 2 * np.pi),
-                                dtype=np.float32)
+    gusts *= 0.6 + 0.4 * np.sin(
+        2 * np.pi * 0.2 * seconds + rng.uniform(0, 2 * np.pi), dtype=np.float32
+    )
     return gusts * np.float32(level / _rms(gusts))
 
 

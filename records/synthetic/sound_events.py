@@ -25,8 +25,11 @@ def modes(frequencies_hz, taus_s, gains, duration_s, rng):
     sound = np.zeros_like(time)
     for hz, tau_s, gain in zip(frequencies_hz, taus_s, gains, strict=True):
         if hz < RATE_HZ / 2 * 0.97:
-            sound += gain * np.sin(2 * np.pi * hz * time + rng.uniform(0, 2 * np.pi)) \
+            sound += (
+                gain
+                * np.sin(2 * np.pi * hz * time + rng.uniform(0, 2 * np.pi))
                 * np.exp(-time / tau_s)
+            )
     return sound * np.minimum(1.0, time / 0.00025)
 
 
@@ -52,7 +55,7 @@ def place(sound, starts_s, num_samples, gains=None):
         start = round(start_s * RATE_HZ)
         if 0 <= start < num_samples:
             count = min(len(event), num_samples - start)
-            result[start:start + count] += (1.0 if gains is None else gains[i]) * event[:count]
+            result[start : start + count] += (1.0 if gains is None else gains[i]) * event[:count]
     return result
 
 
@@ -82,6 +85,7 @@ def resonate(signal, frequencies_hz, bandwidths_hz):
 def smooth_noise(rate_hz, num_samples, rng):
     """A smooth random curve, standard deviation about 1, that turns `rate_hz` times a second."""
     points = max(4, int(num_samples / RATE_HZ * rate_hz * 2) + 4)
-    curve = np.interp(np.linspace(0, points - 1, num_samples), np.arange(points),
-                      rng.standard_normal(points))
+    curve = np.interp(
+        np.linspace(0, points - 1, num_samples), np.arange(points), rng.standard_normal(points)
+    )
     return curve

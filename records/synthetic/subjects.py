@@ -23,6 +23,7 @@ class Subject:
         height_m: of the eyes above the hands at rest.
         skin, hair, shirt: RGB.
     """
+
     pitch_hz: float
     formant_scale: float
     whistle_hz: float
@@ -53,4 +54,5 @@ def subject(index, seed=0):
         height_m=float(rng.uniform(0.38, 0.48)),
         skin=_SKINS[int(rng.integers(len(_SKINS)))],
         hair=_HAIRS[int(rng.integers(len(_HAIRS)))],
-        shirt=tuple(int(c) for c in rng.integers(30, 220, 3)))
+        shirt=tuple(int(c) for c in rng.integers(30, 220, 3)),
+    )

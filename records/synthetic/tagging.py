@@ -25,39 +25,40 @@ import scipy.signal
 import soundfile
 from absl import app, flags
 
-from dualcam.data import datasets, schema, sounds
-from records import command, jobs
-from records.synthetic import (
-    recordings,
-    takes,
-    video,
-    wild_objects,
-    wild_sources,
-    wild_video,
-)
+from dualcam.cli import errors
+from dualcam.data import schema
+from dualcam.data.sources import datasets, sound_folders
+from records import jobs
+from records.synthetic import acivw_objects, acivw_sources, acivw_video, recordings, takes, video
 
-LISTS = {'training': 'groundtruth_weak_label_training_set.csv',
-         'testing': 'groundtruth_weak_label_testing_set.csv'}
+LISTS = {
+    'training': 'groundtruth_weak_label_training_set.csv',
+    'testing': 'groundtruth_weak_label_testing_set.csv',
+}
 _RATE_HZ = schema.CLIP_RATE_HZ
-_NUM_EVENTS_SHARES = (0.35, 0.40, 0.25)      # of clips with one, two, three events
-_SEEN = 0.7                                  # of the events
-_OVER_NOISE_DB = (-20.0, -4.0)               # an event's loud parts
-_TESTED_SHARE = 0.25                         # of a class's recordings
+_NUM_EVENTS_SHARES = (0.35, 0.40, 0.25)  # of clips with one, two, three events
+_SEEN = 0.7  # of the events
+_OVER_NOISE_DB = (-20.0, -4.0)  # an event's loud parts
+_TESTED_SHARE = 0.25  # of a class's recordings
 # What an object is about as wide as; of trains and traffic that is the first of them.
 _WIDTHS_M = (5.0, 3.6, 0.9, 2.6, 0.9, 0.6, 1.0, 1.3, 1.2, 4.2)
-_SIZE = (320, 240)                           # of a frame
+_SIZE = (320, 240)  # of a frame
 
 
 @dataclasses.dataclass(frozen=True)
 class TaggingPreset:
     """Size of the embedded clips."""
+
     num_training: int
     num_testing: int
     clip_s: int
 
 
-PRESETS = {'smoke': TaggingPreset(48, 24, 2), 'demo': TaggingPreset(1200, 300, 4),
-           'paper': TaggingPreset(6000, 500, 10)}
+PRESETS = {
+    'smoke': TaggingPreset(48, 24, 2),
+    'demo': TaggingPreset(1200, 300, 4),
+    'paper': TaggingPreset(6000, 500, 10),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Job:
         num_classes: of the events.
         dealt: {split: files of each class}, or None for parametric sounds.
     """
+
     out: pathlib.Path
     seed: int
     preset: TaggingPreset
@@ -93,6 +95,7 @@ class Event:
         start: first sample in the clip.
         gain: of the sound.
     """
+
     label: int
     sound: np.ndarray
     start: int
@@ -120,8 +123,9 @@ def draw_events(piece, job):
     for label in labels:
         sound = _dry_sound(split, label, clip_s * rng.uniform(0.3, 0.8), job, rng)
         start = rng.integers(0, clip_s * _RATE_HZ - len(sound) + 1)
-        events.append(Event(int(label), sound, int(start),
-                            10 ** (rng.uniform(*_OVER_NOISE_DB) / 20)))
+        events.append(
+            Event(int(label), sound, int(start), 10 ** (rng.uniform(*_OVER_NOISE_DB) / 20))
+        )
     return events, rng
 
 
@@ -133,7 +137,7 @@ def mix(events, clip_s, rng):
     """
     signal = _noise(clip_s * _RATE_HZ, rng)
     for event in events:
-        signal[event.start:event.start + len(event.sound)] += event.gain * event.sound
+        signal[event.start : event.start + len(event.sound)] += event.gain * event.sound
     return signal * min(rng.uniform(0.3, 0.8), 0.99 / np.abs(signal).max())
 
 
@@ -148,16 +152,26 @@ def render(events, clip_s, rng):
     shown = []
     for event, slot in zip(events, slots, strict=False):
         if rng.random() < _SEEN:
-            at = (place.width * (slot + rng.uniform(0.3, 0.7)) / len(slots),
-                  place.height * rng.uniform(0.4, 0.7))
+            at = (
+                place.width * (slot + rng.uniform(0.3, 0.7)) / len(slots),
+                place.height * rng.uniform(0.4, 0.7),
+            )
             width_m = _WIDTHS_M[event.label % len(_WIDTHS_M)]
-            shown.append((event, at, rng.uniform(170, 260) / width_m, wild_video.draw_look(rng)))
+            shown.append((event, at, rng.uniform(170, 260) / width_m, acivw_video.draw_look(rng)))
     frames = []
     for second in range(clip_s):
         frame = place.copy()
         for event, at, pixels_per_m, look in shown:
-            wild_objects.draw_object(frame, event.label, at + rng.normal(0, 6, 2), pixels_per_m,
-                                     _level(event, second), second, look, rng)
+            acivw_objects.draw_object(
+                frame,
+                event.label,
+                at + rng.normal(0, 6, 2),
+                pixels_per_m,
+                _level(event, second),
+                second,
+                look,
+                rng,
+            )
         frames.append(np.asarray(frame.resize(_SIZE)))
     return frames
 
@@ -191,8 +205,9 @@ def write_lists(job, labels, classes):
     rows = {split: [] for split in LISTS}
     for piece, numbers in zip(job.pieces(), labels, strict=True):
         name = clip_name(piece, job.preset.clip_s)[1:]
-        rows[piece[0]] += [f'{name}.wav\t0.000\t{job.preset.clip_s}.000\t{classes[number]}\n'
-                           for number in numbers]
+        rows[piece[0]] += [
+            f'{name}.wav\t0.000\t{job.preset.clip_s}.000\t{classes[number]}\n' for number in numbers
+        ]
     for split, file in LISTS.items():
         (job.out / file).write_text(''.join(rows[split]), encoding='utf-8')
 
@@ -214,27 +229,35 @@ def deal(sound_set):
         files = [sound for sound in sound_set.sounds if sound.label == label]
         origins = sorted({sound.source or sound.path for sound in files})
         if len(origins) < 2:
-            raise ValueError(f'{sound_set.root}: class "{name}" has one recording; expected two '
-                             'or more, as training and testing share none')
-        tested = set(origins[-max(1, round(_TESTED_SHARE * len(origins))):])
+            raise ValueError(
+                f'{sound_set.root}: class "{name}" has one recording; expected two '
+                'or more, as training and testing share none'
+            )
+        tested = set(origins[-max(1, round(_TESTED_SHARE * len(origins))) :])
         for split, wanted in (('training', False), ('testing', True)):
-            dealt[split].append(tuple(pathlib.Path(sound.path) for sound in files if (
-                (sound.source or sound.path) in tested) == wanted))
+            dealt[split].append(
+                tuple(
+                    pathlib.Path(sound.path)
+                    for sound in files
+                    if ((sound.source or sound.path) in tested) == wanted
+                )
+            )
     return {split: tuple(files) for split, files in dealt.items()}
 
 
 def _dry_sound(split, label, duration_s, job, rng):
     """[samples] at 32 kHz, faded in and out over 10 ms."""
     if job.dealt is None:
-        sound = wild_sources.wild_source(label, duration_s, rng)
+        sound = acivw_sources.wild_source(label, duration_s, rng)
         common = np.gcd(_RATE_HZ, schema.ARRAY_RATE_HZ)
-        sound = scipy.signal.resample_poly(sound, _RATE_HZ // common,
-                                           schema.ARRAY_RATE_HZ // common)
+        sound = scipy.signal.resample_poly(
+            sound, _RATE_HZ // common, schema.ARRAY_RATE_HZ // common
+        )
     else:
         files = job.dealt[split][label]
         sound = recordings.read_recording(files[rng.integers(len(files))], _RATE_HZ)
         size = round(duration_s * _RATE_HZ)
-        sound = sound[rng.integers(0, max(1, len(sound) - size + 1)):][:size].copy()
+        sound = sound[rng.integers(0, max(1, len(sound) - size + 1)) :][:size].copy()
     fade = np.minimum(1.0, np.arange(1, len(sound) + 1) / (0.01 * _RATE_HZ))
     return sound * fade * fade[::-1]
 
@@ -243,18 +266,19 @@ def _noise(num_samples, rng):
     """Noise of a place, RMS 0.1: its slope differs from clip to clip, and it swells slowly."""
     spectrum = np.fft.rfft(rng.standard_normal(num_samples))
     hz = np.fft.rfftfreq(num_samples, 1 / _RATE_HZ)
-    slope = rng.uniform(0.2, 0.6)                     # of the amplitude, 0.5 halves the power
+    slope = rng.uniform(0.2, 0.6)  # of the amplitude, 0.5 halves the power
     noise = np.fft.irfft(spectrum / np.maximum(hz, 60.0) ** slope * (hz > 30.0), num_samples)
     seconds = np.arange(num_samples) / _RATE_HZ
-    noise *= 1.0 + 0.4 * np.sin(2 * np.pi * rng.uniform(0.1, 0.5) * seconds
-                                + rng.uniform(0, 2 * np.pi))
+    noise *= 1.0 + 0.4 * np.sin(
+        2 * np.pi * rng.uniform(0.1, 0.5) * seconds + rng.uniform(0, 2 * np.pi)
+    )
     return noise * (0.1 / np.sqrt(np.mean(noise**2)))
 
 
 def _level(event, second):
     """How loud an event is within a second of the clip, 0 - 1."""
     first = max(0, second * _RATE_HZ - event.start)
-    part = event.sound[first:max(0, (second + 1) * _RATE_HZ - event.start)]
+    part = event.sound[first : max(0, (second + 1) * _RATE_HZ - event.start)]
     if not len(part):
         return 0.0
     return float(min(1.0, np.sqrt(np.mean(part**2)) / 0.1))
@@ -268,22 +292,30 @@ def main(_):
     out, dealt = pathlib.Path(options.out), None
     classes, origin = datasets.ACIVW_CLASSES, 'simulated sounds and frames'
     if options.sources:
-        found = sounds.find_sounds(options.sources)
+        found = sound_folders.find_sounds(options.sources)
         classes, origin = found.classes, 'real recordings, simulated frames'
         dealt = deal(found)
     job = Job(out, options.seed, PRESETS[options.preset], len(classes), dealt)
     files = {split: recordings.names([parts])[0] for split, parts in (dealt or {}).items()}
-    takes.claim(out, {'layout': 'tagging', 'seed': job.seed, 'preset': options.preset,
-                      'recordings': files})
-    datasets.write_description(out, datasets.DatasetInfo('tagging_simulated', classes, origin,
-                                                         num_locations=1))
+    takes.claim(
+        out, {'layout': 'tagging', 'seed': job.seed, 'preset': options.preset, 'recordings': files}
+    )
+    datasets.write_description(
+        out, datasets.DatasetInfo('tagging_simulated', classes, origin, num_locations=1)
+    )
     pieces = job.pieces()
-    labels = jobs.run_all(functools.partial(write_clip, job=job), pieces,
-                          options.processes or jobs.default_processes(), 'clip',
-                          start_method='fork')
+    labels = jobs.run_all(
+        functools.partial(write_clip, job=job),
+        pieces,
+        options.processes or jobs.default_processes(),
+        'clip',
+        start_method='fork',
+    )
     write_lists(job, labels, classes)
-    print(f'{job.preset.num_training} training and {job.preset.num_testing} test clips of '
-          f'{job.preset.clip_s} s: {out}')
+    print(
+        f'{job.preset.num_training} training and {job.preset.num_testing} test clips of '
+        f'{job.preset.clip_s} s: {out}'
+    )
 
 
 if __name__ == '__main__':
@@ -292,4 +324,4 @@ if __name__ == '__main__':
     flags.DEFINE_string('sources', None, 'Folder of real recordings, one folder a class.')
     flags.DEFINE_integer('seed', 0, 'Same seed, same bytes.', lower_bound=0)
     flags.DEFINE_integer('processes', None, 'How many work at a time; default one a processor.')
-    app.run(command.clean_errors(main))
+    app.run(errors.clean_errors(main))

@@ -13,8 +13,9 @@ def draw_others(scenario, take_s, seed, rng):
     others = []
     for _ in range(scenario.num_others):
         passer_by = subjects.subject(int(rng.integers(subjects.NUM_SUBJECTS)), seed + 1)
-        others.append(sources.parametric_source(int(rng.choice(scenario.others)), passer_by,
-                                                take_s, rng))
+        others.append(
+            sources.parametric_source(int(rng.choice(scenario.others)), passer_by, take_s, rng)
+        )
     return others
 
 
@@ -34,9 +35,11 @@ def claim(out, settings):
     path = pathlib.Path(out) / SETTINGS_FILE
     if path.exists():
         if json.loads(path.read_text(encoding='utf-8')) != settings:
-            raise ValueError(f'{out}: holds takes of another layout, preset, seed or set of '
-                             f'sources (see {SETTINGS_FILE} there); choose another --out or '
-                             'delete it')
+            raise ValueError(
+                f'{out}: holds takes of another layout, preset, seed or set of '
+                f'sources (see {SETTINGS_FILE} there); choose another --out or '
+                'delete it'
+            )
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(settings) + '\n', encoding='utf-8')

@@ -9,27 +9,27 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw
 
+from dualcam.acoustics.microphones import VIEW_DEG
 from dualcam.data import schema
-from records.array import VIEW_DEG
 
 _HEIGHT, _WIDTH = schema.VIDEO_SHAPE[:2]
 _SPEAKING, _WHISTLING = 2, 3
 
 # What is held or hit, in the order of the classes: shape, width and height in metres, RGB.
 _OBJECTS = (
-    None,                                         # clapping: the hands
-    None,                                         # snapping fingers
-    None,                                         # speaking: the mouth
-    None,                                         # whistling
+    None,  # clapping: the hands
+    None,  # snapping fingers
+    None,  # speaking: the mouth
+    None,  # whistling
     ('kendama', 0.10, 0.22, (196, 60, 44)),
-    ('box', 0.06, 0.10, (40, 40, 46)),            # a mouse
-    ('box', 0.42, 0.10, (54, 56, 62)),            # a keyboard
-    ('box', 0.70, 0.95, (136, 92, 54)),           # a door
+    ('box', 0.06, 0.10, (40, 40, 46)),  # a mouse
+    ('box', 0.42, 0.10, (54, 56, 62)),  # a keyboard
+    ('box', 0.70, 0.95, (136, 92, 54)),  # a door
     ('hammer', 0.26, 0.12, (120, 124, 130)),
-    ('ball', 0.07, 0.07, (205, 160, 92)),         # a peanut
-    ('sheets', 0.30, 0.30, (240, 240, 234)),      # paper, torn
-    ('ball', 0.24, 0.20, (196, 214, 226)),        # a plastic bag
-    ('box', 0.30, 0.36, (246, 246, 240)),         # a sheet
+    ('ball', 0.07, 0.07, (205, 160, 92)),  # a peanut
+    ('sheets', 0.30, 0.30, (240, 240, 234)),  # paper, torn
+    ('ball', 0.24, 0.20, (196, 214, 226)),  # a plastic bag
+    ('box', 0.30, 0.36, (246, 246, 240)),  # a sheet
     ('stick', 0.42, 0.03, (170, 120, 60)),
 )
 
@@ -62,22 +62,27 @@ def render_frames(action, subject, location, path_m, levels, rng, view_deg=VIEW_
     for place_m, level in zip(path_m, levels, strict=True):
         frame = background.copy()
         pixels_per_m = scale[0] / place_m[2]
-        at = (_WIDTH / 2 + scale[0] * place_m[0] / place_m[2],
-              _HEIGHT / 2 - scale[1] * place_m[1] / place_m[2])
+        at = (
+            _WIDTH / 2 + scale[0] * place_m[0] / place_m[2],
+            _HEIGHT / 2 - scale[1] * place_m[1] / place_m[2],
+        )
         _person(ImageDraw.Draw(frame), subject, at, pixels_per_m, mouth, level)
         if not mouth:
-            _hands_and_object(ImageDraw.Draw(frame), subject, action % len(_OBJECTS), at,
-                              pixels_per_m, level)
+            _hands_and_object(
+                ImageDraw.Draw(frame), subject, action % len(_OBJECTS), at, pixels_per_m, level
+            )
         shift = int(rng.integers(_HEIGHT))
-        grainy = np.asarray(frame).astype(np.int16) + noise[shift:shift + _HEIGHT]
+        grainy = np.asarray(frame).astype(np.int16) + noise[shift : shift + _HEIGHT]
         yield np.clip(grainy, 0, 255).astype(np.uint8)
 
 
 def project(place_m, view_deg=VIEW_DEG):
     """Video pixel (column, row) of a place [3] in metres, as floats."""
     half_x, half_y = np.tan(np.deg2rad(view_deg) / 2)
-    return (_WIDTH / 2 * (1 + place_m[0] / place_m[2] / half_x),
-            _HEIGHT / 2 * (1 - place_m[1] / place_m[2] / half_y))
+    return (
+        _WIDTH / 2 * (1 + place_m[0] / place_m[2] / half_x),
+        _HEIGHT / 2 * (1 - place_m[1] / place_m[2] / half_y),
+    )
 
 
 def encode_jpeg(frame):
@@ -94,19 +99,23 @@ def draw_place(location, rng):
 
 
 def _background(location, rng):
-    picture = Image.new('RGB', (_WIDTH, _HEIGHT), ((46, 48, 52), (204, 200, 190),
-                                                   (150, 190, 230))[location])
+    picture = Image.new(
+        'RGB', (_WIDTH, _HEIGHT), ((46, 48, 52), (204, 200, 190), (150, 190, 230))[location]
+    )
     draw = ImageDraw.Draw(picture)
-    if location == 0:                                       # wedges of foam
+    if location == 0:  # wedges of foam
         for row in range(0, _HEIGHT, 40):
             for col in range(0, _WIDTH, 40):
                 upright = (row // 40 + col // 40) % 2
                 for k in range(4):
                     grey = 36 + 10 * k
-                    box = (col + 10 * k, row, col + 10 * k + 9, row + 39) if upright else (
-                        col, row + 10 * k, col + 39, row + 10 * k + 9)
+                    box = (
+                        (col + 10 * k, row, col + 10 * k + 9, row + 39)
+                        if upright
+                        else (col, row + 10 * k, col + 39, row + 10 * k + 9)
+                    )
                     draw.rectangle(box, fill=(grey, grey, grey + 4))
-    elif location == 1:                                     # windows, desks, monitors
+    elif location == 1:  # windows, desks, monitors
         for col in (30, 250, 470):
             draw.rectangle((col, 30, col + 140, 170), fill=(226, 236, 246), outline=(120,) * 3)
             draw.line((col + 70, 30, col + 70, 170), fill=(150,) * 3, width=3)
@@ -115,16 +124,21 @@ def _background(location, rng):
             col = int(rng.integers(0, 540))
             draw.rectangle((col, 260, col + 80, 312), fill=(30, 32, 40), outline=(80,) * 3)
             draw.rectangle((col - 20, 322, col + 110, 334), fill=(160, 120, 80))
-    else:                                                   # sky, trees, railing, tiles
+    else:  # sky, trees, railing, tiles
         for _ in range(9):
             col, size = int(rng.integers(0, _WIDTH)), int(rng.integers(30, 80))
-            draw.ellipse((col - size, 190 - size // 2, col + size, 250 + size // 2),
-                         fill=(60 + size // 2, 110, 60))
+            draw.ellipse(
+                (col - size, 190 - size // 2, col + size, 250 + size // 2),
+                fill=(60 + size // 2, 110, 60),
+            )
         draw.rectangle((0, 330, _WIDTH, _HEIGHT), fill=(178, 160, 140))
         for col in range(0, _WIDTH, 24):
             draw.line((col, 230, col, 330), fill=(90, 90, 96), width=3)
-            draw.line((col * 3 - _WIDTH, _HEIGHT, col + (_WIDTH // 2 - col) // 3, 330),
-                      fill=(150, 134, 118), width=1)
+            draw.line(
+                (col * 3 - _WIDTH, _HEIGHT, col + (_WIDTH // 2 - col) // 3, 330),
+                fill=(150, 134, 118),
+                width=1,
+            )
         draw.line((0, 230, _WIDTH, 230), fill=(80, 80, 86), width=6)
     return picture
 
@@ -135,20 +149,35 @@ def _person(draw, subject, at, pixels_per_m, mouth, level):
     x = at[0]
     eye_y = at[1] - 0.55 * head if mouth else at[1] - subject.height_m * pixels_per_m
     shoulder_y = eye_y + 1.9 * head
-    draw.rounded_rectangle((x - 2.2 * head, shoulder_y, x + 2.2 * head, shoulder_y + 6.5 * head),
-                           head, fill=subject.shirt)
-    draw.rectangle((x - 0.4 * head, eye_y + head, x + 0.4 * head, shoulder_y + 2),
-                   fill=subject.skin)
-    draw.ellipse((x - head * 1.05, eye_y - 1.3 * head, x + head * 1.05, eye_y + 0.9 * head),
-                 fill=subject.hair)
-    draw.ellipse((x - 0.9 * head, eye_y - 0.9 * head, x + 0.9 * head, eye_y + 1.2 * head),
-                 fill=subject.skin)
+    draw.rounded_rectangle(
+        (x - 2.2 * head, shoulder_y, x + 2.2 * head, shoulder_y + 6.5 * head),
+        head,
+        fill=subject.shirt,
+    )
+    draw.rectangle(
+        (x - 0.4 * head, eye_y + head, x + 0.4 * head, shoulder_y + 2), fill=subject.skin
+    )
+    draw.ellipse(
+        (x - head * 1.05, eye_y - 1.3 * head, x + head * 1.05, eye_y + 0.9 * head),
+        fill=subject.hair,
+    )
+    draw.ellipse(
+        (x - 0.9 * head, eye_y - 0.9 * head, x + 0.9 * head, eye_y + 1.2 * head), fill=subject.skin
+    )
     for side in (-0.35, 0.35):
-        draw.ellipse((x + side * head - 2, eye_y - 2, x + side * head + 2, eye_y + 2),
-                     fill=(20, 20, 24))
+        draw.ellipse(
+            (x + side * head - 2, eye_y - 2, x + side * head + 2, eye_y + 2), fill=(20, 20, 24)
+        )
     opening = (0.06 + 0.28 * level if mouth else 0.05) * head
-    draw.ellipse((x - 0.28 * head, eye_y + 0.55 * head - opening,
-                  x + 0.28 * head, eye_y + 0.55 * head + opening), fill=(120, 40, 44))
+    draw.ellipse(
+        (
+            x - 0.28 * head,
+            eye_y + 0.55 * head - opening,
+            x + 0.28 * head,
+            eye_y + 0.55 * head + opening,
+        ),
+        fill=(120, 40, 44),
+    )
 
 
 def _hands_and_object(draw, subject, action, at, pixels_per_m, level):
@@ -162,32 +191,51 @@ def _hands_and_object(draw, subject, action, at, pixels_per_m, level):
         half_w, half_h = width_m * pixels_per_m / 2, height_m * pixels_per_m / 2
         if kind in ('ball', 'kendama'):
             if kind == 'kendama':
-                draw.rectangle((x - half_w / 3, y, x + half_w / 3, y + 2 * half_h),
-                               fill=(190, 140, 80))
+                draw.rectangle(
+                    (x - half_w / 3, y, x + half_w / 3, y + 2 * half_h), fill=(190, 140, 80)
+                )
                 half_h = half_w
             draw.ellipse((x - half_w, y - half_h, x + half_w, y + half_h), fill=colour)
         elif kind == 'sheets':
             gap = (0.2 + level) * half_w * 0.4
-            draw.polygon(((x - gap, y), (x - 2 * half_w, y - half_h), (x - 2 * half_w, y + half_h)),
-                         fill=colour)
-            draw.polygon(((x + gap, y), (x + 2 * half_w, y - half_h), (x + 2 * half_w, y + half_h)),
-                         fill=colour)
+            draw.polygon(
+                ((x - gap, y), (x - 2 * half_w, y - half_h), (x - 2 * half_w, y + half_h)),
+                fill=colour,
+            )
+            draw.polygon(
+                ((x + gap, y), (x + 2 * half_w, y - half_h), (x + 2 * half_w, y + half_h)),
+                fill=colour,
+            )
         elif kind == 'hammer':
             lift = (1 - level) * 2 * half_h
             draw.rectangle((x - half_w, y + 4, x + half_w, y + half_h), fill=(92, 84, 76))
-            draw.rectangle((x - half_w / 3, y - half_h - lift, x + half_w / 3, y - lift),
-                           fill=colour)
-            draw.line((x, y - half_h / 2 - lift, x + 2 * half_w, y - half_h - lift),
-                      fill=(150, 110, 60), width=max(3, int(hand / 3)))
+            draw.rectangle(
+                (x - half_w / 3, y - half_h - lift, x + half_w / 3, y - lift), fill=colour
+            )
+            draw.line(
+                (x, y - half_h / 2 - lift, x + 2 * half_w, y - half_h - lift),
+                fill=(150, 110, 60),
+                width=max(3, int(hand / 3)),
+            )
         elif kind == 'stick':
-            draw.line((x - half_w, y - half_h, x + half_w, y + half_h * (3 - 2 * level)),
-                      fill=colour, width=max(3, int(2 * half_h)))
+            draw.line(
+                (x - half_w, y - half_h, x + half_w, y + half_h * (3 - 2 * level)),
+                fill=colour,
+                width=max(3, int(2 * half_h)),
+            )
         else:
-            draw.rectangle((x - half_w, y - half_h, x + half_w, y + half_h), fill=colour,
-                           outline=(30, 30, 30))
+            draw.rectangle(
+                (x - half_w, y - half_h, x + half_w, y + half_h), fill=colour, outline=(30, 30, 30)
+            )
     for side in (-1, 1):
         hand_x = x + side * apart
-        draw.line((x + side * 0.22 * pixels_per_m, shoulder_y, hand_x, y), fill=subject.shirt,
-                  width=max(4, int(hand * 1.3)))
-        draw.ellipse((hand_x - hand, y - hand, hand_x + hand, y + hand), fill=subject.skin,
-                     outline=(60, 40, 30))
+        draw.line(
+            (x + side * 0.22 * pixels_per_m, shoulder_y, hand_x, y),
+            fill=subject.shirt,
+            width=max(4, int(hand * 1.3)),
+        )
+        draw.ellipse(
+            (hand_x - hand, y - hand, hand_x + hand, y + hand),
+            fill=subject.skin,
+            outline=(60, 40, 30),
+        )

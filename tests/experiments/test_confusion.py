@@ -1,15 +1,16 @@
 """Confusion matrices: counts that are right, pictures that show them, runs of the tables."""
 
-
 import numpy as np
 import pytest
 
-from dualcam.evaluation import figures, metrics
-from experiments import matrices, run_confusion, run_table1, run_table2, run_table3, runs
+from dualcam.evaluation import metrics
+from dualcam.reports import figures
+from experiments import run_confusion, run_table1, run_table2, run_table3
+from experiments.shared import confusion, runs
 
 
 def test_counts_are_those_of_a_plain_loop(rng):
-    labels, answers = rng.integers(0, 5, (2, 200))          # the sixth class never occurs
+    labels, answers = rng.integers(0, 5, (2, 200))  # the sixth class never occurs
     expected = np.zeros((6, 6), int)
     for label, answer in zip(labels, answers, strict=True):
         expected[label, answer] += 1
@@ -37,8 +38,11 @@ def test_a_figure_has_every_count_name_and_the_accuracy(rng):
     names = [f'action {i}' for i in range(14)]
     figure = figures.confusion_figure(counts, names, 'HearNet', 'simulated')
     axes = figure.axes[0]
-    cells = {tuple(map(round, t.get_position()[::-1])): t.get_text() for t in axes.texts
-             if t.get_text() != 'simulated'}
+    cells = {
+        tuple(map(round, t.get_position()[::-1])): t.get_text()
+        for t in axes.texts
+        if t.get_text() != 'simulated'
+    }
     assert cells == {(r, c): str(counts[r, c]) for r in range(14) for c in range(14)}
     assert [t.get_text() for t in axes.get_xticklabels()] == names
     assert [t.get_text() for t in axes.get_yticklabels()] == names
@@ -54,29 +58,43 @@ def test_a_figure_has_every_count_name_and_the_accuracy(rng):
 
 
 def test_the_wanted_matrices_have_files_of_their_own_and_runs_of_the_tables():
-    names = [matrices.name(run, test) for _, run, test in run_confusion.MATRICES]
+    names = [confusion.name(run, test) for _, run, test in run_confusion.MATRICES]
     assert len(set(names)) == len(names)
     assert 'hearnet-D-all-test_all' in names and 'oursoundnet-G-all-test_all' in names
     assert {name.split('-')[0] for name in names} == {
-        'dualcamnet', 'resnet50', 'temporal_resnet50', 'avnet', 'hearnet', 'oursoundnet'}
+        'dualcamnet',
+        'resnet50',
+        'temporal_resnet50',
+        'avnet',
+        'hearnet',
+        'oursoundnet',
+    }
     assert {f'resnet50-hard-{s}-test_{s}' for s in runs.SCENARIOS} < set(names)
-    of_tables = {run for table in (run_table1, run_table2, run_table3)
-                 for setting in runs.SETTINGS for run in table.TABLE.columns(setting).values()}
+    of_tables = {
+        run
+        for table in (run_table1, run_table2, run_table3)
+        for setting in runs.SETTINGS
+        for run in table.TABLE.columns(setting).values()
+    }
     assert {run for _, run, _ in run_confusion.MATRICES} <= of_tables
 
 
 def test_seeds_are_summed():
-    matrix = matrices.Matrix('HearNet', 'hearnet', np.array([[3, 1], [2, 2]]), 2)
+    matrix = confusion.Matrix('HearNet', 'hearnet', np.array([[3, 1], [2, 2]]), 2)
     assert matrix.accuracy == pytest.approx(5 / 8) and matrix.num_clips == 4
     assert '| HearNet | 0.6250 | 4 | 2 | [picture](hearnet.png), [counts](hearnet.csv) |' in (
-        matrices.markdown('title', [matrix]))
+        confusion.markdown('title', [matrix])
+    )
 
 
 def test_a_bad_flag_is_one_line(tmp_path, command):
-    for flag, message in (('--seeds=one', '--seeds=one: expected whole numbers'),
-                          ('--preset=huge', "preset 'huge': expected one of"),
-                          ('--seeds=0', 'no such folder')):
-        code, _, errors = command('experiments/run_confusion.py', f'--records={tmp_path}/none',
-                                  f'--out={tmp_path}', flag)
+    for flag, message in (
+        ('--seeds=one', '--seeds=one: expected whole numbers'),
+        ('--preset=huge', "preset 'huge': expected one of"),
+        ('--seeds=0', 'no such folder'),
+    ):
+        code, _, errors = command(
+            'experiments/run_confusion.py', f'--records={tmp_path}/none', f'--out={tmp_path}', flag
+        )
         assert code == 1 and message in errors
         assert len(errors.strip().splitlines()) == 1 and errors.startswith('error: ')

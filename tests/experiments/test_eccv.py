@@ -7,49 +7,60 @@ import json
 import numpy as np
 import pytest
 
-from experiments import eccv_presets, eccv_tables
-from tests.sound_folders import write_esc
+from experiments.eccv2020 import presets, tables
+from tests.helpers.sound_folders import write_esc
 
 
 def test_rows_are_the_published_ones():
-    rows = eccv_tables.read_rows('eccv2020_table2_acivw.csv', {'accuracy': ('accuracy', 'std')})
-    assert len(rows) == 22 and {row.key for row in rows} == set(eccv_tables.ROWS)
-    best = max((row for row in rows if row.key == 'hearnet' and row.training == 'self-supervised'),
-               key=lambda row: row.published['accuracy'][0])
+    rows = tables.read_rows('eccv2020_table2_acivw.csv', {'accuracy': ('accuracy', 'std')})
+    assert len(rows) == 22 and {row.key for row in rows} == set(tables.ROWS)
+    best = max(
+        (row for row in rows if row.key == 'hearnet' and row.training == 'self-supervised'),
+        key=lambda row: row.published['accuracy'][0],
+    )
     assert best.alpha == 0.5 and best.published['accuracy'] == (0.7946, 0.0137)
-    demo, whole = (eccv_presets.preset_named('demo', complete) for complete in (False, True))
-    wanted = [row for row in rows if eccv_tables.is_wanted(row, demo)]
+    demo, whole = (presets.preset_named('demo', complete) for complete in (False, True))
+    wanted = [row for row in rows if tables.is_wanted(row, demo)]
     assert {row.alpha for row in wanted if row.key == 'hearnet'} == {None, 0.0, 0.5}
     assert not any('l3' in row.key or row.key == 'resnet18' for row in wanted)
-    assert all(eccv_tables.is_wanted(row, whole) for row in rows)
+    assert all(tables.is_wanted(row, whole) for row in rows)
     with pytest.raises(ValueError, match='paper, demo, smoke'):
-        eccv_presets.preset_named('large')
+        presets.preset_named('large')
 
 
 def test_percentages_become_shares():
-    rows = eccv_tables.read_rows('eccv2020_table1_retrieval.csv',
-                                 {'rank 1': ('rank_1', 'std_1')}, 100.0)
+    rows = tables.read_rows('eccv2020_table1_retrieval.csv', {'rank 1': ('rank_1', 'std_1')}, 100.0)
     assert rows[0].key == 'dualcamnet' and rows[0].training == 'self-supervised'
     assert rows[0].published['rank 1'] == pytest.approx((0.3341, 0.0365))
 
 
 def test_the_paper_s_settings_are_the_paper_s():
-    paper = eccv_presets.preset_named('paper')
+    paper = presets.preset_named('paper')
     params = paper.pretext_params('hearnet_eccv', 0.5, 3)
-    assert (params.loop.epochs, params.loop.batch_size, params.loop.learning_rate,
-            params.loop.seed) == (20, 64, 1e-5, 3)
+    assert (
+        params.loop.epochs,
+        params.loop.batch_size,
+        params.loop.learning_rate,
+        params.loop.seed,
+    ) == (20, 64, 1e-5, 3)
     assert (params.margin, params.all_epochs, params.weight_decay, params.alpha) == (
-        0.2, 4, 5e-4, 0.5)
+        0.2,
+        4,
+        5e-4,
+        0.5,
+    )
     assert not params.options and not params.video_options and not params.standardise
     assert paper.alphas == (0.0, 0.1, 0.3, 0.5, 0.7, 0.9) and not paper.note
 
 
 def test_a_table_shows_what_was_measured_and_blanks(tmp_path):
-    rows = [eccv_tables.Row('hearnet', eccv_tables.SELF, alpha, {'accuracy': (0.75, 0.01)})
-            for alpha in (0.0, 0.5)]
+    rows = [
+        tables.Row('hearnet', tables.SELF, alpha, {'accuracy': (0.75, 0.01)})
+        for alpha in (0.0, 0.5)
+    ]
     rows[1] = dataclasses.replace(rows[1], scores={'accuracy': [0.5, 0.75]})
-    rows.append(eccv_tables.Row('chance', eccv_tables.OWN, None, {}, {'accuracy': [0.1]}))
-    text = eccv_tables.write(rows, ['accuracy'], 'T', 'E', tmp_path, 't')
+    rows.append(tables.Row('chance', tables.OWN, None, {}, {'accuracy': [0.1]}))
+    text = tables.write(rows, ['accuracy'], 'T', 'E', tmp_path, 't')
     assert '| HearNet | self-supervised | 0 | *0.7500 ± 0.0100* |' in text
     assert '| HearNet | self-supervised | 0.5 | 0.6250 ± 0.1768 *0.7500 ± 0.0100* |' in text
     assert '| chance | our baseline |  | 0.1000 |' in text
@@ -59,9 +70,14 @@ def test_a_table_shows_what_was_measured_and_blanks(tmp_path):
 
 
 def table(command, number, folder, *arguments):
-    return command('experiments/run_eccv2020.py', f'--table={number}',
-                   f'--records={folder}/records', f'--out={folder}/results', '--preset=smoke',
-                   *arguments)
+    return command(
+        'experiments/run_eccv2020.py',
+        f'--table={number}',
+        f'--records={folder}/records',
+        f'--out={folder}/results',
+        '--preset=smoke',
+        *arguments,
+    )
 
 
 @pytest.fixture(scope='module')
@@ -73,8 +89,12 @@ def made(acivw_smoke, command):
 
 
 def saved(folder, number):
-    return {(row['key'], row['training'], row['alpha']): row['scores'] for row in json.loads(
-        (folder / 'results' / f'eccv2020_table{number}.json').read_text())['rows']}
+    return {
+        (row['key'], row['training'], row['alpha']): row['scores']
+        for row in json.loads((folder / 'results' / f'eccv2020_table{number}.json').read_text())[
+            'rows'
+        ]
+    }
 
 
 @pytest.mark.slow
@@ -87,15 +107,21 @@ def test_table_2_is_made_from_records_to_picture(made):
     assert measured == {
         ('HearNet, untrained', 'our baseline', None),
         *((key, 'supervised', None) for key in ('hearnet', 'hearnet_transfer', 'dualcamnet')),
-        *((key, 'self-supervised', alpha) for key in ('hearnet', 'audio_visual_hearnet')
-          for alpha in (0.0, 0.5)),
-        *((key, 'self-supervised', None) for key in ('dualcamnet', 'audio_visual_dualcamnet'))}
+        *(
+            (key, 'self-supervised', alpha)
+            for key in ('hearnet', 'audio_visual_hearnet')
+            for alpha in (0.0, 0.5)
+        ),
+        *((key, 'self-supervised', None) for key in ('dualcamnet', 'audio_visual_dualcamnet')),
+    }
     for key in measured:
         assert 0 <= rows[key]['accuracy'][0] <= 1
     assert (folder / 'results' / 'eccv2020_table2.png').read_bytes()[:4] == b'\x89PNG'
     # No video is in two lists.
-    lists = [set(line.rpartition('/')[0] for line in path.read_text().splitlines())
-             for path in sorted((folder / 'records' / '2_seconds' / 'lists').glob('*.txt'))]
+    lists = [
+        set(line.rpartition('/')[0] for line in path.read_text().splitlines())
+        for path in sorted((folder / 'records' / '2_seconds' / 'lists').glob('*.txt'))
+    ]
     assert len(lists) == 3 and not set.intersection(lists[0], lists[1] | lists[2])
 
 
@@ -108,15 +134,20 @@ def test_the_other_tables_take_the_same_runs(made, smoke, command, tmp_path):
     lists.mkdir()
     for path in (folder / 'records' / '2_seconds' / 'lists').glob('*.txt'):
         lines = path.read_text().splitlines()
-        (lists / path.name).write_text('\n'.join(
-            f'{("/data1/ACIVW/2_seconds", "D:/x")[number % 2]}/{line}'
-            for number, line in enumerate(lines)))
+        (lists / path.name).write_text(
+            '\n'.join(
+                f'{("/data1/ACIVW/2_seconds", "D:/x")[number % 2]}/{line}'
+                for number, line in enumerate(lines)
+            )
+        )
     code, out, errors = table(command, 1, folder, f'--lists={lists}')
     assert code == 0, errors
     ranks = saved(folder, 1)
     # Ten test clips of ten classes: a sound's own is one of them.
-    np.testing.assert_allclose([ranks['chance', 'our baseline', None][f'rank {k}'][0]
-                                for k in (1, 2, 5, 10, 30)], [0.1, 0.2, 0.5, 1.0, 1.0])
+    np.testing.assert_allclose(
+        [ranks['chance', 'our baseline', None][f'rank {k}'][0] for k in (1, 2, 5, 10, 30)],
+        [0.1, 0.2, 0.5, 1.0, 1.0],
+    )
     for key in ('dualcamnet', 'hearnet'):
         shares = [ranks[key, 'self-supervised', None][f'rank {k}'][0] for k in (1, 2, 5, 10, 30)]
         assert shares == sorted(shares) and shares[-1] == 1.0
@@ -130,13 +161,22 @@ def test_the_other_tables_take_the_same_runs(made, smoke, command, tmp_path):
     assert saved(folder, 4)['hearnet', 'self-supervised', 0.5]['accuracy']
     assert not saved(folder, 4)['mesaros2018', 'supervised', None]
     after = {path: path.stat().st_mtime_ns for path in (folder / 'results').rglob('metrics.json')}
-    assert before == after                                          # nothing was trained again
+    assert before == after  # nothing was trained again
 
 
-@pytest.mark.parametrize('arguments, words', [
-    (['--table=3'], 'records of AVIA'), (['--table=4'], 'dcase2018:DIR or folder:DIR'),
-    (['--preset=huge'], 'paper, demo, smoke')])
+@pytest.mark.parametrize(
+    'arguments, words',
+    [
+        (['--table=3'], 'records of AVIA'),
+        (['--table=4'], 'dcase2018:DIR or folder:DIR'),
+        (['--preset=huge'], 'paper, demo, smoke'),
+    ],
+)
 def test_a_bad_call_is_one_line(arguments, words, command, tmp_path):
-    code, _, errors = command('experiments/run_eccv2020.py', f'--records={tmp_path}/none',
-                              f'--out={tmp_path}/out', *arguments)
+    code, _, errors = command(
+        'experiments/run_eccv2020.py',
+        f'--records={tmp_path}/none',
+        f'--out={tmp_path}/out',
+        *arguments,
+    )
     assert code == 1 and words in errors and 'Traceback' not in errors

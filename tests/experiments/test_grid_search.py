@@ -10,10 +10,11 @@ import pytest
 import tensorflow as tf
 from tensorboard.plugins.hparams import metadata
 
-from dualcam.data import reader
-from dualcam.training import distillation, inputs, loop
-from experiments import grids, presets, runs
-from records import lists
+from dualcam.data.records import reading, record_lists
+from dualcam.training import loop, run_data
+from dualcam.training.recipes import distillation
+from experiments.shared import grids, runs
+from experiments.wacv2020 import presets
 
 
 def test_points_of_both_columns():
@@ -21,14 +22,17 @@ def test_points_of_both_columns():
     assert len(grid) == len(set(grid)) == 2 * (1 + 2 * 2)
     assert grid[:2] == [grids.Point(1e-3, 1.0, 0.0), grids.Point(1e-3, 2.0, 0.5)]
     assert [p for p in grid if p.imitation == 0.0] == [
-        grids.Point(1e-3, 1.0, 0.0), grids.Point(1e-4, 1.0, 0.0)]
-    assert grids.points('G', [1e-3, 1e-4], [2.0], [0.5]) == [
-        grids.Point(1e-3), grids.Point(1e-4)]
+        grids.Point(1e-3, 1.0, 0.0),
+        grids.Point(1e-4, 1.0, 0.0),
+    ]
+    assert grids.points('G', [1e-3, 1e-4], [2.0], [0.5]) == [grids.Point(1e-3), grids.Point(1e-4)]
     assert str(grids.Point(1e-4, 2.0, 0.5)) == 'learning rate 0.0001, temperature 2, imitation 0.5'
 
 
-@pytest.mark.parametrize('texts, low_is_in, expected', [
-    (['1e-3', ' 0.1', '1', '1e-3'], False, [1e-3, 0.1, 1.0]), (['0', '0.25'], True, [0.0, 0.25])])
+@pytest.mark.parametrize(
+    'texts, low_is_in, expected',
+    [(['1e-3', ' 0.1', '1', '1e-3'], False, [1e-3, 0.1, 1.0]), (['0', '0.25'], True, [0.0, 0.25])],
+)
 def test_numbers_are_read(texts, low_is_in, expected):
     assert grids.read_numbers('imitations', texts, 0, 1, low_is_in) == expected
 
@@ -43,8 +47,9 @@ def test_other_numbers_are_refused(texts):
 
 def result(rate, *scores):
     """A result whose seeds have these (accuracy, loss)."""
-    validations = tuple(runs.Validation(accuracy, loss, 30, seed)
-                        for seed, (accuracy, loss) in enumerate(scores))
+    validations = tuple(
+        runs.Validation(accuracy, loss, 30, seed) for seed, (accuracy, loss) in enumerate(scores)
+    )
     return grids.Result(grids.Point(rate), validations, tuple(f'run{v.seed}' for v in validations))
 
 
@@ -60,12 +65,17 @@ def test_best_accuracy_first_then_smallest_loss_then_those_without_any():
     assert best.deviation == pytest.approx(np.std([0.9, 0.7], ddof=1))
     assert result(1, (0.5, 1.0)).deviation is None
     # 1/3 + 2/3 and 0.2 + 0.8 are not the same in floating point; the loss decides.
-    assert [r.point.learning_rate for r in grids.ranked(
-        [result(1, (0.1, 2.0), (0.7, 2.0)), result(2, (0.4, 1.0), (0.4, 1.0))])] == [2, 1]
+    assert [
+        r.point.learning_rate
+        for r in grids.ranked(
+            [result(1, (0.1, 2.0), (0.7, 2.0)), result(2, (0.4, 1.0), (0.4, 1.0))]
+        )
+    ] == [2, 1]
 
 
-@pytest.mark.parametrize('values', [('resnet50', 'G', 'all'), ('hearnet', 'X', 'all'),
-                                    ('hearnet', 'D', 'scenario_4')])
+@pytest.mark.parametrize(
+    'values', [('resnet50', 'G', 'all'), ('hearnet', 'X', 'all'), ('hearnet', 'D', 'scenario_4')]
+)
 def test_other_searches_are_refused(values):
     with pytest.raises(ValueError, match=r'--\w+=\w+: expected one of \w+, '):
         grids.Search(*values)
@@ -74,7 +84,8 @@ def test_other_searches_are_refused(values):
 def test_a_list_for_people():
     text = grids.markdown('title', grids.ranked([result(1e-3), result(1e-4, (0.5, 1.0))]))
     assert 'Chosen: learning rate 0.0001: validation accuracy 0.5000, loss 1.0000 (30 clips).' in (
-        text)
+        text
+    )
     assert '| rank | learning rate | validation accuracy |' in text
     assert '| 1 | 0.0001 | 0.5000 | 1.0000 | 1 |' in text
     assert '| 2 | 0.001 | not finite |  | 0 |' in text
@@ -113,16 +124,24 @@ def test_a_point_with_the_presets_values_is_the_tables_run():
     assert runs._overridden(params, dict(search.run(same).overrides)) == params
 
 
-GRID = ('--network=hearnet', '--train_on=scenario_1', '--learning_rates=1e-3,1e-4',
-        '--temperatures=2', '--imitations=0,0.5', '--preset=smoke', '--seeds=0,1')
+GRID = (
+    '--network=hearnet',
+    '--train_on=scenario_1',
+    '--learning_rates=1e-3,1e-4',
+    '--temperatures=2',
+    '--imitations=0,0.5',
+    '--preset=smoke',
+    '--seeds=0,1',
+)
 
 
 @pytest.fixture(scope='module')
 def made(smoke, command):
     """A grid of four points, two seeds: its folder and what was printed."""
     out = smoke / 'grid_results'
-    code, printed, errors = command('experiments/grid_search.py', f'--records={smoke}/records',
-                                    f'--out={out}', *GRID)
+    code, printed, errors = command(
+        'experiments/grid_search.py', f'--records={smoke}/records', f'--out={out}', *GRID
+    )
     assert code == 0, errors
     return out, printed
 
@@ -134,7 +153,11 @@ def test_a_grid_is_made_from_records_to_choice(made):
     saved = json.loads((folder / 'grid.json').read_text())
     assert 'simulated sounds' in saved['title'] and 'smoke preset' in saved['title']
     assert {(p['learning_rate'], p['temperature'], p['imitation']) for p in saved['points']} == {
-        (1e-3, 1.0, 0.0), (1e-4, 1.0, 0.0), (1e-3, 2.0, 0.5), (1e-4, 2.0, 0.5)}
+        (1e-3, 1.0, 0.0),
+        (1e-4, 1.0, 0.0),
+        (1e-3, 2.0, 0.5),
+        (1e-4, 2.0, 0.5),
+    }
     order = [(-p['accuracy'], p['loss']) for p in saved['points']]
     assert order == sorted(order)
     assert saved['choice'] == {k: saved['points'][0][k] for k in saved['choice']}
@@ -148,7 +171,8 @@ def test_a_grid_is_made_from_records_to_choice(made):
             params = json.loads((out / 'runs' / run['folder'] / 'run.json').read_text())['params']
             assert params['loop']['learning_rate'] == point['learning_rate']
             assert [params[k] for k in ('temperature', 'imitation')] == [
-                point[k] for k in ('temperature', 'imitation')]
+                point[k] for k in ('temperature', 'imitation')
+            ]
             # Without imitation, the best epoch's cross-entropy is the loss that was trained.
             if point['imitation'] == 0.0:
                 best = metrics['history'][metrics['best_epoch']]
@@ -156,7 +180,8 @@ def test_a_grid_is_made_from_records_to_choice(made):
     with open(folder / 'grid.csv', newline='') as file:
         lines = list(csv.DictReader(file))
     assert [float(line['loss']) for line in lines] == [
-        pytest.approx(p['loss'], abs=1e-4) for p in saved['points']]
+        pytest.approx(p['loss'], abs=1e-4) for p in saved['points']
+    ]
     assert f'written: {folder}/grid.md' in printed
     assert printed.strip().splitlines()[-1].startswith('chosen: learning rate ')
 
@@ -166,26 +191,31 @@ def test_tensorboard_has_a_session_a_run(made, summaries):
     out, _ = made
     folder = out / 'grid/hearnet-D-scenario_1'
     saved = json.loads((folder / 'grid.json').read_text())
-    config, = summaries(folder / 'tensorboard')
+    (config,) = summaries(folder / 'tensorboard')
     experiment = metadata.parse_experiment_plugin_data(config.metadata.plugin_data.content)
-    assert {i.name: [v.number_value for v in i.domain_discrete.values]
-            for i in experiment.hparam_infos} == {
-        'learning_rate': [1e-4, 1e-3], 'temperature': [1.0, 2.0], 'imitation': [0.0, 0.5]}
+    assert {
+        i.name: [v.number_value for v in i.domain_discrete.values] for i in experiment.hparam_infos
+    } == {'learning_rate': [1e-4, 1e-3], 'temperature': [1.0, 2.0], 'imitation': [0.0, 0.5]}
     assert [m.name.tag for m in experiment.metric_infos] == [
-        'validation accuracy', 'validation loss']
+        'validation accuracy',
+        'validation loss',
+    ]
     groups = {}
     for point in saved['points']:
         for run in point['runs']:
             start, *scalars = summaries(folder / 'tensorboard' / run['folder'])
             session = metadata.parse_session_start_info_plugin_data(
-                start.metadata.plugin_data.content)
+                start.metadata.plugin_data.content
+            )
             assert {k: v.number_value for k, v in session.hparams.items()} == {
-                k: point[k] for k in ('learning_rate', 'temperature', 'imitation')}
+                k: point[k] for k in ('learning_rate', 'temperature', 'imitation')
+            }
             groups.setdefault(session.group_name, []).append(run['folder'])
             assert {s.tag: tf.make_ndarray(s.tensor) for s in scalars} == {
                 'validation accuracy': pytest.approx(run['accuracy']),
-                'validation loss': pytest.approx(run['loss'])}
-    assert [len(folders) for folders in groups.values()] == [2] * 4      # seeds of a point
+                'validation loss': pytest.approx(run['loss']),
+            }
+    assert [len(folders) for folders in groups.values()] == [2] * 4  # seeds of a point
 
 
 @pytest.mark.slow
@@ -193,8 +223,13 @@ def test_a_second_call_trains_nothing_and_a_wider_grid_only_what_is_new(made, sm
     out, _ = made
     before = (out / 'grid/hearnet-D-scenario_1/grid.json').read_text()
     for extra, trained in (((), 0), (('--learning_rates=1e-3,1e-4,1e-2', '--seeds=0'), 2)):
-        code, printed, errors = command('experiments/grid_search.py',
-                                        f'--records={smoke}/records', f'--out={out}', *GRID, *extra)
+        code, printed, errors = command(
+            'experiments/grid_search.py',
+            f'--records={smoke}/records',
+            f'--out={out}',
+            *GRID,
+            *extra,
+        )
         assert code == 0, errors
         assert printed.count('training  ') == trained
         if not trained:
@@ -227,22 +262,29 @@ class Watched:
 def test_test_splits_are_not_read(made, smoke, monkeypatch, column, tmp_path):
     out, _ = made
     search = grids.Search('hearnet', column, 'scenario_1')
-    workshop = runs.Workshop(smoke / 'records', out, presets.preset_named('smoke'),
-                             [search.run(grids.Point(1e-3))])
+    workshop = runs.Workshop(
+        smoke / 'records', out, presets.preset_named('smoke'), [search.run(grids.Point(1e-3))]
+    )
     store, seen = workshop.store, set()
-    folder = lists.lists_folder(smoke / 'records', 5, 1)
-    allowed = {path for name in ('training.txt', 'validation.txt')
-               for path in reader.read_list(folder / name, smoke / 'records')}
+    folder = record_lists.lists_folder(smoke / 'records', 5, 1)
+    allowed = {
+        path
+        for name in ('training.txt', 'validation.txt')
+        for path in reading.read_list(folder / name, smoke / 'records')
+    }
     allowed = set(store.rows(sorted(allowed)).tolist())
     assert 0 < len(allowed) < len(store.paths) / 2
     workshop.store = dataclasses.replace(
-        store, arrays={name: Watched(array, seen) for name, array in store.arrays.items()},
-        labels={name: Watched(array, seen) for name, array in store.labels.items()})
+        store,
+        arrays={name: Watched(array, seen) for name, array in store.arrays.items()},
+        labels={name: Watched(array, seen) for name, array in store.labels.items()},
+    )
 
     # The tables' teachers answer all records once; what they say of the rest is never used.
-    record_clips = inputs.record_clips
-    monkeypatch.setattr(inputs, 'record_clips',
-                        lambda params, _, folder: record_clips(params, store, folder))
+    record_clips = run_data.record_clips
+    monkeypatch.setattr(
+        run_data, 'record_clips', lambda params, _, folder: record_clips(params, store, folder)
+    )
 
     def answers(teacher, seconds, path):
         logits = distillation_answers(teacher, seconds, path).copy()
@@ -252,7 +294,7 @@ def test_test_splits_are_not_read(made, smoke, monkeypatch, column, tmp_path):
     distillation_answers = distillation.answers
     monkeypatch.setattr(distillation, 'answers', answers)
     grid = grids.points(column, [1e-3], [2.0], [0.5])
-    found = grids.fill(search, grid, workshop, [7], tmp_path)        # a seed of no other test
+    found = grids.fill(search, grid, workshop, [7], tmp_path)  # a seed of no other test
     assert np.isfinite(found[0].loss)
     assert seen == allowed
     # Nor did the whole command test anything.
@@ -262,14 +304,27 @@ def test_test_splits_are_not_read(made, smoke, monkeypatch, column, tmp_path):
 
 def test_a_bad_flag_is_one_line(tmp_path, command):
     for flag, message in (
-            ('--network=resnet50', '--network=resnet50: expected one of hearnet, oursoundnet'),
-            ('--imitations=2', '--imitations=2: expected numbers from 0 to 1'),
-            ('--seeds=-1', '--seeds=-1: expected whole numbers from 0')):
-        code, _, errors = command('experiments/grid_search.py', f'--records={tmp_path}',
-                                  f'--out={tmp_path}', '--network=hearnet', '--train_on=all', flag)
+        ('--network=resnet50', '--network=resnet50: expected one of hearnet, oursoundnet'),
+        ('--imitations=2', '--imitations=2: expected numbers from 0 to 1'),
+        ('--seeds=-1', '--seeds=-1: expected whole numbers from 0'),
+    ):
+        code, _, errors = command(
+            'experiments/grid_search.py',
+            f'--records={tmp_path}',
+            f'--out={tmp_path}',
+            '--network=hearnet',
+            '--train_on=all',
+            flag,
+        )
         assert code == 1 and message in errors
         assert len(errors.strip().splitlines()) == 1 and errors.startswith('error: ')
-    code, _, errors = command('experiments/grid_search.py', f'--records={tmp_path}',
-                              f'--out={tmp_path}', '--network=hearnet', '--train_on=all',
-                              '--column=G', '--temperatures=1')
+    code, _, errors = command(
+        'experiments/grid_search.py',
+        f'--records={tmp_path}',
+        f'--out={tmp_path}',
+        '--network=hearnet',
+        '--train_on=all',
+        '--column=G',
+        '--temperatures=1',
+    )
     assert code == 1 and 'column G has no teacher' in errors

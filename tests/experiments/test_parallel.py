@@ -2,11 +2,12 @@
 
 import pytest
 
-from experiments import parallel, runs
+from experiments.shared import parallel, runs
 
 
 class Workshop:
     """Knows which runs were tested."""
+
     arguments = ('records', 'out')
 
     def __init__(self, done):
@@ -16,9 +17,14 @@ class Workshop:
         return (wanted.network, tests[0], seed) in self._done
 
 
-PIECES = [[(runs.Run('dualcamnet', 'hard', setting), [setting], seed),
-           (runs.Run('hearnet', 'G', setting), [setting], seed)]
-          for seed in (0, 1) for setting in ('all', 'scenario_1')]
+PIECES = [
+    [
+        (runs.Run('dualcamnet', 'hard', setting), [setting], seed),
+        (runs.Run('hearnet', 'G', setting), [setting], seed),
+    ]
+    for seed in (0, 1)
+    for setting in ('all', 'scenario_1')
+]
 
 
 @pytest.fixture
@@ -27,14 +33,22 @@ def started(monkeypatch):
     calls = []
     monkeypatch.setattr(parallel.os, 'cpu_count', lambda: 6)
     monkeypatch.setattr(
-        parallel.jobs_lib, 'run_all', lambda work, pieces, processes, unit: calls.append(
-            (pieces, processes, work.keywords['threads'])))
+        parallel.jobs_lib,
+        'run_all',
+        lambda work, pieces, processes, unit: calls.append(
+            (pieces, processes, work.keywords['threads'])
+        ),
+    )
     return calls
 
 
 def test_only_what_is_missing_is_trained(started):
-    done = {(network, setting, seed) for network in ('dualcamnet', 'hearnet')
-            for setting in ('all', 'scenario_1') for seed in (0, 1)}
+    done = {
+        (network, setting, seed)
+        for network in ('dualcamnet', 'hearnet')
+        for setting in ('all', 'scenario_1')
+        for seed in (0, 1)
+    }
     done -= {('hearnet', 'all', 0), ('dualcamnet', 'scenario_1', 1)}
     parallel.train_ahead(Workshop(done), PIECES, jobs=3)
     assert started == [([PIECES[0], PIECES[3]], 2, 3)]

@@ -11,45 +11,46 @@ import numpy as np
 import pytest
 import soundfile
 
-from dualcam import digest, models
+from dualcam import models
+from dualcam.files import fingerprints
 from dualcam.models import weights
-from experiments import (
-    command,
-    matrices,
-    presets,
-    run_confusion,
-    run_table1,
-    run_table2,
-    run_table3,
-    runs,
-    tables,
-)
-from tests.sound_folders import write_dcase
+from experiments import run_confusion, run_table1, run_table2, run_table3
+from experiments.shared import command, confusion, runs, tables
+from experiments.wacv2020 import presets
+from tests.helpers.sound_folders import write_dcase
 
 PUBLISHED = tables.PUBLISHED
 
 
 def test_the_papers_ten_rows():
     assert tables.rows() == [
-        (f'scenario_{a}', f'scenario_{b}') for a in (1, 2, 3) for b in (1, 2, 3)] + [('all', 'all')]
+        (f'scenario_{a}', f'scenario_{b}') for a in (1, 2, 3) for b in (1, 2, 3)
+    ] + [('all', 'all')]
 
 
-@pytest.mark.parametrize('table, network', [(run_table2.TABLE, 'oursoundnet'),
-                                            (run_table3.TABLE, 'hearnet')])
+@pytest.mark.parametrize(
+    'table, network', [(run_table2.TABLE, 'oursoundnet'), (run_table3.TABLE, 'hearnet')]
+)
 def test_columns_and_published_values(table, network):
     for setting in runs.SETTINGS:
         columns = table.columns(setting)
         assert {c: r.network for c, r in columns.items()} == {
-            'DualCamNet': 'dualcamnet', 'ResNet-50': 'resnet50', 'G': network, 'D': network,
-            'R': network}
+            'DualCamNet': 'dualcamnet',
+            'ResNet-50': 'resnet50',
+            'G': network,
+            'D': network,
+            'R': network,
+        }
         assert columns['G'].teacher is None
-        assert columns['D'].teacher == columns['DualCamNet'] == runs.Run(
-            'dualcamnet', 'hard', setting)
-        assert columns['R'].teacher == columns['ResNet-50'] == runs.Run(
-            'resnet50', 'hard', setting)
+        assert (
+            columns['D'].teacher == columns['DualCamNet'] == runs.Run('dualcamnet', 'hard', setting)
+        )
+        assert columns['R'].teacher == columns['ResNet-50'] == runs.Run('resnet50', 'hard', setting)
         # Table 1 has these very teachers, so that they are trained once for all tables.
-        assert set(run_table1.columns(setting).values()) > {columns['D'].teacher,
-                                                            columns['R'].teacher}
+        assert set(run_table1.columns(setting).values()) > {
+            columns['D'].teacher,
+            columns['R'].teacher,
+        }
     for file_name, column in table.published.values():
         with open(PUBLISHED / file_name, newline='') as file:
             lines = list(csv.DictReader(file))
@@ -76,8 +77,10 @@ def test_what_records_do_not_allow_is_left_blank():
 
 def test_paper_preset_has_the_published_rates():
     with open(PUBLISHED / 'wacv2020_learning_rates.csv', newline='') as file:
-        lines = {(line['network'], line['supervision']): line['learning_rates']
-                 for line in csv.DictReader(file)}
+        lines = {
+            (line['network'], line['supervision']): line['learning_rates']
+            for line in csv.DictReader(file)
+        }
     preset = presets.preset_named('paper')
     for (network, column), rate in preset.learning_rates.items():
         general, _, special = lines[network, column].partition(' ')
@@ -102,8 +105,9 @@ def test_mean_deviation_and_blanks():
     cells = [tables.Cell(a, b, 'G', (score(0.25),), None) for a, b in tables.rows()]
     text = tables.markdown('title', cells)
     assert '| all | all | 0.2500 (84) |\n' in text
-    cells = [dataclasses.replace(c, published=0.5, scores=(score(0.2), score(0.3, 1)))
-             for c in cells]
+    cells = [
+        dataclasses.replace(c, published=0.5, scores=(score(0.2), score(0.3, 1))) for c in cells
+    ]
     assert '| all | all | 0.2500 ± 0.0707 (84) *0.5000* |\n' in tables.markdown('title', cells)
 
 
@@ -113,8 +117,11 @@ def made(smoke, command):
     results = {}
     for number in (3, 2, 1):
         code, out, errors = command(
-            f'experiments/run_table{number}.py', f'--records={smoke}/records',
-            f'--out={smoke}/results', '--preset=smoke')
+            f'experiments/run_table{number}.py',
+            f'--records={smoke}/records',
+            f'--out={smoke}/results',
+            '--preset=smoke',
+        )
         assert code == 0, errors
         results[number] = out
     return smoke, results
@@ -147,8 +154,9 @@ def test_accuracies_are_those_of_the_stored_answers(made):
     cells = json.loads((smoke / 'results/table2.json').read_text())['cells']
     for cell in cells:
         network = {'DualCamNet': 'dualcamnet-hard', 'ResNet-50': 'resnet50-hard'}.get(
-            cell['column'], f'oursoundnet-{cell["column"]}')
-        folder, = (smoke / 'results/runs').glob(f'{network}-{cell["train"]}-seed0-*')
+            cell['column'], f'oursoundnet-{cell["column"]}'
+        )
+        (folder,) = (smoke / 'results/runs').glob(f'{network}-{cell["train"]}-seed0-*')
         test = json.loads((folder / f'test_{cell["test"]}.json').read_text())
         right = sum(a == b for a, b in zip(test['labels'], test['answers'], strict=True))
         assert cell['mean'] == pytest.approx(right / len(test['labels']))
@@ -159,15 +167,19 @@ def test_tables_share_their_teachers_and_a_second_call_trains_nothing(made, comm
     smoke, out = made
     for teacher in ('dualcamnet', 'resnet50'):
         made = list((smoke / 'results/runs').glob(f'{teacher}-*'))
-        assert len(made) == 4                                         # of 4 settings, 3 tables
+        assert len(made) == 4  # of 4 settings, 3 tables
         for table in (1, 2):
             assert f'training  {teacher}' not in out[table]
     assert 'training  oursoundnet' in out[2]
     assert 'training  temporal_resnet50' in out[1] and 'training  avnet' in out[1]
     assert 'untrained' in out[1]
     before = (smoke / 'results/table3.csv').read_text()
-    code, again, errors = command('experiments/run_table3.py', f'--records={smoke}/records',
-                                  f'--out={smoke}/results', '--preset=smoke')
+    code, again, errors = command(
+        'experiments/run_table3.py',
+        f'--records={smoke}/records',
+        f'--out={smoke}/results',
+        '--preset=smoke',
+    )
     assert code == 0, errors
     assert 'training' not in again
     assert (smoke / 'results/table3.csv').read_text() == before
@@ -177,8 +189,12 @@ def test_tables_share_their_teachers_and_a_second_call_trains_nothing(made, comm
 def test_matrices_are_made_of_the_tables_runs(made, command, summaries):
     smoke, _ = made
     results = smoke / 'results'
-    arguments = ('experiments/run_confusion.py', f'--records={smoke}/records',
-                 f'--out={results}', '--preset=smoke')
+    arguments = (
+        'experiments/run_confusion.py',
+        f'--records={smoke}/records',
+        f'--out={results}',
+        '--preset=smoke',
+    )
     code, out, errors = command(*arguments)
     assert code == 0, errors
     folder = results / 'confusion'
@@ -186,18 +202,18 @@ def test_matrices_are_made_of_the_tables_runs(made, command, summaries):
     text = (folder / 'confusion.md').read_text()
     assert 'simulated sounds, array and rooms' in text and 'smoke preset' in text
     for _, run, test in run_confusion.MATRICES:
-        name = matrices.name(run, test)
+        name = confusion.name(run, test)
         assert f']({name}.png)' in text
         assert (folder / f'{name}.png').read_bytes()[:4] == b'\x89PNG'
         with open(folder / f'{name}.csv', newline='') as file:
             header, *rows = csv.reader(file)
         assert [row[0] for row in rows] == header[1:] and header[1] == 'clapping'
         expected = np.zeros((14, 14), int)
-        run_folder, = (results / 'runs').glob(f'{run.network}-{run.column}-{run.train_on}-*')
+        (run_folder,) = (results / 'runs').glob(f'{run.network}-{run.column}-{run.train_on}-*')
         answered = json.loads((run_folder / f'test_{test}.json').read_text())
         for label, answer in zip(answered['labels'], answered['answers'], strict=True):
             expected[label, answer] += 1
-        image, = summaries(run_folder / f'tensorboard/test_{test}')
+        (image,) = summaries(run_folder / f'tensorboard/test_{test}')
         assert image.tag == 'confusion' and image.metadata.plugin_data.plugin_name == 'images'
         np.testing.assert_array_equal([[int(n) for n in row[1:]] for row in rows], expected)
     csvs = {p: p.read_text() for p in folder.glob('*.csv')}
@@ -213,14 +229,22 @@ def test_matrices_are_made_of_the_tables_runs(made, command, summaries):
 def test_table4_carries_the_tables_students_to_a_set_of_its_own(made, tmp_path, command):
     smoke, _ = made
     dcase = write_dcase(tmp_path / 'dcase')
-    arguments = ['experiments/run_table4.py', f'--records={smoke}/records',
-                 f'--out={smoke}/results', '--preset=smoke', '--ks=1,3']
+    arguments = [
+        'experiments/run_table4.py',
+        f'--records={smoke}/records',
+        f'--out={smoke}/results',
+        '--preset=smoke',
+        '--ks=1,3',
+    ]
     code, out, errors = command(*arguments, f'--target=dcase2018:{dcase}')
     assert code == 0, errors
     assert 'training  ' not in out
     lines = {line.split('|')[1].strip(): line for line in out.splitlines() if line[:2] == '| '}
-    for name, published in (('HearNet fc1', '0.8960'), ('OurSoundNet fc1', '0.8980'),
-                            ('OurSoundNet conv4', '0.9060')):
+    for name, published in (
+        ('HearNet fc1', '0.8960'),
+        ('OurSoundNet fc1', '0.8980'),
+        ('OurSoundNet conv4', '0.9060'),
+    ):
         cells = [cell.strip() for cell in lines[name].split('|')]
         assert cells[2] == 'avia_simulated' and cells[5] == published and cells[3]
     assert lines['SoundNet-5 conv4'].split('|')[3].strip() == ''
@@ -230,8 +254,11 @@ def test_table4_carries_the_tables_students_to_a_set_of_its_own(made, tmp_path, 
     for name in 'ab':
         (plain / name).mkdir(parents=True)
         for number in range(6):
-            soundfile.write(plain / name / f'{number}.wav', np.random.default_rng(number)
-                            .standard_normal(9000) * 0.1, 22_050)
+            soundfile.write(
+                plain / name / f'{number}.wav',
+                np.random.default_rng(number).standard_normal(9000) * 0.1,
+                22_050,
+            )
     code, out, errors = command(*arguments, f'--target=folder:{plain}')
     assert code == 0, errors
     assert '0.8960' not in out and 'target: plain' in out
@@ -245,16 +272,19 @@ def test_bad_records_are_left_out_with_their_sequences_on_request(smoke, tmp_pat
     bad = min(records.rglob('Data_002.tfrecord'))
     bad.unlink()
     bad.write_bytes(b'damaged')
-    arguments = records, tmp_path / 'out', presets.preset_named('smoke'), [
-        runs.Run('hearnet', 'G', 'all')]
+    arguments = (
+        records,
+        tmp_path / 'out',
+        presets.preset_named('smoke'),
+        [runs.Run('hearnet', 'G', 'all')],
+    )
     with pytest.raises(ValueError, match=r'Data_002\.tfrecord: not a whole record with audio'):
         runs.Workshop(*arguments)
     workshop = runs.Workshop(*arguments, max_bad=1)
     command.list_skipped(workshop.store)
     assert f'left out: {bad}: not a whole record' in capsys.readouterr().out
     assert workshop.note.endswith('; 1 damaged records left out')
-    found = {path for parts in workshop._lists.values() for part in parts.values()
-             for path in part}
+    found = {path for parts in workshop._lists.values() for part in parts.values() for path in part}
     gone = set(map(str, records.rglob('*.tfrecord'))) - found
     assert gone == {str(path) for path in bad.parent.glob('*.tfrecord')}
 
@@ -267,10 +297,14 @@ def test_a_backbone_comes_from_its_file(tmp_path, capsys):
         backbone = runs._backbone(tmp_path / f'{layout}.weights.h5')
         images = np.random.default_rng(0).uniform(-100, 100, (1, 224, 224, 3)).astype(np.float32)
         of_network = keras.Model(network.input, network.get_layer('pool').output)
-        np.testing.assert_allclose(backbone(images, training=False),
-                                   of_network(images[None], training=False), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            backbone(images, training=False),
+            of_network(images[None], training=False),
+            rtol=1e-4,
+            atol=1e-4,
+        )
     assert 'untrained' not in capsys.readouterr().out
-    first, again = (digest.of_weights(runs._backbone(None)) for _ in range(2))
+    first, again = (fingerprints.of_weights(runs._backbone(None)) for _ in range(2))
     assert first == again and 'untrained' in capsys.readouterr().out
     with pytest.raises(ValueError, match=r'none\.weights\.h5'):
         runs._backbone(tmp_path / 'none.weights.h5')

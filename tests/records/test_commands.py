@@ -10,16 +10,21 @@ import pytest
 import scipy.io
 import soundfile
 
-from dualcam.data import audio, reader
-from records import array, raw
+from dualcam.acoustics import microphones
+from dualcam.data import audio
+from dualcam.data.records import reading
+from records import raw
 from records.synthetic import avia
 
 GOLDEN_RAW = pathlib.Path(__file__).parents[1] / 'golden' / 'avia_raw'
 
 
 def digests(folder):
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in sorted(folder.rglob('*')) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob('*'))
+        if p.is_file()
+    }
 
 
 @pytest.fixture(scope='module')
@@ -38,19 +43,28 @@ def two_classes(tmp_path_factory):
 def simulated(two_classes, tmp_path_factory, command):
     """The simulator's output with its 128 channels, from real recordings."""
     folder = tmp_path_factory.mktemp('simulated')
-    code, out, errors = command('-m', 'records.synthetic', f'--out={folder}/raw', '--preset=smoke',
-                                f'--sources={two_classes}', '--processes=2')
+    code, out, errors = command(
+        '-m',
+        'records.synthetic',
+        f'--out={folder}/raw',
+        '--preset=smoke',
+        f'--sources={two_classes}',
+        '--processes=2',
+    )
     assert code == 0, errors
     assert '6 takes of 5 s written' in out
     return folder / 'raw'
 
 
 def test_the_raw_layout(simulated):
-    sequences = raw.find_sequences({'audio': simulated / 'sync', 'video': simulated / 'sync',
-                                    'array': simulated / 'array'})
+    sequences = raw.find_sequences(
+        {'audio': simulated / 'sync', 'video': simulated / 'sync', 'array': simulated / 'array'}
+    )
     assert [s.name for s in sequences] == [
         f'Location_{place:02d}/Subject_01/Action_{action:03d}'
-        for place in (1, 2, 3) for action in (0, 1)]
+        for place in (1, 2, 3)
+        for action in (0, 1)
+    ]
     for sequence in sequences:
         assert sequence.num_frames == 60
         channels = raw.read_frame('array', sequence.files['array'][7])
@@ -61,15 +75,22 @@ def test_the_raw_layout(simulated):
 
 
 def test_the_same_seed_gives_the_same_bytes(simulated, two_classes, tmp_path, command):
-    code, _, errors = command('-m', 'records.synthetic', f'--out={tmp_path}/raw', '--preset=smoke',
-                              f'--sources={two_classes}', '--processes=1',
-                              f'--matfiles={tmp_path}/raw/matfiles')
+    code, _, errors = command(
+        '-m',
+        'records.synthetic',
+        f'--out={tmp_path}/raw',
+        '--preset=smoke',
+        f'--sources={two_classes}',
+        '--processes=1',
+        f'--matfiles={tmp_path}/raw/matfiles',
+    )
     assert code == 0, errors
     again = digests(tmp_path / 'raw')
     assert {k: v for k, v in again.items() if not k.startswith('matfiles')} == digests(simulated)
     # Images made on the way equal those made of the kept channels by the command.
-    code, out, errors = command('-m', 'records.beamform', f'--raw={simulated}',
-                                f'--out={tmp_path}/later')
+    code, out, errors = command(
+        '-m', 'records.beamform', f'--raw={simulated}', f'--out={tmp_path}/later'
+    )
     assert code == 0, errors
     assert '360 acoustic images written' in out
     now, later = tmp_path / 'raw/matfiles', tmp_path / 'later'
@@ -80,17 +101,28 @@ def test_the_same_seed_gives_the_same_bytes(simulated, two_classes, tmp_path, co
         assert a.shape == (36, 48, 12) and a.dtype == np.float32
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-2)
     # A second call does nothing; another seed is refused.
-    code, out, _ = command('-m', 'records.synthetic', f'--out={simulated}', '--preset=smoke',
-                           f'--sources={two_classes}')
+    code, out, _ = command(
+        '-m',
+        'records.synthetic',
+        f'--out={simulated}',
+        '--preset=smoke',
+        f'--sources={two_classes}',
+    )
     assert code == 0 and '0 takes of 5 s written, 6 were there' in out
-    code, _, errors = command('-m', 'records.synthetic', f'--out={simulated}', '--preset=smoke',
-                              f'--sources={two_classes}', '--seed=1')
+    code, _, errors = command(
+        '-m',
+        'records.synthetic',
+        f'--out={simulated}',
+        '--preset=smoke',
+        f'--sources={two_classes}',
+        '--seed=1',
+    )
     assert code == 1 and 'preset, seed or set of sources' in errors
 
 
 def test_another_seed_gives_another_take():
     job = avia.Job(None, None, False, 0, 2, 2, 1, None)
-    mics = array.built_in_array()
+    mics = microphones.built_in_array()
     takes = [avia.simulate_take(job, 1, 1, 3, mics)[0].frames for _ in range(2)]
     np.testing.assert_array_equal(*takes)
     other = dataclasses.replace(job, seed=1)
@@ -98,6 +130,7 @@ def test_another_seed_gives_another_take():
 
 
 # Bad input: an error that names it, exit code not 0, no half-written record.
+
 
 def copy_raw(tmp_path):
     shutil.copytree(GOLDEN_RAW, tmp_path / 'raw')
@@ -148,14 +181,19 @@ def break_npy(root):
 
 
 def wrong_npy(root):
-    np.save(root / 'sync/Location_01/Subject_01/Action_000/audio/A_000013.npy',
-            np.zeros((1, 1000), np.int32))
+    np.save(
+        root / 'sync/Location_01/Subject_01/Action_000/audio/A_000013.npy',
+        np.zeros((1, 1000), np.int32),
+    )
     return 'A_000013.npy: int32 of shape (1, 1000)'
 
 
 def pickled_npy(root):
-    np.save(root / 'sync/Location_01/Subject_01/Action_000/audio/A_000013.npy',
-            np.array([{}], dtype=object), allow_pickle=True)
+    np.save(
+        root / 'sync/Location_01/Subject_01/Action_000/audio/A_000013.npy',
+        np.array([{}], dtype=object),
+        allow_pickle=True,
+    )
     return 'A_000013.npy'
 
 
@@ -170,42 +208,80 @@ def wrong_jpeg(root):
     return 'I_000013.jpeg'
 
 
-@pytest.mark.parametrize('damage', [
-    remove_modality, remove_tree, remove_last_frame, remove_middle_frame, break_mat, wrong_mat,
-    nameless_mat, break_npy, wrong_npy, pickled_npy, break_jpeg, wrong_jpeg],
-    ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    'damage',
+    [
+        remove_modality,
+        remove_tree,
+        remove_last_frame,
+        remove_middle_frame,
+        break_mat,
+        wrong_mat,
+        nameless_mat,
+        break_npy,
+        wrong_npy,
+        pickled_npy,
+        break_jpeg,
+        wrong_jpeg,
+    ],
+    ids=lambda f: f.__name__,
+)
 def test_bad_raw_data_is_named(damage, tmp_path):
-    from dualcam.data import reader, schema
+    from dualcam.data import schema
+    from dualcam.data.records import reading
     from records import convert_avia
+
     root = copy_raw(tmp_path)
     expected = damage(root)
     with pytest.raises(ValueError) as caught:
-        convert_avia.convert(root / 'matfiles', root / 'sync', tmp_path / 'out',
-                             schema.modalities_by_number([0, 1, 2]), sequence_seconds=2)
+        convert_avia.convert(
+            root / 'matfiles',
+            root / 'sync',
+            tmp_path / 'out',
+            schema.modalities_by_number([0, 1, 2]),
+            sequence_seconds=2,
+        )
     assert expected in str(caught.value)
-    left = [p for p in (tmp_path / 'out').rglob('*')
-            if p.is_file() and p.suffix not in ('.json', '.jsonl')]
+    left = [
+        p
+        for p in (tmp_path / 'out').rglob('*')
+        if p.is_file() and p.suffix not in ('.json', '.jsonl')
+    ]
     assert all(p.suffix == '.tfrecord' for p in left)
     for path in left:
-        next(reader.read_seconds([str(path)], ['acoustic', 'audio', 'video']))
+        next(reading.read_seconds([str(path)], ['acoustic', 'audio', 'video']))
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['-m', 'records.convert_avia', '--out=OUT', '--modalities=0,1'], '--matfiles'),
-    (['-m', 'records.convert_avia', '--out=OUT', '--modalities=7', '--sync=x'], '0 (acoustic'),
-    (['-m', 'records.convert_avia', '--out=OUT', '--modalities=1', '--sync=nowhere'], 'nowhere'),
-    (['-m', 'records.make_lists', '--root=nowhere'], 'nowhere'),
-    (['-m', 'records.synthetic', '--out=OUT', '--preset=huge'], 'smoke, demo, paper'),
-    (['-m', 'records.synthetic', '--out=OUT', '--sources=nowhere'], 'nowhere'),
-    (['-m', 'records.synthetic', '--out=OUT', '--layout=acivw', '--preset=paper'], 'smoke, demo'),
-    (['-m', 'records.synthetic', '--out=OUT', '--layout=acivw', '--subjects=2'], '--layout=avia'),
-    (['-m', 'records.synthetic', '--out=OUT', '--videos=4'], '--layout=acivw'),
-    (['-m', 'records.beamform', '--raw=nowhere', '--out=OUT'], 'nowhere'),
-    (['experiments/run_table2.py', '--records=nowhere', '--out=OUT'], 'nowhere'),
-    (['experiments/run_table3.py', '--records=OUT', '--out=OUT', '--preset=huge'],
-     'paper, demo, smoke'),
-    (['experiments/run_table3.py', '--records=OUT', '--out=OUT', '--seeds=a'], 'whole numbers'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['-m', 'records.convert_avia', '--out=OUT', '--modalities=0,1'], '--matfiles'),
+        (['-m', 'records.convert_avia', '--out=OUT', '--modalities=7', '--sync=x'], '0 (acoustic'),
+        (
+            ['-m', 'records.convert_avia', '--out=OUT', '--modalities=1', '--sync=nowhere'],
+            'nowhere',
+        ),
+        (['-m', 'records.make_lists', '--root=nowhere'], 'nowhere'),
+        (['-m', 'records.synthetic', '--out=OUT', '--preset=huge'], 'smoke, demo, paper'),
+        (['-m', 'records.synthetic', '--out=OUT', '--sources=nowhere'], 'nowhere'),
+        (
+            ['-m', 'records.synthetic', '--out=OUT', '--layout=acivw', '--preset=paper'],
+            'smoke, demo',
+        ),
+        (
+            ['-m', 'records.synthetic', '--out=OUT', '--layout=acivw', '--subjects=2'],
+            '--layout=avia',
+        ),
+        (['-m', 'records.synthetic', '--out=OUT', '--videos=4'], '--layout=acivw'),
+        (['-m', 'records.beamform', '--raw=nowhere', '--out=OUT'], 'nowhere'),
+        (['experiments/run_table2.py', '--records=nowhere', '--out=OUT'], 'nowhere'),
+        (
+            ['experiments/run_table3.py', '--records=OUT', '--out=OUT', '--preset=huge'],
+            'paper, demo, smoke',
+        ),
+        (['experiments/run_table3.py', '--records=OUT', '--out=OUT', '--seeds=a'], 'whole numbers'),
+    ],
+)
 def test_a_wrong_call_ends_with_one_line_and_code_1(arguments, message, tmp_path, command):
     arguments = [a.replace('OUT', str(tmp_path)) for a in arguments]
     code, _, errors = command(*arguments)
@@ -216,32 +292,56 @@ def test_a_wrong_call_ends_with_one_line_and_code_1(arguments, message, tmp_path
 
 @pytest.mark.slow
 def test_statistics_of_a_training_list(smoke, command):
-    code, out, errors = command('-m', 'records.make_lists', f'--root={smoke}/records',
-                                '--num_seconds=5', '--split=train_valid_test', '--location=2')
+    code, out, errors = command(
+        '-m',
+        'records.make_lists',
+        f'--root={smoke}/records',
+        '--num_seconds=5',
+        '--split=train_valid_test',
+        '--location=2',
+    )
     assert code == 0, errors
-    code, out, errors = command('-m', 'records.make_stats', f'--root={smoke}/records',
-                                '--num_seconds=5', '--location=2')
+    code, out, errors = command(
+        '-m', 'records.make_stats', f'--root={smoke}/records', '--num_seconds=5', '--location=2'
+    )
     assert code == 0, errors
     assert '11 clips' in out
     folder = smoke / 'records/5_seconds_location_2'
     paths = (folder / 'lists/training.txt').read_text().split()
     clips = []
     for start in range(0, len(paths), 5):
-        seconds = reader.read_seconds([str(smoke / 'records' / p) for p in paths[start:start + 5]],
-                                      ['audio'])
+        seconds = reading.read_seconds(
+            [str(smoke / 'records' / p) for p in paths[start : start + 5]], ['audio']
+        )
         wave = audio.waveform(np.concatenate([s['audio'] for s in seconds])).numpy()
         frames = np.lib.stride_tricks.sliding_window_view(wave, 440)[::220]
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(440) / 440)
         clips.append(np.abs(np.fft.rfft(frames * window, 512)))
     clips = np.concatenate(clips)
     assert clips.shape == (11 * 500, 257)
-    for name, want in {'min': clips.min(0), 'max': clips.max(0), 'sum': clips.sum(0),
-                       'sum_squared': (clips**2).sum(0), 'mean': clips.mean(0),
-                       'std_dev': clips.std(0)}.items():
+    for name, want in {
+        'min': clips.min(0),
+        'max': clips.max(0),
+        'sum': clips.sum(0),
+        'sum_squared': (clips**2).sum(0),
+        'mean': clips.mean(0),
+        'std_dev': clips.std(0),
+    }.items():
         got = np.load(folder / f'stats/global_{name}.npy')
         assert got.dtype == np.float32 and got.shape == (257,)
-        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5 * clips.max() ** (
-            2 if name == 'sum_squared' else 1), err_msg=name)
-    code, _, errors = command('-m', 'records.make_stats', f'--root={smoke}/records',
-                              '--num_seconds=5', '--location=2', '--sample_length=2')
+        np.testing.assert_allclose(
+            got,
+            want,
+            rtol=1e-3,
+            atol=1e-5 * clips.max() ** (2 if name == 'sum_squared' else 1),
+            err_msg=name,
+        )
+    code, _, errors = command(
+        '-m',
+        'records.make_stats',
+        f'--root={smoke}/records',
+        '--num_seconds=5',
+        '--location=2',
+        '--sample_length=2',
+    )
     assert code == 1 and '--sample_length=2' in errors

@@ -9,17 +9,19 @@ import scipy.io
 import tensorflow as tf
 from PIL import Image
 
-from dualcam import look
-from dualcam.data import datasets, reader, schema
-from dualcam.data import store as store_lib
+from dualcam.data import schema
+from dualcam.data.records import reading
+from dualcam.data.sources import datasets
+from dualcam.data.stores import record_store
+from dualcam.reports import look
 from records import convert_acivw, frame_files, raw_acivw
 
-VIDEOS = {(0, 1): 26, (3, 17): 12}              # {(class, number): frames}
+VIDEOS = {(0, 1): 26, (3, 17): 12}  # {(class, number): frames}
 ALL = schema.modalities_by_number([0, 1, 2])
 
 
 def channels(label, frame):
-    return np.random.default_rng([label, frame]).integers(-2**22, 2**22, (128, 1024), np.int32)
+    return np.random.default_rng([label, frame]).integers(-(2**22), 2**22, (128, 1024), np.int32)
 
 
 def cepstra(label, frame):
@@ -36,8 +38,8 @@ def raw(tmp_path_factory):
             (folder / inner).mkdir(parents=True)
         for i in range(1, count + 1):
             scipy.io.savemat(folder / 'MFCC_Image' / f'Data_{i}.mat', {'MFCC': cepstra(label, i)})
-            channels(label, i).T.tofile(folder / 'audio' / f'A_{i:06d}.dc')   # Fortran order
-            picture = np.full((48, 64, 3), (200, 100, i), np.uint8)           # RGB
+            channels(label, i).T.tofile(folder / 'audio' / f'A_{i:06d}.dc')  # Fortran order
+            picture = np.full((48, 64, 3), (200, 100, i), np.uint8)  # RGB
             picture[:24] = (10, 20, 250)
             Image.fromarray(picture).save(folder / 'video' / f'I_{i:06d}.bmp')
         (folder / 'video_time.txt').write_text(f'C:/clips/{label}_{number}.avi: {count / 12:.3f}\n')
@@ -53,48 +55,76 @@ def converted(raw, tmp_path_factory):
 
 def test_records_are_where_they_belong_and_say_what_they_are(converted):
     found = sorted(p.relative_to(converted).as_posix() for p in converted.rglob('*.tfrecord'))
-    assert found == ['class_0/data_001/Data_001.tfrecord', 'class_0/data_001/Data_002.tfrecord',
-                     'class_3/data_017/Data_001.tfrecord']
+    assert found == [
+        'class_0/data_001/Data_001.tfrecord',
+        'class_0/data_001/Data_002.tfrecord',
+        'class_3/data_017/Data_001.tfrecord',
+    ]
     data = next(iter(tf.data.TFRecordDataset(str(converted / found[2]), 'GZIP'))).numpy()
     example = tf.train.SequenceExample.FromString(data)
     assert {k: v.int64_list.value[0] for k, v in example.context.feature.items()} == {
-        'classes': 3, 'location': 17, 'audio_image/height': 36, 'audio_image/width': 48,
-        'audio_image/depth': 12, 'audio_data/mics': 1, 'audio_data/samples': 1024,
-        'video/height': 224, 'video/width': 298, 'video/depth': 3}
+        'classes': 3,
+        'location': 17,
+        'audio_image/height': 36,
+        'audio_image/width': 48,
+        'audio_image/depth': 12,
+        'audio_data/mics': 1,
+        'audio_data/samples': 1024,
+        'video/height': 224,
+        'video/width': 298,
+        'video/depth': 3,
+    }
     assert {k: len(v.feature) for k, v in example.feature_lists.feature_list.items()} == {
-        'audio/image': 12, 'audio/data': 12, 'video/image': 12}
+        'audio/image': 12,
+        'audio/data': 12,
+        'video/image': 12,
+    }
     assert datasets.read_description(converted) == datasets.ACIVW
     assert json.loads((converted / 'videos.json').read_text()) == {
         'class_0/data_001': {'title': 'C:/clips/0_1.avi', 'seconds': 2.167, 'records': 2},
-        'class_3/data_017': {'title': 'C:/clips/3_17.avi', 'seconds': 1.0, 'records': 1}}
+        'class_3/data_017': {'title': 'C:/clips/3_17.avi', 'seconds': 1.0, 'records': 1},
+    }
 
 
 def test_the_store_gives_back_what_the_raw_files_hold(converted, tmp_path):
     paths = [str(p) for p in sorted(converted.rglob('*.tfrecord'))]
-    store = store_lib.open_store(paths, ['acoustic', 'audio'], tmp_path)
+    store = record_store.open_store(paths, ['acoustic', 'audio'], tmp_path)
     assert {k: v.tolist() for k, v in store.labels.items()} == {
-        'action': [0, 0, 3], 'location': [1, 1, 17], 'subject': [0, 0, 0]}
+        'action': [0, 0, 3],
+        'location': [1, 1, 17],
+        'subject': [0, 0, 0],
+    }
     for row, (label, first) in enumerate([(0, 1), (0, 13), (3, 1)]):
         for i in range(12):
-            np.testing.assert_array_equal(store.arrays['acoustic'][row, i],
-                                          cepstra(label, first + i).astype(np.float32))
-            np.testing.assert_array_equal(store.arrays['audio'][row, i],
-                                          channels(label, first + i)[5])
+            np.testing.assert_array_equal(
+                store.arrays['acoustic'][row, i], cepstra(label, first + i).astype(np.float32)
+            )
+            np.testing.assert_array_equal(
+                store.arrays['audio'][row, i], channels(label, first + i)[5]
+            )
 
 
 def test_video_is_bgr_with_a_smallest_side_of_224(converted):
-    second = next(reader.read_seconds(
-        [str(converted / 'class_0/data_001/Data_002.tfrecord')], ['video']))
+    second = next(
+        reading.read_seconds([str(converted / 'class_0/data_001/Data_002.tfrecord')], ['video'])
+    )
     video = second['video']
     assert video.shape == (12, 224, 298, 3) and video.dtype == np.uint8
-    for i in range(12):                                     # frames 13 - 24
+    for i in range(12):  # frames 13 - 24
         assert (video[i, :100] == (250, 20, 10)).all()
         assert (video[i, 130:] == (13 + i, 100, 200)).all()
 
 
-@pytest.mark.parametrize('size, wanted', [
-    ((480, 640), (224, 298)), ((240, 320), (224, 298)), ((640, 480), (298, 224)),
-    ((100, 100), (224, 224)), ((225, 299), (224, 297))])
+@pytest.mark.parametrize(
+    'size, wanted',
+    [
+        ((480, 640), (224, 298)),
+        ((240, 320), (224, 298)),
+        ((640, 480), (298, 224)),
+        ((100, 100), (224, 224)),
+        ((225, 299), (224, 297)),
+    ],
+)
 def test_the_other_side_keeps_the_shape(size, wanted, tmp_path):
     Image.new('RGB', size[::-1], (1, 2, 3)).save(tmp_path / 'I_000001.bmp')
     got = frame_files.read_bmp(tmp_path / 'I_000001.bmp', 224)
@@ -106,8 +136,9 @@ def test_resizing_is_smooth(tmp_path):
     ramp = np.tile(np.linspace(0, 255, 320)[None, :, None], (240, 1, 3))
     Image.fromarray(ramp.astype(np.uint8)).save(tmp_path / 'I_000001.bmp')
     got = frame_files.read_bmp(tmp_path / 'I_000001.bmp', 224)[100, :, 0].astype(float)
-    wanted = np.interp((np.arange(298) + 0.5) * 320 / 298 - 0.5, np.arange(320),
-                       np.linspace(0, 255, 320))
+    wanted = np.interp(
+        (np.arange(298) + 0.5) * 320 / 298 - 0.5, np.arange(320), np.linspace(0, 255, 320)
+    )
     np.testing.assert_allclose(got[3:-3], wanted[3:-3], atol=1.6)
 
 
@@ -132,7 +163,7 @@ def test_modalities_left_out_are_not_looked_for(raw, tmp_path):
     out = tmp_path / 'out'
     assert convert_acivw.convert(tmp_path / 'raw', out, [schema.AUDIO]) == (1, 0, 0)
     path = out / 'class_3/data_017/Data_001.tfrecord'
-    assert reader.modalities_of(path) == ['audio'] and reader.is_acivw(path)
+    assert reading.modalities_of(path) == ['audio'] and reading.is_acivw(path)
 
 
 def test_pictures_of_records_turn_the_acoustic_images(converted):
@@ -141,17 +172,26 @@ def test_pictures_of_records_turn_the_acoustic_images(converted):
 
 
 def test_the_command_says_what_it_did(raw, tmp_path, command):
-    code, out, errors = command('-m', 'records.convert_acivw', f'--raw={raw}',
-                                f'--out={tmp_path}/out', '--modalities=0,1', '--processes=1')
+    code, out, errors = command(
+        '-m',
+        'records.convert_acivw',
+        f'--raw={raw}',
+        f'--out={tmp_path}/out',
+        '--modalities=0,1',
+        '--processes=1',
+    )
     assert code == 0, errors
-    assert out.splitlines()[-1] == ('3 records written, 0 were there, 2 frames past whole seconds '
-                                    f'not used: {tmp_path}/out')
-    code, _, errors = command('-m', 'records.convert_acivw', f'--raw={tmp_path}',
-                              f'--out={tmp_path}/out')
+    assert out.splitlines()[-1] == (
+        f'3 records written, 0 were there, 2 frames past whole seconds not used: {tmp_path}/out'
+    )
+    code, _, errors = command(
+        '-m', 'records.convert_acivw', f'--raw={tmp_path}', f'--out={tmp_path}/out'
+    )
     assert code == 1 and 'no class_C/data_DDD' in errors and 'Traceback' not in errors
 
 
 # Damage: each returns what the message must say.
+
 
 def short_dc(folder):
     path = folder / 'audio/A_000007.dc'
@@ -161,7 +201,7 @@ def short_dc(folder):
 
 def other_array(folder):
     path = folder / 'audio/A_000007.dc'
-    path.write_bytes(path.read_bytes()[:64 * 4096])
+    path.write_bytes(path.read_bytes()[: 64 * 4096])
     return 'A_000007.dc: 64 channels of 1024 samples; expected 128'
 
 
@@ -227,10 +267,26 @@ def eleventh_class(folder):
     return 'class_10/data_017: classes are class_0 - class_9 (train, boat'
 
 
-@pytest.mark.parametrize('damage', [
-    short_dc, other_array, truncated_bmp, jpeg_as_bmp, other_size_within_a_second, broken_mat,
-    missing_frame, missing_last_frame, missing_folder, long_time, no_time, wrong_time, other_name,
-    eleventh_class], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    'damage',
+    [
+        short_dc,
+        other_array,
+        truncated_bmp,
+        jpeg_as_bmp,
+        other_size_within_a_second,
+        broken_mat,
+        missing_frame,
+        missing_last_frame,
+        missing_folder,
+        long_time,
+        no_time,
+        wrong_time,
+        other_name,
+        eleventh_class,
+    ],
+    ids=lambda f: f.__name__,
+)
 def test_damage_is_named_and_no_record_is_half_written(damage, raw, tmp_path):
     shutil.copytree(raw / 'class_3', tmp_path / 'raw/class_3')
     expected = damage(tmp_path / 'raw/class_3/data_017')
@@ -245,12 +301,17 @@ def test_damage_is_named_and_no_record_is_half_written(damage, raw, tmp_path):
 def test_times_need_not_be_checked(damage, raw, tmp_path):
     shutil.copytree(raw / 'class_3', tmp_path / 'raw/class_3')
     damage(tmp_path / 'raw/class_3/data_017')
-    assert convert_acivw.convert(tmp_path / 'raw', tmp_path / 'out', ALL,
-                                 check_time=False) == (1, 0, 0)
+    assert convert_acivw.convert(tmp_path / 'raw', tmp_path / 'out', ALL, check_time=False) == (
+        1,
+        0,
+        0,
+    )
 
 
-@pytest.mark.parametrize('text, wanted', [
-    ('a.avi: 12.5', ('a.avi', 12.5)), ('D:/x/a b.mp4:3\r\n\n', ('D:/x/a b.mp4', 3.0))])
+@pytest.mark.parametrize(
+    'text, wanted',
+    [('a.avi: 12.5', ('a.avi', 12.5)), ('D:/x/a b.mp4:3\r\n\n', ('D:/x/a b.mp4', 3.0))],
+)
 def test_a_name_may_have_colons(text, wanted, tmp_path):
     (tmp_path / 'video_time.txt').write_text(text)
     assert raw_acivw.read_time(tmp_path / 'video_time.txt') == wanted
@@ -258,9 +319,10 @@ def test_a_name_may_have_colons(text, wanted, tmp_path):
 
 def test_labels_are_asked_of_either_kind_of_record():
     from records import writer
+
     frames = {'audio': [np.zeros((1, 1024), np.int32)] * 12}
     for labels in ({'location': 1, 'subject': 2}, {'action': 1, 'location': 2}, {'classes': 4}):
         record = writer.second_to_example(labels, frames).SerializeToString()
         with pytest.raises(ValueError, match='no label'):
-            reader.parse_second(record, ['audio'])
-        assert set(reader.parse_second(record, ['audio'], ())) == {'audio'}
+            reading.parse_second(record, ['audio'])
+        assert set(reading.parse_second(record, ['audio'], ())) == {'audio'}

@@ -5,17 +5,17 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from dualcam.data import sound_files, sounds, splits
+from dualcam.data.sources import sound_files, sound_folders, splits
 from records import convert_sounds
-from tests.sound_folders import tone, write_dcase, write_esc
+from tests.helpers.sound_folders import tone, write_dcase, write_esc
 
 
 def test_records_read_as_the_files_they_were_made_of(tmp_path):
-    found = sounds.find_sounds(write_esc(tmp_path / 'esc'))
+    found = sound_folders.find_sounds(write_esc(tmp_path / 'esc'))
     soundfile.write(tmp_path / 'esc' / 'rain' / '1-777-A.flac', tone(500, 25, 48_000, 2), 48_000)
-    found = sounds.find_sounds(tmp_path / 'esc')
+    found = sound_folders.find_sounds(tmp_path / 'esc')
     assert convert_sounds.convert(tmp_path / 'esc', tmp_path / 'out') == (25, 0, [])
-    records = sounds.find_sounds(tmp_path / 'out')
+    records = sound_folders.find_sounds(tmp_path / 'out')
     assert records.classes == found.classes and records.folds == found.folds
     assert len(records.sounds) == 25
     by_source = {(s.label, s.fold, s.source): s.path for s in found.sounds if s.source == '777'}
@@ -25,7 +25,8 @@ def test_records_read_as_the_files_they_were_made_of(tmp_path):
             np.testing.assert_array_equal(sound_files.read_sound(sound.path), want)
             assert len(list(sound_files.read_blocks(sound.path))) >= 3
     assert [len(x.testing) for x in splits.splits(records)] == [
-        len(x.testing) for x in splits.splits(found)]
+        len(x.testing) for x in splits.splits(found)
+    ]
 
 
 def test_a_second_call_leaves_records_alone_and_dcase_keeps_its_lists(tmp_path):
@@ -36,7 +37,10 @@ def test_a_second_call_leaves_records_alone_and_dcase_keeps_its_lists(tmp_path):
     next(p for p in path.parent.glob('*.tfrecord') if p != path).unlink()
     assert convert_sounds.convert(tmp_path / 'dcase', tmp_path / 'out') == (1, 9, [])
     assert path.stat().st_mtime_ns == before
-    assert {s.split for s in sounds.find_sounds(tmp_path / 'out').sounds} == {'train', 'evaluate'}
+    assert {s.split for s in sound_folders.find_sounds(tmp_path / 'out').sounds} == {
+        'train',
+        'evaluate',
+    }
     assert convert_sounds.convert(tmp_path / 'dcase', tmp_path / 'out', overwrite=True)[0] == 10
 
 
@@ -44,7 +48,7 @@ def test_bad_files_leave_no_record_and_are_counted(tmp_path):
     folder = write_esc(tmp_path / 'esc', folds=(1,))
     (folder / 'rain' / '1-999-A.wav').write_text('text')
     wave = tone(300, 30)
-    wave[-5] = np.nan                                   # shows when blocks are written already
+    wave[-5] = np.nan  # shows when blocks are written already
     soundfile.write(folder / 'rain' / '1-998-A.wav', wave, 22_050, subtype='FLOAT')
     with pytest.raises(ValueError, match=r'2 bad files: .*--max_bad=2'):
         convert_sounds.convert(folder, tmp_path / 'out')
@@ -52,7 +56,7 @@ def test_bad_files_leave_no_record_and_are_counted(tmp_path):
     assert not list((tmp_path / 'out').rglob('*.partial'))
     written, there, bad = convert_sounds.convert(folder, tmp_path / 'out', max_bad=2)
     assert (written, there, len(bad)) == (0, 8, 2)
-    assert len(sounds.find_sounds(tmp_path / 'out').sounds) == 8
+    assert len(sound_folders.find_sounds(tmp_path / 'out').sounds) == 8
 
 
 def test_names_that_would_meet_are_refused(tmp_path):
@@ -67,9 +71,9 @@ def test_names_that_would_meet_are_refused(tmp_path):
 
 def test_a_damaged_record_is_named(tmp_path):
     convert_sounds.convert(write_esc(tmp_path / 'esc', folds=(1,)), tmp_path / 'out')
-    path = sounds.find_sounds(tmp_path / 'out').sounds[0].path
+    path = sound_folders.find_sounds(tmp_path / 'out').sounds[0].path
     whole = pathlib.Path(path).read_bytes()
-    pathlib.Path(path).write_bytes(whole[:len(whole) // 2])
+    pathlib.Path(path).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(sound_files.BadSound, match=r'tfrecord: not a whole record of a sound'):
         sound_files.read_sound(path)
     with tf.io.TFRecordWriter(path, tf.io.TFRecordOptions('GZIP')) as writer:
@@ -81,11 +85,17 @@ def test_a_damaged_record_is_named(tmp_path):
 @pytest.mark.slow
 def test_the_command_works_in_several_processes(tmp_path, command):
     folder = write_esc(tmp_path / 'esc')
-    code, out, errors = command('-m', 'records.convert_sounds', f'--input={folder}',
-                                f'--out={tmp_path}/out', '--processes=2')
+    code, out, errors = command(
+        '-m',
+        'records.convert_sounds',
+        f'--input={folder}',
+        f'--out={tmp_path}/out',
+        '--processes=2',
+    )
     assert code == 0, errors
     assert '24 records written, 0 were there, 0 files left out' in out
     (folder / 'rain' / 'bad.wav').touch()
-    code, _, errors = command('-m', 'records.convert_sounds', f'--input={folder}',
-                              f'--out={tmp_path}/out')
+    code, _, errors = command(
+        '-m', 'records.convert_sounds', f'--input={folder}', f'--out={tmp_path}/out'
+    )
     assert code == 1 and 'bad.wav' in errors.splitlines()[-1]

@@ -10,10 +10,13 @@ import soundfile
 import tensorflow as tf
 from PIL import Image
 
-from dualcam.data import datasets, reader, schema, tagging, tagging_records, tagging_store
+from dualcam.data import schema
+from dualcam.data.records import reading, tagging_records
+from dualcam.data.sources import datasets, tagging_lists
+from dualcam.data.stores import tagging_store
 from records import convert_tagging
-from tests import tagged_clips
-from tests.tagged_clips import COLOURS, jpeg, write_delivered
+from tests.helpers import tagged_clips
+from tests.helpers.tagged_clips import COLOURS, jpeg, write_delivered
 
 CLIPS = {'Y-dash_0.000_2.000': (0, 2), 'plain': (1,), 'Ythird.part': (2,)}
 
@@ -68,14 +71,15 @@ def test_other_rates_channels_and_lengths_are_brought_to_one(delivered, tmp_path
     seconds = np.arange(round(1.5 * rate_hz)) / rate_hz
     tone = 0.25 * np.sin(2 * np.pi * 1000 * seconds)
     (delivered / 'audio' / 'plain.wav').unlink()
-    soundfile.write(delivered / 'audio' / 'plain.flac', np.stack([1.5 * tone, 0.5 * tone], 1),
-                    rate_hz, 'PCM_24')
-    long = 0.1 * np.sin(2 * np.pi * 300 * np.arange(80_000) / 32_000)          # 2.5 s
+    soundfile.write(
+        delivered / 'audio' / 'plain.flac', np.stack([1.5 * tone, 0.5 * tone], 1), rate_hz, 'PCM_24'
+    )
+    long = 0.1 * np.sin(2 * np.pi * 300 * np.arange(80_000) / 32_000)  # 2.5 s
     soundfile.write(delivered / 'audio' / 'Ythird.part.wav', long, 32_000, 'PCM_16')
     (delivered / 'frames' / 'plain' / '2.jpg').unlink()
     assert run(delivered, out)[0] == 3
     _, plain, third = read(out)[0]
-    assert len(plain['audio']) == 64_000 and plain['frames'] == 2      # the one frame, twice
+    assert len(plain['audio']) == 64_000 and plain['frames'] == 2  # the one frame, twice
     assert not plain['audio'][48_100:].any()
     want = 0.25 * 32_768 * np.sin(2 * np.pi * 1000 * np.arange(4000, 40_000) / 32_000)
     np.testing.assert_allclose(plain['audio'][4000:40_000], want, atol=20)
@@ -84,11 +88,13 @@ def test_other_rates_channels_and_lengths_are_brought_to_one(delivered, tmp_path
 
 def test_dcase_2018_lists_have_labels_with_commas(delivered, tmp_path):
     (delivered / 'list.csv').write_text(
-        'filename\tevent_labels\r\nY-dash_0.000_2.000.wav\tSpeech,Dog\r\nplain.wav\tCat;Dog\r\n')
+        'filename\tevent_labels\r\nY-dash_0.000_2.000.wav\tSpeech,Dog\r\nplain.wav\tCat;Dog\r\n'
+    )
     assert run(delivered, tmp_path / 'out', dataset='dcase2018')[0] == 2
-    names = tagging.DCASE2018.classes
-    assert [{names[i] for i in np.flatnonzero(clip['labels'])} for clip in read(
-        tmp_path / 'out')[0]] == [{'Speech', 'Dog'}, {'Cat', 'Dog'}]
+    names = tagging_lists.DCASE2018.classes
+    assert [
+        {names[i] for i in np.flatnonzero(clip['labels'])} for clip in read(tmp_path / 'out')[0]
+    ] == [{'Speech', 'Dog'}, {'Cat', 'Dog'}]
 
 
 def break_clips(raw):
@@ -98,13 +104,18 @@ def break_clips(raw):
     rows = []
 
     def clip(name, says, seconds=2.0, frames=2, level=0.1):
-        soundfile.write(raw / 'audio' / f'{name}.wav', level * np.sin(np.arange(
-            round(32_000 * seconds))), 32_000, 'PCM_16')
+        soundfile.write(
+            raw / 'audio' / f'{name}.wav',
+            level * np.sin(np.arange(round(32_000 * seconds))),
+            32_000,
+            'PCM_16',
+        )
         (raw / 'frames' / name).mkdir()
         for number in range(frames):
             (raw / 'frames' / name / f'{number}.jpg').write_bytes(jpeg((9, 9, 9)))
         rows.append(f'{name}.wav\t0.0\t2.0\tlow\n')
         broken[name] = says
+
     clip('empty', 'has no samples', seconds=0)
     clip('silent', 'is silent', level=0)
     clip('few', '1 frames, but', seconds=6, frames=1)
@@ -121,12 +132,15 @@ def break_clips(raw):
 
 def test_bad_clips_are_named_by_their_rows_counted_and_listed(delivered, tmp_path):
     out, broken = tmp_path / 'out', break_clips(delivered)
-    with pytest.raises(ValueError, match=r'8 bad files: .*list\.csv, row 3, plain: no sound of '
-                                         r'this clip; .*--max_bad=8'):
+    with pytest.raises(
+        ValueError,
+        match=r'8 bad files: .*list\.csv, row 3, plain: no sound of '
+        r'this clip; .*--max_bad=8',
+    ):
         run(delivered, out)
     assert not (out / 'training.txt').exists()
     written, there, bad = run(delivered, out, max_bad=8)
-    assert (written, there, len(bad)) == (0, 2, 8)               # the good ones were kept
+    assert (written, there, len(bad)) == (0, 2, 8)  # the good ones were kept
     rows = skipped(out)
     assert {row['clip'] for row in rows} == set(broken)
     lines = (delivered / 'list.csv').read_text().splitlines()
@@ -137,13 +151,22 @@ def test_bad_clips_are_named_by_their_rows_counted_and_listed(delivered, tmp_pat
     assert not list(out.rglob('*.partial'))
 
 
-@pytest.mark.parametrize('line, says', [
-    ('x.wav\t0.0\t2.0\tloud', r"row 5: unknown label 'loud'; expected one of low; middle; high"),
-    ('x.wav\t0.0\t2.0', 'row 5: 3 columns'), ('x.wav', 'row 5: 1 columns'),
-    ('x.wav\t2.0\t2.0\tlow', r"row 5: onset '2.0' and offset '2.0'"),
-    ('x.wav\tnan\t2.0\tlow', 'row 5: onset'), ('x.wav\tsoon\t2.0\tlow', 'row 5: onset'),
-    ('x.wav\tlow,,high', 'row 5: a label is empty'), ('\t0.0\t2.0\tlow', 'row 5: names no file'),
-])
+@pytest.mark.parametrize(
+    'line, says',
+    [
+        (
+            'x.wav\t0.0\t2.0\tloud',
+            r"row 5: unknown label 'loud'; expected one of low; middle; high",
+        ),
+        ('x.wav\t0.0\t2.0', 'row 5: 3 columns'),
+        ('x.wav', 'row 5: 1 columns'),
+        ('x.wav\t2.0\t2.0\tlow', r"row 5: onset '2.0' and offset '2.0'"),
+        ('x.wav\tnan\t2.0\tlow', 'row 5: onset'),
+        ('x.wav\tsoon\t2.0\tlow', 'row 5: onset'),
+        ('x.wav\tlow,,high', 'row 5: a label is empty'),
+        ('\t0.0\t2.0\tlow', 'row 5: names no file'),
+    ],
+)
 def test_wrong_rows_stop_before_anything_is_written(delivered, tmp_path, line, says):
     with open(delivered / 'list.csv', 'a') as file:
         file.write(line + '\n')
@@ -163,7 +186,7 @@ def test_a_second_call_leaves_records_alone(delivered, tmp_path):
     assert run(delivered, out, overwrite=True)[:2] == (3, 0)
     with pytest.raises(ValueError, match=r"holds records made with .*'clip_seconds': 2"):
         run(delivered, out, clip_seconds=3)
-    assert run(delivered, out, split='testing')[:2] == (3, 0)    # another split beside it
+    assert run(delivered, out, split='testing')[:2] == (3, 0)  # another split beside it
 
 
 def test_what_is_asked_for_must_make_sense(delivered, tmp_path):
@@ -175,8 +198,14 @@ def test_what_is_asked_for_must_make_sense(delivered, tmp_path):
     with pytest.raises(ValueError, match='--dataset=dcase2016: expected one of dcase2017, dcase'):
         run(delivered, out, dataset='dcase2016')
     with pytest.raises(ValueError, match=r'nowhere\.csv: no such list'):
-        convert_tagging.convert(delivered / 'nowhere.csv', 'training', delivered / 'audio', out,
-                                delivered / 'frames', dataset='dcase2017')
+        convert_tagging.convert(
+            delivered / 'nowhere.csv',
+            'training',
+            delivered / 'audio',
+            out,
+            delivered / 'frames',
+            dataset='dcase2017',
+        )
     (delivered / 'audio' / 'inner').mkdir()
     soundfile.write(delivered / 'audio' / 'inner' / 'plain.flac', np.ones(9), 32_000)
     with pytest.raises(ValueError, match='would both be clip plain'):
@@ -200,16 +229,18 @@ def write_video(path, colours, fps=10, size=(64, 48)):
 def test_videos_give_a_frame_from_the_middle_of_each_second(delivered, tmp_path):
     (delivered / 'videos').mkdir()
     for name, labels in CLIPS.items():
-        write_video(delivered / 'videos' / f'{name}.mp4',
-                    [COLOURS[labels[second % len(labels)]] for second in range(2)])
+        write_video(
+            delivered / 'videos' / f'{name}.mp4',
+            [COLOURS[labels[second % len(labels)]] for second in range(2)],
+        )
     (delivered / 'videos' / 'plain.mp4').write_bytes(b'no video')
-    written, _, (bad,) = run(delivered, tmp_path / 'out', frames=None,
-                             videos=delivered / 'videos', max_bad=1)
+    written, _, (bad,) = run(
+        delivered, tmp_path / 'out', frames=None, videos=delivered / 'videos', max_bad=1
+    )
     assert written == 2 and 'plain.mp4: not a readable video' in bad
     _, paths = read(tmp_path / 'out')
     (pixels,) = tagging_records.read_frames(paths[:1], [[0, 1]], (8, 8))
-    np.testing.assert_allclose(pixels.numpy().mean(axis=(1, 2)), [COLOURS[0], COLOURS[2]],
-                               atol=25)
+    np.testing.assert_allclose(pixels.numpy().mean(axis=(1, 2)), [COLOURS[0], COLOURS[2]], atol=25)
 
 
 def test_big_pictures_are_made_smaller_and_grey_ones_coloured(delivered, tmp_path):
@@ -219,7 +250,7 @@ def test_big_pictures_are_made_smaller_and_grey_ones_coloured(delivered, tmp_pat
     (folder / '2.jpg').unlink()
     run(delivered, tmp_path / 'out')
     path = read(tmp_path / 'out')[1][1]
-    example = tf.train.Example.FromString(reader.read_serialized(path).numpy())
+    example = tf.train.Example.FromString(reading.read_serialized(path).numpy())
     first, second = example.features.feature[schema.CLIP_FRAMES].bytes_list.value
     assert Image.open(io.BytesIO(first)).size == (455, 256)
     assert Image.open(io.BytesIO(second)).mode == 'RGB'

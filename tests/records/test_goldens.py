@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dualcam.data import reader, schema
-from records import convert_avia, lists
+from dualcam.data import schema
+from dualcam.data.records import reading, record_lists
+from records import convert_avia
 
 
 def read_example(path):
@@ -20,8 +21,10 @@ def read_example(path):
 def contents(example):
     """Context values and all bytes items of an example."""
     context = {k: f.int64_list.value[0] for k, f in example.context.feature.items()}
-    items = {k: [x.bytes_list.value[0] for x in f.feature]
-             for k, f in example.feature_lists.feature_list.items()}
+    items = {
+        k: [x.bytes_list.value[0] for x in f.feature]
+        for k, f in example.feature_lists.feature_list.items()
+    }
     return context, items
 
 
@@ -29,8 +32,11 @@ def contents(example):
 def converted(golden, tmp_path_factory):
     out = tmp_path_factory.mktemp('records')
     written, existing = convert_avia.convert(
-        golden / 'avia_raw/matfiles', golden / 'avia_raw/sync', out,
-        schema.modalities_by_number([0, 1, 2]))
+        golden / 'avia_raw/matfiles',
+        golden / 'avia_raw/sync',
+        out,
+        schema.modalities_by_number([0, 1, 2]),
+    )
     assert (written, existing) == (60, 0)
     return out
 
@@ -51,21 +57,35 @@ def test_every_record_equals_the_authors(golden, converted):
 
 def test_a_second_conversion_writes_nothing(golden, converted):
     before = {p: p.stat().st_mtime_ns for p in converted.rglob('*.tfrecord')}
-    again = convert_avia.convert(golden / 'avia_raw/matfiles', golden / 'avia_raw/sync', converted,
-                                 schema.modalities_by_number([0, 1, 2]))
+    again = convert_avia.convert(
+        golden / 'avia_raw/matfiles',
+        golden / 'avia_raw/sync',
+        converted,
+        schema.modalities_by_number([0, 1, 2]),
+    )
     assert again == (0, 60)
     assert before == {p: p.stat().st_mtime_ns for p in converted.rglob('*.tfrecord')}
     with pytest.raises(ValueError, match='another --out'):
-        convert_avia.convert(golden / 'avia_raw/matfiles', golden / 'avia_raw/sync', converted,
-                             schema.modalities_by_number([0, 1]))
+        convert_avia.convert(
+            golden / 'avia_raw/matfiles',
+            golden / 'avia_raw/sync',
+            converted,
+            schema.modalities_by_number([0, 1]),
+        )
 
 
 @pytest.mark.parametrize('numbers', [[0, 1], [1]])
 def test_modalities_left_out_leave_no_key(golden, tmp_path, numbers):
-    convert_avia.convert(golden / 'avia_raw/matfiles', golden / 'avia_raw/sync', tmp_path,
-                         schema.modalities_by_number(numbers), sequence_seconds=1)
+    convert_avia.convert(
+        golden / 'avia_raw/matfiles',
+        golden / 'avia_raw/sync',
+        tmp_path,
+        schema.modalities_by_number(numbers),
+        sequence_seconds=1,
+    )
     want = json.loads((golden / 'avia_records.json').read_text())['subsets'][
-        'modalities_' + '_'.join(map(str, numbers))]
+        'modalities_' + '_'.join(map(str, numbers))
+    ]
     found = sorted(tmp_path.rglob('*.tfrecord'))
     assert len(found) == 2
     for path in found:
@@ -83,9 +103,13 @@ def test_the_authors_files_read_back_equal(golden, converted):
         own_context, own_items = contents(read_example(converted.joinpath(*name)))
         assert items == {key: own_items[key] for key in items}
         assert context == {key: own_context[key] for key in context}
-        modalities = [m.name for m in schema.modalities_by_number(
-            int(n) for n in kind.removeprefix('modalities_').split('_'))]
-        second = next(reader.read_seconds([str(path)], modalities))
+        modalities = [
+            m.name
+            for m in schema.modalities_by_number(
+                int(n) for n in kind.removeprefix('modalities_').split('_')
+            )
+        ]
+        second = next(reading.read_seconds([str(path)], modalities))
         for name in modalities:
             modality = schema.MODALITIES[name]
             raw = b''.join(items[modality.feature_list])
@@ -98,9 +122,16 @@ def test_the_authors_files_read_back_equal(golden, converted):
 def test_lists_equal_the_authors(golden, tmp_path, tree):
     with gzip.open(golden / 'lists.json.gz') as file:
         expected = json.load(file)[tree]
-    folders = expected['tree'] if isinstance(expected['tree'], dict) else {
-        f'Location_{place:02d}/Subject_{subject:02d}/Action_{action:03d}': 30
-        for place in range(1, 4) for subject in range(1, 10) for action in range(1, 15)}
+    folders = (
+        expected['tree']
+        if isinstance(expected['tree'], dict)
+        else {
+            f'Location_{place:02d}/Subject_{subject:02d}/Action_{action:03d}': 30
+            for place in range(1, 4)
+            for subject in range(1, 10)
+            for action in range(1, 15)
+        }
+    )
     for folder, count in folders.items():
         (tmp_path / folder).mkdir(parents=True)
         for i in range(count):
@@ -109,13 +140,15 @@ def test_lists_equal_the_authors(golden, tmp_path, tree):
         values = dict(part.split('=') for part in arguments.split())
         location = None if values['location'] == 'None' else int(values['location'])
         seconds = int(values['num_samples'])
-        got = lists.make_lists(tmp_path, seconds, lists.SPLITS[int(values['split_mode'])], location)
+        got = record_lists.make_lists(
+            tmp_path, seconds, record_lists.SPLITS[int(values['split_mode'])], location
+        )
         assert set(got) == set(output['lists'])
         for name, want in output['lists'].items():
             assert len(got[name]) == want['n_files']
             assert got[name][::seconds] == want['block_first_paths']
             assert hashlib.sha256('\n'.join(got[name]).encode()).hexdigest() == want['sha256']
-        folder = lists.lists_folder(tmp_path, seconds, location).relative_to(tmp_path)
+        folder = record_lists.lists_folder(tmp_path, seconds, location).relative_to(tmp_path)
         assert str(folder) in output['out_dir']
 
 
@@ -125,7 +158,7 @@ def test_written_lists_read_back(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     for absolute in (False, True):
-        written = lists.write_lists(tmp_path, 2, 'train_valid_test', 2, absolute=absolute)
+        written = record_lists.write_lists(tmp_path, 2, 'train_valid_test', 2, absolute=absolute)
         assert list(written.values()) == [16, 2, 2]
-        paths = reader.read_list(next(iter(written)))
+        paths = reading.read_list(next(iter(written)))
         assert len(paths) == 16 and np.all([tf.io.gfile.exists(p) for p in paths])

@@ -8,7 +8,7 @@ import time
 
 from tests.conftest import ROOT
 
-_SCRIPT = '''
+_SCRIPT = """
 import os, pathlib, sys, time
 from records import jobs
 
@@ -18,7 +18,7 @@ def work(piece):
 
 if __name__ == '__main__':
     jobs.run_all(work, [0, 1], 2, 'piece', start_method='fork')
-'''
+"""
 
 
 def test_workers_end_with_the_process_they_work_for(tmp_path):
@@ -26,9 +26,12 @@ def test_workers_end_with_the_process_they_work_for(tmp_path):
     script = tmp_path / 'script.py'
     script.write_text(_SCRIPT)
     (tmp_path / 'out').mkdir()
-    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path / 'out')],
-                              env=os.environ | {'PYTHONPATH': str(ROOT)},
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    parent = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / 'out')],
+        env=os.environ | {'PYTHONPATH': str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     workers = _wait_for(lambda: [int(p.name) for p in (tmp_path / 'out').iterdir()], 2)
     parent.send_signal(signal.SIGKILL)
     parent.wait()

@@ -21,8 +21,10 @@ def saved(content, **options):
 @pytest.mark.parametrize('compressed', [False, True])
 def test_arrays_are_those_that_scipy_reads(dtype, compressed, rng):
     image = rng.integers(0, 100, (3, 5, 2)).astype(dtype)
-    data = saved({'text': 'abc', 'big': np.zeros(10_000), 'MFCC': image, 'cell': {'a': [1, 'x']}},
-                 do_compression=compressed)
+    data = saved(
+        {'text': 'abc', 'big': np.zeros(10_000), 'MFCC': image, 'cell': {'a': [1, 'x']}},
+        do_compression=compressed,
+    )
     found = mat_files.read_array(data, 'MFCC', 30)
     want = scipy.io.loadmat(io.BytesIO(data))['MFCC']
     np.testing.assert_array_equal(found, want)
@@ -32,10 +34,17 @@ def test_arrays_are_those_that_scipy_reads(dtype, compressed, rng):
 
 def test_numbers_of_the_other_byte_order_stored_small():
     """As MATLAB does on big-endian machines: doubles that are whole fit into bytes."""
+
     def element(kind, data):
         return struct.pack('>2I', kind, len(data)) + data + bytes(-len(data) % 8)
-    variable = element(6, struct.pack('>2I', 6, 0)) + element(5, struct.pack('>3i', 2, 1, 3)) \
-        + struct.pack('>2H', 1, 1) + b'x\0\0\0' + element(2, bytes(range(6)))
+
+    variable = (
+        element(6, struct.pack('>2I', 6, 0))
+        + element(5, struct.pack('>3i', 2, 1, 3))
+        + struct.pack('>2H', 1, 1)
+        + b'x\0\0\0'
+        + element(2, bytes(range(6)))
+    )
     head = bytes(124) + b'\1\0MI'
     packed = zlib.compress(element(14, variable))
     for data in (head + element(14, variable), head + struct.pack('>2I', 15, len(packed)) + packed):
@@ -44,9 +53,16 @@ def test_numbers_of_the_other_byte_order_stored_small():
         assert found.dtype == np.dtype(float)
 
 
-@pytest.mark.parametrize('content, message', [
-    (['a', 1], 'x is a cell'), ({'a': 1}, 'x is a struct'), ('abc', 'x is text'),
-    (np.array([1j]), 'no real numbers'), (np.zeros((3, 4)), r'x is float64 of shape \(3, 4\)')])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (['a', 1], 'x is a cell'),
+        ({'a': 1}, 'x is a struct'),
+        ('abc', 'x is text'),
+        (np.array([1j]), 'no real numbers'),
+        (np.zeros((3, 4)), r'x is float64 of shape \(3, 4\)'),
+    ],
+)
 def test_what_is_no_such_array_is_refused(content, message):
     if isinstance(content, list):
         content = np.array(content, object)

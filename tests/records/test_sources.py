@@ -7,7 +7,8 @@ import pytest
 import scipy.signal
 from sklearn.neighbors import KNeighborsClassifier
 
-from dualcam.data import datasets, schema
+from dualcam.data import schema
+from dualcam.data.sources import datasets
 from records.synthetic import sources, subjects
 
 RATE_HZ = schema.ARRAY_RATE_HZ
@@ -22,7 +23,7 @@ def sound_of(action, subject=0, take=0, duration_s=4):
 
 def active_level_db(sound):
     """RMS over the video frames within 20 dB of the loudest."""
-    power = np.square(sound[:len(sound) // FRAME * FRAME].reshape(-1, FRAME)).mean(axis=1)
+    power = np.square(sound[: len(sound) // FRAME * FRAME].reshape(-1, FRAME)).mean(axis=1)
     return 10 * np.log10(power[power > power.max() / 100].mean())
 
 
@@ -35,13 +36,14 @@ def coarse_features(sound):
     mean_db = 10 * np.log10(bands.mean(axis=1) + 1e-12)
     envelope = np.sqrt(power.sum(axis=0))
     rhythm = np.abs(np.fft.rfft(envelope / envelope.mean() - 1))[1:64]
-    rhythm = rhythm[:len(rhythm) // 7 * 7].reshape(7, -1).mean(axis=1)
+    rhythm = rhythm[: len(rhythm) // 7 * 7].reshape(7, -1).mean(axis=1)
     return np.concatenate([mean_db - mean_db.mean(), level_db.std(axis=1), np.log(rhythm)])
 
 
 def test_no_action_is_drowned_by_another():
-    levels_db = [np.mean([active_level_db(sound_of(a, s)) for s in range(3)])
-                 for a in range(NUM_ACTIONS)]
+    levels_db = [
+        np.mean([active_level_db(sound_of(a, s)) for s in range(3)]) for a in range(NUM_ACTIONS)
+    ]
     assert np.ptp(levels_db) < 12
 
 
@@ -78,7 +80,8 @@ def test_subjects_keep_their_voice_and_lips_from_take_to_take():
 
     def median_hz(person, take):
         hz, _, power = scipy.signal.spectrogram(
-            sound_of(3, person, take, duration_s=10), RATE_HZ, nperseg=1024)
+            sound_of(3, person, take, duration_s=10), RATE_HZ, nperseg=1024
+        )
         loud = power.sum(axis=0) > 0.1 * power.sum(axis=0).max()
         return np.median(hz[power[:, loud].argmax(axis=0)])
 

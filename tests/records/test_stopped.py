@@ -16,8 +16,9 @@ import pytest
 
 from dualcam.data import schema
 from records import convert_avia, manifest
-from tests import kill, small_raw
 from tests.conftest import ROOT
+from tests.helpers import small_raw
+from tests.proofs import kill
 
 MODALITIES = [schema.ACOUSTIC, schema.AUDIO]
 
@@ -29,8 +30,9 @@ def raw(tmp_path, rng):
 
 
 def convert(raw, out, **options):
-    return convert_avia.convert(raw / 'matfiles', raw / 'sync', out, MODALITIES,
-                                **{'sequence_seconds': 3} | options)
+    return convert_avia.convert(
+        raw / 'matfiles', raw / 'sync', out, MODALITIES, **{'sequence_seconds': 3} | options
+    )
 
 
 @pytest.fixture
@@ -40,22 +42,29 @@ def converted(raw, tmp_path):
 
 
 def records(out):
-    return {path.relative_to(out).as_posix(): path.read_bytes()
-            for path in sorted(out.rglob('*.tfrecord'))}
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in sorted(out.rglob('*.tfrecord'))
+    }
 
 
 def is_listed(out):
     """Whether the manifest has each record as it lies there, and no line that is none."""
     entries, broken = manifest.read(out)
-    return not broken and entries.keys() == records(out).keys() and all(
-        entry == manifest.entry_of(out, path, entry.source) for path, entry in entries.items())
+    return (
+        not broken
+        and entries.keys() == records(out).keys()
+        and all(
+            entry == manifest.entry_of(out, path, entry.source) for path, entry in entries.items()
+        )
+    )
 
 
 def members(group):
     """How many processes of a group are alive; one that nobody waited for is not."""
     alive = 0
     for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
-        with contextlib.suppress(OSError):               # ended meanwhile
+        with contextlib.suppress(OSError):  # ended meanwhile
             state, _, its_group, *_ = path.read_text().rpartition(')')[2].split()
             alive += int(its_group) == group and state != 'Z'
     return alive
@@ -63,23 +72,28 @@ def members(group):
 
 @pytest.mark.slow
 def test_killed_conversions_go_on_to_the_same_bytes(command):
-    code, out, errors = command('-m', 'tests.kill', '--count=12')
+    code, out, errors = command('-m', 'tests.proofs.kill', '--count=12')
     assert code == 0, out + errors
     assert out.startswith('12 conversions killed') and out.endswith(
-        ' 0 differences from undisturbed ones\n')
+        ' 0 differences from undisturbed ones\n'
+    )
 
 
 def test_the_manifest_lists_sources_sizes_and_checksums(converted, raw):
     assert is_listed(converted)
     entries, _ = manifest.read(converted)
     assert {path: entry.num_bytes for path, entry in entries.items()} == {
-        path: len(data) for path, data in records(converted).items()}
+        path: len(data) for path, data in records(converted).items()
+    }
     # 19 frames: the second record takes up again at the first of them.
     folder = 'Location_02/Subject_03/Action_005'
-    assert [entries[f'Location_02/Subject_03/Action_006/Data_00{i}.tfrecord'].source
-            for i in (1, 2, 3)] == [
-        {'folder': folder, 'frames': [[1, 12]]}, {'folder': folder, 'frames': [[13, 19], [1, 5]]},
-        {'folder': folder, 'frames': [[6, 17]]}]
+    assert [
+        entries[f'Location_02/Subject_03/Action_006/Data_00{i}.tfrecord'].source for i in (1, 2, 3)
+    ] == [
+        {'folder': folder, 'frames': [[1, 12]]},
+        {'folder': folder, 'frames': [[13, 19], [1, 5]]},
+        {'folder': folder, 'frames': [[6, 17]]},
+    ]
     noted = json.loads((converted / 'conversion.json').read_text())
     assert noted['calls'][0]['paths'] == {'matfiles': '../raw/matfiles', 'sync': '../raw/sync'}
 
@@ -93,13 +107,20 @@ def test_records_without_lines_get_them_and_half_a_line_is_dropped(converted, ra
     path = converted / 'manifest.jsonl'
     whole = path.read_text()
     files = records(converted)
-    for text in (whole[:-40], whole[:-1], whole.partition('\n')[2], '', 'no line\n' + whole,
-                 whole + '{"path": 3}\n', whole + whole):
+    for text in (
+        whole[:-40],
+        whole[:-1],
+        whole.partition('\n')[2],
+        '',
+        'no line\n' + whole,
+        whole + '{"path": 3}\n',
+        whole + whole,
+    ):
         path.write_text(text)
         assert convert(raw, converted) == (0, 6)
         assert set(path.read_text().splitlines()) == set(whole.splitlines())
         assert is_listed(converted)
-    path.unlink()                                        # records of an earlier version
+    path.unlink()  # records of an earlier version
     assert convert(raw, converted) == (0, 6)
     assert sorted(path.read_text().splitlines()) == sorted(whole.splitlines())
     assert records(converted) == files
@@ -121,7 +142,8 @@ def test_a_line_that_does_not_fit_on_the_disk_is_taken_back(tmp_path, monkeypatc
     def half(descriptor, data):
         if len(data) < 20:
             raise OSError(errno.ENOSPC, 'no space')
-        return write(descriptor, data[:len(data) // 2])
+        return write(descriptor, data[: len(data) // 2])
+
     monkeypatch.setattr(os, 'write', half)
     with pytest.raises(OSError, match='no space'):
         manifest.append(tmp_path, [manifest.Entry('b', 1, '00000000', {})])
@@ -139,8 +161,9 @@ def fill_disk_at(monkeypatch, number):
             if len(begun) >= number:
                 if len(data) < 1000:
                     raise OSError(errno.ENOSPC, 'No space left on device')
-                data = data[:len(data) // 2]
+                data = data[: len(data) // 2]
         return write(descriptor, data)
+
     monkeypatch.setattr(os, 'write', full)
 
 
@@ -148,8 +171,11 @@ def test_a_full_disk_stops_with_what_is_done(raw, tmp_path, monkeypatch):
     out = tmp_path / 'out'
     with monkeypatch.context() as patch:
         fill_disk_at(patch, 5)
-        with pytest.raises(OSError, match=r'out: the disk is full; 4 of 6 records are done, all '
-                                          r'of them whole; free some space and call again'):
+        with pytest.raises(
+            OSError,
+            match=r'out: the disk is full; 4 of 6 records are done, all '
+            r'of them whole; free some space and call again',
+        ):
             convert(raw, out)
     assert len(records(out)) == 4 and not list(out.rglob('*.partial'))
     assert convert(raw, out) == (2, 4)
@@ -159,6 +185,7 @@ def test_a_full_disk_stops_with_what_is_done(raw, tmp_path, monkeypatch):
 def test_a_flush_that_finds_the_disk_full_leaves_no_record(raw, tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, 'No space left on device')
+
     with monkeypatch.context() as patch:
         patch.setattr(os, 'fsync', full)
         with pytest.raises(OSError, match=r'0 of 6 records are done'):
@@ -170,9 +197,9 @@ def test_a_flush_that_finds_the_disk_full_leaves_no_record(raw, tmp_path, monkey
 def test_an_overwriting_call_that_stops_goes_on(converted, raw, tmp_path, rng, monkeypatch):
     """Old and new records are never taken for each other, though their settings are the same."""
     shutil.rmtree(raw)
-    small_raw.write_avia(raw, rng)                      # other numbers
+    small_raw.write_avia(raw, rng)  # other numbers
     convert(raw, tmp_path / 'new')
-    assert convert(raw, converted) == (0, 6)            # --overwrite is explicit
+    assert convert(raw, converted) == (0, 6)  # --overwrite is explicit
     with monkeypatch.context() as patch:
         fill_disk_at(patch, 4)
         with pytest.raises(OSError, match='3 of 6 records are done'):
@@ -204,11 +231,18 @@ def test_a_damaged_note_of_the_settings_is_named(converted, raw):
 def test_workers_end_with_the_command_that_is_killed(raw, tmp_path):
     """Several processes, killed from outside: none goes on, and a second call ends the work."""
     out = tmp_path / 'out'
-    command = [sys.executable, '-m', 'records.convert_avia', f'--matfiles={raw}/matfiles',
-               f'--sync={raw}/sync', f'--out={out}', '--modalities=0,1', '--processes=2',
-               '--sequence_seconds=200']
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL,
-                               start_new_session=True)
+    command = [
+        sys.executable,
+        '-m',
+        'records.convert_avia',
+        f'--matfiles={raw}/matfiles',
+        f'--sync={raw}/sync',
+        f'--out={out}',
+        '--modalities=0,1',
+        '--processes=2',
+        '--sequence_seconds=200',
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
     while not records(out):
         assert process.poll() is None
         time.sleep(0.05)

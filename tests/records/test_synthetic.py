@@ -9,28 +9,23 @@ import scipy.signal
 import soundfile
 from PIL import Image
 
-from dualcam.data import datasets, sounds
-from records import array, beamforming, raw
-from records.synthetic import (
-    presets,
-    propagation,
-    recordings,
-    scenes,
-    sources,
-    subjects,
-    video,
-)
+from dualcam.acoustics import beamforming, microphones
+from dualcam.data.sources import datasets, sound_folders
+from records import raw
+from records.synthetic import presets, propagation, recordings, scenes, sources, subjects, video
 
 RATE_HZ = 12_288
 CLASSES = {name: i for i, name in enumerate(datasets.AVIA_CLASSES)}
 
 
 def sound_of(name, take=0, subject=0, duration_s=5):
-    return sources.parametric_source(CLASSES[name], subjects.subject(subject), duration_s,
-                                     np.random.default_rng(take))
+    return sources.parametric_source(
+        CLASSES[name], subjects.subject(subject), duration_s, np.random.default_rng(take)
+    )
 
 
 # Sources
+
 
 @pytest.mark.parametrize('name', CLASSES)
 def test_a_source_is_seeded_finite_and_loud_enough(name):
@@ -45,9 +40,20 @@ def test_a_source_is_seeded_finite_and_loud_enough(name):
     assert np.mean(whole_seconds > 1e-3 * whole_seconds.max()) >= 0.6
 
 
-@pytest.mark.parametrize('name', ['clapping', 'snapping fingers', 'playing kendama', 'clicking',
-                                  'typing', 'knocking', 'hammering', 'peanut breaking',
-                                  'stick dropping'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'clapping',
+        'snapping fingers',
+        'playing kendama',
+        'clicking',
+        'typing',
+        'knocking',
+        'hammering',
+        'peanut breaking',
+        'stick dropping',
+    ],
+)
 def test_what_is_impulsive_is_impulsive(name):
     sound = sound_of(name)
     assert np.abs(sound).max() / np.sqrt(np.mean(sound**2)) > 8
@@ -64,8 +70,11 @@ def test_whistling_is_tonal_and_paper_is_not():
         _, _, spectra = scipy.signal.spectrogram(sound_of(name), RATE_HZ, nperseg=1024)
         loud = spectra[:, spectra.sum(0) > 0.1 * spectra.sum(0).max()]
         peaks = loud.argmax(axis=0)
-        near = [loud[max(0, p - 4):p + 5, i].sum() / loud[:, i].sum() for i, p in enumerate(peaks)]
+        near = [
+            loud[max(0, p - 4) : p + 5, i].sum() / loud[:, i].sum() for i, p in enumerate(peaks)
+        ]
         return np.median(near)
+
     assert tonality('whistling') > 0.9
     assert tonality('paper shaking') < 0.4
 
@@ -98,12 +107,14 @@ def test_unknown_actions_and_subjects_are_refused():
 
 # Propagation
 
+
 def test_a_still_source_arrives_when_and_as_loud_as_it_must(rng):
-    mics = array.built_in_array()
+    mics = microphones.built_in_array()
     signal = scipy.signal.lfilter(*scipy.signal.butter(4, 0.8), rng.standard_normal(12 * 1024))
     place_m = np.array([0.4, -0.2, 1.5])
-    got = propagation.microphone_signals([propagation.PointSource(signal, place_m[None])],
-                                         mics.positions_m, 12)
+    got = propagation.microphone_signals(
+        [propagation.PointSource(signal, place_m[None])], mics.positions_m, 12
+    )
     spectrum = np.fft.rfft(signal, 32 * 1024)
     hz = np.fft.rfftfreq(32 * 1024, 1 / RATE_HZ)
     centre = round(np.linalg.norm(place_m) / 343 * RATE_HZ) / RATE_HZ
@@ -111,15 +122,15 @@ def test_a_still_source_arrives_when_and_as_loud_as_it_must(rng):
         distance_m = np.linalg.norm(place_m - mics.positions_m[mic])
         delay_s = centre + (distance_m - np.linalg.norm(place_m)) / 343
         want = np.fft.irfft(spectrum * np.exp(-2j * np.pi * hz * delay_s) / distance_m)
-        error = got[mic, 2000:-2000] - want[2000:12 * 1024 - 2000]
-        assert np.sqrt(np.mean(error**2)) < 0.01 * np.std(want[:12 * 1024])
+        error = got[mic, 2000:-2000] - want[2000 : 12 * 1024 - 2000]
+        assert np.sqrt(np.mean(error**2)) < 0.01 * np.std(want[: 12 * 1024])
 
 
 def test_a_receding_source_is_lower_in_pitch():
     time = np.arange(24 * 1024) / RATE_HZ
     tone = np.sin(2 * np.pi * 1000 * time)
     path_m = np.zeros((25, 3))
-    path_m[:, 2] = 1.0 + 10.0 * np.arange(25) / 12                     # 10 m/s away
+    path_m[:, 2] = 1.0 + 10.0 * np.arange(25) / 12  # 10 m/s away
     heard = propagation.heard_at_centre(propagation.PointSource(tone, path_m), 24 * 1024)
     spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard)), 2**18))
     peak_hz = np.fft.rfftfreq(2**18, 1 / RATE_HZ)[spectrum.argmax()]
@@ -130,10 +141,11 @@ def test_a_receding_source_is_lower_in_pitch():
 def test_the_camera_finds_the_actor_where_the_take_says(scenario):
     """Over a take's loud frames, the image's peak lies at the actor more often than not."""
     rng = np.random.default_rng(5)
-    mics, grid = array.built_in_array(), array.look_directions()
-    sound = sound_of('paper shaking', duration_s=2)[:24 * 1024]
-    others = [sound_of('speaking', take=9, subject=4, duration_s=2)[:24 * 1024]] \
-        * scenario.num_others
+    mics, grid = microphones.built_in_array(), microphones.look_directions()
+    sound = sound_of('paper shaking', duration_s=2)[: 24 * 1024]
+    others = [
+        sound_of('speaking', take=9, subject=4, duration_s=2)[: 24 * 1024]
+    ] * scenario.num_others
     path_m = scenes.wander(np.array([0.2, 0.0, 1.5]), CLASSES['paper shaking'], 25, rng)
     take = scenes.record_take(scenario, sound, others, path_m, mics.positions_m, rng)
     assert take.frames.dtype == np.int32 and take.frames.shape == (24, 128, 1024)
@@ -144,10 +156,11 @@ def test_the_camera_finds_the_actor_where_the_take_says(scenario):
         if level > 0.5:
             row, col = np.unravel_index(image.argmax(), image.shape)
             want = video.project(place_m)
-            offsets.append(np.hypot((col + 0.5) * 640 / 48 - want[0],
-                                    (row + 0.5) * 480 / 36 - want[1]))
+            offsets.append(
+                np.hypot((col + 0.5) * 640 / 48 - want[0], (row + 0.5) * 480 / 36 - want[1])
+            )
     assert len(offsets) >= 3
-    assert np.median(offsets) < 2 * 13.4                   # two acoustic pixels
+    assert np.median(offsets) < 2 * 13.4  # two acoustic pixels
 
 
 def test_scenarios_rise_in_difficulty():
@@ -158,17 +171,20 @@ def test_scenarios_rise_in_difficulty():
         for loud in (1.0, 1e-6):
             # Levels are relative to the actor: keep the others', and take the actor away.
             rng = np.random.default_rng(3)
-            sound = sound_of('speaking', duration_s=2)[:24 * 1024]
-            other = [sound_of('typing', duration_s=2)[:24 * 1024]] * scenario.num_others
+            sound = sound_of('speaking', duration_s=2)[: 24 * 1024]
+            other = [sound_of('typing', duration_s=2)[: 24 * 1024]] * scenario.num_others
             quiet = dataclasses.replace(
-                scenario, hiss_db=scenario.hiss_db + 20 * np.log10(loud),
+                scenario,
+                hiss_db=scenario.hiss_db + 20 * np.log10(loud),
                 diffuse_db=scenario.diffuse_db + 20 * np.log10(loud),
                 others_db=tuple(x + 20 * np.log10(loud) for x in scenario.others_db),
                 wind_db=scenario.wind_db and scenario.wind_db + 20 * np.log10(loud),
-                traffic_db=scenario.traffic_db and scenario.traffic_db + 20 * np.log10(loud))
+                traffic_db=scenario.traffic_db and scenario.traffic_db + 20 * np.log10(loud),
+            )
             path_m = scenes.wander(np.array([0, 0, 1.5]), 2, 25, rng)
-            take = scenes.record_take(quiet, sound * loud, other, path_m,
-                                      np.zeros((1, 3)) + [[0.01, 0, 0]], rng)
+            take = scenes.record_take(
+                quiet, sound * loud, other, path_m, np.zeros((1, 3)) + [[0.01, 0, 0]], rng
+            )
             both.append(np.mean(np.square(take.frames.astype(float))))
         shares.append(10 * np.log10(both[0] / both[1] - 1))
     assert shares[0] > shares[1] + 5 > shares[2] + 5
@@ -176,24 +192,29 @@ def test_scenarios_rise_in_difficulty():
 
 # Video
 
+
 def test_the_object_is_where_the_sound_is(rng):
     person = subjects.subject(0)
     places_m = np.array([[-0.4, 0.1, 1.4], [0.4, -0.1, 1.4]])
     for action in range(14):
-        left, right = video.render_frames(action, person, 0, places_m, [0.8, 0.8],
-                                          np.random.default_rng(0))
+        left, right = video.render_frames(
+            action, person, 0, places_m, [0.8, 0.8], np.random.default_rng(0)
+        )
         assert left.shape == (480, 640, 3) and left.dtype == np.uint8
         changed = np.abs(left.astype(int) - right).sum(axis=-1) > 20
         for place_m in places_m:
             col, row = np.round(video.project(place_m)).astype(int)
-            assert changed[row - 8:row + 9, col - 8:col + 9].mean() > 0.4
+            assert changed[row - 8 : row + 9, col - 8 : col + 9].mean() > 0.4
     with pytest.raises(ValueError, match='location 3'):
         next(video.render_frames(0, person, 3, places_m, [1, 1], rng))
 
 
 def test_jpeg_decodes_to_the_frame(tmp_path):
-    frames = list(video.render_frames(8, subjects.subject(0), 2, np.array([[0, 0, 1.5]]), [0.5],
-                                      np.random.default_rng(1)))
+    frames = list(
+        video.render_frames(
+            8, subjects.subject(0), 2, np.array([[0, 0, 1.5]]), [0.5], np.random.default_rng(1)
+        )
+    )
     data = video.encode_jpeg(frames[0])
     back = np.asarray(Image.open(io.BytesIO(data))).astype(int)
     assert np.abs(back - frames[0]).mean() < 6
@@ -203,6 +224,7 @@ def test_jpeg_decodes_to_the_frame(tmp_path):
 
 
 # Real recordings as sources
+
 
 def write_recordings(folder, classes=('dog_bark', 'rain'), count=6, rate_hz=22_050):
     for number, name in enumerate(classes):
@@ -215,7 +237,7 @@ def write_recordings(folder, classes=('dog_bark', 'rain'), count=6, rate_hz=22_0
 
 def test_no_recording_is_in_two_units(tmp_path):
     write_recordings(tmp_path, count=7)
-    found = sounds.class_folders(tmp_path)
+    found = sound_folders.class_folders(tmp_path)
     assert list(found) == ['dog bark', 'rain']
     dealt = recordings.deal(found, 3, seed=0)
     for name, units in dealt.items():
@@ -231,13 +253,13 @@ def test_no_recording_is_in_two_units(tmp_path):
 
 def test_bad_recordings_are_named(tmp_path):
     with pytest.raises(ValueError, match='no such folder'):
-        sounds.class_folders(tmp_path / 'none')
+        sound_folders.class_folders(tmp_path / 'none')
     (tmp_path / 'a').mkdir()
     with pytest.raises(ValueError, match=r'no \.wav'):
-        sounds.class_folders(tmp_path)
+        sound_folders.class_folders(tmp_path)
     (tmp_path / 'a' / 'x.wav').write_text('this is text')
     with pytest.raises(ValueError, match='two or more'):
-        sounds.class_folders(tmp_path)
+        sound_folders.class_folders(tmp_path)
     with pytest.raises(ValueError, match=r'x\.wav: not a readable'):
         recordings.read_recording(tmp_path / 'a' / 'x.wav')
     soundfile.write(tmp_path / 'a' / 'y.wav', np.zeros(8000), 8000)
@@ -247,7 +269,7 @@ def test_bad_recordings_are_named(tmp_path):
 
 def test_presets():
     assert presets.preset_named('demo').num_subjects >= 3
-    assert presets.preset_named('smoke', 'acivw').num_videos >= 3        # lists go by video
+    assert presets.preset_named('smoke', 'acivw').num_videos >= 3  # lists go by video
     with pytest.raises(ValueError, match='smoke, demo, paper'):
         presets.preset_named('huge')
     with pytest.raises(ValueError, match=r'smoke, demo$'):

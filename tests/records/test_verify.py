@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dualcam.data import reader, schema
+from dualcam.data import schema
+from dualcam.data.records import reading
 from records import convert_avia, convert_sounds, convert_tagging, verify, writer
-from tests import damage, kill, small_raw
+from tests.helpers import small_raw
+from tests.proofs import damage, kill
 
 MODALITIES = [schema.ACOUSTIC, schema.AUDIO]
 
@@ -21,8 +23,9 @@ def raw(tmp_path, rng):
 
 
 def convert(raw, out, **options):
-    return convert_avia.convert(raw / 'matfiles', raw / 'sync', out, MODALITIES,
-                                **{'sequence_seconds': 3} | options)
+    return convert_avia.convert(
+        raw / 'matfiles', raw / 'sync', out, MODALITIES, **{'sequence_seconds': 3} | options
+    )
 
 
 @pytest.fixture
@@ -32,8 +35,10 @@ def converted(raw, tmp_path):
 
 
 def records(out):
-    return {path.relative_to(out).as_posix(): path.read_bytes()
-            for path in sorted(out.rglob('*.tfrecord'))}
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in sorted(out.rglob('*.tfrecord'))
+    }
 
 
 def found(out):
@@ -69,31 +74,45 @@ def test_damage_is_told_from_the_record_alone(kind, many, tmp_path, rng):
         assert got == {}
     elif kind is damage.removed:
         assert got == {paths[0]: 'gap'}
-    elif kind is not damage.flipped_bit or got:            # of a name or time within GZIP
+    elif kind is not damage.flipped_bit or got:  # of a name or time within GZIP
         assert set(got) == {paths[0]} and got[paths[0]] in expected
 
 
 def test_the_command_reports_and_repairs(converted, raw, tmp_path, command):
     whole = records(converted)
     first, second, *_, last = whole
-    for path, kind in ((first, damage.truncated), (second, damage.removed),
-                       (last, damage.other_content)):
+    for path, kind in (
+        (first, damage.truncated),
+        (second, damage.removed),
+        (last, damage.other_content),
+    ):
         kind(converted / path, np.random.default_rng(1))
     with open(converted / 'manifest.jsonl', 'a') as file:
         file.write('{"path": "Loc')
-    arguments = ['-m', 'records.verify', f'--root={converted}', f'--report={tmp_path}/report.json',
-                 '--processes=1']
+    arguments = [
+        '-m',
+        'records.verify',
+        f'--root={converted}',
+        f'--report={tmp_path}/report.json',
+        '--processes=1',
+    ]
     code, out, errors = command(*arguments)
     assert code == 1, errors
     *lines, end = out.splitlines()
     assert len(lines) == 4 and end.startswith('5 records read, 4 findings (')
-    assert any(line.startswith(f'{first}: ends within its GZIP data') and line.endswith(
-        '; convert it again') for line in lines)
+    assert any(
+        line.startswith(f'{first}: ends within its GZIP data')
+        and line.endswith('; convert it again')
+        for line in lines
+    )
     report = json.loads((tmp_path / 'report.json').read_text())
     assert report['records'] == 5 and report['manifest']
     assert {one['path']: one['kind'] for one in report['findings']} == {
-        first: 'truncated', second: 'missing', last: 'other_size', 'manifest.jsonl':
-        'manifest_line'}
+        first: 'truncated',
+        second: 'missing',
+        last: 'other_size',
+        'manifest.jsonl': 'manifest_line',
+    }
     (raw / 'sync/Location_02/Subject_03/Action_005/audio/A_000017.npy').write_bytes(b'')
     code, out, errors = command(*arguments, '--repair')
     assert code == 1, errors
@@ -126,8 +145,13 @@ def test_repair_says_what_it_does_not_know(converted):
 
 
 def test_notes_of_the_conversion_are_verified_too(converted, raw):
-    for text in ('{"modalities": ["acou', '7', '[' * 5000, '{"calls": 7}',
-                 '{"calls": [{"command": "x", "paths": [], "options": {}}]}'):
+    for text in (
+        '{"modalities": ["acou',
+        '7',
+        '[' * 5000,
+        '{"calls": 7}',
+        '{"calls": [{"command": "x", "paths": [], "options": {}}]}',
+    ):
         (converted / 'conversion.json').write_text(text)
         assert found(converted) == {'conversion.json': 'settings'}, text
 
@@ -147,8 +171,9 @@ def test_a_folder_without_a_manifest_is_fine(converted):
 
 def test_records_beyond_a_sequence_are_too_many(converted, raw):
     convert(raw, converted, sequence_seconds=2, overwrite=True)
-    assert found(converted) == {path: 'extra' for path in records(converted)
-                                if path.endswith('Data_003.tfrecord')}
+    assert found(converted) == {
+        path: 'extra' for path in records(converted) if path.endswith('Data_003.tfrecord')
+    }
 
 
 def test_acivw_sounds_and_clips_are_verified_and_repaired(tmp_path, rng):
@@ -165,30 +190,43 @@ def test_acivw_sounds_and_clips_are_verified_and_repaired(tmp_path, rng):
         damage.removed(out / second, rng)
         damage.two_examples(out / last, rng)
         # Of a sound, the second example starts where it must not.
-        assert found(out) == {first: 'truncated', second: 'missing',
-                              last: 'size' if name == 'sounds' else 'foreign'}
+        assert found(out) == {
+            first: 'truncated',
+            second: 'missing',
+            last: 'size' if name == 'sounds' else 'foreign',
+        }
         assert verify.verify(out, repairing=True)[1] == []
         assert records(out) == whole
 
 
 def rewrite_clip(path, key, kind, values):
-    example = tf.train.Example.FromString(reader.read_serialized(str(path)).numpy())
+    example = tf.train.Example.FromString(reading.read_serialized(str(path)).numpy())
     del getattr(example.features.feature[key], kind).value[:]
     getattr(example.features.feature[key], kind).value.extend(values)
     writer.write_record(path, example)
 
 
-@pytest.mark.parametrize('key, kind, values, expected', [
-    (schema.CLIP_RATE, 'int64_list', [16_000], 'size'),
-    (schema.CLIP_AUDIO, 'bytes_list', [b'123'], 'size'),
-    (schema.CLIP_FRAMES, 'bytes_list', [b'\xff\xd8'] * 2, 'size'),
-    (schema.CLIP_FRAMES, 'bytes_list', [b'no picture'], 'value'),
-    (schema.CLIP_LABELS, 'int64_list', [0, 2, 1], 'value'),
-    (schema.CLIP_LABELS, 'int64_list', [0, 1], 'other_kind')])
+@pytest.mark.parametrize(
+    'key, kind, values, expected',
+    [
+        (schema.CLIP_RATE, 'int64_list', [16_000], 'size'),
+        (schema.CLIP_AUDIO, 'bytes_list', [b'123'], 'size'),
+        (schema.CLIP_FRAMES, 'bytes_list', [b'\xff\xd8'] * 2, 'size'),
+        (schema.CLIP_FRAMES, 'bytes_list', [b'no picture'], 'value'),
+        (schema.CLIP_LABELS, 'int64_list', [0, 2, 1], 'value'),
+        (schema.CLIP_LABELS, 'int64_list', [0, 1], 'other_kind'),
+    ],
+)
 def test_damaged_clips_are_told(key, kind, values, expected, tmp_path, rng):
     small_raw.write_clips(tmp_path / 'raw', rng)
-    convert_tagging.convert(tmp_path / 'raw/list.csv', 'testing', tmp_path / 'raw/audio',
-                            tmp_path / 'out', tmp_path / 'raw/frames', clip_seconds=1)
+    convert_tagging.convert(
+        tmp_path / 'raw/list.csv',
+        'testing',
+        tmp_path / 'raw/audio',
+        tmp_path / 'out',
+        tmp_path / 'raw/frames',
+        clip_seconds=1,
+    )
     (tmp_path / 'out/manifest.jsonl').unlink()
     rewrite_clip(tmp_path / 'out/testing/clip1.tfrecord', key, kind, values)
     assert found(tmp_path / 'out') == {'testing/clip1.tfrecord': expected}
@@ -198,8 +236,12 @@ def test_damaged_sounds_are_told(tmp_path, rng):
     small_raw.write_sounds(tmp_path / 'raw', rng)
     convert_sounds.convert(tmp_path / 'raw', tmp_path / 'out')
     (tmp_path / 'out/manifest.jsonl').unlink()
-    rewrite_clip(tmp_path / 'out/rain/0_wav.tfrecord', schema.SOUND_DATA, 'bytes_list',
-                 [np.full(9, np.inf, '<f4').tobytes()])
+    rewrite_clip(
+        tmp_path / 'out/rain/0_wav.tfrecord',
+        schema.SOUND_DATA,
+        'bytes_list',
+        [np.full(9, np.inf, '<f4').tobytes()],
+    )
     assert found(tmp_path / 'out') == {'rain/0_wav.tfrecord': 'not_finite'}
 
 

@@ -9,12 +9,21 @@ from PIL import Image
 from records.synthetic import subjects, video
 
 STILL_M = np.array([[0.0, 0.0, 1.5]] * 2)
-MOUTH_ACTIONS = (2, 3)        # speaking, whistling
+MOUTH_ACTIONS = (2, 3)  # speaking, whistling
 
 
 def frames_of(action, places_m=STILL_M, levels=(0.0, 1.0), location=0, seed=0, **kwargs):
-    return list(video.render_frames(action, subjects.subject(2), location, np.asarray(places_m),
-                                    levels, np.random.default_rng(seed), **kwargs))
+    return list(
+        video.render_frames(
+            action,
+            subjects.subject(2),
+            location,
+            np.asarray(places_m),
+            levels,
+            np.random.default_rng(seed),
+            **kwargs,
+        )
+    )
 
 
 def changed(one, other):
@@ -24,8 +33,9 @@ def changed(one, other):
 
 @pytest.mark.parametrize('location', range(3))
 def test_same_seed_same_bytes(location):
-    once, again, other = ([video.encode_jpeg(f) for f in frames_of(8, location=location, seed=s)]
-                          for s in (0, 0, 1))
+    once, again, other = (
+        [video.encode_jpeg(f) for f in frames_of(8, location=location, seed=s)] for s in (0, 0, 1)
+    )
     assert once == again and once != other
 
 
@@ -33,7 +43,7 @@ def test_locations_look_different_and_the_chamber_is_dark():
     # A corner that no one stands in front of.
     corners = [frames_of(0, location=i)[0][:160, :160].mean(axis=(0, 1)) for i in range(3)]
     assert corners[0].max() < 80 < min(corners[1].min(), corners[2].max())
-    assert corners[2][2] > corners[2][0] + 20                                # the sky is blue
+    assert corners[2][2] > corners[2][0] + 20  # the sky is blue
 
 
 @pytest.mark.parametrize('action', MOUTH_ACTIONS)
@@ -46,7 +56,7 @@ def test_the_mouth_opens_with_the_voice_and_nothing_else_moves(action):
 
 
 def test_a_voice_has_no_hands_and_hands_move_with_the_level():
-    shut, wide = frames_of(0)                                # clapping
+    shut, wide = frames_of(0)  # clapping
     assert changed(shut, wide).sum() > 200
     assert changed(frames_of(0)[1], frames_of(2)[1]).sum() > 1000
 
@@ -69,10 +79,10 @@ def test_a_narrower_view_moves_the_object_outwards():
     place_m = [[0.3, 0.1, 1.5]]
     wide, narrow = (video.project(place_m[0], view) for view in ((60.0, 45.0), (40.0, 30.0)))
     assert narrow[0] > wide[0] > 320 and narrow[1] < wide[1] < 240
-    frame, = frames_of(11, place_m, (0.5,), view_deg=(40.0, 30.0))
+    (frame,) = frames_of(11, place_m, (0.5,), view_deg=(40.0, 30.0))
     col, row = np.round(narrow).astype(int)
     # A plastic bag is bright and bluish between the hands, and the chamber behind it dark.
-    assert frame[row - 4:row + 5, col - 4:col + 5].mean() > 120
+    assert frame[row - 4 : row + 5, col - 4 : col + 5].mean() > 120
 
 
 def test_someone_who_leaves_the_view_does_not_stop_the_film():

@@ -2,10 +2,10 @@
 
 import pytest
 
-from dualcam.data import reader
+from dualcam.data.records import reading
 from records import video_lists
 
-COUNTS = {0: [6] * 14, 1: [5, 2, 9], 7: [4] * 6 + [1], 9: [2] * 20}    # seconds of each video
+COUNTS = {0: [6] * 14, 1: [5, 2, 9], 7: [4] * 6 + [1], 9: [2] * 20}  # seconds of each video
 
 
 @pytest.fixture
@@ -27,10 +27,11 @@ def test_no_video_is_in_two_lists_and_all_classes_are_in_each(root):
     made = video_lists.make_video_lists(root, 2)
     train, valid, test = (videos(made[f'{n}.txt']) for n in ('training', 'validation', 'testing'))
     assert not train & valid and not train & test and not valid & test
-    assert len(train | valid | test) == 14 + 3 + 6 + 20          # one of class 7 is too short
+    assert len(train | valid | test) == 14 + 3 + 6 + 20  # one of class 7 is too short
     for label, wanted in {0: (10, 2, 2), 1: (1, 1, 1), 7: (4, 1, 1), 9: (14, 3, 3)}.items():
-        counts = tuple(sum(v.startswith(f'class_{label}/') for v in part)
-                       for part in (train, valid, test))
+        counts = tuple(
+            sum(v.startswith(f'class_{label}/') for v in part) for part in (train, valid, test)
+        )
         assert counts == wanted
 
 
@@ -41,14 +42,14 @@ def test_lists_hold_whole_sequences_each_once(root, num_seconds):
     assert len(set(paths)) == len(paths)
     assert len(paths) == sum(n // num_seconds * num_seconds for c in COUNTS.values() for n in c)
     for part in made.values():
-        numbers = [int(path[-len('001.tfrecord'):-len('.tfrecord')]) for path in part]
+        numbers = [int(path[-len('001.tfrecord') : -len('.tfrecord')]) for path in part]
         folders = [path.rsplit('/', 1)[0] for path in part]
         for i in range(0, len(part), num_seconds):
-            assert len(set(folders[i:i + num_seconds])) == 1
-            assert numbers[i:i + num_seconds] == list(range(numbers[i], numbers[i] + num_seconds))
+            assert len(set(folders[i : i + num_seconds])) == 1
+            assert numbers[i : i + num_seconds] == list(range(numbers[i], numbers[i] + num_seconds))
             assert (numbers[i] - 1) % num_seconds == 0
         classes = [folder[:7] for folder in folders[::num_seconds]]
-        assert len(classes) < 4 or classes != sorted(classes)    # shuffled, not class by class
+        assert len(classes) < 4 or classes != sorted(classes)  # shuffled, not class by class
 
 
 def test_the_seed_decides(root):
@@ -58,16 +59,23 @@ def test_the_seed_decides(root):
 
 
 def test_written_lists_read_back(root, command):
-    code, out, errors = command('-m', 'records.make_lists', f'--root={root}', '--num_seconds=2',
-                                '--by_video')
+    code, out, errors = command(
+        '-m', 'records.make_lists', f'--root={root}', '--num_seconds=2', '--by_video'
+    )
     assert code == 0, errors
     made = video_lists.make_video_lists(root, 2)
     for name, paths in made.items():
         path = root / '2_seconds/lists' / name
         assert f'{path}: {len(paths)} records, {len(paths) // 2} sequences' in out
-        assert reader.read_list(path) == [str(root / p) for p in paths]
-    code, _, errors = command('-m', 'records.make_lists', f'--root={root}', '--num_seconds=2',
-                              '--by_video', '--location=1')
+        assert reading.read_list(path) == [str(root / p) for p in paths]
+    code, _, errors = command(
+        '-m',
+        'records.make_lists',
+        f'--root={root}',
+        '--num_seconds=2',
+        '--by_video',
+        '--location=1',
+    )
     assert code == 1 and 'leave --split and --location out' in errors
     code, _, errors = command('-m', 'records.make_lists', f'--root={root}', '--num_seconds=2')
     assert code == 1 and '--by_video' in errors

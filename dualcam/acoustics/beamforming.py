@@ -1,0 +1,266 @@
+"""Microphone signals to multispectral acoustic images: filter-and-sum in the frequency domain.
+
+One image a frame of 1024 samples, 36 x 48 directions, 512 frequencies (WACV 2020, section 3).
+Bin k stands for k * 12 Hz; of the 513 bins of a real 1024-point transform the last (6,144 Hz,
+half the sample rate) is dropped. Frames are windowed by a periodic Hann and not overlapped. The
+filters are pure delays, all microphones weigh the same, and powers are divided by
+mics**2, so that a source in the look direction shows the power that one microphone hears.
+
+A steering matrix [mics, directions] of one frequency has far fewer large singular values than
+microphones, because the view is narrow, and that of a strip of the view has fewer still.
+`Beamformer` keeps those and multiplies two thin matrices a strip. `Beamformer(rank_tolerance=0)`
+keeps all.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import os
+import threading
+
+import numpy as np
+import scipy.fft
+import threadpoolctl
+
+from dualcam.acoustics import microphones
+from dualcam.data import schema
+from dualcam.files import large_arrays
+
+_BINS_AT_A_TIME = 16  # their powers of some frames and a strip of directions fit a cache
+_FRAMES_AT_A_TIME = 144  # more use of each steering matrix that is fetched from memory
+_ROWS_AT_A_TIME = 6  # of the grid: a strip
+
+
+def frame_spectra(frames):
+    """Spectra of windowed frames.
+
+    Args:
+        frames: [..., 1024] samples.
+
+    Returns:
+        [..., 512] complex64; bin k is k * 12 Hz.
+    """
+    samples = frames.shape[-1]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(samples) / samples)
+    windowed = np.multiply(frames, window.astype(np.float32), dtype=np.float32)
+    return scipy.fft.rfft(windowed)[..., : schema.BINS]
+
+
+class Beamformer:
+    """Acoustic images of one array over one grid, with the steering worked out beforehand.
+
+    Args:
+        array: a `MicArray`.
+        grid: a `Grid`.
+        focus_m: distance to focus at, metres; None for plane waves.
+        rank_tolerance: singular values below this share of the largest are left out. Relative to
+            the loudest direction, power changes by about twice that where microphones hear
+            unrelated noise, and by about its square for sound from the view.
+        sample_rate_hz: of the signals.
+        num_threads: frequencies worked on at a time; None for one a processor.
+    """
+
+    def __init__(
+        self,
+        array,
+        grid,
+        focus_m=None,
+        rank_tolerance=1e-4,
+        sample_rate_hz=schema.ARRAY_RATE_HZ,
+        num_threads=None,
+    ):
+        self.array, self.grid = array, grid
+        self.num_threads = num_threads or os.cpu_count()
+        delays_s = microphones.steering_delays(array.positions_m, grid.directions, focus_m)
+        self._delays_s = delays_s.reshape(-1, array.num_mics)  # [directions, mics]
+        self._step_hz = sample_rate_hz / schema.SAMPLES_PER_FRAME
+        width = grid.shape[1]
+        self._strips = [
+            slice(row * width, min(row + _ROWS_AT_A_TIME, grid.shape[0]) * width)
+            for row in range(0, grid.shape[0], _ROWS_AT_A_TIME)
+        ]
+        with self._threads() as pool:
+            blocks = pool.map(
+                lambda bins: self._factors_of(bins, rank_tolerance), _blocks(np.arange(schema.BINS))
+            )
+            self._factors = [factors for block in blocks for factors in block]
+
+    def power(self, frames, out=None):
+        """Multispectral acoustic images.
+
+        Args:
+            frames: [frames, mics, 1024], any real dtype.
+            out: [frames, rows, cols, 512] float32 in C order to write to, best one that came from
+                here; for a stream of frames that saves asking the system for 42 MB a second of
+                recording.
+
+        Returns:
+            [frames, rows, cols, 512] float32, power in squared units of the samples; `out` if
+            that was given.
+
+        Raises:
+            ValueError: the frames are not of this array, or `out` does not fit them.
+        """
+        shape = (len(frames), *self.grid.shape, schema.BINS)
+        images = large_arrays.aligned(shape, np.float32) if out is None else out
+        if images.shape != shape or images.dtype != np.float32 or not images.flags.c_contiguous:
+            raise ValueError(
+                f'out of shape {images.shape}, {images.dtype}: expected {shape}, '
+                'float32, in C order'
+            )
+        flat = images.reshape(len(frames), -1, schema.BINS)
+        same = np.eye(_BINS_AT_A_TIME, dtype=np.float32)
+
+        def store(bins, frames, strip, powers):
+            # Bins become the last axis as a product with ones, which is much quicker than a copy.
+            np.matmul(
+                np.moveaxis(powers, 0, -1),
+                same[: len(bins), : len(bins)],
+                out=flat[frames, strip, bins[0] : bins[-1] + 1],
+            )
+
+        self._for_each_block(frames, np.arange(schema.BINS), store)
+        return images
+
+    def band_energies(self, frames, filters):
+        """Acoustic images summed over frequency bands, without holding all bins at once.
+
+        Args:
+            frames: [frames, mics, 1024], any real dtype.
+            filters: [bands, 512] weights of the bins.
+
+        Returns:
+            [frames, rows, cols, bands] float32; what `power(frames) @ filters.T` gives.
+        """
+        num_bands, num_directions = len(filters), self.grid.directions[..., 0].size
+        filters = np.asarray(filters, np.float32)
+        bands = np.zeros((num_bands, len(frames), num_directions), np.float32)
+        locks = [threading.Lock() for _ in range(num_bands)]
+
+        def add(bins, frames, strip, powers):
+            touched = np.flatnonzero(filters[:, bins].any(axis=1))
+            sums = filters[np.ix_(touched, bins)] @ powers.reshape(len(bins), -1)
+            for band, energies in zip(touched, sums, strict=True):
+                with locks[band]:
+                    bands[band, frames, strip] += energies.reshape(powers.shape[1:])
+
+        self._for_each_block(frames, np.flatnonzero(filters.any(axis=0)), add)
+        return np.moveaxis(bands.reshape(num_bands, len(frames), *self.grid.shape), 0, -1)
+
+    def _for_each_block(self, frames, bins, consume):
+        """Calls `consume(bins, frames, strip, powers)`, from several threads.
+
+        Bins are a few whole numbers, frames and strip slices, powers [bins, frames, directions of
+        the strip], which the next call of the thread overwrites.
+        """
+        self._check(frames)
+        spectra = np.empty((schema.BINS, *frames.shape[:2]), np.complex64)
+        some_frames = [
+            slice(i, min(i + _FRAMES_AT_A_TIME, len(frames)))
+            for i in range(0, len(frames), _FRAMES_AT_A_TIME)
+        ]
+
+        def work(block):
+            in_bases = [spectra[k] @ self._factors[k].basis for k in block]
+            for number, strip in enumerate(self._strips):
+                size = strip.stop - strip.start
+                pressures = np.empty((min(len(frames), _FRAMES_AT_A_TIME), size), np.complex64)
+                powers = np.empty((len(block), *pressures.shape), np.float32)
+                for chosen in some_frames:
+                    some, made = (
+                        array[..., : chosen.stop - chosen.start, :] for array in (pressures, powers)
+                    )
+                    parts = some.view(np.float32)  # re, im, re, im ...
+                    for k, in_basis, power in zip(block, in_bases, made, strict=True):
+                        steering, columns = self._factors[k].strips[number]
+                        np.matmul(in_basis[chosen, columns], steering, out=some)
+                        np.square(parts, out=parts)
+                        np.add(parts[:, ::2], parts[:, 1::2], out=power)
+                    consume(block, chosen, strip, made)
+
+        def transform(chosen):
+            spectra[:, chosen] = np.moveaxis(frame_spectra(frames[chosen]), -1, 0)
+
+        with self._threads() as pool:
+            for function, parts in (transform, some_frames), (work, _blocks(bins)):
+                for _ in pool.map(function, parts):
+                    pass
+
+    def _factors_of(self, bins, rank_tolerance):
+        """The `_Factors` of consecutive bins."""
+        turns = self._step_hz * self._delays_s.T  # [mics, directions]
+        steering = np.exp(2j * np.pi * bins[0] * turns) / self.array.num_mics
+        from_bin_to_bin = np.exp(2j * np.pi * turns)
+        made = []
+        for _ in bins:
+            # Strips are searched within the space of the view, whose matrices are smaller.
+            of_view = _large_directions(steering, rank_tolerance / len(self._strips))
+            in_view = of_view.conj().T @ steering
+            bases, strips, start = [], [], 0
+            for strip in self._strips:
+                of_strip = _large_directions(in_view[:, strip], rank_tolerance)
+                thin = of_strip.conj().T @ in_view[:, strip]
+                bases.append(of_view @ of_strip)
+                strips.append((thin.astype(np.complex64), slice(start, start + len(thin))))
+                start += len(thin)
+            made.append(_Factors(np.concatenate(bases, axis=1).astype(np.complex64), strips))
+            steering *= from_bin_to_bin
+        return made
+
+    @contextlib.contextmanager
+    def _threads(self):
+        """A pool whose threads each work out their own products."""
+        with (
+            threadpoolctl.threadpool_limits(1, 'blas'),
+            concurrent.futures.ThreadPoolExecutor(self.num_threads) as pool,
+        ):
+            yield pool
+
+    def _check(self, frames):
+        wanted = (self.array.num_mics, schema.SAMPLES_PER_FRAME)
+        if frames.ndim != 3 or frames.shape[1:] != wanted:
+            raise ValueError(
+                f'frames of shape {frames.shape}, but the array "{self.array.name}" gives '
+                f'[frames, {wanted[0]}, {wanted[1]}]; pass the layout this take was recorded with'
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Factors:
+    """Matrices whose products steer one bin.
+
+    Attributes:
+        basis: [mics, sum of the strips' ranks] complex64.
+        strips: for each ([rank, directions] complex64, the columns of the basis it belongs to).
+    """
+
+    basis: np.ndarray
+    strips: list
+
+
+def _blocks(bins):
+    return [bins[i : i + _BINS_AT_A_TIME] for i in range(0, len(bins), _BINS_AT_A_TIME)]
+
+
+def _large_directions(matrix, tolerance):
+    """The left singular vectors of singular values not below a share of the largest."""
+    energy, vectors = np.linalg.eigh(matrix @ matrix.conj().T)
+    return vectors[:, energy >= energy[-1] * tolerance**2]
+
+
+def beamform(frames, array, grid, focus_m=None):
+    """Multispectral acoustic images of a few frames; keep a `Beamformer` for many.
+
+    Args:
+        frames: [frames, mics, 1024] samples, any real dtype.
+        array: a `MicArray`.
+        grid: a `Grid`.
+        focus_m: distance to focus at, metres; None for plane waves.
+
+    Returns:
+        [frames, rows, cols, 512] float32 power.
+
+    Raises:
+        ValueError: the frames are not of this array.
+    """
+    return Beamformer(array, grid, focus_m).power(frames)

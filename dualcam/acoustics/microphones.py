@@ -1,0 +1,153 @@
+"""Where the microphones are and where the camera looks.
+
+Coordinates, everywhere in records/: metres, x to the right, y up, z forward into the scene,
+the array centre (where the camera is) at the origin. WACV 2020, section 3: a planar array of
+128 MEMS microphones, 0.45 m x 0.45 m, in an aperiodic layout. The layout of the device was
+not published; the built-in one has the same size, count and character, and a CSV replaces it.
+"""
+
+import csv
+import dataclasses
+
+import numpy as np
+
+from dualcam.data import schema
+
+NUM_MICS = 128
+APERTURE_M = 0.45
+SPEED_OF_SOUND = 343.0  # m/s
+VIEW_DEG = (60.0, 45.0)  # horizontal, vertical
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MicArray:
+    """A microphone layout.
+
+    Attributes:
+        name: for messages.
+        positions_m: [mics, 3] float64.
+    """
+
+    name: str
+    positions_m: np.ndarray
+
+    @property
+    def num_mics(self):
+        return len(self.positions_m)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Grid:
+    """The look directions of an acoustic image.
+
+    Attributes:
+        directions: [rows, cols, 3] float64 unit vectors; row 0 is the top, column 0 the left.
+        view_deg: horizontal and vertical field of view.
+    """
+
+    directions: np.ndarray
+    view_deg: tuple[float, float]
+
+    @property
+    def shape(self):
+        return self.directions.shape[:2]
+
+
+def built_in_array():
+    """The built-in 128-microphone layout: a sunflower spiral, [128, 3] m, always the same.
+
+    Successive microphones turn by the golden angle, so that no spacing repeats, and radii grow
+    so that every microphone has the same area; the middle 3 cm are left to the camera.
+    """
+    index = np.arange(NUM_MICS)
+    inner_m, outer_m = 0.015, APERTURE_M / 2
+    radius_m = np.sqrt(inner_m**2 + (outer_m**2 - inner_m**2) * index / (NUM_MICS - 1))
+    angle_rad = index * np.pi * (3.0 - np.sqrt(5.0))
+    positions_m = np.stack(
+        [radius_m * np.cos(angle_rad), radius_m * np.sin(angle_rad), np.zeros(NUM_MICS)], axis=1
+    )
+    return MicArray('built-in', positions_m)
+
+
+def read_array(path):
+    """A layout from a CSV with one microphone a line: x, y[, z] in metres; a header may lead.
+
+    Raises:
+        ValueError: the file is not such a table, or a position is not within 10 m.
+    """
+    try:
+        with open(path, newline='', encoding='utf-8') as file:
+            lines = [line for line in csv.reader(file) if line and not line[0].startswith('#')]
+        if lines and not _is_number(lines[0][0]):
+            lines = lines[1:]
+        table = np.array([[float(cell) for cell in line] for line in lines])
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f'{path}: not a microphone layout ({error}); expected a CSV with '
+            'x, y and optionally z in metres, one microphone a line'
+        ) from error
+    if table.ndim != 2 or len(table) < 2 or table.shape[1] not in (2, 3):
+        raise ValueError(
+            f'{path}: a table of shape {table.shape}; expected two or more lines '
+            'with x, y and optionally z in metres'
+        )
+    if not np.all(np.abs(table) < 10.0):
+        raise ValueError(
+            f'{path}: a position is beyond 10 m or not a number; '
+            'positions are in metres from the array centre'
+        )
+    positions_m = np.zeros((len(table), 3))
+    positions_m[:, : table.shape[1]] = table
+    return MicArray(str(path), positions_m)
+
+
+def look_directions(rows=schema.ROWS, cols=schema.COLS, view_deg=VIEW_DEG):
+    """Look directions that lie on the video's pixels: even steps in the image plane.
+
+    Args:
+        rows, cols: size of the acoustic image.
+        view_deg: horizontal and vertical field of view, each between 0 and 180 degrees.
+
+    Returns:
+        A `Grid`; entry [r, c] looks through the middle of acoustic pixel (r, c), which covers
+        480 / rows x 640 / cols video pixels (WACV 2020, section 3: 13.3 x 13.3).
+    """
+    if not all(0.0 < angle < 180.0 for angle in view_deg):
+        raise ValueError(
+            f'a field of view of {view_deg} degrees; expected two angles between 0 and 180'
+        )
+    half_width, half_height = np.tan(np.deg2rad(view_deg) / 2)
+    x = half_width * (2 * (np.arange(cols) + 0.5) / cols - 1)
+    y = half_height * (1 - 2 * (np.arange(rows) + 0.5) / rows)
+    directions = np.ones((rows, cols, 3))
+    directions[..., 0] = x
+    directions[..., 1] = y[:, None]
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    return Grid(directions, tuple(view_deg))
+
+
+def steering_delays(positions_m, directions, focus_m=None, speed_of_sound=SPEED_OF_SOUND):
+    """When the wave from each look direction arrives at each microphone.
+
+    Args:
+        positions_m: [mics, 3].
+        directions: [..., 3] unit vectors from the array to the scene.
+        focus_m: distance of the sources from the array centre; None for plane waves. At 1 m a
+            plane wave is off by half a wavelength at the rim above 3 kHz.
+
+    Returns:
+        [..., mics] seconds relative to the array centre; negative where it arrives early.
+    """
+    if focus_m is None:
+        return -directions @ positions_m.T / speed_of_sound
+    sources_m = focus_m * directions[..., None, :]  # [..., 1, 3]
+    distances_m = np.linalg.norm(sources_m - positions_m, axis=-1)  # [..., mics]
+    return (distances_m - focus_m) / speed_of_sound
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

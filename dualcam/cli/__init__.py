@@ -1,0 +1,1 @@
+"""The `dualcam` command and its subcommands, one per file; `add` declares the options."""

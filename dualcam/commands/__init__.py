@@ -1,1 +1,0 @@
-"""The `dualcam` command's subcommands, one a file; `add` declares the options."""

@@ -1,0 +1,82 @@
+"""What an example of a record holds, checked: numbers, and the frames of a modality.
+
+Of TensorFlow's messages or those of `records.record_files`; needs neither.
+"""
+
+import math
+
+import numpy as np
+
+from dualcam.data import schema
+from dualcam.data.records.framing import Damaged
+
+
+def whole_number(context, key):
+    """The one value of a key, 0 or more.
+
+    Args:
+        context: {key: feature}.
+        key: of it.
+
+    Raises:
+        Damaged: 'missing_key' or 'value'.
+    """
+    if key not in context:
+        raise Damaged('missing_key', f'has no {key}')
+    values = context[key].int64_list.value
+    if len(values) != 1 or values[0] < 0:
+        raise Damaged('value', f'{key} is {list(values)[:3]}; expected one number, 0 or more')
+    return values[0]
+
+
+def shape_of(modality, context):
+    """What a record says of the shape of a modality's frames, within the schema's bounds.
+
+    Args:
+        modality: a `schema.Modality`.
+        context: {key: feature}.
+
+    Raises:
+        Damaged: 'missing_key', 'value' or 'size'.
+    """
+    shape = [whole_number(context, key) for key in modality.size_keys]
+    for key, size, (least, most) in zip(
+        modality.size_keys, shape, modality.size_ranges, strict=True
+    ):
+        if not least <= size <= most:
+            raise Damaged(
+                'size',
+                f'{key} is {size}; expected '
+                + (f'{least} - {most}' if least < most else f'{least}'),
+            )
+    return shape
+
+
+def frames_of(modality, shape, lists):
+    """Yields the bytes of each frame of a modality, twelve of them.
+
+    Args:
+        modality: a `schema.Modality`.
+        shape: of a frame, see `shape_of`.
+        lists: {key: list of features}.
+
+    Raises:
+        Damaged: 'missing_key' or 'size'.
+    """
+    key = modality.feature_list
+    if key not in lists:
+        raise Damaged('missing_key', f'has no {key}')
+    if len(lists[key]) != schema.FRAMES_PER_SECOND:
+        raise Damaged(
+            'size', f'{key} has {len(lists[key])} frames; expected {schema.FRAMES_PER_SECOND}'
+        )
+    num_bytes = math.prod(shape) * np.dtype(modality.dtype).itemsize
+    for number, feature in enumerate(lists[key], 1):
+        values = feature.bytes_list.value
+        if len(values) != 1 or len(values[0]) != num_bytes:
+            raise Damaged(
+                'size',
+                f'{key}, frame {number}: {sum(map(len, values))} bytes in '
+                f'{len(values)} items; expected one of {num_bytes}',
+            )
+        yield values[0]

@@ -1,0 +1,143 @@
+"""Training, validation and test lists: the authors' seed-42 rule, to the path.
+
+A sequence of N consecutive records of one folder is the unit that is shuffled. Folders are
+sorted by name; what is left over at a folder's end is not used. Of the shuffled sequences the
+first 80 % train, the next 10 % validate, and all the rest test. (WACV 2020 prints 302 / 39 / 37
+sequences of 30 s; the authors' program, and this one, give 302 / 37 / 39.)
+"""
+
+import os
+import pathlib
+import re
+
+import numpy as np
+
+from dualcam.data import schema
+from dualcam.files import atomic
+
+SPLITS = ('train_valid_test', 'train_valid', 'all')
+_RECORD = re.compile(r'Data_(\d{3,})' + re.escape(schema.RECORD_SUFFIX))
+_LOCATION = re.compile(r'Location_(\d+)$')
+
+
+def make_lists(root, num_seconds, split, location=None):
+    """The lists of a records folder.
+
+    Args:
+        root: holds Location_LL/Subject_SS/Action_AAA/Data_NNN.tfrecord.
+        num_seconds: records in a sequence.
+        split: 'train_valid_test'; 'train_valid', the rest being validation; or 'all'.
+        location: scenario from 1, or None for all.
+
+    Returns:
+        {'training.txt' | 'validation.txt' | 'testing.txt' | 'dataset.txt': [record paths
+        relative to root]}
+
+    Raises:
+        ValueError: an unknown split, no records, a gap in a folder's numbering, or too few
+            records for one sequence.
+    """
+    if split not in SPLITS:
+        raise ValueError(f'split {split!r}: expected one of {", ".join(SPLITS)}')
+    if num_seconds < 1:
+        raise ValueError(f'{num_seconds} seconds a sequence: expected 1 or more')
+    files = []
+    for folder, count in _record_folders(pathlib.Path(root), location):
+        used = num_seconds * (count // num_seconds)
+        files += [f'{folder}/{record_name(i)}' for i in range(1, used + 1)]
+    if not files:
+        raise ValueError(
+            f'{root}: no folder holds {num_seconds} consecutive records'
+            + (f' of location {location}' if location else '')
+            + '; are they of ACIVW? then pass --by_video'
+        )
+    starts = list(range(0, len(files), num_seconds))
+    np.random.RandomState(42).shuffle(starts)
+    num_train = int(len(files) * 0.8 / num_seconds)
+    num_valid = int(len(files) * 0.1 / num_seconds)
+    parts = {
+        'train_valid_test': {
+            'training.txt': starts[:num_train],
+            'validation.txt': starts[num_train : num_train + num_valid],
+            'testing.txt': starts[num_train + num_valid :],
+        },
+        'train_valid': {
+            'training.txt': starts[: num_train + num_valid],
+            'validation.txt': starts[num_train + num_valid :],
+        },
+        'all': {'dataset.txt': starts},
+    }[split]
+    return {
+        name: [path for start in chosen for path in files[start : start + num_seconds]]
+        for name, chosen in parts.items()
+    }
+
+
+def lists_folder(root, num_seconds, location=None):
+    """Where the lists of these settings live: <root>/<N>_seconds[_location_L]/lists."""
+    seconds = f'{num_seconds}_second' + ('s' if num_seconds != 1 else '')
+    place = f'_location_{location}' if location else ''
+    return pathlib.Path(root) / (seconds + place) / 'lists'
+
+
+def write_lists(root, num_seconds, split, location=None, absolute=False):
+    """Writes what `make_lists` gives; returns {path of the list: number of records}.
+
+    Args:
+        absolute: write full paths, as the authors' programs need them; otherwise paths are
+            relative to root, and the folder can move.
+    """
+    lists = make_lists(root, num_seconds, split, location)
+    return write(lists, lists_folder(root, num_seconds, location), root, absolute)
+
+
+def write(lists, folder, root, absolute=False):
+    """Writes lists of records into a folder; see `write_lists`.
+
+    Args:
+        lists: {name of the list: [record paths relative to root]}.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    prefix = str(pathlib.Path(root).resolve()) + '/' if absolute else ''
+    written = {}
+    for name, paths in lists.items():
+        path = folder / name
+        atomic.write_text(path, ''.join(f'{prefix}{p}\n' for p in paths))
+        written[path] = len(paths)
+    return written
+
+
+def count_records(folder):
+    """How many records a folder holds.
+
+    Raises:
+        ValueError: there is a gap in their numbering.
+    """
+    names = {e.name for e in os.scandir(folder) if _RECORD.fullmatch(e.name)}
+    for i in range(1, len(names) + 1):
+        if record_name(i) not in names:
+            raise ValueError(
+                f'{folder}: {len(names)} records, but no {record_name(i)}; convert it again'
+            )
+    return len(names)
+
+
+def record_name(number):
+    """File name of a folder's record `number`, from 1."""
+    return f'Data_{number:03d}{schema.RECORD_SUFFIX}'
+
+
+def _record_folders(root, location):
+    """(folder relative to root, number of records) of every folder with records, by name."""
+    if not root.is_dir():
+        raise ValueError(f'{root}: no such folder')
+
+    def wanted(name):
+        found = _LOCATION.match(name)
+        return found and location in (None, int(found.group(1)))
+
+    for place in sorted(e.name for e in os.scandir(root) if e.is_dir() and wanted(e.name)):
+        for subject in sorted(e.name for e in os.scandir(root / place) if e.is_dir()):
+            for action in sorted(e.name for e in os.scandir(root / place / subject) if e.is_dir()):
+                folder = f'{place}/{subject}/{action}'
+                yield folder, count_records(root / folder)

@@ -1,0 +1,124 @@
+"""Light changes of training clips of sound: start and shift, gain, masks in time and frequency.
+
+Each clip's changes depend on the seed, the epoch and the clip's number only, so that a resumed
+run sees what one that was never stopped would have seen. Masks follow SpecAugment (Park et al.,
+Interspeech 2019).
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """How much is changed.
+
+    Attributes:
+        shift: move each clip to a random start: along its file where that is longer than the
+            clip, else around in a circle.
+        gain_db: up to so many decibels louder or quieter, after the largest magnitude was
+            brought to 256.
+        time_masks, time_mask_s: how many stretches of a spectrogram are set to the training
+            set's mean, and the longest.
+        frequency_masks, frequency_mask_bins: likewise for channels.
+        mixup: shape of the Beta distribution that two clips' shares are drawn from; 0 mixes
+            none (Zhang et al., ICLR 2018).
+    """
+
+    shift: bool = True
+    gain_db: float = 6.0
+    time_masks: int = 2
+    time_mask_s: float = 0.4
+    frequency_masks: int = 2
+    frequency_mask_bins: int = 24
+    mixup: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Draws:
+    """What is drawn for the clips of an epoch.
+
+    Attributes:
+        place: [clips] 0 - 1, where a clip starts.
+        gain: [clips, 1] float32, factors.
+        other_share: [clips, 1] float32, 0 - 0.5, of the clip that another is mixed with.
+        times: [clips, time_masks, 2] float32, 0 - 1: width and place of masks.
+        channels: [clips, frequency_masks, 2] float32, likewise.
+    """
+
+    place: np.ndarray
+    gain: np.ndarray
+    other_share: np.ndarray
+    times: np.ndarray
+    channels: np.ndarray
+
+
+def draw(augmentation, seed, num_clips):
+    """All that an epoch needs.
+
+    Args:
+        augmentation: an `Augmentation`.
+        seed: whole numbers, such as (seed, epoch).
+        num_clips: of the training set.
+
+    Returns:
+        `Draws`.
+    """
+    plan, rng = augmentation, np.random.default_rng([*seed, 1])
+    place = rng.random(num_clips)
+    gain = 10.0 ** (rng.uniform(-plan.gain_db, plan.gain_db, (num_clips, 1)) / 20.0)
+    times = rng.random((num_clips, plan.time_masks, 2))
+    channels = rng.random((num_clips, plan.frequency_masks, 2))
+    share = np.zeros((num_clips, 1))
+    if plan.mixup:
+        share = rng.beta(plan.mixup, plan.mixup, (num_clips, 1))
+    return Draws(
+        place,
+        *(
+            values.astype(np.float32)
+            for values in (gain, np.minimum(share, 1.0 - share), times, channels)
+        ),
+    )
+
+
+def starts(augmentation, place, lengths, clip_samples):
+    """Where clips start in their files.
+
+    Args:
+        augmentation: an `Augmentation`.
+        place: [n] 0 - 1, drawn.
+        lengths: [n] samples of their files.
+        clip_samples: samples of a clip.
+
+    Returns:
+        [n] int64: for a file longer than a clip the first sample to take, else how far to move
+        the clip around in a circle.
+    """
+    if not augmentation.shift:
+        return np.zeros(len(place), np.int64)
+    room = np.where(lengths > clip_samples, lengths - clip_samples + 1, clip_samples)
+    return (place * room).astype(np.int64)
+
+
+def mask(augmentation, spectrograms, times, channels, frames_per_second):
+    """Spectrograms [n, frames, bins] of mean 0 with stretches and channels set to 0.
+
+    `times` [n, masks, 2] and `channels` likewise are those of `Draws`.
+    """
+    _, frames, bins = spectrograms.shape
+    longest = augmentation.time_mask_s * frames_per_second
+    keep = _masks(times, longest, frames)[:, :, None]
+    return (
+        spectrograms * keep * _masks(channels, augmentation.frequency_mask_bins, bins)[:, None, :]
+    )
+
+
+def _masks(draws, longest, size):
+    """[n, size] float32: 0 within stretches of up to `longest`, else 1."""
+    width = draws[..., :1] * longest  # [n, masks, 1]
+    start = draws[..., 1:] * (size - width)
+    place = tf.range(size, dtype=tf.float32)[None, None]
+    outside = (place < start) | (place >= start + width)
+    return tf.cast(tf.reduce_all(outside, axis=1), tf.float32)

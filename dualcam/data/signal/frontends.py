@@ -1,0 +1,117 @@
+"""From a waveform to what a student sees: band, peak, spectrogram, normalisation.
+
+A network learns with one front end and must be asked with the same one: the clips that it is
+trained on, its SavedModel and its embeddings all go through here.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from dualcam.data import audio
+
+# What is heard of a sound by this code. A network that was trained with another is refused.
+VERSION = 2
+# See `Frontend`; each with the names of its statistics.
+NORMALISATIONS = {
+    'min_max': ('min', 'max'),
+    'mean_std': ('mean', 'std_dev'),
+    'log': ('mean', 'std_dev'),
+}
+_NARROW = 1e-2  # deviation of a channel of logarithms in which there is nothing
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frontend:
+    """How a student's input is made.
+
+    Attributes:
+        kind: 'waveform' or 'spectrogram'.
+        normalisation: of spectrograms: 'min_max' maps each channel's range in the training set to
+            0 - 1 (WACV 2020, section 4.1); 'mean_std' takes each to zero mean and unit deviation
+            (ECCV 2020); 'log' likewise log(1 + magnitude), which suits recordings of very
+            different loudness.
+        statistics: two arrays [257] of the training set: minimum and maximum, or mean and
+            deviation of the magnitudes or logarithms; None leaves spectrograms as they are.
+        band_limited: whether the network has heard nothing above 6.1 kHz, as students that were
+            trained on records of 12,288 Hz.
+        transform: an `audio.SpectrogramParams`; `models.spectrogram_params` says which one a
+            network takes.
+    """
+
+    kind: str
+    normalisation: str = 'min_max'
+    statistics: tuple | None = None
+    band_limited: bool = True
+    transform: audio.SpectrogramParams = dataclasses.field(default_factory=audio.SpectrogramParams)
+
+    def __post_init__(self):
+        if self.normalisation not in NORMALISATIONS:
+            raise ValueError(
+                f'normalisation {self.normalisation!r}: expected one of {", ".join(NORMALISATIONS)}'
+            )
+
+    def hear(self, waveform):
+        """Network input of a waveform of any scale at 22,050 Hz.
+
+        Args:
+            waveform: [..., samples] float32.
+
+        Returns:
+            [..., samples], or [..., frames, 257]; see `see`.
+        """
+        return self.see(self.scaled(waveform) * audio.PEAK)
+
+    def scaled(self, waveform):
+        """What is heard of a waveform, its band limited where it is to be, largest magnitude 1."""
+        # Scaled first: rounding in the transforms is relative to the largest magnitude.
+        signal = audio.to_peak(waveform)
+        if self.band_limited:
+            signal = audio.to_peak(audio.limit_band(signal))
+        return signal
+
+    def see(self, signal):
+        """Network input of a clip whose largest magnitude is 256 already."""
+        if self.kind == 'waveform':
+            return signal
+        return self.normalise(self.unnormalised(signal))
+
+    def unnormalised(self, signal):
+        """Spectrogram that `statistics` are gathered of, [..., frames, 257]."""
+        magnitude = audio.spectrogram(signal, self.transform)
+        return tf.math.log1p(magnitude) if self.normalisation == 'log' else magnitude
+
+    def normalise(self, spectrogram):
+        """`unnormalised` spectrograms by the training set's statistics."""
+        if self.statistics is None:
+            return spectrogram
+        if self.normalisation == 'min_max':
+            return audio.normalise(spectrogram, *self.statistics)
+        mean, deviation = (values.astype(np.float32) for values in self.statistics)
+        scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=self._heard())
+        return (spectrogram - mean) * scale
+
+    @property
+    def sample_rate_hz(self):
+        """Of the waveforms that `hear` takes."""
+        return self.transform.sample_rate_hz
+
+    @property
+    def bins_heard(self):
+        """Frequency bins up to the last one that is not always zero."""
+        if self.statistics is None:
+            return self.transform.num_bins
+        heard = np.flatnonzero(self._heard())
+        if not len(heard):
+            raise ValueError(
+                'the training set is silent: no channel of its spectrograms holds anything'
+            )
+        return int(heard[-1]) + 1
+
+    def _heard(self):
+        if self.normalisation == 'log':
+            return self.statistics[1] > _NARROW
+        if self.normalisation == 'mean_std':
+            return audio.heard(0.0, self.statistics[1])
+        return audio.heard(*self.statistics)

@@ -1,0 +1,220 @@
+"""WAV files decoded by TensorFlow's own operations, for models that are served without Python.
+
+RIFF or RF64; PCM of 8, 16, 24 and 32 bit and floating point of 32 and 64 bit, plain or
+WAVE_FORMAT_EXTENSIBLE; any channels (averaged) and rate from 4 kHz (converted to the one that is
+asked for); up to half an hour. A size that a streaming writer left open means: to the end of the
+file. What is no such file fails with an `InvalidArgumentError` that says what is wrong.
+"""
+
+import tensorflow as tf
+
+from dualcam.data import audio
+
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_ELSEWHERE = 0xFFFF_FFFF  # a size that a ds64 chunk has, or nobody
+# Format, bits a sample, and what it is read as.
+_DECODED = ((_PCM, 8), (_PCM, 16), (_PCM, 24), (_PCM, 32), (_FLOAT, 32), (_FLOAT, 64))
+_LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 4_000, 384_000
+_LONGEST_S = 1800  # half a GB of samples on their way
+_MOST_CHUNKS = 1000
+_BLOCK_S, _MARGIN_S = 10, 1
+# Where conversion to a lower rate starts to fall off, as a share of half of it (soxr's HQ).
+_PASS_BAND = 0.913
+
+
+def decode(contents, rate_hz=audio.SAMPLE_RATE_HZ):
+    """The sound of a WAV file.
+
+    Args:
+        contents: scalar string, the whole file.
+        rate_hz: of what comes out.
+
+    Returns:
+        [samples] float32, mono, full scale 1.
+    """
+    signal, own_rate_hz = decode_at_own_rate(contents)
+    return tf.cond(
+        own_rate_hz == rate_hz, lambda: signal, lambda: resample(signal, own_rate_hz, rate_hz)
+    )
+
+
+def decode_at_own_rate(contents):
+    """Samples of a WAV file, [samples] float32 mono, full scale 1, and its rate in Hz, int32."""
+    size = tf.strings.length(contents)
+    kind, form = (tf.strings.substr(tf.strings.join([contents, ' ' * 12]), at, 4) for at in (0, 8))
+    contents = checked(
+        contents,
+        [
+            (size >= 12, 'not a WAV file: only', size, 'bytes'),
+            (
+                ((kind == b'RIFF') | (kind == b'RF64')) & (form == b'WAVE'),
+                'not a WAV file: it does not begin with RIFF....WAVE but with the bytes',
+                tf.io.decode_raw(kind, tf.uint8),
+            ),
+        ],
+    )
+    data = tf.io.decode_raw(contents, tf.uint8)
+    form_at, data_at, data_size = _chunks(contents, data, size)
+    data = checked(
+        data,
+        [
+            (form_at >= 0, 'not a whole WAV file: no fmt chunk in', size, 'bytes'),
+            (data_at >= 0, 'not a whole WAV file: no data chunk in', size, 'bytes'),
+        ],
+    )
+    code, bits = (_unsigned(data, form_at + at, 2) for at in (0, 14))
+    channels, rate_hz = _unsigned(data, form_at + 2, 2), _unsigned(data, form_at + 4, 4)
+    if_extended = _unsigned(data, form_at + 24, 2)
+    code = tf.where(code == _EXTENSIBLE, if_extended, code)
+    known = tf.stack([(code == a) & (bits == b) for a, b in _DECODED])
+    data_size = checked(
+        data_size,
+        [
+            (channels >= 1, 'a WAV file of', channels, 'channels'),
+            (
+                (rate_hz >= _LOWEST_RATE_HZ) & (rate_hz <= _HIGHEST_RATE_HZ),
+                'a WAV file of',
+                rate_hz,
+                f'Hz; expected {_LOWEST_RATE_HZ} - {_HIGHEST_RATE_HZ}',
+            ),
+            (
+                data_size <= _LONGEST_S * rate_hz * channels * (bits // 8),
+                'a WAV file of more than',
+                _LONGEST_S,
+                's; send it in parts',
+            ),
+            (
+                tf.reduce_any(known),
+                'a WAV file of format and bits',
+                tf.stack([code, bits]),
+                '; expected PCM (1) of 8, 16, 24 or 32 bit or floating point (3) of 32 or 64',
+            ),
+        ],
+    )
+    frame = channels * (bits // 8)
+    length = data_size // frame * frame
+    raw = tf.strings.substr(contents, tf.cast(data_at, tf.int32), tf.cast(length, tf.int32))
+    samples = tf.switch_case(
+        tf.cast(tf.argmax(known), tf.int32),
+        [
+            lambda: (tf.cast(tf.io.decode_raw(raw, tf.uint8), tf.float32) - 128.0) / 128.0,
+            lambda: tf.cast(tf.io.decode_raw(raw, tf.int16), tf.float32) / 2.0**15,
+            lambda: _three_bytes(raw) / 2.0**23,
+            lambda: tf.cast(tf.io.decode_raw(raw, tf.int32), tf.float32) / 2.0**31,
+            lambda: tf.io.decode_raw(raw, tf.float32),
+            lambda: tf.cast(tf.io.decode_raw(raw, tf.float64), tf.float32),
+        ],
+    )
+    mono = tf.reduce_mean(tf.reshape(samples, tf.stack([-1, tf.cast(channels, tf.int32)])), axis=1)
+    return mono, tf.cast(rate_hz, tf.int32)
+
+
+def resample(signal, rate_hz, new_rate_hz=audio.SAMPLE_RATE_HZ):
+    """A signal at another rate, converted in blocks by Fourier transforms.
+
+    Args:
+        signal: [samples] float32; outside of itself it counts as zero.
+        rate_hz: scalar int32, its own.
+        new_rate_hz: what it is converted to, an int.
+
+    Returns:
+        [samples * new_rate_hz / rate_hz, rounded up] float32.
+    """
+    length = tf.cast(tf.size(signal), tf.int64)
+    rate = tf.cast(rate_hz, tf.int64)
+    blocks = tf.cast(-(-length // (_BLOCK_S * rate)), tf.int32)
+    filled = tf.cast(blocks, tf.int64) * _BLOCK_S * rate - length
+    padded = tf.pad(signal, [[_MARGIN_S * rate, filled + _MARGIN_S * rate]])
+    seconds = _BLOCK_S + 2 * _MARGIN_S
+    new_length = seconds * new_rate_hz
+    bins = new_length // 2 + 1
+    # Bins are 1 / seconds Hz apart at either rate.
+    edge = tf.minimum(tf.cast(rate_hz, tf.float32), float(new_rate_hz)) / 2.0 * seconds
+    place = (tf.range(bins, dtype=tf.float32) / edge - _PASS_BAND) / (1.0 - _PASS_BAND)
+    response = 0.5 + 0.5 * tf.cos(3.14159265 * tf.clip_by_value(place, 0.0, 1.0))
+
+    def one(number):
+        start = number * _BLOCK_S * rate_hz
+        part = tf.reshape(padded[start : start + seconds * rate_hz], [1, -1])
+        spectrum = tf.signal.rfft(part)[:, :bins]
+        spectrum = tf.pad(spectrum, [[0, 0], [0, bins - tf.shape(spectrum)[1]]])
+        spectrum *= tf.cast(response, tf.complex64)
+        whole = tf.signal.irfft(spectrum, [new_length])[0]
+        margin = _MARGIN_S * new_rate_hz
+        return whole[margin : margin + _BLOCK_S * new_rate_hz]
+
+    block = tf.TensorSpec([_BLOCK_S * new_rate_hz], tf.float32)
+    made = tf.map_fn(one, tf.range(blocks), parallel_iterations=1, fn_output_signature=block)
+    gain = new_rate_hz / tf.cast(rate_hz, tf.float32)
+    return gain * tf.reshape(made, [-1])[: -(-length * new_rate_hz // rate)]
+
+
+def _chunks(contents, data, size):
+    """Where the fmt chunk's and the data chunk's contents begin (-1: nowhere), and the data's size.
+
+    All int64; the size is bounded by that of the file.
+    """
+    size = tf.cast(size, tf.int64)
+    nowhere = tf.constant(-1, tf.int64)
+
+    def going_on(at, form_at, data_at, *others):
+        return (at + 8 <= size) & ((form_at < 0) | (data_at < 0)) & (others[-1] < _MOST_CHUNKS)
+
+    def step(at, form_at, data_at, data_size, large_size, count):
+        name = tf.strings.substr(contents, tf.cast(at, tf.int32), 4)
+        length = _unsigned(data, at + 4, 4)
+        begin = at + 8
+        length = tf.where((name == b'data') & (length == _ELSEWHERE), large_size, length)
+        announced = _unsigned(data, begin + 8, 8)
+        announced = tf.where(announced < 0, _ELSEWHERE, announced)  # 2^63 and more: left open
+        large_size = tf.where(name == b'ds64', announced, large_size)
+        here = tf.minimum(length, size - begin)
+        form_at = tf.where((name == b'fmt ') & (here >= 16), begin, form_at)
+        is_data = name == b'data'
+        return (
+            begin + here + here % 2,
+            form_at,
+            tf.where(is_data, begin, data_at),
+            tf.where(is_data, here, data_size),
+            large_size,
+            count + 1,
+        )
+
+    _, form_at, data_at, data_size, *_ = tf.while_loop(
+        going_on,
+        step,
+        (
+            tf.constant(12, tf.int64),
+            nowhere,
+            nowhere,
+            tf.constant(0, tf.int64),
+            tf.constant(_ELSEWHERE, tf.int64),
+            tf.constant(0),
+        ),
+    )
+    return form_at, data_at, data_size
+
+
+def _unsigned(data, at, count):
+    """A little-endian number of `count` bytes, int64; what is past the end counts as zero."""
+    part = tf.cast(data[at : at + count], tf.int64)
+    part = tf.pad(part, [[0, count - tf.shape(part)[0]]])
+    return tf.reduce_sum(part * [256**i for i in range(count)])
+
+
+def _three_bytes(raw):
+    parts = tf.cast(tf.reshape(tf.io.decode_raw(raw, tf.uint8), [-1, 3]), tf.int32)
+    low, middle, high = tf.unstack(parts, axis=1)
+    high = tf.where(high > 127, high - 256, high)
+    return tf.cast(low + middle * 256 + high * 65536, tf.float32)
+
+
+def checked(value, checks):
+    """`value`, which is there only if all of (condition, message ...) hold."""
+    with tf.control_dependencies(
+        [
+            tf.debugging.Assert(condition, list(message), summarize=4)
+            for condition, *message in checks
+        ]
+    ):
+        return tf.identity(value)

@@ -1,0 +1,107 @@
+"""Data sets by name: classes, label keys, scenarios.
+
+A records folder may carry a `dataset.json` (written by the converters from the raw folder's
+own) that names its classes and tells where it comes from; without one it is taken for AVIA
+itself (WACV 2020, section 4). The converter of ACIVW (ECCV 2020) always writes one.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+from dualcam.files import atomic, text_files
+
+AVIA_CLASSES = (
+    'clapping',
+    'snapping fingers',
+    'speaking',
+    'whistling',
+    'playing kendama',
+    'clicking',
+    'typing',
+    'knocking',
+    'hammering',
+    'peanut breaking',
+    'paper ripping',
+    'plastic crumpling',
+    'paper shaking',
+    'stick dropping',
+)
+
+ACIVW_CLASSES = (
+    'train',
+    'boat',
+    'drone',
+    'fountain',
+    'drill',
+    'razor',
+    'hair dryer',
+    'vacuum cleaner',
+    'shopping cart',
+    'traffic',
+)
+
+DESCRIPTION_FILE = 'dataset.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+    """What the records of one folder are.
+
+    Attributes:
+        name: 'avia' or the name of what stands in for it.
+        classes: class names in the order of the labels.
+        origin: one line for titles: where the sound and the images come from.
+        num_locations: how many scenarios there are; with ACIVW, how far the videos of a class
+            are numbered.
+        folds: of a cross-validation set, those whose recordings are in here; empty where the
+            sources have none.
+    """
+
+    name: str = 'avia'
+    classes: tuple[str, ...] = AVIA_CLASSES
+    origin: str = 'AVIA recordings'
+    num_locations: int = 3
+    folds: tuple[int, ...] = ()
+
+    @property
+    def num_classes(self):
+        return len(self.classes)
+
+
+ACIVW = DatasetInfo('acivw', ACIVW_CLASSES, 'ACIVW recordings', num_locations=61)
+
+
+def read_description(folder):
+    """The `DatasetInfo` of a raw or records folder; AVIA's where it has no description.
+
+    Raises:
+        ValueError: the description is there but not readable as one.
+    """
+    path = pathlib.Path(folder) / DESCRIPTION_FILE
+    if not path.exists():
+        return DatasetInfo()
+    try:
+        fields = text_files.read_json(path)
+        info = DatasetInfo(
+            name=str(fields['name']),
+            classes=tuple(map(str, fields['classes'])),
+            origin=str(fields['origin']),
+            num_locations=int(fields['num_locations']),
+            folds=tuple(map(int, fields.get('folds', ()))),
+        )
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise ValueError(
+            f'{path}: not a data set description ({error!r}); expected JSON with name, classes, '
+            'origin and num_locations. Delete it if these are AVIA records.'
+        ) from error
+    if info.num_classes < 2 or len(set(info.classes)) != info.num_classes:
+        raise ValueError(f'{path}: {list(info.classes)} are not two or more different classes')
+    return info
+
+
+def write_description(folder, info):
+    """Writes `info` where `read_description` finds it."""
+    path = pathlib.Path(folder) / DESCRIPTION_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_text(path, json.dumps(dataclasses.asdict(info), indent=1) + '\n')

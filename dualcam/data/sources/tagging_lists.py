@@ -1,0 +1,185 @@
+"""Weakly labelled clips: the classes of AAAI 2021's data sets, and their lists.
+
+DCASE 2017 task 4 has a row for each event of a clip: file, onset, offset and label, tab-separated.
+DCASE 2018 task 4 has one for each clip: file, tab, labels with commas (or semicolons) between;
+its test list has onsets and offsets. Tagging asks only which events are heard in a clip, so rows
+of one file are put together and times are checked, not kept.
+"""
+
+import dataclasses
+import pathlib
+import re
+
+import numpy as np
+
+from dualcam.data.sources import datasets, sound_folders
+from dualcam.files import text_files
+
+DCASE2017 = datasets.DatasetInfo(
+    'dcase2017',
+    (
+        'Train horn',
+        'Air horn, truck horn',
+        'Car alarm',
+        'Reversing beeps',
+        'Ambulance (siren)',
+        'Police car (siren)',
+        'Fire engine, fire truck (siren)',
+        'Civil defense siren',
+        'Screaming',
+        'Bicycle',
+        'Skateboard',
+        'Car',
+        'Car passing by',
+        'Bus',
+        'Truck',
+        'Motorcycle',
+        'Train',
+    ),
+    'DCASE 2017 task 4 recordings',
+    num_locations=1,
+)
+DCASE2018 = datasets.DatasetInfo(
+    'dcase2018',
+    (
+        'Alarm_bell_ringing',
+        'Blender',
+        'Cat',
+        'Dishes',
+        'Dog',
+        'Electric_shaver_toothbrush',
+        'Frying',
+        'Running_water',
+        'Speech',
+        'Vacuum_cleaner',
+    ),
+    'DCASE 2018 task 4 recordings',
+    num_locations=1,
+)
+DATASETS = {info.name: info for info in (DCASE2017, DCASE2018)}
+
+SPLITS = ('training', 'validation', 'testing')
+
+
+@dataclasses.dataclass(frozen=True)
+class ListedClip:
+    """What a list says of one clip.
+
+    Attributes:
+        name: of its file, without folders and the suffix.
+        labels: numbers of its classes, ascending; empty where nothing of them is heard.
+        row: of the list, from 1, the first that names it.
+    """
+
+    name: str
+    labels: tuple[int, ...]
+    row: int
+
+
+def read_list(path, classes):
+    """Clips of a list file; see the module's text.
+
+    Args:
+        path: a tab-separated file, with a line of column names or without.
+        classes: names in the order of the labels.
+
+    Returns:
+        `ListedClip`s in the order of their first rows.
+
+    Raises:
+        ValueError: no such list, an empty one, or a row that is no such row or names an unknown
+            label; the message says which.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise ValueError(
+            f'{path}: no such list; expected rows of file, onset, offset and label, '
+            'or of file and labels, with tabs between'
+        )
+    number_of = {name: number for number, name in enumerate(classes)}
+    found = {}
+    for row, line in enumerate(text_files.read(path, 'utf-8-sig').splitlines(), 1):
+        fields = [field.strip() for field in line.split('\t')]
+        if not any(fields) or (row == 1 and fields[0].lower() == 'filename'):
+            continue
+        where = f'{path}, row {row}'
+        name = _clip_name(fields[0])
+        if not name:
+            raise ValueError(f'{where}: names no file')
+        labels, _ = found.setdefault(name, (set(), row))
+        for label in _labels_of(fields, where):
+            if label not in number_of:
+                raise ValueError(
+                    f'{where}: unknown label {label!r}; expected one of {"; ".join(classes)}'
+                )
+            labels.add(number_of[label])
+    if not found:
+        raise ValueError(f'{path}: lists no clip')
+    return [ListedClip(name, tuple(sorted(labels)), row) for name, (labels, row) in found.items()]
+
+
+def multi_hot(labels, num_classes):
+    """[clips, num_classes] float32, ones at each clip's labels."""
+    hot = np.zeros((len(labels), num_classes), np.float32)
+    for row, numbers in zip(hot, labels, strict=True):
+        row[list(numbers)] = 1.0
+    return hot
+
+
+def hold_out(num_clips, share, seed):
+    """Splits clips at random, where a data set comes without a validation list.
+
+    Args:
+        num_clips: to be split.
+        share: of them that is held out, more than 0 and less than 1.
+        seed: of the split.
+
+    Returns:
+        Rows to train on and rows held out, both ascending int64.
+
+    Raises:
+        ValueError: one of the two would be empty.
+    """
+    held = round(num_clips * share)
+    if not 0 < held < num_clips:
+        raise ValueError(
+            f'{share} of {num_clips} clips to hold out: that leaves {held} and '
+            f'{num_clips - held}; expected some of both'
+        )
+    order = np.random.default_rng(seed).permutation(num_clips)
+    return np.sort(order[held:]), np.sort(order[:held])
+
+
+def _labels_of(fields, where):
+    """Label names of a row's fields."""
+    if len(fields) == 4:
+        _, onset, offset, label = fields
+        if not (onset or offset or label):  # a clip of the 2018 test list without events
+            return []
+        try:
+            long_enough = float(offset) > float(onset) >= 0.0
+        except ValueError:
+            long_enough = False
+        if not long_enough:
+            raise ValueError(
+                f'{where}: onset {onset!r} and offset {offset!r}; expected seconds, '
+                'the offset after the onset'
+            )
+        labels = [label]
+    elif len(fields) == 2:
+        labels = [label.strip() for label in re.split('[,;]', fields[1])]
+    else:
+        raise ValueError(
+            f'{where}: {len(fields)} columns; expected file, onset, offset and '
+            'label, or file and labels, with tabs between'
+        )
+    if '' in labels:
+        raise ValueError(f'{where}: a label is empty; expected a class in its place')
+    return labels
+
+
+def _clip_name(file):
+    """A file name of a list without folders and suffix; dots in it stay."""
+    name = pathlib.PurePosixPath(file).name
+    stem, dot, suffix = name.rpartition('.')
+    return stem if dot and f'.{suffix.lower()}' in sound_folders.SUFFIXES else name

@@ -1,0 +1,292 @@
+"""A trained student as a SavedModel that listens to one microphone.
+
+Signatures, each with `logits`, `probabilities` [batch, classes] and `embedding` [batch, features]:
+
+    serving_default   waveform, float32 [batch, samples] at 22,050 Hz, any scale, 1 s or more;
+                      for a network that tags (AAAI 2021): at 32,000 Hz, full scale 1
+    serve_wav_bytes   wav_bytes, string [batch]: WAV files, see `data/signal/wav.py`
+    window            waveform, float32 [batch, a window's samples]: what converters start from;
+                      checks nothing
+
+The first two cut a sound into windows of the length that the student takes, each of that length
+after the one before, the last one ending with the sound; a shorter sound is filled up with zeros.
+Windows' logits and embeddings are averaged, but for windows in which nothing is to be heard.
+
+Probabilities of a network that tags are those of each event by itself: its clips may hold several.
+
+All preprocessing is in the graph, in TensorFlow's own operations. Class names lie in the asset
+`class_names.txt`, the rest of what one must know in `metadata.json` beside it; requests that a
+server warms up with in `assets.extra`.
+
+The signatures are plain functions of a tf.Module that holds the network's variables: Keras' own
+export archive has no way to attach assets.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dualcam import models
+from dualcam.data.signal import wav, windowing
+from dualcam.evaluation import tagging_scores
+from dualcam.export import saved_model_safety
+
+SIGNATURE, WAV_SIGNATURE, WINDOW_SIGNATURE = 'serving_default', 'serve_wav_bytes', 'window'
+OUTPUTS = ('logits', 'probabilities', 'embedding')
+_SHORTEST_S = 1
+_WINDOWS_AT_ONCE = 32
+
+
+def export(model, folder, info, seconds, frontend):
+    """Writes a SavedModel; an existing one there is replaced.
+
+    Args:
+        model: a student from `models.build`.
+        folder: of the SavedModel, ending in its version number.
+        info: the `datasets.DatasetInfo` it was trained on.
+        seconds: of the clips it takes.
+        frontend: the `frontend.Frontend` or `logmel.LogMelFrontend` that it was trained with.
+
+    Raises:
+        ValueError: the network takes more than sound.
+    """
+    folder = pathlib.Path(folder)
+    ears = _Ears(model, seconds, frontend)
+    rate_hz = frontend.sample_rate_hz
+    module = tf.Module()
+    module.network = [variable.value for variable in model.variables]
+    module.assets = []
+    metadata = {
+        'network': model.name,
+        'sample_rate_hz': rate_hz,
+        'seconds': seconds,
+        'samples': rate_hz * seconds,
+        'classes': list(info.classes),
+        'trained_on': info.origin,
+        'embedding_layer': models.FEATURES[model.name],
+    }
+    if tags(model.name):
+        metadata['threshold'] = tagging_scores.THRESHOLD
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, text in (
+            ('class_names.txt', '\n'.join(info.classes) + '\n'),
+            ('metadata.json', json.dumps(metadata, indent=1) + '\n'),
+        ):
+            path = pathlib.Path(scratch) / name
+            path.write_text(text, encoding='utf-8')
+            module.assets.append(tf.saved_model.Asset(str(path)))
+        partial = folder.with_name(f'.{folder.name}.partial')
+        shutil.rmtree(partial, ignore_errors=True)  # of a run that was stopped
+        tf.saved_model.save(module, str(partial), signatures=ears.signatures())
+    _write_warmup(partial, folder.parent.name, seconds, rate_hz)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(partial, folder)
+
+
+def tags(network):
+    """Whether a network tells several events of a clip, each with a probability of its own."""
+    return models.INPUTS[network] == 'tagging'
+
+
+def verify(model, folder, seconds, frontend, tolerance=1e-4):
+    """Reloads a SavedModel and compares it with the network it was made of.
+
+    Raises:
+        RuntimeError: their logits differ by more than `tolerance`, relative to the largest.
+        ValueError: it has operations that are not known to compute only.
+    """
+    saved_model_safety.check(folder)
+    served = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
+    signal = np.random.default_rng(0).standard_normal((2, frontend.sample_rate_hz * seconds))
+    signal = tf.constant(signal * np.array([[0.1], [1000.0]]), tf.float32)
+    expected = model(models.hear(model, frontend.hear(signal)), training=False).numpy()
+    logits = served(waveform=signal)['logits'].numpy()
+    difference = np.abs(logits - expected).max() / np.abs(expected).max()
+    if not difference <= tolerance:
+        raise RuntimeError(
+            f'{folder}: the reloaded model differs by {difference:.2g} from the trained one'
+        )
+
+
+class _Ears:
+    """What a student's signatures do. No tf.Module: that would save the weights twice."""
+
+    def __init__(self, model, seconds, frontend):
+        self._frontend, self._rate_hz = frontend, frontend.sample_rate_hz
+        self._samples = self._rate_hz * seconds
+        self._probabilities = tf.sigmoid if tags(model.name) else tf.nn.softmax
+        self._outputs = keras.Model(
+            model.input, [model.output, model.get_layer(models.FEATURES[model.name]).output]
+        )
+        self._sizes = [output.shape[-1] for output in self._outputs.outputs]
+        # One function each for all signatures: what they share is traced and kept once.
+        self._ask = tf.function(
+            self._ask,
+            autograph=False,
+            input_signature=[tf.TensorSpec([None, self._samples], tf.float32)],
+        )
+        self._listen = tf.function(
+            self._listen, autograph=False, input_signature=[tf.TensorSpec([None, None], tf.float32)]
+        )
+
+    def signatures(self):
+        """{name: function}"""
+        return {
+            name: tf.function(
+                function, autograph=False, input_signature=[tf.TensorSpec(shape, kind, key)]
+            )
+            for name, function, shape, kind, key in (
+                (SIGNATURE, self._serve, [None, None], tf.float32, 'waveform'),
+                (WAV_SIGNATURE, self._serve_wav_bytes, [None], tf.string, 'wav_bytes'),
+                (WINDOW_SIGNATURE, self._window, [None, self._samples], tf.float32, 'waveform'),
+            )
+        }
+
+    def _window(self, waveform):
+        return self._answer(*self._ask(waveform))
+
+    def _serve(self, waveform):
+        return self._answer(*self._listen(waveform))
+
+    def _serve_wav_bytes(self, wav_bytes):
+        wav_bytes = _checked(wav_bytes, 'wav_bytes', 1, 'WAV file')
+
+        def one(contents):
+            logits, features = self._listen(wav.decode(contents, self._rate_hz)[None])
+            return logits[0], features[0]
+
+        return self._answer(
+            *tf.map_fn(
+                one,
+                wav_bytes,
+                fn_output_signature=tuple(
+                    tf.TensorSpec([size], tf.float32) for size in self._sizes
+                ),
+            )
+        )
+
+    def _answer(self, logits, embedding):
+        return dict(zip(OUTPUTS, (logits, self._probabilities(logits), embedding), strict=True))
+
+    def _ask(self, waveform):
+        """Logits and embedding of windows."""
+        heard = models.hear(self._outputs, self._frontend.hear(waveform))
+        logits, features = self._outputs(heard, training=False)
+        return logits, tf.reduce_mean(
+            tf.reshape(features, [tf.shape(waveform)[0], -1, self._sizes[1]]), axis=1
+        )
+
+    def _listen(self, waveform):
+        """Logits and embedding of waveforms of any length, averaged over windows."""
+        waveform = _checked_sound(_checked(waveform, 'waveform', 2, 'sound'), self._rate_hz)
+        size = self._samples
+        batch, length = tf.unstack(tf.shape(waveform))
+        starts = windowing.starts_in_graph(length, size, size)
+        count = tf.size(starts)
+        waveform = tf.pad(waveform, [[0, 0], [0, tf.maximum(0, size - length)]])
+        chunks = -(-(batch * count) // _WINDOWS_AT_ONCE)
+        made = [
+            tf.TensorArray(tf.float32, chunks, infer_shape=False, element_shape=[None, width])
+            for width in (*self._sizes, 1)
+        ]
+
+        def step(chunk, *made):
+            first = chunk * _WINDOWS_AT_ONCE
+            end = tf.minimum(first + _WINDOWS_AT_ONCE, batch * count)
+            numbers = tf.range(first, end)
+            cut = tf.cond(
+                count == 1,
+                lambda: waveform[first:end, :size],
+                lambda: windowing.cut_in_graph(
+                    waveform, numbers // count, tf.gather(starts, numbers % count), size
+                ),
+            )
+            cut = tf.ensure_shape(cut, [None, size])
+            heard = tf.reduce_max(cut, axis=1) > tf.reduce_min(cut, axis=1)
+            parts = (*self._ask(cut), tf.cast(heard, tf.float32)[:, None])
+            return chunk + 1, *(
+                array.write(chunk, part) for array, part in zip(made, parts, strict=True)
+            )
+
+        _, *made = tf.while_loop(
+            lambda chunk, *_: chunk < chunks, step, (0, *made), parallel_iterations=1
+        )
+        *parts, heard = (
+            tf.reshape(array.concat(), [batch, count, width])
+            for array, width in zip(made, (*self._sizes, 1), strict=True)
+        )
+        heard = tf.where(tf.reduce_any(heard > 0, axis=1, keepdims=True), heard, 1.0)
+        return [
+            tf.reduce_sum(part * heard, axis=1) / tf.reduce_sum(heard, axis=1) for part in parts
+        ]
+
+
+def _checked(value, name, rank, what):
+    """A batch, which is there only if it is one."""
+    # A server does not hold requests to the signature's rank, and here it would be a constant.
+    shape = tf.shape(tf.compat.v1.placeholder_with_default(value, None))
+    shape = wav.checked(
+        shape,
+        [
+            (
+                tf.equal(tf.size(shape), rank),
+                f'{name}: of shape',
+                shape,
+                f'; expected {rank} axes, the first one for the batch',
+            )
+        ],
+    )
+    return wav.checked(
+        value, [(shape[0] > 0, f'{name}: an empty batch; expected one {what} or more')]
+    )
+
+
+def _checked_sound(waveform, rate_hz):
+    """[batch, samples], which is there only if it can be listened to."""
+    shortest, length = rate_hz * _SHORTEST_S, tf.shape(waveform)[1]
+    waveform = wav.checked(
+        waveform,
+        [
+            (
+                length >= shortest,
+                'waveform:',
+                length,
+                f'samples; expected [batch, samples] of '
+                f'{_SHORTEST_S} s or more, {shortest} samples at {rate_hz} Hz',
+            )
+        ],
+    )
+    return tf.debugging.assert_all_finite(
+        waveform, 'waveform: has samples that are not finite (NaN or infinite)'
+    )
+
+
+def _write_warmup(folder, name, seconds, rate_hz):
+    """Requests that TensorFlow Serving answers before it takes others: a little silence each."""
+    # Not above: its generated code is needed here alone.
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    waveform = tf.make_tensor_proto(0.0, shape=[1, rate_hz * seconds])
+    encoded = tf.audio.encode_wav(tf.zeros([rate_hz * _SHORTEST_S, 1]), rate_hz).numpy()
+    folder = folder / 'assets.extra'
+    folder.mkdir()
+    with tf.io.TFRecordWriter(str(folder / 'tf_serving_warmup_requests')) as writer:
+        for signature, key, value in (
+            (SIGNATURE, 'waveform', waveform),
+            (WAV_SIGNATURE, 'wav_bytes', tf.make_tensor_proto([encoded])),
+        ):
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = name
+            request.model_spec.signature_name = signature
+            request.inputs[key].CopyFrom(value)
+            writer.write(
+                prediction_log_pb2.PredictionLog(
+                    predict_log=prediction_log_pb2.PredictLog(request=request)
+                ).SerializeToString()
+            )

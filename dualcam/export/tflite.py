@@ -1,0 +1,175 @@
+"""A student for phones and single-board computers: its SavedModel converted to TFLite.
+
+A `.tflite` file takes `waveform`, float32 [batch, a window's samples] as its SavedModel does, in
+its signature `window`, and gives `logits`, `probabilities` and `embedding`. All of it, the
+short-time Fourier transform included, is built-in operations. `metadata.json` and
+`class_names.txt` are appended to the file as a ZIP archive, as TFLite's own metadata are;
+interpreters do not mind, and `unzip` shows them.
+
+Only the network is made smaller. What comes before it stays as it is: a waveform of eight bits
+would have more noise than sound, and a Hann window of half precision leaks at -70 dB, where the
+logarithm of a spectrum still looks. So does its last layer in int8 files: eight bits for all
+classes together would leave near answers equal.
+
+The converter aborts the process when it fails, so it runs in one of its own:
+`python -m dualcam.export.tflite SAVED_MODEL OUT KIND [EXAMPLES.npy]`.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+import numpy as np
+import tensorflow as tf
+
+from dualcam.export import saved_model_safety, saved_models
+from dualcam.files import atomic
+
+KINDS = ('float32', 'float16', 'int8')
+SUFFIX = '.tflite'
+_LAST = '/fc2', '/logits'  # layers that stay as they are in int8 files
+_NETWORK = 'functional'  # how Keras names what a model's layers make
+_SMALL_BYTES = 4096  # of weights that stay as they are
+_ASSETS = ('class_names.txt', 'metadata.json')
+
+
+def convert(saved_model, path, kind, examples=None):
+    """Writes a `.tflite` file; an existing one is replaced once the new one is whole.
+
+    Args:
+        saved_model: folder of a version, see `export.export`.
+        path: of the file.
+        kind: 'float32'; 'float16', weights of half the size; or 'int8', weights and activations
+            of a quarter.
+        examples: for int8, [n, samples] float32: typical windows, whose ranges decide the steps
+            of the whole numbers.
+
+    Raises:
+        ValueError: an unknown kind, no examples for int8, or no SavedModel of ours.
+        RuntimeError: TensorFlow's converter failed; the message has its last words.
+    """
+    saved_model, path = pathlib.Path(saved_model), pathlib.Path(path)
+    if kind not in KINDS:
+        raise ValueError(f'kind {kind!r}: expected one of {", ".join(KINDS)}')
+    if kind == 'int8' and (examples is None or not len(examples)):
+        raise ValueError('int8 needs examples: typical windows of sound')
+    missing = [name for name in _ASSETS if not (saved_model / 'assets' / name).is_file()]
+    if missing:
+        raise ValueError(
+            f'{saved_model}: not a SavedModel that dualcam exported; it has no assets/{missing[0]}'
+        )
+    saved_model_safety.check(saved_model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic.writing_file(path) as partial:
+        with tempfile.TemporaryDirectory() as scratch:
+            arguments = [saved_model, partial, kind]
+            if kind == 'int8':
+                arguments.append(pathlib.Path(scratch) / 'examples.npy')
+                np.save(arguments[-1], np.asarray(examples, np.float32))
+            done = subprocess.run(
+                [sys.executable, '-m', 'dualcam.export.tflite', *map(str, arguments)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        if done.returncode:
+            raise RuntimeError(
+                f"{saved_model}: TensorFlow's converter to {kind} failed with exit "
+                f'code {done.returncode}: {done.stderr.strip()[-500:]}'
+            )
+        with zipfile.ZipFile(partial, 'a') as archive:
+            for name in _ASSETS:
+                archive.write(saved_model / 'assets' / name, name)
+
+
+def open_file(path, num_threads=None):
+    """An interpreter's `window` signature, and what `metadata.json` says.
+
+    Raises:
+        ValueError: the file is not one that `convert` wrote.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            metadata = json.loads(archive.read('metadata.json'))
+        interpreter = tf.lite.Interpreter(str(path), num_threads=num_threads or os.cpu_count())
+        return interpreter.get_signature_runner(saved_models.WINDOW_SIGNATURE), metadata
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f'{path}: not a .tflite file that dualcam wrote ({error!r}); make one '
+            'with dualcam tflite'
+        ) from error
+
+
+def _work(saved_model, out, kind, examples=None):
+    """What the child process does."""
+    lite, signature = tf.lite, saved_models.WINDOW_SIGNATURE
+
+    def converter():
+        return lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[signature])
+
+    made = converter().convert()
+    if kind == 'float16':
+        made = _halved(made)
+    if kind == 'int8':
+        whole = converter()
+        whole.optimizations = [lite.Optimize.DEFAULT]
+        whole.representative_dataset = lambda: (
+            (signature, {'waveform': window[None]}) for window in np.load(examples)
+        )
+        interpreter = lite.Interpreter(model_content=made)
+        # No public way tells apart results from constants; a constant's name does no harm here.
+        outside = {
+            tensor['name']
+            for tensor in interpreter.get_tensor_details()
+            if _NETWORK not in tensor['name'] or any(last in tensor['name'] for last in _LAST)
+        }
+        made = lite.experimental.QuantizationDebugger(
+            converter=whole,
+            debug_dataset=whole.representative_dataset,
+            debug_options=lite.experimental.QuantizationDebugOptions(
+                denylisted_nodes=sorted(outside)
+            ),
+        ).get_nondebug_quantized_model()
+    pathlib.Path(out).write_bytes(made)
+
+
+def _halved(made):
+    """A model whose network has its weights in half precision, turned to floats at the start."""
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(made))
+    graph = model.subgraphs[0]
+    weights = {}
+    for operator in graph.operators:
+        if _NETWORK in graph.tensors[operator.outputs[0]].name.decode():
+            weights |= {i: graph.tensors[i] for i in operator.inputs if i >= 0}
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
+    code.version = 3  # the first with halves
+    model.operatorCodes.append(code)
+    for index, tensor in weights.items():
+        data = model.buffers[tensor.buffer].data
+        if tensor.type != schema.TensorType.FLOAT32 or data is None or len(data) < _SMALL_BYTES:
+            continue
+        half = schema.TensorT()
+        half.name, half.shape = tensor.name + b'/half', tensor.shape
+        half.type, half.buffer = schema.TensorType.FLOAT16, tensor.buffer
+        model.buffers[half.buffer].data = np.frombuffer(
+            np.frombuffer(bytes(data), np.float32).astype(np.float16).tobytes(), np.uint8
+        )
+        tensor.buffer = 0  # the empty one
+        graph.tensors.append(half)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = len(model.operatorCodes) - 1
+        operator.inputs, operator.outputs = [len(graph.tensors) - 1], [index]
+        graph.operators.insert(0, operator)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+if __name__ == '__main__':
+    _work(*sys.argv[1:])

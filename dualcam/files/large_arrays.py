@@ -1,0 +1,190 @@
+"""Large arrays: on disk, written row by row or mapped, and in memory that is used again."""
+
+import contextlib
+import os
+import sys
+import threading
+
+import numpy as np
+
+_ALIGNED = 64  # bytes; TensorFlow takes as it is what starts at a multiple of them
+_MOST_BYTES = 512 << 20  # of memory that is kept
+
+
+class RowFile:
+    """An .npy file that threads write a row at a time; leave the context and it is on the disk.
+
+    As fast as a mapped file, which would end the process without a word where a disk is full.
+
+    Args:
+        path: of the file, a `pathlib.Path`.
+        dtype, shape: of the array.
+
+    Raises:
+        OSError: the disk has less room than the array takes.
+    """
+
+    def __init__(self, path, dtype, shape):
+        self._path, self._dtype, self._shape = path, np.dtype(dtype), tuple(shape[1:])
+        self._row_bytes = _num_bytes(self._shape, self._dtype)
+        _check_room(path, shape[0] * self._row_bytes)
+        with open(path, 'wb') as file:
+            np.lib.format.write_array_header_2_0(
+                file,
+                {
+                    'descr': np.lib.format.dtype_to_descr(self._dtype),
+                    'fortran_order': False,
+                    'shape': tuple(shape),
+                },
+            )
+            self._start = file.tell()
+            file.truncate(self._start + shape[0] * self._row_bytes)  # zeros, until written
+
+    def __enter__(self):
+        self._descriptor = os.open(self._path, os.O_WRONLY)
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                with _writing(self._path):
+                    os.fsync(self._descriptor)
+        finally:
+            os.close(self._descriptor)
+
+    def write(self, row, value):
+        """Writes an array [...] as one row.
+
+        Raises:
+            OSError: it cannot be written; the file is named.
+        """
+        value = np.ascontiguousarray(value, self._dtype)
+        if value.shape != self._shape:
+            raise ValueError(f'row {row} of {self._path}: {value.shape}; expected {self._shape}')
+        left, place = memoryview(value).cast('B'), self._start + row * self._row_bytes
+        with _writing(self._path):
+            while left:
+                count = os.pwrite(self._descriptor, left, place)
+                left, place = left[count:], place + count
+
+
+def mapped(path, dtype, shape):
+    """An array on disk, zeros when it is made; one that a crash left behind half is made anew.
+
+    Raises:
+        OSError: the disk has less room than the array takes.
+    """
+    if path.exists():
+        try:
+            array = np.load(path, mmap_mode='r+')
+        except ValueError:
+            array = None
+        if array is not None and array.shape == shape and array.dtype == dtype:
+            return array
+    _check_room(path, _num_bytes(shape, dtype))
+    array = np.lib.format.open_memmap(path, 'w+', dtype, shape)
+    try:
+        # Of a page that a full disk has no room for, nobody could be told.
+        with open(path, 'r+b') as file:
+            os.posix_fallocate(file.fileno(), 0, array.offset + array.nbytes)
+    except OSError as error:
+        path.unlink()
+        raise _no_room(path, array.nbytes, error.strerror) from error
+    return array
+
+
+@contextlib.contextmanager
+def _writing(path):
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            f'{path}: cannot be written ({error.strerror}); make room, or choose another folder'
+        ) from error
+
+
+def _check_room(path, needed):
+    status = os.statvfs(path.parent)
+    free = status.f_bavail * status.f_frsize
+    if free < needed:
+        raise _no_room(path, needed, f'{free / 2**20:,.0f} are free')
+
+
+def _no_room(path, needed, why):
+    return OSError(
+        f'{path}: {needed / 2**20:,.0f} MiB are not to be had ({why}); make room, or '
+        'choose another folder'
+    )
+
+
+def keep_freed_memory():
+    """Lets the process keep what it frees in pieces of up to 31 MiB, as records are.
+
+    glibc gives pieces back that are larger than any freed so far; to get their like again, page by
+    page, takes a third of the time of reading a record.
+    """
+    np.empty(31 << 20, np.uint8)
+
+
+def aligned(shape, dtype):
+    """An array of any content whose memory starts at a multiple of 64 bytes.
+
+    Memory is fetched in pieces of 64 bytes; parts of that size then touch one each, not two.
+    """
+    return _within(np.empty(_num_bytes(shape, dtype) + _ALIGNED, np.uint8), shape, dtype)
+
+
+class Buffers:
+    """Arrays in memory that is used again, once nobody has an array in it.
+
+    TensorFlow takes them without a copy. Fresh memory is given by the system a page at a time,
+    which takes longer than to fill it.
+
+    Args:
+        most_bytes: to keep.
+    """
+
+    def __init__(self, most_bytes=_MOST_BYTES):
+        self._most_bytes = most_bytes
+        self._kept, self._lock = [], threading.Lock()
+
+    def take(self, shape, dtype):
+        """An array of any content."""
+        with self._lock:
+            return _within(self._free(_num_bytes(shape, dtype) + _ALIGNED), shape, dtype)
+
+    def _free(self, num_bytes):
+        unused = [
+            memory
+            for memory, count in zip(self._kept, _references(self._kept), strict=True)
+            if count == _UNUSED
+        ]
+        fits = [memory for memory in unused if num_bytes <= len(memory)]
+        if fits:
+            return min(fits, key=len)
+        memory = np.empty(num_bytes, np.uint8)
+        room = self._most_bytes - len(memory) - sum(map(len, self._kept))
+        for other in unused:
+            if room < 0:
+                self._kept = [one for one in self._kept if one is not other]
+                room += len(other)
+        if room >= 0:
+            self._kept.append(memory)
+        return memory
+
+
+def _within(memory, shape, dtype):
+    start = -memory.ctypes.data % _ALIGNED
+    return memory[start : start + _num_bytes(shape, dtype)].view(dtype).reshape(shape)
+
+
+def _num_bytes(shape, dtype):
+    return int(np.prod(shape)) * np.dtype(dtype).itemsize
+
+
+def _references(arrays):
+    """How many references there are to each of some arrays, the list's included."""
+    return [sys.getrefcount(array) for array in arrays]
+
+
+(_UNUSED,) = _references([np.empty(1, np.uint8)])

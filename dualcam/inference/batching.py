@@ -1,0 +1,113 @@
+"""Windows of many files through a network, batch by batch; a thread reads ahead.
+
+`embeddings.py` and `classify.py` differ in what they make of the answers.
+"""
+
+import queue
+import threading
+
+import numpy as np
+
+from dualcam.data.sources import sound_files
+
+
+def hop_samples(listener, hop_s):
+    """Samples from window to window; a window's own for None.
+
+    Raises:
+        ValueError: the hop is not more than 0 and up to a window's length.
+    """
+    hop = (
+        listener.clip_samples
+        if hop_s is None
+        else round(hop_s * listener.clip_samples / listener.seconds)
+    )
+    if not 1 <= hop <= listener.clip_samples:
+        raise ValueError(
+            f"a hop of {hop_s} s: expected more than 0, up to a window's {listener.seconds} s"
+        )
+    return hop
+
+
+def answers(ask, paths, listener, hop, batch_size, messages, bar):
+    """Answers to the windows of files, in order.
+
+    Args:
+        ask: from [batch, clip_samples] to [batch, features]; see `listening.Listener.listen`.
+        paths: of the files.
+        listener: that `ask` is of; its windows are what files are cut into.
+        hop: samples from window to window.
+        batch_size: windows asked at a time.
+        messages: {row of a bad file: message}, filled while the files are read. Answers to the
+            windows before what is bad in it have come by then.
+        bar: counts the files that were read.
+
+    Yields:
+        (row of the file, first sample, [features]). Windows in which nothing is to be heard
+        have none.
+
+    Raises:
+        ValueError: batches of less than one.
+    """
+    if batch_size < 1:
+        raise ValueError(f'batches of {batch_size}: expected 1 or more')
+    windows = in_background(_windows(paths, listener, hop, messages, bar), 2 * batch_size)
+    for batch in _stacked(windows, batch_size):
+        signal = np.stack([window for _, _, window in batch])
+        # Always whole batches: another size would be another trace of the graph.
+        padded = np.pad(signal, ((0, batch_size - len(signal)), (0, 0)))
+        for (row, start, _), answer in zip(batch, ask(padded), strict=False):
+            yield row, start, answer
+
+
+def in_background(items, ahead):
+    """What an iterator yields, made by a thread that is up to `ahead` items ahead."""
+    made, end, stopped = queue.Queue(ahead), object(), threading.Event()
+
+    def work():
+        try:
+            for item in items:
+                while not stopped.is_set():
+                    try:
+                        made.put(item, timeout=0.2)
+                        break
+                    except queue.Full:
+                        continue
+                if stopped.is_set():
+                    return
+            made.put(end)
+        except Exception as error:  # handed on to where it can be seen
+            made.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        while (item := made.get()) is not end:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+
+
+def _windows(paths, listener, hop, messages, bar):
+    for row, path in enumerate(paths):
+        try:
+            for start, window in sound_files.read_heard_windows(
+                path, listener.clip_samples, hop, listener.sample_rate_hz
+            ):
+                yield row, start, window
+        except sound_files.BadSound as error:
+            messages[row] = str(error)
+        bar.update(1)
+
+
+def _stacked(windows, batch_size):
+    """Yields lists of up to `batch_size` of what an iterator yields."""
+    batch = []
+    for window in windows:
+        batch.append(window)
+        if len(batch) == batch_size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,315 @@
+"""What sound files are: classes with probabilities, by file or by window, as a table.
+
+A network that tags tells all events from a probability on, each with its own; others tell the most
+probable classes, whose probabilities add up to one.
+
+A long job writes each file's rows as soon as it has them, and can go on later with those it lacks.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import io
+import json
+import pathlib
+import sys
+
+import numpy as np
+
+from dualcam.data.sources import sound_files
+from dualcam.files import atomic, progress_bars
+from dualcam.inference import batching
+
+FORMATS = ('.csv', '.jsonl')
+_DECIMALS = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifyParams:
+    """How files are cut, asked and shown.
+
+    Attributes:
+        top_k: classes in a row, the most probable first; as many as there are, where fewer. Of
+            a network that tags, at most so many.
+        threshold: probability from which a network that tags tells an event; None for its own.
+        by_window: a row a window; else a row a file, its windows' logits averaged.
+        hop_s: seconds from window to window; None for one window's length.
+        batch_size: windows asked at a time.
+        max_bad: files that may be left out because they hold no sound.
+    """
+
+    top_k: int = 3
+    threshold: float | None = None
+    by_window: bool = False
+    hop_s: float | None = None
+    batch_size: int = 32
+    max_bad: int = 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Answer:
+    """A row of the table.
+
+    Attributes:
+        file: path.
+        start_s, end_s: from the first window's begin to the last one's end, which for a sound
+            shorter than a window lies after its own.
+        windows: how many were averaged.
+        classes: names, the most probable first.
+        probabilities: theirs.
+    """
+
+    file: str
+    start_s: float
+    end_s: float
+    windows: int
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+
+def classify(listener, paths, params, skipped):
+    """Answers to files.
+
+    Args:
+        listener: a `listening.Listener`.
+        paths: of the files.
+        params: a `ClassifyParams`.
+        skipped: list that messages about files that were left out are added to.
+
+    Yields:
+        A list of `Answer`s for each good file, in order, as soon as it is there.
+
+    Raises:
+        ValueError: more bad files than `max_bad`, which is told after the answers to the good
+            ones.
+    """
+    hop = batching.hop_samples(listener, params.hop_s)
+    messages = {}
+    with progress_bars.bar(total=len(paths), desc='classifying', unit='file') as bar:
+        answers = batching.answers(
+            listener.listen('logits'), paths, listener, hop, params.batch_size, messages, bar
+        )
+        for row, starts, logits in _by_file(answers):
+            if row not in messages:
+                yield _rows(listener, paths[row], starts, logits, params)
+    bad = [messages[row] for row in sorted(messages)]
+    skipped += bad
+    sound_files.check_bad(bad, params.max_bad)
+
+
+def told(listener, logits, params):
+    """What a network tells of a sound, by its logits [classes]: (names, probabilities)."""
+    shares = listener.probabilities(logits)
+    order = np.argsort(-shares, kind='stable')[: params.top_k]
+    if listener.threshold is not None:
+        threshold = listener.threshold if params.threshold is None else params.threshold
+        order = order[shares[order] >= threshold]
+    classes = listener.classes
+    return (
+        tuple(classes[i] for i in order),
+        tuple(round(float(shares[i]), _DECIMALS) for i in order),
+    )
+
+
+def in_words(names, probabilities):
+    """Classes with their probabilities, for the screen."""
+    return (
+        '  '.join(f'{share:6.1%} {name}' for name, share in zip(names, probabilities, strict=True))
+        or 'none of its events'
+    )
+
+
+def take_up(path, listener, params):
+    """Files that a table has rows of; an empty set for a new one.
+
+    What is beside the table tells which model and settings it is of, and whether it is complete.
+    Rows of the last file of a table that is not are removed: they may not be all.
+
+    Args:
+        path: of the table.
+        listener, params: what it is to be gone on with.
+
+    Raises:
+        ValueError: the table is none of `classify`'s, or of another model or other settings.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        _write_job(path, listener, params, complete=False)
+        return set()
+    try:
+        job = json.loads(_job_path(path).read_text(encoding='utf-8'))
+        lines = [
+            line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b'\n')
+        ]  # the last one may be cut short
+        if path.suffix == '.jsonl':
+            first, files = 0, [json.loads(line)['file'] for line in lines]
+        else:
+            first, files = 1, [next(csv.reader([line.decode()]))[0] for line in lines]
+    except (OSError, ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
+        raise ValueError(
+            f'{path}: not a table that dualcam classify can go on with ({error!r}); '
+            'choose another --out or delete it'
+        ) from error
+    if job['job'] != _job(listener, params):
+        raise ValueError(
+            f'{path}: was made by another model or with another top_k, threshold, '
+            'by_window or hop; choose another --out or delete it'
+        )
+    kept = len(lines)
+    while not job['complete'] and kept > first and files[kept - 1] == files[-1]:
+        kept -= 1
+    with atomic.writing_file(path) as partial:
+        partial.write_bytes(b''.join(lines[:kept]))
+    _write_job(path, listener, params, complete=False)
+    return set(files[first:kept])
+
+
+def complete(path, listener, params):
+    """Notes that a table has all rows of all its files."""
+    _write_job(pathlib.Path(path), listener, params, complete=True)
+
+
+@contextlib.contextmanager
+def table(path, listener, params):
+    """A function that writes `Answer`s, to a file that is added to or, for None, to the screen.
+
+    Columns of a .csv file are class_1, probability_1 and so on; of a network that tags, `classes`
+    and `probabilities` with semicolons between.
+    """
+    if path is None:
+        yield _screen()
+        return
+    path, several = pathlib.Path(path), listener.threshold is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, 'ab') as file:
+
+        def put(text):
+            file.write(text.encode())
+            file.flush()
+
+        def write_rows(rows):
+            text = io.StringIO(newline='')
+            csv.writer(text).writerows(rows)
+            put(text.getvalue())
+
+        if path.suffix == '.csv' and not path.stat().st_size:
+            columns = (
+                ['classes', 'probabilities']
+                if several
+                else [
+                    f'{name}_{rank + 1}'
+                    for rank in range(min(params.top_k, len(listener.classes)))
+                    for name in ('class', 'probability')
+                ]
+            )
+            write_rows([['file', 'start_s', 'end_s', 'windows', *columns]])
+
+        def write(answers):
+            if path.suffix == '.csv':
+                write_rows(
+                    [
+                        [
+                            one.file,
+                            one.start_s,
+                            one.end_s,
+                            one.windows,
+                            *(
+                                ['; '.join(one.classes), '; '.join(map(str, one.probabilities))]
+                                if several
+                                else (
+                                    cell
+                                    for pair in zip(one.classes, one.probabilities, strict=True)
+                                    for cell in pair
+                                )
+                            ),
+                        ]
+                        for one in answers
+                    ]
+                )
+            else:
+                put(''.join(json.dumps(dataclasses.asdict(one)) + '\n' for one in answers))
+
+        yield write
+
+
+def accuracy(answers, sound_set, known):
+    """Share of labelled files whose first class is theirs, and of how many; (None, 0) for none.
+
+    Args:
+        answers: {file: class name}.
+        sound_set: a `sounds.SoundSet`.
+        known: names of the model's classes; files of others do not count.
+    """
+    labelled = {
+        sound.path: sound_set.classes[sound.label]
+        for sound in sound_set.sounds
+        if sound.label >= 0 and sound_set.classes[sound.label] in known
+    }
+    right = [answers[path] == name for path, name in labelled.items() if path in answers]
+    return (float(np.mean(right)), len(right)) if right else (None, 0)
+
+
+def _by_file(answers):
+    """(row, first samples, [windows, classes]) of each file that has windows."""
+    row, starts, logits = None, [], []
+    for new, start, answer in answers:
+        if new != row and starts:
+            yield row, starts, np.stack(logits)
+            starts, logits = [], []
+        row = new
+        starts.append(start)
+        logits.append(answer)
+    if starts:
+        yield row, starts, np.stack(logits)
+
+
+def _rows(listener, path, starts, logits, params):
+    seconds = [start * listener.seconds / listener.clip_samples for start in starts]
+    groups = [[i] for i in range(len(starts))] if params.by_window else [range(len(starts))]
+    return [
+        Answer(
+            str(path),
+            round(seconds[group[0]], 3),
+            round(seconds[group[-1]] + listener.seconds, 3),
+            len(group),
+            *told(listener, logits[list(group)].mean(axis=0), params),
+        )
+        for group in groups
+    ]
+
+
+def _job(listener, params):
+    return [
+        listener.digest,
+        listener.network,
+        params.top_k,
+        params.threshold,
+        params.by_window,
+        params.hop_s,
+    ]
+
+
+def _job_path(path):
+    return path.with_name(f'.{path.name}.job.json')
+
+
+def _write_job(path, listener, params, complete):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _job_path(path).write_text(
+        json.dumps({'job': _job(listener, params), 'complete': complete}), encoding='utf-8'
+    )
+
+
+def _screen():
+    widest = [0]
+
+    def write(answers):
+        for one in answers:
+            widest[0] = max(widest[0], len(one.file))
+            progress_bars.write(
+                f'{one.file:<{widest[0]}}  {one.start_s:8.1f} - {one.end_s:.1f} s  '
+                f'{in_words(one.classes, one.probabilities)}',
+                sys.stdout,
+            )
+
+    return write

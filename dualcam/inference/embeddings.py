@@ -1,0 +1,200 @@
+"""Embeddings of sound files: windows through a student, in batches, resumable.
+
+Finished files are kept in parts beside the result, and joined at the end: a stopped job goes on
+after its last part.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import shutil
+
+import numpy as np
+
+from dualcam.data.sources import sound_files
+from dualcam.files import atomic, progress_bars
+from dualcam.inference import batching
+
+_FILES_A_PART = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbedParams:
+    """How files are cut and asked.
+
+    Attributes:
+        layer: see `listening.Listener.listen`.
+        hop_s: seconds from window to window; None for one window's length.
+        batch_size: windows asked at a time.
+        max_bad: files that may be left out because they hold no sound.
+    """
+
+    layer: str = 'embedding'
+    hop_s: float | None = None
+    batch_size: int = 32
+    max_bad: int = 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Embeddings of the windows of files.
+
+    Attributes:
+        files: [files] names, in order.
+        labels: [files] int64 numbers of classes; -1 where not known.
+        classes: names in the order of the labels.
+        window_file: [windows] int64, the row of its file.
+        window_s: [windows] float64, where it begins.
+        windows: [windows, features] float32.
+        skipped: messages about files that were left out.
+    """
+
+    files: np.ndarray
+    labels: np.ndarray
+    classes: np.ndarray
+    window_file: np.ndarray
+    window_s: np.ndarray
+    windows: np.ndarray
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def clips(self):
+        """[files, features] float32: each file's windows averaged."""
+        sums = np.zeros((len(self.files), self.windows.shape[1]), np.float64)
+        np.add.at(sums, self.window_file, self.windows)
+        counts = np.bincount(self.window_file, minlength=len(self.files))
+        return (sums / counts[:, None]).astype(np.float32)
+
+
+def embed(listener, sound_set, params, parts):
+    """Embeds all files of a set.
+
+    Args:
+        listener: a `listening.Listener`.
+        sound_set: a `sounds.SoundSet`.
+        params: an `EmbedParams`.
+        parts: folder for finished parts; a stopped job goes on there. Removed at the end.
+
+    Returns:
+        `Embeddings`. Windows in which nothing is to be heard are left out, as are files that are
+        silent throughout or cannot be read, up to `max_bad` of them.
+
+    Raises:
+        ValueError: more bad files; parts of other files or another model.
+    """
+    hop = batching.hop_samples(listener, params.hop_s)
+    ask = listener.listen(params.layer)
+    parts = pathlib.Path(parts)
+    _claim(parts, listener, sound_set, params)
+    files = sound_set.sounds
+    bar = progress_bars.bar(total=len(files), desc='embedding', unit='file')
+    skipped = []
+    for first in range(0, len(files), _FILES_A_PART):
+        path = parts / f'part-{first:08d}.npz'
+        own = files[first : first + _FILES_A_PART]
+        if not path.exists():
+            _write_part(path, *_embed_files(ask, own, listener, hop, params.batch_size, bar))
+        else:
+            bar.update(len(own))
+        with np.load(path) as part:
+            skipped += part['skipped'].tolist()
+        sound_files.check_bad(skipped, params.max_bad)
+    bar.close()
+    made = _joined(parts, sound_set, listener, skipped)
+    shutil.rmtree(parts)
+    return made
+
+
+def save(path, embeddings, layer, source):
+    """Writes .npz: files, labels, classes, features [files, n] and the windows'."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    e = embeddings
+    with atomic.writing_file(path, '.npz') as partial:
+        np.savez(
+            partial,
+            files=e.files,
+            labels=e.labels,
+            classes=e.classes,
+            features=e.clips,
+            window_features=e.windows,
+            window_file=e.window_file,
+            window_s=e.window_s,
+            layer=layer,
+            model=source,
+        )
+
+
+def _embed_files(ask, files, listener, hop, batch_size, bar):
+    """(features, rows in `files`, first samples, rows of good files, messages)."""
+    messages = {}
+    made = list(
+        batching.answers(
+            ask, [sound.path for sound in files], listener, hop, batch_size, messages, bar
+        )
+    )
+    bad = sorted(messages)
+    made = [answer for answer in made if answer[0] not in messages]
+    rows, starts = (np.array([answer[i] for answer in made], np.int64) for i in range(2))
+    features = np.stack([answer for _, _, answer in made]) if made else np.zeros((0, 0), np.float32)
+    return features, rows, starts, [messages[row] for row in bad], bad
+
+
+def _write_part(path, features, rows, starts, skipped, bad):
+    with atomic.writing_file(path, '.npz') as partial:
+        np.savez(
+            partial,
+            features=features,
+            rows=rows,
+            starts=starts,
+            skipped=np.array(skipped, np.str_),
+            bad=np.array(bad, np.int64),
+        )
+
+
+def _joined(parts, sound_set, listener, skipped):
+    features, rows, starts, bad = [], [], [], []
+    for path in sorted(parts.glob('part-*.npz')):
+        first = int(path.stem.removeprefix('part-'))
+        with np.load(path) as part:
+            if len(part['rows']):
+                features.append(part['features'])
+            rows.append(part['rows'] + first)
+            starts.append(part['starts'])
+            bad.append(part['bad'] + first)
+    if not features:
+        sound_files.check_bad(skipped, 0)
+    good = np.setdiff1d(np.arange(len(sound_set.sounds)), np.concatenate(bad))
+    kept = [sound_set.sounds[row] for row in good]
+    return Embeddings(
+        np.array([sound.path for sound in kept]),
+        np.array([sound.label for sound in kept]),
+        np.array(sound_set.classes, np.str_),
+        np.searchsorted(good, np.concatenate(rows)),
+        np.concatenate(starts) * (listener.seconds / listener.clip_samples),
+        np.concatenate(features),
+        tuple(skipped),
+    )
+
+
+def _claim(parts, listener, sound_set, params):
+    """Makes the folder of the parts, or refuses one of another job."""
+    content = json.dumps(
+        [
+            listener.digest,
+            listener.network,
+            params.layer,
+            params.hop_s,
+            [sound.path for sound in sound_set.sounds],
+        ]
+    )
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    path = parts / 'job.txt'
+    if path.exists() and path.read_text(encoding='utf-8') != digest:
+        raise ValueError(
+            f'{parts}: holds parts of a job with other files or another model; '
+            'delete it or choose another --out'
+        )
+    parts.mkdir(parents=True, exist_ok=True)
+    path.write_text(digest, encoding='utf-8')

@@ -1,0 +1,40 @@
+"""Windows of sound from the default microphone, where the package sounddevice is there."""
+
+import numpy as np
+
+
+def windows(duration_s, clip_samples, rate_hz):
+    """Windows that follow each other while they are recorded.
+
+    Args:
+        duration_s: how long to listen; at least one window is recorded.
+        clip_samples: of a window.
+        rate_hz: to record at.
+
+    Yields:
+        (where it begins in s of what was recorded, [clip_samples] float32 mono, whether sound
+        before it was lost because the computer was too slow).
+
+    Raises:
+        ValueError: no sounddevice, or no microphone.
+    """
+    if not duration_s > 0:
+        raise ValueError(f'{duration_s} s of recording: expected more than 0')
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:  # OSError: no PortAudio library
+        raise ValueError(
+            f'recording needs the package sounddevice and PortAudio ({error}): pip '
+            'install "dualcam[microphone]", apt-get install libportaudio2'
+        ) from error
+    count = max(1, round(duration_s * rate_hz / clip_samples))
+    try:
+        # Room for a window while the one before is being answered.
+        with sounddevice.InputStream(
+            rate_hz, channels=1, dtype='float32', latency=clip_samples / rate_hz
+        ) as stream:
+            for number in range(count):
+                block, lost = stream.read(clip_samples)
+                yield (number * clip_samples / rate_hz, np.asarray(block)[:, 0], bool(lost))
+    except sounddevice.PortAudioError as error:
+        raise ValueError(f'no microphone to be read at {rate_hz} Hz: {error}') from error

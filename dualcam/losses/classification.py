@@ -1,0 +1,107 @@
+"""What is minimised: softened cross-entropies (WACV 2020, section 4.3), and the terms of mutual
+learning with several labels a clip (AAAI 2021).
+
+The latter add up over classes or features and are averaged over the batch: the AAAI paper gives
+all of them the weight 1, which sets like beside like only if they are added up in one way.
+"""
+
+import tensorflow as tf
+
+
+def cross_entropy(labels, logits):
+    """Mean cross-entropy of class numbers.
+
+    Args:
+        labels: [batch] integers.
+        logits: [batch, classes].
+
+    Returns:
+        A scalar.
+    """
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+
+
+def mixed_cross_entropy(labels, other_labels, other_shares, logits):
+    """Mean cross-entropy of clips that were mixed of two (Zhang et al., ICLR 2018).
+
+    Args:
+        labels, other_labels: [batch] integers.
+        other_shares: [batch], 0 - 1, the second clip's.
+        logits: [batch, classes].
+
+    Returns:
+        A scalar.
+    """
+
+    def of(which):
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(which, logits)
+
+    return tf.reduce_mean((1.0 - other_shares) * of(labels) + other_shares * of(other_labels))
+
+
+def soft_cross_entropy(teacher_logits, student_logits, temperature):
+    """Mean cross-entropy of the student against a teacher's softened answers.
+
+    Args:
+        teacher_logits, student_logits: [batch, classes]; the temperature divides the teacher's
+            only, and there is no factor temperature**2, as in the authors' program.
+        temperature: above 0.
+
+    Returns:
+        A scalar; no gradient reaches the teacher.
+    """
+    targets = tf.stop_gradient(tf.nn.softmax(teacher_logits / temperature))
+    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, student_logits))
+
+
+def distillation(labels, student_logits, teacher_logits, imitation, temperature):
+    """(1 - imitation) * cross-entropy with the labels + imitation * that with the teacher.
+
+    Args:
+        labels: [batch] integers.
+        student_logits, teacher_logits: [batch, classes].
+        imitation: lambda of equation 4, 0 - 1.
+        temperature: T of equation 4, above 0.
+
+    Returns:
+        A scalar.
+    """
+    return (1.0 - imitation) * cross_entropy(
+        labels, student_logits
+    ) + imitation * soft_cross_entropy(teacher_logits, student_logits, temperature)
+
+
+def binary_cross_entropy(labels, logits):
+    """Binary cross-entropy of several labels a clip.
+
+    Args:
+        labels: [batch, classes], 0 - 1.
+        logits: [batch, classes], before the sigmoid.
+
+    Returns:
+        A scalar, the sum over classes averaged over the batch, in nats.
+    """
+    each = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)  # [batch, classes]
+    return tf.reduce_mean(tf.reduce_sum(each, axis=-1))
+
+
+def soft_binary_cross_entropy(peer_logits, logits):
+    """`binary_cross_entropy` against a peer's probabilities; no gradient reaches the peer."""
+    return binary_cross_entropy(tf.stop_gradient(tf.sigmoid(peer_logits)), logits)
+
+
+def feature_distance(peer, own):
+    """Squared distance of a network's features from a peer's.
+
+    Args:
+        peer, own: [batch, features]; no gradient reaches the peer.
+
+    Returns:
+        A scalar, the sum over features averaged over the batch.
+    """
+    return tf.reduce_mean(tf.reduce_sum(tf.square(own - tf.stop_gradient(peer)), axis=-1))
+
+
+def l2_penalty(kernels, weight_decay=5e-4):
+    """weight_decay * sum of squares / 2 over kernels, as in the authors' programs."""
+    return weight_decay * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])

@@ -1,0 +1,138 @@
+"""Gives a network the weights of a file that another program wrote, and says what did not fit.
+
+The kinds of files are in `models/checkpoint_formats.py`; what `dualcam import-weights` makes
+of one is read by `weights.load`.
+"""
+
+import dataclasses
+import re
+
+import numpy as np
+import tensorflow as tf
+
+from dualcam.models import checkpoint_formats, resnet, weights
+
+_LOGITS = 'resnet_v1_50/logits/'
+_IMAGENET_CLASSES = (1000, 1001)
+# What a ResNet-50 trained on ImageNet has none of. A file has all of such a part, or nothing.
+_PARTS_OF_OURS = (
+    re.compile(r'(resnet_v1_50/logits|DualCamNet|AVNet)/'),
+    re.compile(r'resnet_v1_50/.+/conv_temp/'),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What an import did, in names of the authors' variables.
+
+    Attributes:
+        source: kind of file.
+        taken: variables that have the file's values now.
+        left: what the file holds besides.
+        missing: variables that the file does not hold; they keep their values.
+    """
+
+    source: str
+    taken: tuple[str, ...]
+    left: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def layout_of(path):
+    """'keras' for Keras' own ResNet-50, whose strides lie elsewhere, and 'slim' for the rest."""
+    return 'keras' if checkpoint_formats.is_keras(path) else 'slim'
+
+
+def import_weights(path, model, allow_missing=False):
+    """Gives a network the weights of a file that another program wrote.
+
+    Args:
+        path: of a TensorFlow checkpoint (its prefix or one of its files), a Keras HDF5 file or
+            a Torch 7 file.
+        model: built by `dualcam.models.build`; for Keras' file with `layout='keras'`.
+        allow_missing: take what there is of a file that lacks variables. What ResNets trained
+            on ImageNet and SoundNets never have (our logits, temporal convolutions, DualCamNet,
+            SoundNet's new end) may be missing in any case.
+
+    Returns:
+        A `Report`.
+
+    Raises:
+        ValueError: the file is damaged, of another shape, holds a part of the network only, or
+            nothing of it, or a ResNet-50 of the other layout; the message names file and
+            variable, and the model is as before.
+    """
+    source = checkpoint_formats.open_source(path, model.name)
+    names = weights.tf1_names(model)
+    taken = {
+        name: source.arrays[name]
+        for name in names
+        if name in source.arrays and not _is_imagenets(name, source.arrays[name], names[name])
+    }
+    left = sorted({*source.left, *source.arrays} - set(taken))
+    missing = [name for name in names if name not in taken]
+    if not taken:
+        raise ValueError(
+            f'{path}: {source.kind} that holds nothing of {model.name}; the first '
+            f'of its {len(left)} variables are {left[:3]}'
+        )
+    if (
+        model.name in resnet.NETWORKS
+        and source.layout is not None
+        and source.layout != resnet.layout_of(model)
+    ):
+        raise ValueError(
+            f'{path}: {source.kind}, which needs a network with layout='
+            f"{source.layout!r}; this one's strides lie elsewhere"
+        )
+    if source.whole and not allow_missing:
+        _check_missing(path, model.name, missing, taken)
+    values = {name: _value(path, name, stored, names[name]) for name, stored in taken.items()}
+    for name, value in values.items():
+        names[name].assign(value)
+    return Report(source.kind, tuple(taken), tuple(left), tuple(missing))
+
+
+def _is_imagenets(name, stored, variable):
+    """Whether these are logits for the classes of ImageNet, where ours are for others."""
+    return (
+        name.startswith(_LOGITS)
+        and stored.shape[-1:] != tuple(variable.shape[-1:])
+        and stored.shape[-1:] in {(classes,) for classes in _IMAGENET_CLASSES}
+    )
+
+
+def _check_missing(path, network, missing, taken):
+    """A `ValueError` for what is missing, but for parts that are missing as a whole."""
+    for part in _PARTS_OF_OURS:
+        if not any(part.match(name) for name in taken):
+            missing = [name for name in missing if not part.match(name)]
+    if missing:
+        more = f' and {len(missing) - 1} more of' if len(missing) > 1 else ' of'
+        raise ValueError(
+            f'{path}: {missing[0]}{more} {network} missing; allow_missing leaves '
+            'what is missing as it was drawn'
+        )
+
+
+def _value(path, name, stored, variable):
+    """A variable's new value, checked."""
+    try:
+        weights.check_shape(name, stored.shape, variable)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
+    try:
+        value = np.asarray(stored.read())
+    except (tf.errors.OpError, OSError, RuntimeError, ValueError, LookupError, TypeError) as error:
+        raise ValueError(
+            f'{path}: {name} cannot be read; the file is damaged '
+            f'({str(error).strip().splitlines()[0]})'
+        ) from error
+    if not np.issubdtype(value.dtype, np.floating):
+        raise ValueError(f'{path}: {name} holds {value.dtype}, expected floating-point numbers')
+    value = value.astype(np.float32).reshape(variable.shape)
+    if not np.isfinite(value).all():
+        raise ValueError(f'{path}: {name} has values that are not finite')
+    if name.endswith('/moving_variance') and value.min() < 0:
+        raise ValueError(f'{path}: {name} has values below 0')
+    return value

@@ -1,0 +1,147 @@
+"""Pictures of scores: a confusion matrix with its counts.
+
+Reads what `metrics.confusion` counts; hands on a Matplotlib figure, to save or to turn into
+pixels for TensorBoard. No window system and no global state of Matplotlib is touched.
+"""
+
+import math
+
+import numpy as np
+from matplotlib.backends import backend_agg
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+_CELL = 30  # pixels of the quick picture
+_CELL_INCHES = 0.46
+_MARGIN_INCHES = (2.9, 2.4)  # class names and colour bar; class names and title
+
+
+def confusion_figure(counts, class_names, title, note=''):
+    """A confusion matrix to look at: a count in each cell, shaded by its share of the row.
+
+    Args:
+        counts: [classes, classes] integers; the row is the true class, the column the answer.
+        class_names: in the order of the labels.
+        title: first line; accuracy and number of clips follow.
+        note: last and small line of the title, such as what the data are.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: `counts` is not square, or has other than one row a class.
+    """
+    counts = np.asarray(counts)
+    num_classes = len(class_names)
+    if counts.shape != (num_classes, num_classes):
+        raise ValueError(
+            f'counts of shape {counts.shape}: expected '
+            f'{(num_classes, num_classes)} for {num_classes} class names'
+        )
+    shares = row_shares(counts)
+    size = [num_classes * _CELL_INCHES + margin for margin in _MARGIN_INCHES]
+    figure = Figure(figsize=np.maximum(size, (6.5, 4.0)), layout='constrained')
+    backend_agg.FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, cmap='Blues', vmin=0.0, vmax=1.0)
+    for row, column in np.ndindex(counts.shape):
+        count, share = counts[row, column], shares[row, column]
+        axes.text(
+            column,
+            row,
+            f'{count}',
+            ha='center',
+            va='center',
+            fontsize=9.5 if count < 1000 else 7,
+            color='white' if share > 0.55 else 'black' if count else '0.7',
+        )
+    ticks = np.arange(num_classes)
+    axes.set_xticks(ticks, class_names, rotation=45, ha='right', rotation_mode='anchor')
+    axes.set_yticks(ticks, class_names)
+    axes.set_xticks(ticks[1:] - 0.5, minor=True)
+    axes.set_yticks(ticks[1:] - 0.5, minor=True)
+    axes.grid(which='minor', color='0.88', linewidth=0.6)
+    axes.tick_params(which='minor', length=0)
+    axes.set(xlabel='answer', ylabel='true class')
+    num_clips = counts.sum()
+    scores = f'{num_clips} clips'
+    if num_clips:
+        scores = f'accuracy {np.trace(counts) / num_clips:.4f}, {scores}'
+    axes.set_title(f'{title}\n{scores}', fontsize=11.5, pad=22 if note else 8)
+    axes.annotate(
+        note,
+        (0.5, 1.0),
+        xytext=(0, 8),
+        xycoords='axes fraction',
+        textcoords='offset points',
+        ha='center',
+        fontsize=8,
+        color='0.35',
+    )
+    figure.colorbar(image, ax=axes, shrink=0.6, label='share of the true class')
+    return figure
+
+
+def confusion_picture(counts, class_names):
+    """A confusion matrix with its counts in a few milliseconds, for every epoch of a run.
+
+    Args:
+        counts, class_names: as for `confusion_figure`.
+
+    Returns:
+        [height, width, 3] uint8 RGB.
+    """
+    font = ImageFont.load_default(13)
+    widest = max(math.ceil(font.getlength(name)) for name in class_names) + 10
+    size = widest + len(class_names) * _CELL
+    whole = Image.new('RGB', (size + 8, size + 24), 'white')
+    draw = ImageDraw.Draw(whole)
+    draw.text((4, 4), 'row: true class, column: answer', fill='#555', font=font)
+    columns = Image.new('RGB', (widest, size), 'white')  # the names of columns, lying
+    lying = ImageDraw.Draw(columns)
+    for number, name in enumerate(class_names):
+        place = 24 + widest + number * _CELL
+        draw.text((widest - 6, place + _CELL / 2), name, fill='black', font=font, anchor='rm')
+        lying.text((4, (number + 0.5) * _CELL), name, fill='black', font=font, anchor='lm')
+    whole.paste(columns.rotate(90, expand=True).crop((0, 0, size - widest, widest)), (widest, 24))
+    shares = row_shares(counts)
+    for row, column in np.ndindex(shares.shape):
+        left, top = widest + column * _CELL, 24 + widest + row * _CELL
+        dark = round(255 * (1 - shares[row, column]))
+        draw.rectangle(
+            (left, top, left + _CELL, top + _CELL), fill=(dark, dark, 255), outline='#ddd'
+        )
+        count = int(counts[row][column])
+        draw.text(
+            (left + _CELL / 2, top + _CELL / 2),
+            str(count),
+            font=font,
+            anchor='mm',
+            fill='white' if dark < 120 else 'black' if count else '#bbb',
+        )
+    return np.asarray(whole)
+
+
+def confusion_table(counts, class_names):
+    """A confusion matrix as a markdown table, with each class's accuracy."""
+    shares = row_shares(counts)
+    lines = [
+        '| true class | ' + ' | '.join(class_names) + ' | accuracy |',
+        '|---' * (len(class_names) + 2) + '|',
+    ]
+    for label, name in enumerate(class_names):
+        share = f'{shares[label, label]:.3f}' if np.sum(counts[label]) else ''
+        lines.append(f'| {name} | ' + ' | '.join(map(str, counts[label])) + f' | {share} |')
+    return '\n'.join(lines)
+
+
+def row_shares(counts):
+    """Each row divided by its sum, [classes, classes] float64; a row of zeros stays zeros."""
+    counts = np.asarray(counts, np.float64)
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+
+
+def pixels(figure):
+    """A figure's picture, [height, width, 3] uint8 RGB."""
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()

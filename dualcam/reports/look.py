@@ -1,0 +1,133 @@
+"""Pictures of a take: overlays, contact sheet and film. Records come in here; raw folders through
+`records.look`.
+"""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from dualcam.data import audio, schema
+from dualcam.data.records import reading
+from dualcam.data.signal import acoustic_images
+from dualcam.reports import overlays
+
+KINDS = ('png', 'sheet', 'gif', 'mp4')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Take:
+    """Frames of one take, twelve a second.
+
+    Attributes:
+        name: for files and captions.
+        images: [frames, 36, 48, channels], see `overlays.maps`.
+        pictures: [frames, height, width, 3] uint8 RGB, or None.
+        frames: [frames, mics, 1024] int32 sound, or None.
+    """
+
+    name: str
+    images: np.ndarray
+    pictures: np.ndarray | None = None
+    frames: np.ndarray | None = None
+
+
+def read_take(path):
+    """A take from its records.
+
+    Args:
+        path: a folder of Data_NNN.tfrecord files, or one of them.
+
+    Returns:
+        A `Take`.
+
+    Raises:
+        ValueError: there are none, they hold no acoustic images, or one is damaged.
+    """
+    path = pathlib.Path(path)
+    paths = [path] if path.is_file() else sorted(path.glob(f'Data_*{schema.RECORD_SUFFIX}'))
+    if not paths:
+        raise ValueError(
+            f'{path}: no Data_NNN{schema.RECORD_SUFFIX} in it; expected the folder '
+            'of one take, as in Location_01/Subject_01/Action_001 or '
+            'class_0/data_001'
+        )
+    held = reading.modalities_of(paths[0])
+    if 'acoustic' not in held:
+        raise ValueError(
+            f'{paths[0]}: holds {" and ".join(held)}, no acoustic images; convert it '
+            'again with --modalities=0,1,2'
+        )
+    seconds = list(reading.read_seconds([str(p) for p in paths], held, ()))
+    joined = {name: np.concatenate([second[name] for second in seconds]) for name in held}
+    folder = (path if path.is_dir() else path.parent).resolve()
+    name = '_'.join(folder.relative_to(folder.anchor).parts[-3:])
+    name += '' if path.is_dir() else f'_{path.stem}'
+    pictures = joined['video'][..., ::-1] if 'video' in joined else None
+    images = joined['acoustic']
+    if reading.is_acivw(paths[0]):
+        images = acoustic_images.flip(images)
+    return Take(name, images, pictures, joined.get('audio'))
+
+
+def write(take, out, kinds=('sheet', 'mp4'), every=3):
+    """Writes pictures of a take.
+
+    Args:
+        take: a `Take`.
+        out: folder.
+        kinds: of `KINDS`: 'png', a file a frame; 'sheet', one of every n-th frame; 'gif'; 'mp4'.
+        every: the n of sheet and png.
+
+    Returns:
+        Paths of the files, in the order of `kinds`.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+    unknown = sorted(set(kinds) - set(KINDS))
+    if unknown:
+        raise ValueError(f'kind {unknown[0]!r}: expected one or more of {", ".join(KINDS)}')
+    out = pathlib.Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    shown = over(take)
+    captions = [f'{number / schema.FRAMES_PER_SECOND:.2f} s' for number in range(len(shown))]
+    waveform = sound(take)
+    written = []
+    for kind in kinds:
+        path = out / f'{take.name}.{"png" if kind == "sheet" else kind}'
+        if kind == 'png':
+            for number in range(0, len(shown), every):
+                path = out / f'{take.name}_{number + 1:06d}.png'
+                Image.fromarray(shown[number]).save(path)
+                written.append(path)
+            continue
+        if kind == 'sheet':
+            Image.fromarray(overlays.sheet(shown[::every], captions[::every])).save(path)
+        elif kind == 'gif':
+            overlays.write_gif(path, overlays.film_frames(shown, waveform))
+        else:
+            overlays.write_mp4(path, overlays.film_frames(shown, waveform), waveform)
+        written.append(path)
+    return written
+
+
+def over(take):
+    """Overlays [height, width, 3] of a take's frames: a list."""
+    levels = overlays.levels(overlays.maps(take.images))
+    return [
+        overlays.overlay(level, None if take.pictures is None else take.pictures[i], overlays.SIZE)
+        for i, level in enumerate(levels)
+    ]
+
+
+def sound(take):
+    """The first microphone's waveform [samples] at 22,050 Hz, or None; whole seconds."""
+    if take.frames is None:
+        return None
+    seconds = len(take.frames) // schema.FRAMES_PER_SECOND
+    if not seconds:
+        return None
+    frames = take.frames[: seconds * schema.FRAMES_PER_SECOND]
+    return audio.waveform(frames.astype(np.int32)).numpy()

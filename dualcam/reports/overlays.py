@@ -1,0 +1,220 @@
+"""Where the sound is: acoustic images over video frames, as pictures, sheets and films.
+
+The map of an acoustic image is its power summed over 900 - 6,400 Hz (WACV 2020, Figure 1), or,
+where only cepstra are left, the first of them, a direction's mean log energy.
+"""
+
+import io
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw
+
+from dualcam.data import audio, schema
+
+LOW_HZ, HIGH_HZ = 900.0, 6400.0
+SIZE = 480, 360  # of a film's picture, pixels
+_STRIP = 120  # height of the spectrogram below it
+_GREY = 96  # where there is no video
+_OPAQUE = 0.7
+_CAPTION = 14
+
+
+def maps(images):
+    """Where it is loud.
+
+    Args:
+        images: [frames, 36, 48, 512] power of frequencies 12 Hz apart, [frames, 36, 48, 1] its
+            sum over `band`, or [frames, 36, 48, 12] cepstra.
+
+    Returns:
+        [frames, 36, 48] decibels; those of cepstra up to the cepstrum's own scale.
+
+    Raises:
+        ValueError: the images have other channels.
+    """
+    images = np.asarray(images)
+    channels = images.shape[-1]
+    if channels == schema.CEPSTRA:
+        return images[..., 0].astype(np.float64)
+    if channels not in (1, schema.BINS):
+        raise ValueError(
+            f'acoustic images of {channels} channels: expected {schema.BINS} '
+            f'frequencies or {schema.CEPSTRA} cepstra'
+        )
+    power = images[..., 0] if channels == 1 else images @ band().astype(images.dtype)
+    return 10.0 * np.log10(np.maximum(power, np.finfo(np.float32).tiny), dtype=np.float64)
+
+
+def band():
+    """Which of the 512 frequencies count, [512] float64 of 0 and 1."""
+    hz = np.arange(schema.BINS) * schema.ARRAY_RATE_HZ / schema.SAMPLES_PER_FRAME
+    return ((hz >= LOW_HZ) & (hz <= HIGH_HZ)).astype(np.float64)
+
+
+def levels(decibels):
+    """Maps of a sequence, 0 - 1: 0 up to its middle, 1 at a frame's or a usual frame's maximum.
+
+    A frame that is quieter than most stays faint, rather than showing its noise.
+
+    Args:
+        decibels: [frames, 36, 48].
+
+    Returns:
+        [frames, 36, 48] float64.
+    """
+    low = np.median(decibels)
+    peaks = decibels.max(axis=(1, 2))
+    high = np.maximum(np.maximum(peaks, np.median(peaks)), low + 1e-6)
+    return np.clip((decibels - low) / (high - low)[:, None, None], 0.0, 1.0)
+
+
+def overlay(level, picture=None, size=None):
+    """A map over a picture.
+
+    Args:
+        level: [36, 48], 0 - 1.
+        picture: [height, width, 3] uint8 RGB, or None for grey.
+        size: (width, height) in pixels; default the picture's, or that of a film.
+
+    Returns:
+        [height, width, 3] uint8 RGB.
+    """
+    if picture is None:
+        below = Image.new('RGB', size or SIZE, (_GREY,) * 3)
+    else:
+        below = Image.fromarray(picture)
+        below = below.resize(size, Image.Resampling.BILINEAR) if size else below
+    smooth = Image.fromarray(np.asarray(level, np.float32)).resize(
+        below.size, Image.Resampling.BICUBIC
+    )
+    smooth = np.clip(np.asarray(smooth), 0.0, 1.0)
+    colours = matplotlib.colormaps['turbo'](smooth)[..., :3] * 255.0
+    share = (_OPAQUE * smooth**1.5)[..., None]
+    return np.round(np.asarray(below) * (1 - share) + colours * share).astype(np.uint8)
+
+
+def shrunk(picture, size):
+    """A picture [height, width, 3] at another (width, height)."""
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+
+
+def sheet(pictures, captions, columns=4):
+    """A contact sheet.
+
+    Args:
+        pictures: list of [height, width, 3] uint8 of one size.
+        captions: of them, of one line or more.
+        columns: how many side by side.
+
+    Returns:
+        [height, width, 3] uint8.
+    """
+    height, width = pictures[0].shape[:2]
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    gap, line = 4, (_CAPTION + 4) * (1 + max(caption.count('\n') for caption in captions))
+    whole = Image.new(
+        'RGB', (columns * (width + gap) + gap, rows * (height + gap + line) + gap), 'white'
+    )
+    draw = ImageDraw.Draw(whole)
+    for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        x = gap + number % columns * (width + gap)
+        y = gap + number // columns * (height + gap + line)
+        draw.multiline_text((x + 2, y), caption, fill='black', font_size=_CAPTION, spacing=2)
+        whole.paste(Image.fromarray(picture), (x, y + line))
+    return np.asarray(whole)
+
+
+def spectrogram_picture(waveform, size):
+    """A spectrogram in decibels, 0 Hz below, as a picture.
+
+    Args:
+        waveform: [samples].
+        size: (width, height) in pixels.
+
+    Returns:
+        [height, width, 3] uint8.
+    """
+    magnitude = audio.spectrogram(np.asarray(waveform, np.float32)).numpy().T[::-1]
+    decibels = 20.0 * np.log10(magnitude + 1e-5 * max(magnitude.max(), 1e-9))
+    low, high = np.percentile(decibels, 5), decibels.max()
+    shown = np.clip((decibels - low) / max(high - low, 1e-6), 0.0, 1.0)
+    colours = matplotlib.colormaps['magma'](shown)[..., :3] * 255
+    picture = Image.fromarray(colours.astype(np.uint8))
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
+
+
+def film_frames(pictures, waveform):
+    """Pictures with the sound's spectrogram below and a line where one is.
+
+    Args:
+        pictures: list of [height, width, 3] uint8 that last together as long as the sound.
+        waveform: [samples] at 22,050 Hz, or None.
+
+    Yields:
+        [height + 120, width, 3] uint8.
+    """
+    if waveform is None:
+        yield from pictures
+        return
+    width = pictures[0].shape[1]
+    strip = spectrogram_picture(waveform, (width, _STRIP))
+    for number, picture in enumerate(pictures):
+        below = strip.copy()
+        x = min(width - 2, round(width * (number + 0.5) / len(pictures)))
+        below[:, x : x + 2] = 255
+        yield np.concatenate([picture, below])
+
+
+def write_gif(path, frames):
+    """An animation that repeats, 12 frames a second, silent."""
+    first, *others = (Image.fromarray(frame).quantize(128) for frame in frames)
+    # The format counts hundredths of a second.
+    ends = np.arange(len(others) + 2) * 100 // schema.FRAMES_PER_SECOND
+    first.save(
+        path, save_all=True, append_images=others, loop=0, duration=(10 * np.diff(ends)).tolist()
+    )
+
+
+def write_mp4(path, frames, waveform=None):
+    """A film with its sound: H.264 and AAC.
+
+    Args:
+        path: of the file.
+        frames: of [height, width, 3] uint8, even sizes, 12 a second.
+        waveform: [samples] at 22,050 Hz, or None.
+    """
+    import av  # not above: few need its libraries
+
+    with av.open(str(path), 'w') as film:
+        video = sound = None
+        if waveform is not None:
+            sound = film.add_stream('aac', rate=audio.SAMPLE_RATE_HZ)
+        for frame in frames:
+            if video is None:
+                video = film.add_stream(
+                    'libx264', rate=schema.FRAMES_PER_SECOND, options={'crf': '20'}
+                )
+                video.height, video.width = frame.shape[:2]
+                video.pix_fmt = 'yuv420p'
+            film.mux(
+                video.encode(
+                    av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')
+                )
+            )
+        film.mux(video.encode())
+        if sound is None:
+            return
+        signal = 0.9 * audio.to_peak(np.asarray(waveform, np.float32)).numpy()
+        block = av.AudioFrame.from_ndarray(signal[None], format='fltp', layout='mono')
+        block.sample_rate = audio.SAMPLE_RATE_HZ
+        film.mux(sound.encode(block))
+        film.mux(sound.encode())
+
+
+def png(picture):
+    """A picture [height, width, 3] uint8 as the bytes of a PNG file."""
+    held = io.BytesIO()
+    Image.fromarray(picture).save(held, 'PNG')
+    return held.getvalue()

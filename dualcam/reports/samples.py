@@ -1,0 +1,197 @@
+"""A few validation clips to look at and to listen to: what boards and reports show of a run."""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import soundfile
+
+from dualcam.data import audio, schema
+from dualcam.reports import overlays
+
+_NUM_SAMPLES = 4
+_SPECTROGRAM = 480, 160  # pixels
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sample:
+    """One clip.
+
+    Attributes:
+        number: of the clip among the validation clips.
+        label: its class.
+        waveform: [samples] at 22,050 Hz, or None where the run has no sound.
+        overlay: [height, width, 3] uint8 of its loudest frame, or None without acoustic images.
+        teacher: the teacher's logits [classes], or None.
+    """
+
+    number: int
+    label: int
+    waveform: np.ndarray | None
+    overlay: np.ndarray | None
+    teacher: np.ndarray | None
+
+    def said(self, classes, answer):
+        """Names of its class, of what the teacher, if any, and of what the network says."""
+        named = {'class': classes[self.label]}
+        if self.teacher is not None:
+            named['teacher'] = classes[int(np.argmax(self.teacher))]
+        return named | {'answer': classes[int(answer)]}
+
+
+def choose(clips, num_samples=_NUM_SAMPLES):
+    """Up to so many clips, of as many classes as possible, the same for equal runs.
+
+    Args:
+        clips: `clips.Clips` or `sound_clips.SoundClips`, or None.
+
+    Returns:
+        `Sample`s.
+    """
+    if clips is None:
+        return []
+    labels = np.asarray(clips.columns['label'])
+    numbers = spread(labels, num_samples)
+    teacher = clips.columns.get('teacher_logits')
+    return [
+        Sample(
+            int(number),
+            int(labels[number]),
+            clips.waveform(number),
+            _overlay(clips, number),
+            None if teacher is None else teacher[number],
+        )
+        for number in numbers
+    ]
+
+
+def spread(labels, count):
+    """Numbers of up to `count` clips of as many classes as possible, [n] int64.
+
+    The first clip of each class, then the second of each ...
+    """
+    turn = np.zeros(len(labels), np.int64)
+    for label in np.unique(labels):
+        turn[labels == label] = np.arange(np.sum(labels == label))
+    return np.lexsort((labels, turn))[:count]
+
+
+def _overlay(clips, number):
+    images = clips.images(number)
+    if images is None:
+        return None
+    decibels = overlays.maps(images)
+    frame = int(decibels.max(axis=(1, 2)).argmax())
+    return overlays.overlay(
+        overlays.levels(decibels)[frame], clips.picture(number, frame), overlays.SIZE
+    )
+
+
+def save(samples, logits, classes, folder):
+    """Writes the samples for `report.write`: pictures, sounds and answers.
+
+    Args:
+        samples: what `choose` gives.
+        logits: [clips, classes] of all validation clips.
+        classes: names.
+        folder: the run's `examples`.
+    """
+    write(
+        [
+            (
+                sample.said(classes, np.argmax(logits[sample.number])),
+                sample.overlay,
+                sample.waveform,
+            )
+            for sample in samples
+        ],
+        folder,
+    )
+
+
+def write(examples, folder, rate_hz=audio.SAMPLE_RATE_HZ):
+    """Writes examples.json, and pictures and sounds beside it.
+
+    Args:
+        examples: [({'class': ..., 'answer': ..., perhaps 'teacher': ...}, picture [height, width,
+            3] uint8 or None, waveform [samples] or None)].
+        folder: is made.
+        rate_hz: of the waveforms.
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(exist_ok=True)
+    entries = []
+    for place, (said, picture, waveform) in enumerate(examples, 1):
+        entry = dict(said)
+        if picture is not None:
+            entry['overlay'] = f'{place}_overlay.png'
+            (folder / entry['overlay']).write_bytes(overlays.png(picture))
+        if waveform is not None:
+            entry['spectrogram'], entry['sound'] = f'{place}_spectrogram.png', f'{place}.wav'
+            (folder / entry['spectrogram']).write_bytes(
+                overlays.png(overlays.spectrogram_picture(waveform, _SPECTROGRAM))
+            )
+            soundfile.write(
+                folder / entry['sound'], 0.9 * audio.to_peak(waveform).numpy(), rate_hz, 'PCM_16'
+            )
+        entries.append(entry)
+    (folder / 'examples.json').write_text(json.dumps(entries, indent=1) + '\n', encoding='utf-8')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TaggedSample:
+    """A clip with several events.
+
+    Attributes:
+        number: of the clip among the validation clips.
+        labels: [classes], 0 or 1.
+        waveform: [samples] at 32 kHz.
+        picture: [height, width, 3] uint8, the frame in its middle.
+    """
+
+    number: int
+    labels: np.ndarray
+    waveform: np.ndarray
+    picture: np.ndarray
+
+    def events(self, classes):
+        """Names of what is to be heard in it."""
+        return _names(classes, self.labels > 0)
+
+
+def choose_tagged(clips, num_samples=_NUM_SAMPLES):
+    """`TaggedSample`s of `tagging_clips.TaggingClips`, of as many first events as possible."""
+    labels = clips.columns['label']
+    return [
+        TaggedSample(
+            int(number),
+            labels[number],
+            clips.waveform(number),
+            clips.picture(number, overlays.SIZE),
+        )
+        for number in spread(labels.argmax(axis=1), num_samples)
+    ]
+
+
+def save_tagged(samples, probabilities, classes, threshold, folder):
+    """`save` of clips with several events: told is what is as probable as the threshold."""
+    write(
+        [
+            (
+                {
+                    'class': sample.events(classes),
+                    'answer': _names(classes, probabilities[sample.number] >= threshold),
+                },
+                sample.picture,
+                sample.waveform,
+            )
+            for sample in samples
+        ],
+        folder,
+        schema.CLIP_RATE_HZ,
+    )
+
+
+def _names(classes, there):
+    return ', '.join(classes[i] for i in np.flatnonzero(there)) or 'none'

@@ -1,0 +1,196 @@
+"""What TensorBoard shows of a run besides its curves.
+
+After each epoch, of the validation clips: the confusion matrix as a picture and as a table,
+precision over recall for each class, and samples: the loudest acoustic image over its video frame
+with the teacher's and the student's answers. Once: spectrograms and sounds of the samples. At the
+end: embeddings of all validation clips for the projector, with class, scenario and answer. Of runs
+that tag: average precision of each event instead of the matrix.
+"""
+
+import csv
+import pathlib
+
+import numpy as np
+import scipy.special
+import tensorflow as tf
+from google.protobuf import text_format
+from tensorboard.plugins.pr_curve import summary as pr_curve
+from tensorboard.plugins.projector import projector_config_pb2
+
+from dualcam.data import audio, schema
+from dualcam.evaluation import metrics, tagging_scores
+from dualcam.reports import figures, overlays
+
+SUFFIX = '.board'  # of its event files
+
+_SPECTROGRAM = 500, 257  # pixels
+_PR_THRESHOLDS = 101
+_SMALL = 280, 210  # pixels of an overlay
+
+
+class Board:
+    """Writes beside a run's validation curves.
+
+    Args:
+        folder: where the curves' event files lie.
+        classes: names.
+        samples: what `samples.choose` gives.
+    """
+
+    def __init__(self, folder, classes, samples):
+        self._folder, self._classes = pathlib.Path(folder), classes
+        self._samples = samples
+        self._overlays = [
+            (sample, overlays.shrunk(sample.overlay, _SMALL))
+            for sample in self._samples
+            if sample.overlay is not None
+        ]
+        self._made = None
+
+    @property
+    def _writer(self):
+        # Made when it is needed: a run that goes on cuts back the files that are there first.
+        if self._made is None:
+            self._made = tf.summary.create_file_writer(str(self._folder), filename_suffix=SUFFIX)
+        return self._made
+
+    def begin(self):
+        """Spectrograms and sounds of the samples."""
+        with self._writer.as_default(step=0):
+            for number, sample in enumerate(self._samples, 1):
+                if sample.waveform is None:
+                    continue
+                name = f'sample {number}, {self._classes[sample.label]}'
+                self._sound(name, sample.waveform)
+        self._writer.flush()
+
+    def _sound(self, name, waveform, rate_hz=audio.SAMPLE_RATE_HZ):
+        tf.summary.image(
+            f'spectrograms/{name}', overlays.spectrogram_picture(waveform, _SPECTROGRAM)[None]
+        )
+        tf.summary.audio(f'sounds/{name}', audio.to_peak(waveform)[None, :, None], rate_hz)
+
+    def after_epoch(self, epoch, labels, logits):
+        """Answers of the validation clips.
+
+        Args:
+            epoch: from 1.
+            labels: [clips].
+            logits: [clips, classes].
+        """
+        answers = np.argmax(logits, axis=-1)
+        counts = metrics.confusion(labels, answers, len(self._classes))
+        with self._writer.as_default(step=epoch):
+            tf.summary.image(
+                'confusion matrix', figures.confusion_picture(counts, self._classes)[None]
+            )
+            tf.summary.text('confusion table', figures.confusion_table(counts, self._classes))
+            self.precisions(
+                np.asarray(labels)[:, None] == np.arange(len(self._classes)),
+                scipy.special.softmax(np.asarray(logits, np.float64), axis=-1),
+                epoch,
+            )
+            if self._overlays:
+                tf.summary.image(
+                    'answers over acoustic images',
+                    overlays.sheet(
+                        [picture for _, picture in self._overlays],
+                        [
+                            self.caption(sample, answers[sample.number])
+                            for sample, _ in self._overlays
+                        ],
+                        2,
+                    )[None],
+                )
+        self._writer.flush()
+
+    def precisions(self, there, shares, epoch):
+        """Precision over recall of each class, to the summary writer that is in use.
+
+        Args:
+            there: [clips, classes] bool.
+            shares: [clips, classes] probabilities.
+            epoch: from 1.
+        """
+        for label, name in enumerate(self._classes):
+            tf.summary.experimental.write_raw_pb(
+                pr_curve.pb(
+                    f'precision and recall/{name}',
+                    there[:, label],
+                    shares[:, label],
+                    _PR_THRESHOLDS,
+                ).SerializeToString(),
+                step=epoch,
+            )
+
+    def picture(self, name, picture, epoch):
+        """One picture [height, width, 3] uint8, after an epoch, from 1."""
+        with self._writer.as_default(step=epoch):
+            tf.summary.image(name, picture[None])
+
+    def caption(self, sample, answer):
+        """True class, and below it what teacher and student say."""
+        said = sample.said(self._classes, answer)
+        return '\n'.join([said.pop('class'), *(f'{who}: {name}' for who, name in said.items())])
+
+    def end(self, embeddings, columns):
+        """Embeddings for the projector.
+
+        Args:
+            embeddings: [clips, features].
+            columns: {name: [clips] words} to colour them by.
+        """
+        np.savetxt(self._folder / 'embeddings.tsv', embeddings, '%.5g', '\t')
+        with open(self._folder / 'metadata.tsv', 'w', newline='', encoding='utf-8') as file:
+            writer = csv.writer(file, delimiter='\t', lineterminator='\n')
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
+        config = projector_config_pb2.ProjectorConfig()
+        one = config.embeddings.add()
+        one.tensor_name, one.tensor_path = 'validation clips', 'embeddings.tsv'
+        one.metadata_path = 'metadata.tsv'
+        (self._folder / 'projector_config.pbtxt').write_text(
+            text_format.MessageToString(config), encoding='utf-8'
+        )
+        if self._made is not None:
+            self._made.close()
+
+
+class TaggingBoard(Board):
+    """The same of a run that tags.
+
+    Args:
+        folder, classes: as of `Board`.
+        samples: what `samples.choose_tagged` gives.
+    """
+
+    def __init__(self, folder, classes, samples):
+        super().__init__(folder, classes, [])
+        self._tagged = samples
+
+    def begin(self):
+        """Spectrograms, sounds and frames of the samples."""
+        with self._writer.as_default(step=0):
+            for number, sample in enumerate(self._tagged, 1):
+                name = f'sample {number}, {sample.events(self._classes)}'
+                self._sound(name, sample.waveform, schema.CLIP_RATE_HZ)
+                tf.summary.image(f'frames/{name}', sample.picture[None])
+        self._writer.flush()
+
+    def after_epoch(self, epoch, labels, logits):
+        """Answers of the validation clips; labels and logits are [clips, classes]."""
+        with self._writer.as_default(step=epoch):
+            tf.summary.image(
+                'average precision',
+                figures.pixels(
+                    tagging_scores.precision_figure(
+                        {'validation': tagging_scores.average_precisions(labels, logits)},
+                        self._classes,
+                        f'after epoch {epoch}',
+                    )
+                )[None],
+            )
+            self.precisions(
+                np.asarray(labels) > 0, scipy.special.expit(np.asarray(logits, np.float64)), epoch
+            )
+        self._writer.flush()

@@ -1,0 +1,62 @@
+"""What is said, and kept, of a batch that gives a loss or a gradient that is not finite."""
+
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from dualcam.files import atomic
+
+FILE = 'not_finite.json'  # in the run's folder
+_NAMED = 3  # clips in the message
+
+
+class NotFinite(ValueError):
+    """A loss or a gradient became infinite or not a number."""
+
+
+def error(where, losses, clips, batch, folder, kept):
+    """A `NotFinite` that names the batch's clips; all of them go into a file.
+
+    Args:
+        where: epoch and step, in words.
+        losses: {name: number} of the batch.
+        clips: what the batch was cut from; its `records(number)` names a clip's files.
+        batch: of `clips`.
+        folder: of the run.
+        kept: which state is kept where, in words.
+    """
+    inputs = list(batch['input'].values()) if isinstance(batch['input'], dict) else [batch['input']]
+    entries = [
+        {
+            'clip': int(number),
+            'records': clips.records(number),
+            'input_is_finite': all(
+                bool(np.isfinite(values[place]).all())
+                for values in map(tf.convert_to_tensor, inputs)
+            ),
+        }
+        for place, number in enumerate(batch['clip'].numpy())
+    ]
+    atomic.write_text(
+        folder / FILE,
+        json.dumps(
+            {
+                'where': where,
+                'losses': {name: str(value) for name, value in losses.items()},
+                'clips': entries,
+            },
+            indent=1,
+        )
+        + '\n',
+    )
+    damaged = [entry for entry in entries if not entry['input_is_finite']]
+    named = [record for entry in damaged or entries for record in entry['records']]
+    more = f' and {len(named) - _NAMED} more' if len(named) > _NAMED else ''
+    return NotFinite(
+        f'{where}: a loss or a gradient is not finite, the losses are {losses}; '
+        + ('values that are not finite come from ' if damaged else 'the batch is made of ')
+        + f'{", ".join(named[:_NAMED])}{more} (all clips: {folder / FILE}). '
+        f'{kept[0].upper()}{kept[1:]}: once the cause is mended, the same call goes on from '
+        'there; other records, or a lower learning rate, are another run'
+    )

@@ -1,0 +1,74 @@
+"""Learning from labels and from a frozen teacher, which is asked once per record.
+
+DualCamNet's temporal convolution sees one record at a time, so a record's logits do not depend
+on the clip it is part of: the mean over a clip's records is what the teacher says of the clip.
+That is exact, and a step then costs what the student costs.
+"""
+
+import pathlib
+
+import numpy as np
+
+from dualcam import losses
+from dualcam.files import atomic, progress_bars
+from dualcam.training import steps
+from dualcam.training.recipes import supervised
+
+
+class DistillationStep(supervised.SupervisedStep):
+    """A student follows the labels and a teacher's softened answers (WACV 2020, equation 4).
+
+    Args:
+        model: the student.
+        imitation: lambda, the teacher's share.
+        temperature: T, which softens the teacher's answers.
+        weight_decay: of the student's own L2 terms.
+    """
+
+    def __init__(self, model, imitation=0.5, temperature=1.0, weight_decay=5e-4):
+        if not 0.0 <= imitation <= 1.0 or temperature <= 0.0:
+            raise ValueError(
+                f'imitation {imitation}, temperature {temperature}: expected 0 - 1 and above 0'
+            )
+        super().__init__(model, weight_decay)
+        self._imitation, self._temperature = imitation, temperature
+
+    def losses(self, batch, training):
+        """Named scalars, 'total' among them, and the student's logits [batch, classes]."""
+        logits = steps.answers(self.model, batch['input'], training)
+        hard = losses.cross_entropy(batch['label'], logits)
+        soft = losses.soft_cross_entropy(batch['teacher_logits'], logits, self._temperature)
+        return self.add_penalty(
+            {'hard': (1.0 - self._imitation) * hard, 'soft': self._imitation * soft}
+        ), logits
+
+
+def answers(teacher, seconds, path, batch_size=32):
+    """The teacher's logits of every record of a store, worked out once and kept.
+
+    Args:
+        teacher: a network on clips of one second.
+        seconds: `clips.Clips` of every record, see `inputs.record_clips`.
+        path: of the .npy file that keeps them.
+
+    Returns:
+        [records, classes] float32.
+    """
+    path = pathlib.Path(path)
+    if path.exists():
+        return np.load(path)
+    batches = seconds.batches(batch_size)
+    logits = np.concatenate(
+        [
+            teacher.predict_on_batch(batch['input'])
+            for batch in progress_bars.bar(
+                batches,
+                desc='asking the teacher',
+                unit='batch',
+                total=-(-len(seconds) // batch_size),
+            )
+        ]
+    )
+    with atomic.writing_file(path) as partial, open(partial, 'wb') as file:
+        np.save(file, logits)
+    return logits

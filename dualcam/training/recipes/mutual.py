@@ -1,0 +1,327 @@
+"""Learning several labels a clip, alone, from a frozen teacher, or with one (AAAI 2021).
+
+A teacher hears and sees, a student hears only; see `models/tagging_networks.py`. `MutualStep`
+trains both
+at once, each following the labels, the other's answers, and the other's features: h^a of both
+(single-modal transfer), the teacher's h^v and the student's idea of it (cross-modal transfer).
+The rows of the paper's Table 3, as read here:
+
+    standard backpropagation  TaggingStep(tagging_audio)
+    knowledge distillation    TaughtStep(tagging_audio, Transfer(1, 0, 0)); as Hinton et al.,
+                              labels and teacher with equal weights
+    enhanced feature          TaughtStep(tagging_student, Transfer(0, 0, 1)): what is heard is
+                              enhanced by what the trained teacher would have seen
+    FitNets                   FitNetsStep(tagging_audio): as Romero et al., first a hint, then
+                              distillation; the hint is h^a, which the proposed method transfers
+    deep mutual learning      MutualStep(tagging_teacher, tagging_audio, Transfer(1, 0, 0)); as
+                              Zhang et al., answers only
+    proposed student          MutualStep(tagging_teacher, tagging_student)
+
+and of Table 2 the last one with `Transfer(soft=0)` for "without mutual learning",
+`Transfer(single_modal=0)` and `Transfer(cross_modal=0)`. A batch holds 'input', a dictionary with
+all that either network takes, and 'label' [batch, classes], 0 or 1; the logits handed to the loop
+are the student's, and their mean average precision chooses the epoch.
+"""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dualcam import losses, models
+from dualcam.data import pipelines
+from dualcam.evaluation import tagging_scores
+from dualcam.files import progress_bars
+from dualcam.models import tagging_networks
+from dualcam.training import steps
+
+_TAUGHT = 'teacher_'  # before the names of a teacher's answers in a batch
+
+
+@dataclasses.dataclass(frozen=True)
+class Transfer:
+    """What a network takes from its peer, beside the labels with weight 1 (equations' symbols).
+
+    Attributes:
+        soft: lambda, of the cross-entropy with the peer's probabilities.
+        single_modal: gamma, of the distance between both h^a.
+        cross_modal: omega, of the distance between h^v and the student's idea of it.
+    """
+
+    soft: float = 1.0
+    single_modal: float = 1.0
+    cross_modal: float = 1.0
+
+    def __post_init__(self):
+        if min(dataclasses.astuple(self)) < 0.0:
+            raise ValueError(f'{self}: expected weights of 0 or more')
+
+
+class TaggingStep(steps.Step):
+    """A network follows the labels."""
+
+    measure = 'mAP'
+
+    def __init__(self, model):
+        super().__init__(model, models.trained_variables(model), [], 0.0)
+        self._network = tagging_networks.with_features(model)
+
+    @staticmethod
+    def score(labels, logits):
+        """Mean average precision."""
+        return tagging_scores.mean_average_precision(labels, logits)
+
+    def losses(self, batch, training):
+        """Named scalars, 'total' among them, and the logits [batch, classes]."""
+        answers = _answers(self._network, batch, training)
+        return self.add_penalty(
+            {'hard': losses.binary_cross_entropy(batch['label'], answers['logits'])}
+        ), answers['logits']
+
+
+class TaughtStep(TaggingStep):
+    """A network follows the labels and a frozen teacher.
+
+    The teacher's answers go along with the clips where these are `TaughtClips`. Where clips are
+    cut anew in every epoch, it is asked in every step.
+
+    Args:
+        model: what learns.
+        teacher: a trained network.
+        transfer: a `Transfer`.
+
+    Raises:
+        ValueError: a feature that should be compared is not there, or of another size.
+    """
+
+    def __init__(self, model, teacher, transfer=Transfer()):
+        super().__init__(model)
+        _check_pair(teacher, model, transfer)
+        self._teacher, self._transfer = tagging_networks.with_features(teacher), transfer
+
+    def losses(self, batch, training):
+        """Named scalars, 'total' among them, and the logits [batch, classes]."""
+        own = _answers(self._network, batch, training)
+        taught = {
+            name.removeprefix(_TAUGHT): batch[name] for name in batch if name.startswith(_TAUGHT)
+        }
+        if not taught:
+            taught = _answers(self._teacher, batch, training=False)
+        parts = _parts(batch['label'], own, taught, self._transfer)
+        return self.add_penalty(self._weighed(parts)), own['logits']
+
+    def _weighed(self, parts):
+        return parts
+
+
+class FitNetsStep(TaughtStep):
+    """First the teacher's h^a alone is learned, then labels and answers without it.
+
+    Both networks' h^a are of one size, so no regressor stands between them.
+
+    Args:
+        model, teacher: as for `TaughtStep`.
+        hint_epochs: epochs of the first stage, in which the last layer keeps its weights.
+    """
+
+    def __init__(self, model, teacher, hint_epochs):
+        super().__init__(model, teacher, Transfer(cross_modal=0.0))
+        if hint_epochs < 1:
+            raise ValueError(f'hint_epochs {hint_epochs}: expected 1 or more')
+        self._hint_epochs = hint_epochs
+        self._hinted = tf.Variable(1.0, trainable=False)
+
+    def start_epoch(self, epoch):
+        """Says which stage it is."""
+        self._hinted.assign(float(epoch < self._hint_epochs))
+
+    def _weighed(self, parts):
+        return {
+            name: part * (self._hinted if name == 'single_modal' else 1.0 - self._hinted)
+            for name, part in parts.items()
+        }
+
+
+class MutualStep(steps.Step):
+    """Teacher and student learn at once; one call of the optimizer moves both.
+
+    What a network takes from its peer stands still while it is compared: no term of one network
+    has a gradient in the other. With all weights zero each of them learns as if it were alone.
+
+    Args:
+        teacher, student: from `models.build`; they learn.
+        student_transfer: a `Transfer`, what the student takes from the teacher.
+        teacher_transfer: likewise the other way; default the student's.
+
+    Raises:
+        ValueError: they tell other classes, or a feature that should be compared is not there, or
+            of another size.
+    """
+
+    measure = 'mAP'
+    score = staticmethod(TaggingStep.score)
+
+    def __init__(self, teacher, student, student_transfer=Transfer(), teacher_transfer=None):
+        self._transfers = {
+            'student': student_transfer,
+            'teacher': teacher_transfer or student_transfer,
+        }
+        for transfer in self._transfers.values():
+            _check_pair(teacher, student, transfer)
+        super().__init__(
+            joint(teacher, student),
+            [*models.trained_variables(student), *models.trained_variables(teacher)],
+            [],
+            0.0,
+        )
+        self._networks = {
+            'student': tagging_networks.with_features(student),
+            'teacher': tagging_networks.with_features(teacher),
+        }
+
+    def losses(self, batch, training):
+        """Named scalars and the student's logits [batch, classes].
+
+        Returns:
+            ({'total': of both, and each network's 'student_hard', 'student_soft',
+            'student_single_modal', 'student_cross_modal', 'teacher_hard' ... as far as their
+            weights are not zero}, logits).
+        """
+        answers = {
+            role: _answers(network, batch, training) for role, network in self._networks.items()
+        }
+        parts = {}
+        for role, peer in (('student', 'teacher'), ('teacher', 'student')):
+            own = _parts(batch['label'], answers[role], answers[peer], self._transfers[role])
+            parts |= {f'{role}_{name}': part for name, part in own.items()}
+        return self.add_penalty(parts), answers['student']['logits']
+
+
+class TaughtClips:
+    """Clips with what a frozen teacher says of them: it is asked once, before the first epoch.
+
+    Args:
+        clips: whose batches hold the same sound and frames of a clip in every epoch.
+        teacher: a trained tagging network.
+        batch_size: clips that it is asked of at a time.
+    """
+
+    def __init__(self, clips, teacher, batch_size=32):
+        self._clips = clips
+        network = tagging_networks.with_features(teacher)
+        bar = progress_bars.bar(
+            clips.batches(batch_size),
+            desc='asking the teacher',
+            unit='batch',
+            total=-(-len(clips) // batch_size),
+        )
+        answers = [
+            network.predict_on_batch(models.inputs_of(network, batch['input'])) for batch in bar
+        ]
+        self.columns = clips.columns | {
+            f'{_TAUGHT}{name}': np.concatenate([part[name] for part in answers])
+            for name in answers[0]
+        }
+
+    def __len__(self):
+        return len(self._clips)
+
+    def batches(self, batch_size, shuffle_seed=None):
+        """As the clips', with 'teacher_logits', 'teacher_audio_feature' and so on."""
+        said = {
+            name: tf.constant(values)
+            for name, values in self.columns.items()
+            if name.startswith(_TAUGHT)
+        }
+        return self._clips.batches(batch_size, shuffle_seed).map(
+            pipelines.plain(
+                lambda batch: (
+                    batch
+                    | {name: tf.gather(values, batch['clip']) for name, values in said.items()}
+                )
+            )
+        )
+
+    def records(self, number):
+        """As the clips'."""
+        return self._clips.records(number)
+
+
+def joint(teacher, student):
+    """Two networks as one, for checkpoints.
+
+    Returns:
+        A Keras model to {'teacher', 'student'}, logits [batch, classes]; it shares their weights.
+
+    Raises:
+        ValueError: they tell other classes.
+    """
+    if teacher.output_shape != student.output_shape:
+        raise ValueError(
+            f'{teacher.name} gives {teacher.output_shape}, {student.name} gives '
+            f'{student.output_shape}: expected the same classes'
+        )
+    inputs = {
+        name: keras.Input(tensor.shape[1:], name=name)
+        for name, tensor in (teacher.input | student.input).items()
+    }
+    # By their roles, since peers may be of one kind.
+    networks = {
+        role: keras.Model(network.input, network.output, name=role)
+        for role, network in (('teacher', teacher), ('student', student))
+    }
+    return keras.Model(
+        inputs,
+        {role: network(models.inputs_of(network, inputs)) for role, network in networks.items()},
+        name='mutual',
+    )
+
+
+def _answers(network, batch, training):
+    return steps.answers(network, models.inputs_of(network, batch['input']), training)
+
+
+def _parts(labels, own, peer, transfer):
+    """The weighed terms of one network; those with weight 0 are left out."""
+    parts = {'hard': losses.binary_cross_entropy(labels, own['logits'])}
+    if transfer.soft:
+        parts['soft'] = transfer.soft * losses.soft_binary_cross_entropy(
+            peer['logits'], own['logits']
+        )
+    if transfer.single_modal:
+        parts['single_modal'] = transfer.single_modal * losses.feature_distance(
+            peer[tagging_networks.AUDIO], own[tagging_networks.AUDIO]
+        )
+    if transfer.cross_modal:
+        parts['cross_modal'] = transfer.cross_modal * losses.feature_distance(
+            _visual(peer), _visual(own)
+        )
+    return parts
+
+
+def _visual(answers):
+    """h^v of a network that sees, and the idea of it of one that does not."""
+    return answers[
+        tagging_networks.VISUAL if tagging_networks.VISUAL in answers else tagging_networks.CROSS
+    ]
+
+
+def _check_pair(teacher, student, transfer):
+    """A `ValueError` for features that are compared but do not go together."""
+    for weight, there, here in (
+        (transfer.single_modal, tagging_networks.AUDIO, tagging_networks.AUDIO),
+        (transfer.cross_modal, tagging_networks.VISUAL, tagging_networks.CROSS),
+    ):
+        sizes = _size(teacher, there), _size(student, here)
+        if weight and not sizes[0] == sizes[1] > 0:
+            raise ValueError(
+                f'{there} of {teacher.name} has {sizes[0]} values, {here} of {student.name} has '
+                f'{sizes[1]}: to transfer it, take a tagging_teacher and a tagging_student with '
+                'the same sound and width; or give it the weight 0'
+            )
+
+
+def _size(network, name):
+    """Values of a feature; 0 where a network has none of that name."""
+    return sum(layer.output.shape[-1] for layer in network.layers if layer.name == name)

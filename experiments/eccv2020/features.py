@@ -1,0 +1,127 @@
+"""Features of clips by ECCV 2020's networks, of any store: what all of them are judged by.
+
+Each is of length 1 and has one row a clip: a network's own, and of a pair of networks that of
+both together, for a clip's own sound and frames.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dualcam import models
+from dualcam.files import progress_bars
+from dualcam.inference import students
+from dualcam.losses import triplet
+from dualcam.training import correspondence_run, run_data
+
+SOUND, VISION, BOTH = 'sound', 'vision', 'audio-visual'
+_BATCH = 32
+
+
+class PairFeatures:
+    """Of two networks that learned without labels.
+
+    Attributes:
+        params: a `pretext.PretextParams`.
+        folder: of the run.
+        networks: on sound and on frames, see `pretext.split`.
+    """
+
+    def __init__(self, params, folder, networks):
+        self.params, self.folder, self.networks = params, folder, networks
+
+    def of(self, store, windows, wanted):
+        """Features of clips.
+
+        Args:
+            store: holds the records.
+            windows: [clips, 2] rows of it.
+            wanted: names, of `SOUND`, `VISION` and `BOTH`.
+
+        Returns:
+            {name: [clips, features] float32}.
+        """
+        if wanted == {SOUND}:
+            params = self.params.sound
+            clips = run_data.cut(params, store, windows, self.folder)
+            return {
+                SOUND: np.concatenate(
+                    [
+                        triplet.audio_features(part).numpy()
+                        for part in _answers(self.networks[0], clips)
+                    ]
+                )
+            }
+        parts = {name: [] for name in wanted}
+        for heard, seen in self._pairs(store, windows):
+            made = {SOUND: triplet.audio_features(heard)}
+            if len(seen.shape) == 4:
+                made[VISION] = triplet.audio_features(seen)
+                made[BOTH] = triplet.own_audio_visual_features(heard, seen)
+            else:
+                made[VISION] = tf.math.l2_normalize(seen, axis=-1)
+            for name in wanted:
+                parts[name].append(made[name].numpy())
+        return {name: np.concatenate(values) for name, values in parts.items()}
+
+    def maps(self, store, windows):
+        """What the two networks say of clips: [clips, ...] each."""
+        heard, seen = zip(*self._pairs(store, windows), strict=True)
+        return np.concatenate(heard), np.concatenate(seen)
+
+    def listener(self):
+        """The network on sound as a `listening.Listener`."""
+        return students.from_map(self.networks[0], self.params, self.folder)
+
+    def _pairs(self, store, windows):
+        clips = correspondence_run.cut(self.params, store, windows, self.folder)
+        asks = [(models.INPUTS[network.name], _compiled(network)) for network in self.networks]
+        for batch in progress_bars.bar(
+            clips.batches(_BATCH), desc='features', unit='batch', total=-(-len(clips) // _BATCH)
+        ):
+            yield tuple(ask(batch['input'][key]).numpy() for key, ask in asks)
+
+
+class NetworkFeatures:
+    """Of one network that learned from labels.
+
+    Attributes:
+        params: a `run.RunParams`.
+        folder: of the run.
+        network: the trained model.
+    """
+
+    def __init__(self, params, folder, network):
+        self.params, self.folder, self.network = params, folder, network
+
+    def of(self, store, windows, wanted):
+        """As `PairFeatures.of`; `wanted` is one name, the network's own kind."""
+        (name,) = wanted
+        output = self.network.get_layer(models.FEATURES[self.network.name]).output
+        part = keras.Model(self.network.input, output, name=self.network.name)
+        clips = run_data.cut(self.params, store, windows, self.folder)
+        made = []
+        for values in _answers(part, clips, _BATCH):
+            size = min(_BATCH, len(clips) - _BATCH * len(made))
+            # Frames and places are averaged; the length is 1 afterwards anyway.
+            values = tf.reduce_mean(tf.reshape(values, [size, -1, values.shape[-1]]), axis=1)
+            made.append(tf.math.l2_normalize(values, axis=-1).numpy())
+        return {name: np.concatenate(made)}
+
+    def listener(self):
+        """The network as a `listening.Listener`."""
+        return students.open_listener(self.folder)
+
+
+def _answers(network, clips, batch_size=_BATCH):
+    ask = _compiled(network)
+    for batch in progress_bars.bar(
+        clips.batches(batch_size), desc='features', unit='batch', total=-(-len(clips) // batch_size)
+    ):
+        yield ask(batch['input'])
+
+
+def _compiled(network):
+    return tf.function(
+        lambda batch: network(batch, training=False), reduce_retracing=True, autograph=False
+    )

@@ -1,0 +1,126 @@
+"""Sizes of ECCV 2020's experiments: paper settings, the demo, and a smoke test of the path."""
+
+import dataclasses
+
+from dualcam.data.clips import record_clips
+from dualcam.training import correspondence_run, loop, run
+
+SECONDS = 2  # of a clip, and of a sequence of the lists
+ALPHAS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
+_VIDEO_NETWORKS = {
+    'dualcamnet_eccv': 'resnet18_eccv',
+    'hearnet_eccv': 'resnet18_eccv',
+    'l3_audio': 'l3_vision',
+}
+_NORMALISATIONS = {'l3_audio': 'log', 'l3_vision': 'log'}  # others: mean and deviation
+
+
+@dataclasses.dataclass(frozen=True)
+class EccvPreset:
+    """How networks are trained, and which rows of the tables are filled.
+
+    Attributes:
+        name: for titles.
+        pretext: `loop.LoopParams` of runs without labels.
+        supervised: likewise of runs with labels; their best validation accuracy is kept.
+        all_epochs: epochs in which all triplets count.
+        alphas: shares of the transfer whose rows are filled.
+        networks: whose rows are filled, see `eccv_tables.NETWORKS`.
+        options: {network: further arguments, as (name, value) pairs}.
+        standardise: acoustic images, by training statistics.
+        note: for titles; empty where the settings are the paper's.
+    """
+
+    name: str
+    pretext: loop.LoopParams
+    supervised: loop.LoopParams
+    all_epochs: int
+    alphas: tuple[float, ...]
+    networks: tuple[str, ...]
+    options: dict
+    standardise: bool
+    note: str = ''
+
+    def pretext_params(self, network, alpha, seed):
+        """`pretext.PretextParams`; alpha is None where there is no teacher."""
+        video_network = _VIDEO_NETWORKS[network]
+        return correspondence_run.PretextParams(
+            network,
+            video_network,
+            record_clips.ClipParams(SECONDS, SECONDS, 1),
+            dataclasses.replace(self.pretext, seed=seed),
+            alpha,
+            all_epochs=self.all_epochs,
+            standardise=self.standardise,
+            options=self.options.get(network, ()),
+            video_options=self.options.get(video_network, ()),
+            normalisation=_NORMALISATIONS.get(network, 'mean_std'),
+        )
+
+    def supervised_params(self, network, taught, seed):
+        """`run.RunParams`; a taught network learns from a teacher's answers too."""
+        shared = 0.5 if taught else None, 1.0 if taught else None
+        return run.RunParams(
+            network,
+            record_clips.ClipParams(SECONDS, SECONDS, 1),
+            dataclasses.replace(self.supervised, seed=seed),
+            *shared,
+            standardise=self.standardise and network == 'dualcamnet_eccv',
+            options=self.options.get(network, ()),
+            normalisation=_NORMALISATIONS.get(network, 'mean_std'),
+        )
+
+
+_ALL = ('hearnet', 'dualcamnet', 'resnet18', 'l3')
+_SHORT_OPTIONS = {
+    'dualcamnet_eccv': (('frame_stride', 6),),
+    'resnet18_eccv': (('num_frames', 1), ('width', 0.5)),
+    'l3_audio': (('width', 0.125),),
+    'l3_vision': (('num_frames', 1), ('width', 0.125)),
+}
+
+PRESETS = {
+    # The paper gives no rate for its supervised networks; WACV 2020's is taken.
+    'paper': EccvPreset(
+        'paper',
+        loop.LoopParams(20, 64, 1e-5),
+        loop.LoopParams(100, 32, 1e-4),
+        4,
+        ALPHAS,
+        _ALL,
+        {'l3_vision': (('num_frames', 1),)},
+        False,
+    ),
+    # At this rate the hardest triplets make all features alike.
+    'demo': EccvPreset(
+        'demo',
+        loop.LoopParams(20, 64, 3e-4),
+        loop.LoopParams(20, 32, 1e-3),
+        20,
+        (0.0, 0.5),
+        ('hearnet', 'dualcamnet'),
+        _SHORT_OPTIONS,
+        True,
+        'demo preset: short training on all triplets, a narrow ResNet-18 that '
+        'sees one frame a clip, acoustic images at 2 frames/s',
+    ),
+    'smoke': EccvPreset(
+        'smoke',
+        loop.LoopParams(2, 10, 3e-4),
+        loop.LoopParams(2, 10, 1e-3),
+        1,
+        (0.0, 0.5),
+        ('hearnet', 'dualcamnet'),
+        _SHORT_OPTIONS | {'resnet18_eccv': (('num_frames', 1), ('width', 0.125))},
+        True,
+        'smoke preset: proves the path, not the numbers',
+    ),
+}
+
+
+def preset_named(name, complete=False):
+    """The preset, or a `ValueError` that lists them; `complete` fills every row of the tables."""
+    if name not in PRESETS:
+        raise ValueError(f'preset {name!r}: expected one of {", ".join(PRESETS)}')
+    preset = PRESETS[name]
+    return dataclasses.replace(preset, alphas=ALPHAS, networks=_ALL) if complete else preset

@@ -1,0 +1,310 @@
+"""A grid search on the validation split: points in, validation scores out, the best one first.
+
+Learning rate, temperature T and imitation lambda of a student (WACV 2020, section 4.3 and
+supplement). Runs are found again by their content, as those of the tables are, so a search that
+was stopped goes on, and a point with the preset's values is the table's own run. Test splits are
+not looked at.
+"""
+
+import csv
+import dataclasses
+import itertools
+import json
+import math
+import pathlib
+import shutil
+
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+
+from dualcam.training import loop
+from experiments.shared import runs
+
+STUDENTS = ('hearnet', 'oursoundnet')
+TEACHERS = {'G': None, 'D': 'dualcamnet', 'R': 'resnet50'}
+_METRICS = {'accuracy': 'validation accuracy', 'loss': 'validation loss'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One setting of the grid; None where a column has no teacher."""
+
+    learning_rate: float
+    temperature: float | None = None
+    imitation: float | None = None
+
+    @property
+    def values(self):
+        """{name: value} of what is set."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+
+    def __str__(self):
+        return ', '.join(
+            f'{name.replace("_", " ")} {value:g}' for name, value in self.values.items()
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a point scored.
+
+    Attributes:
+        point: the `Point`.
+        validations: a `runs.Validation` for each seed; empty if a loss was not finite.
+        folders: names of the runs' folders, in the same order.
+    """
+
+    point: Point
+    validations: tuple = ()
+    folders: tuple = ()
+
+    @property
+    def accuracy(self):
+        """Validation accuracy, mean over the seeds; None if a loss was not finite."""
+        return self._mean('accuracy')
+
+    @property
+    def loss(self):
+        """Validation cross-entropy with the labels, mean over the seeds."""
+        return self._mean('loss')
+
+    @property
+    def deviation(self):
+        """Sample standard deviation of the accuracy over the seeds; None for fewer than two."""
+        if len(self.validations) < 2:
+            return None
+        squares = sum((v.accuracy - self.accuracy) ** 2 for v in self.validations)
+        return (squares / (len(self.validations) - 1)) ** 0.5
+
+    def _mean(self, name):
+        if not self.validations:
+            return None
+        return sum(getattr(v, name) for v in self.validations) / len(self.validations)
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """Whose grid it is: a student, its column and its training setting."""
+
+    network: str
+    column: str
+    train_on: str
+
+    def __post_init__(self):
+        for name, wanted in (
+            ('network', STUDENTS),
+            ('column', tuple(TEACHERS)),
+            ('train_on', runs.SETTINGS),
+        ):
+            if getattr(self, name) not in wanted:
+                raise ValueError(
+                    f'--{name}={getattr(self, name)}: expected one of {", ".join(wanted)}'
+                )
+
+    def run(self, point):
+        """The `runs.Run` of a point; its teacher is the tables' one."""
+        teacher = TEACHERS[self.column]
+        teacher = teacher and runs.Run(teacher, 'hard', self.train_on)
+        return runs.Run(
+            self.network, self.column, self.train_on, teacher, tuple(point.values.items())
+        )
+
+    def folder(self, out):
+        """Where the results go."""
+        return pathlib.Path(out) / 'grid' / f'{self.network}-{self.column}-{self.train_on}'
+
+
+def read_numbers(flag, texts, low, high, low_is_in=False):
+    """Numbers of a flag, each once, in their order.
+
+    Args:
+        flag: its name, for messages.
+        texts: what was given.
+        low, high: the range; `high` is inside, `low` only if `low_is_in`.
+        low_is_in: whether it is.
+
+    Raises:
+        ValueError: nothing was given, or something other than numbers of that range.
+    """
+    where = f'from {low:g}' if low_is_in else f'above {low:g}'
+    where += f' to {high:g}' if math.isfinite(high) else ''
+    wanted = f'--{flag}={",".join(texts)}: expected numbers {where}, separated by commas'
+    try:
+        numbers = [float(text) for text in texts]
+    except ValueError:
+        raise ValueError(wanted) from None
+    inside = [n >= low if low_is_in else n > low for n in numbers]
+    if not numbers or not all(inside) or not all(math.isfinite(n) and n <= high for n in numbers):
+        raise ValueError(wanted)
+    return list(dict.fromkeys(numbers))
+
+
+def points(column, learning_rates, temperatures, imitations):
+    """All points of a column's grid: of learning rates alone where there is no teacher.
+
+    A teacher that is not imitated (0) has no temperature: such a point is there once, with 1.
+    """
+    if TEACHERS[column] is None:
+        return [Point(rate) for rate in learning_rates]
+    found = [
+        Point(rate, temperature if imitation else 1.0, imitation)
+        for rate, temperature, imitation in itertools.product(
+            learning_rates, temperatures, imitations
+        )
+    ]
+    return list(dict.fromkeys(found))
+
+
+def fill(search, grid, workshop, seeds, out):
+    """Trains and validates what has not been; the `Result` of each point, best first.
+
+    TensorBoard's HParams page, in the folder of the search, grows with each run.
+    """
+    logs = search.folder(out) / 'tensorboard'
+    shutil.rmtree(logs, ignore_errors=True)  # finished runs are written to it again below
+    _write_config(logs, grid)
+    results = []
+    for number, point in enumerate(grid, 1):
+        print(f'point {number} of {len(grid)}: {point}')
+        wanted = search.run(point)
+        try:
+            found = tuple(workshop.validation(wanted, seed) for seed in seeds)
+        except loop.NotFinite as error:
+            print(f'left out: {error}')
+            results.append(Result(point))
+            continue
+        folders = tuple(workshop.folder(wanted, seed).name for seed in seeds)
+        for folder, validation in zip(folders, found, strict=True):
+            _write_session(logs / folder, point, validation)
+        results.append(Result(point, found, folders))
+    return ranked(results)
+
+
+def ranked(results):
+    """Sorted by validation accuracy, then validation loss; points without any come last."""
+
+    def key(result):
+        if not result.validations:
+            return 1, 0.0, 0.0
+        # Rounded, so that means of equal counts are equal whichever seed was right.
+        return 0, -round(result.accuracy, 9), result.loss
+
+    return sorted(results, key=key)
+
+
+def write(search, results, workshop, out):
+    """Writes grid.md, .csv and .json into the folder of the search; returns the markdown."""
+    folder = search.folder(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    title = (
+        f'Grid search: {search.network}, column {search.column}, trained on '
+        f'{search.train_on}. {workshop.note}'
+    )
+    text = markdown(title, results)
+    (folder / 'grid.md').write_text(text, encoding='utf-8')
+    names = [f.name for f in dataclasses.fields(Point)]
+    with open(folder / 'grid.csv', 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(['rank', *names, 'accuracy', 'std', 'loss', 'seeds', 'clips'])
+        for rank, r in enumerate(results, 1):
+            writer.writerow(
+                [
+                    rank,
+                    *(_text(r.point.values.get(name), 'g') for name in names),
+                    _text(r.accuracy),
+                    _text(r.deviation),
+                    _text(r.loss),
+                    len(r.validations),
+                    r.validations[0].num_clips if r.validations else '',
+                ]
+            )
+    (folder / 'grid.json').write_text(
+        json.dumps(
+            {
+                'title': title,
+                **dataclasses.asdict(search),
+                'preset': workshop.preset.name,
+                'records': workshop.store.digest,
+                'choice': results[0].point.values if results[0].validations else None,
+                'points': [
+                    r.point.values
+                    | {
+                        'accuracy': r.accuracy,
+                        'std': r.deviation,
+                        'loss': r.loss,
+                        'runs': [
+                            {'folder': name, **dataclasses.asdict(v)}
+                            for name, v in zip(r.folders, r.validations, strict=True)
+                        ],
+                    }
+                    for r in results
+                ],
+            },
+            indent=1,
+        )
+        + '\n',
+        encoding='utf-8',
+    )
+    return text
+
+
+def markdown(title, results):
+    """The choice, then all points, best first."""
+    names = list(results[0].point.values)
+    lines = [
+        f'# {title}',
+        '',
+        f'Chosen: {chosen(results)}.',
+        '',
+        'On the validation split, mean over the seeds, best first: by accuracy, then by '
+        'cross-entropy with the labels. Test splits were not looked at.',
+        '',
+        '| rank | '
+        + ' | '.join(n.replace('_', ' ') for n in names)
+        + ' | validation accuracy | validation loss | seeds |',
+        '|---' * (len(names) + 4) + '|',
+    ]
+    for rank, r in enumerate(results, 1):
+        accuracy, loss = _text(r.accuracy) or 'not finite', _text(r.loss)
+        if r.deviation is not None:
+            accuracy += f' ± {r.deviation:.4f}'
+        values = ' | '.join(f'{value:g}' for value in r.point.values.values())
+        lines.append(f'| {rank} | {values} | {accuracy} | {loss} | {len(r.validations)} |')
+    return '\n'.join(lines) + '\n'
+
+
+def chosen(results):
+    """The best point and its scores in words."""
+    best = results[0]
+    if not best.validations:
+        return 'nothing, as no point had finite losses; try lower learning rates'
+    clips = best.validations[0].num_clips
+    return (
+        f'{best.point}: validation accuracy {best.accuracy:.4f}, loss {best.loss:.4f} '
+        f'({clips} clip{"" if clips == 1 else "s"})'
+    )
+
+
+def _text(value, form='.4f'):
+    return '' if value is None else f'{value:{form}}'
+
+
+def _write_config(logs, grid):
+    values = {name: sorted({p.values[name] for p in grid}) for name in grid[0].values}
+    writer = tf.summary.create_file_writer(str(logs))
+    with writer.as_default():
+        hparams.hparams_config(
+            hparams=[hparams.HParam(name, hparams.Discrete(v)) for name, v in values.items()],
+            metrics=[hparams.Metric(tag, display_name=tag) for tag in _METRICS.values()],
+        )
+    writer.close()
+
+
+def _write_session(logs, point, validation):
+    """One run; the page groups the seeds of a point, whose values are equal."""
+    writer = tf.summary.create_file_writer(str(logs))
+    with writer.as_default():
+        hparams.hparams(point.values)
+        for name, tag in _METRICS.items():
+            tf.summary.scalar(tag, getattr(validation, name), step=0)
+    writer.close()

@@ -1,0 +1,56 @@
+"""Runs of a table trained side by side, each process with its share of the processors.
+
+A small network leaves a processor idle while it is traced, saved, tested and exported; another one
+learns in that time. A setting with its teachers and students is one piece of work, so that no
+process waits for another's teacher. What is done here, `tables.fill` finds.
+"""
+
+import functools
+import logging
+import os
+
+import tensorflow as tf
+
+from dualcam.files import progress_bars
+from records import jobs as jobs_lib
+
+_MOST = 4  # each holds a network, a teacher and its batches in memory
+_held = {}  # the workshop of a worker process
+
+
+def train_ahead(workshop, pieces, jobs=None):
+    """Trains and tests what is missing.
+
+    Args:
+        workshop: a `runs.Workshop`, or another with `scores`, `has_scores` and `arguments`.
+        pieces: lists of arguments of `workshop.scores`, the longest list first, each in an order
+            in which teachers come before their students.
+        jobs: processes at a time; default one a processor, up to 4, and one with a GPU. With one
+            nothing is done ahead.
+    """
+    if jobs is None:
+        jobs = 1 if tf.config.list_physical_devices('GPU') else min(_MOST, os.cpu_count() or 1)
+    missing = [
+        piece for piece in pieces if not all(workshop.has_scores(*wanted) for wanted in piece)
+    ]
+    jobs = min(jobs, len(missing))
+    if jobs < 2:
+        return
+    work = functools.partial(
+        _work,
+        kind=type(workshop),
+        arguments=workshop.arguments,
+        threads=max(1, (os.cpu_count() or 1) // jobs),
+    )
+    jobs_lib.run_all(work, missing, jobs, 'setting')
+
+
+def _work(piece, kind, arguments, threads):
+    if not _held:
+        progress_bars.hide()
+        logging.getLogger('absl').setLevel(logging.WARNING)
+        tf.get_logger().setLevel('ERROR')
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        _held['workshop'] = kind(*arguments)
+    for wanted in piece:
+        _held['workshop'].scores(*wanted)

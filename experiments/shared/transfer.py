@@ -1,0 +1,131 @@
+"""How far features carry to another data set: embeddings, k-NN and a linear probe on its splits."""
+
+import pathlib
+
+import numpy as np
+
+from dualcam.data.signal import mfcc
+from dualcam.data.sources import sound_files, sound_folders, splits
+from dualcam.data.stores import record_store
+from dualcam.evaluation import neighbours
+from dualcam.files import progress_bars
+from dualcam.inference import embeddings
+
+KNN, PROBE = 'k-NN', 'linear probe'
+_DCASE = 'dcase2018'
+_KINDS = (_DCASE, 'folder')
+
+
+def read_target(text):
+    """Kind and folder of a command's `--target`."""
+    kind, _, folder = text.partition(':')
+    if kind not in _KINDS or not folder:
+        raise ValueError(f'--target={text}: expected {" or ".join(f"{k}:DIR" for k in _KINDS)}')
+    return kind, folder
+
+
+def find_target(kind, folder):
+    """The `sounds.SoundSet` of a target; a folder that is not of its kind is a `ValueError`."""
+    found = sound_folders.find_sounds(folder)
+    if kind == _DCASE and not any(sound.split for sound in found.sounds):
+        raise ValueError(
+            f'{folder}: not DCASE 2018 task 1A; expected its meta.csv and '
+            'evaluation_setup, or --target=folder:DIR'
+        )
+    return found
+
+
+class Target:
+    """A data set that features are judged on.
+
+    Args:
+        sound_set: a labelled `sounds.SoundSet`.
+        cache: folder for embeddings, which are found again there.
+        max_bad: files that may be left out.
+        ks: odd numbers to choose k from.
+        plain: see `neighbours.nearest_neighbours`.
+
+    Attributes:
+        skipped: messages about files left out.
+    """
+
+    def __init__(self, sound_set, cache, max_bad=0, ks=neighbours.ODD_KS, plain=False):
+        if not sound_set.classes:
+            raise ValueError(f'{sound_set.root}: has no classes; expected one folder a class')
+        self.sound_set = sound_set
+        self.skipped = ()
+        self._cache, self._max_bad = pathlib.Path(cache), max_bad
+        self._ks, self._plain = ks, plain
+        self._digest = record_store.records_digest([sound.path for sound in sound_set.sounds])
+
+    def by_listener(self, listener, layer):
+        """A student's features of each file: (features [files, n], names of the files)."""
+        name = f'{listener.network}-{layer}-{listener.digest}-{self._digest}'
+        path = self._cache / f'{name}.npz'
+        if not path.exists():
+            made = embeddings.embed(
+                listener,
+                self.sound_set,
+                embeddings.EmbedParams(layer, max_bad=self._max_bad),
+                self._cache / f'{name}.parts',
+            )
+            self.skipped = made.skipped
+            embeddings.save(path, made, layer, listener.source)
+        with np.load(path) as file:
+            return file['features'], file['files']
+
+    def by_mfcc(self):
+        """Statistics of MFCC of each file, likewise."""
+        path = self._cache / f'mfcc-{self._digest}.npz'
+        if not path.exists():
+            features, files, bad = [], [], []
+            for sound in progress_bars.bar(self.sound_set.sounds, desc='MFCC', unit='file'):
+                try:
+                    features.append(mfcc.statistics(sound_files.read_sound(sound.path)))
+                    files.append(sound.path)
+                except sound_files.BadSound as error:
+                    bad.append(str(error))
+                    sound_files.check_bad(bad, self._max_bad)
+            self.skipped = tuple(bad)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(path, features=np.stack(features), files=np.array(files))
+        with np.load(path) as file:
+            return file['features'], file['files']
+
+    def judge(self, features, files, seed=0, only=None):
+        """k-NN and a linear probe on all splits of the set.
+
+        Args:
+            features: [files, n].
+            files: [files] their paths.
+            seed: of splits that are drawn.
+            only: number of the one split to judge on; None takes all.
+
+        Returns:
+            {'k-NN': [`neighbours.Outcome` a split], 'linear probe': likewise}.
+        """
+        place = {path: row for row, path in enumerate(files)}
+        sounds, labels = self.sound_set.sounds, self.sound_set.labels
+        outcomes = {KNN: [], PROBE: []}
+        chosen = splits.splits(self.sound_set, seed)
+        for split in chosen if only is None else chosen[only : only + 1]:
+            parts = []
+            for rows in (split.training, split.validation, split.testing):
+                rows = [row for row in rows if sounds[row].path in place]
+                parts.append((features[[place[sounds[row].path] for row in rows]], labels[rows]))
+            num_classes = len(self.sound_set.classes)
+            outcomes[KNN].append(
+                neighbours.nearest_neighbours(*parts, num_classes, self._ks, self._plain)
+            )
+            outcomes[PROBE].append(neighbours.linear_probe(*parts, num_classes))
+        return outcomes
+
+
+def scores(outcomes):
+    """{column: accuracies} of what `Target.judge` gives, for a report."""
+    return {column: [one.accuracy for one in found] for column, found in outcomes.items()}
+
+
+def chosen_k(outcomes):
+    """A note of the chosen k of each split."""
+    return 'k ' + ', '.join(f'{one.choice:.0f}' for one in outcomes[KNN])

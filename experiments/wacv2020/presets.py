@@ -1,0 +1,178 @@
+"""Sizes of the experiments: paper settings, the demo, and a smoke test of the whole path."""
+
+import dataclasses
+
+from dualcam import models
+from dualcam.data.clips import record_clips
+from dualcam.training import loop, run
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """How the tables' runs are trained.
+
+    Attributes:
+        name: for titles.
+        total_length: records in a sequence of the lists.
+        learning_rates: {(network, column): rate}; a column is 'hard' for teachers, G, D or R.
+        scenario_1_rates: what differs from them on scenario 1.
+        epochs: {network: epochs}.
+        crops: {network: clips from a sequence in an epoch}.
+        standardise: what teachers see, by training statistics.
+        frame_strides: {network: n} for teachers that answer for every n-th frame only.
+        temporal_frames: how many frames of a clip Temporal ResNet-50 sees.
+        note: for titles; empty where the settings are the papers'.
+        hardware: further arguments of `loop.LoopParams`, see `with_hardware`.
+    """
+
+    name: str
+    total_length: int
+    learning_rates: dict
+    scenario_1_rates: dict
+    epochs: dict
+    crops: dict
+    standardise: bool = False
+    frame_strides: dict = dataclasses.field(default_factory=dict)
+    temporal_frames: int = 5
+    note: str = ''
+    hardware: dict = dataclasses.field(default_factory=dict)
+
+    def run_params(self, network, column, train_on, seed):
+        """`run.RunParams` of one cell of a table."""
+        key = (network, column)
+        rate = self.learning_rates[key]
+        if train_on == 'scenario_1':
+            rate = self.scenario_1_rates.get(key, rate)
+        taught = column in ('D', 'R')
+        student = models.CLIPS[network] in ('waveform', 'spectrogram')
+        one_second = not student and network != 'temporal_resnet50'
+        stride = self.frame_strides.get(network, 1)
+        options = (('frame_stride', stride),) if stride != 1 else ()
+        if network == 'temporal_resnet50' and self.temporal_frames != 5:
+            options = (('num_frames', self.temporal_frames),)
+        return run.RunParams(
+            network=network,
+            clips=record_clips.ClipParams(
+                self.total_length, 1 if one_second else 5, self.crops[network]
+            ),
+            loop=loop.LoopParams(
+                self.epochs[network], learning_rate=rate, seed=seed, **self.hardware
+            ),
+            imitation=0.5 if taught else None,
+            temperature=1.0 if taught else None,
+            standardise=self.standardise and not student,
+            options=options,
+        )
+
+
+# published/wacv2020_learning_rates.csv
+_PUBLISHED_RATES = {
+    ('dualcamnet', 'hard'): 1e-3,
+    ('resnet50', 'hard'): 1e-4,
+    ('temporal_resnet50', 'hard'): 1e-4,
+    ('avnet', 'hard'): 1e-4,
+    ('hearnet', 'G'): 1e-4,
+    ('hearnet', 'D'): 1e-3,
+    ('hearnet', 'R'): 1e-3,
+    ('oursoundnet', 'G'): 1e-4,
+    ('oursoundnet', 'D'): 1e-3,
+    ('oursoundnet', 'R'): 1e-4,
+}
+_SCENARIO_1_RATES = {('hearnet', 'D'): 1e-4}
+# Few clips and few epochs call for steps of one size for all; chosen on validation data.
+_SHORT_RATES = dict.fromkeys(_PUBLISHED_RATES, 1e-3)
+# Inputs that few epochs do well with, and answers for fewer frames than the papers'.
+_SHORT = {
+    'standardise': True,
+    'temporal_frames': 3,
+    'frame_strides': {'dualcamnet': 3, 'resnet50': 12, 'avnet': 12},
+}
+
+PRESETS = {
+    'paper': Preset(
+        'paper',
+        10,
+        _PUBLISHED_RATES,
+        _SCENARIO_1_RATES,
+        epochs=dict.fromkeys(models.CLIPS, 100),
+        crops={
+            'dualcamnet': 20,
+            'resnet50': 20,
+            'temporal_resnet50': 6,
+            'avnet': 20,
+            'hearnet': 6,
+            'oursoundnet': 6,
+        },
+    ),
+    'demo': Preset(
+        'demo',
+        10,
+        _SHORT_RATES,
+        {},
+        epochs={
+            'dualcamnet': 8,
+            'resnet50': 30,
+            'temporal_resnet50': 30,
+            'avnet': 8,
+            'hearnet': 15,
+            'oursoundnet': 8,
+        },
+        crops={
+            'dualcamnet': 5,
+            'resnet50': 5,
+            'temporal_resnet50': 1,
+            'avnet': 3,
+            'hearnet': 4,
+            'oursoundnet': 2,
+        },
+        **_SHORT,
+        note='demo preset: short training',
+    ),
+    'smoke': Preset(
+        'smoke',
+        5,
+        _SHORT_RATES,
+        {},
+        epochs=dict.fromkeys(models.CLIPS, 2),
+        crops={
+            'dualcamnet': 5,
+            'resnet50': 5,
+            'temporal_resnet50': 1,
+            'avnet': 3,
+            'hearnet': 1,
+            'oursoundnet': 1,
+        },
+        **_SHORT,
+        note='smoke preset: proves the path, not the numbers',
+    ),
+}
+
+
+def preset_named(name):
+    """The preset, or a `ValueError` that lists them."""
+    if name not in PRESETS:
+        raise ValueError(f'preset {name!r}: expected one of {", ".join(PRESETS)}')
+    return PRESETS[name]
+
+
+def with_hardware(preset, precision, devices):
+    """A preset of any kind here whose runs are trained in a precision on some devices.
+
+    Args:
+        preset: a dataclass with a `note`, and with `loop.LoopParams` among its fields or a field
+            `hardware` of further arguments of theirs.
+        precision, devices: see `dualcam.training.hardware`.
+    """
+    chosen = {'precision': precision, 'devices': devices}
+    changes = (
+        {'note': '; '.join(filter(None, [preset.note, precision]))}
+        if precision != 'float32'
+        else {}
+    )
+    for field in dataclasses.fields(preset):
+        value = getattr(preset, field.name)
+        if isinstance(value, loop.LoopParams):
+            changes[field.name] = dataclasses.replace(value, **chosen)
+        elif field.name == 'hardware':
+            changes[field.name] = chosen
+    return dataclasses.replace(preset, **changes)

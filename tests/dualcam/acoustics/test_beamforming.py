@@ -1,0 +1,134 @@
+"""Physics first: put a source somewhere and ask where it is."""
+
+import numpy as np
+import pytest
+
+from dualcam.acoustics import beamforming, cepstra, microphones
+
+RATE_HZ = 12_288
+
+
+@pytest.fixture(scope='module')
+def mics():
+    return microphones.built_in_array()
+
+
+@pytest.fixture(scope='module')
+def grid():
+    return microphones.look_directions()
+
+
+@pytest.fixture(scope='module')
+def beamformer(mics, grid):
+    return beamforming.Beamformer(mics, grid)
+
+
+def plane_wave(mics, direction, rng, hz=(500, 6000)):
+    """[1, mics, 1024] of noise from a direction, delays exact in the frequency domain."""
+    size = 8192
+    spectrum = np.fft.rfft(rng.standard_normal(size))
+    frequencies = np.fft.rfftfreq(size, 1 / RATE_HZ)
+    spectrum[(frequencies < hz[0]) | (frequencies > hz[1])] = 0
+    delays_s = -mics.positions_m @ direction / 343.0
+    shifted = spectrum * np.exp(-2j * np.pi * frequencies * delays_s[:, None])
+    return np.fft.irfft(shifted)[None, :, 3000:4024] * 1e6
+
+
+@pytest.mark.parametrize('place', range(20))
+def test_image_peaks_within_a_pixel_of_the_source(mics, grid, beamformer, place):
+    rng = np.random.default_rng(place)
+    row, col = rng.integers(36), rng.integers(48)
+    frames = plane_wave(mics, grid.directions[row, col], rng).astype(np.int32)
+    energy = beamformer.power(frames)[0].sum(axis=-1)
+    found = np.unravel_index(energy.argmax(), energy.shape)
+    assert np.abs(np.subtract(found, (row, col))).max() <= 1
+
+
+def test_twice_the_pressure_is_6_db_more_everywhere(mics, grid, beamformer, rng):
+    frames = plane_wave(mics, grid.directions[10, 20], rng)
+    ratio = beamformer.power(2 * frames)[..., 50:] / beamformer.power(frames)[..., 50:]
+    gain_db = 10 * np.log10(ratio)
+    np.testing.assert_allclose(gain_db, 20 * np.log10(2), atol=1e-3)
+
+
+@pytest.mark.parametrize('focus_m', [None, 1.5])
+def test_band_sum_equals_direct_evaluation(mics, grid, focus_m, rng):
+    frames = plane_wave(mics, grid.directions[30, 5], rng)
+    frames += rng.standard_normal(frames.shape) * 1e5
+    band = np.arange(75, 533 - 21)  # 900 - 6,132 Hz
+    got = beamforming.beamform(frames, mics, grid, focus_m)[0][..., band].sum(axis=-1)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1024) / 1024)
+    spectra = np.fft.fft(frames[0] * window)[:, band]  # [mics, bins]
+    for row, col in [(0, 0), (17, 23), (30, 5), (35, 47), (3, 40)]:
+        direction = grid.directions[row, col]
+        if focus_m:
+            distances_m = np.linalg.norm(focus_m * direction - mics.positions_m, axis=1)
+            delays_s = (distances_m - focus_m) / 343
+        else:
+            delays_s = -mics.positions_m @ direction / 343
+        turned = spectra * np.exp(2j * np.pi * 12.0 * band * delays_s[:, None])
+        direct = np.sum(np.abs(turned.mean(axis=0)) ** 2)
+        assert got[row, col] == pytest.approx(direct, rel=1e-4)
+
+
+def test_two_sources_15_degrees_apart_are_two_peaks_at_5_khz(mics, grid, beamformer, rng):
+    def towards(azimuth_deg):
+        a = np.deg2rad(azimuth_deg)
+        return np.array([np.sin(a), 0.0, np.cos(a)])
+
+    frames = sum(plane_wave(mics, towards(a), rng, (4900, 5100)) for a in (-7.5, 7.5))
+    line = beamformer.power(frames)[0, 17:19, :, 409:425].sum(axis=(0, 2))
+    azimuth_deg = np.rad2deg(np.arctan2(grid.directions[18, :, 0], grid.directions[18, :, 2]))
+    left, right = (line[np.sign(azimuth_deg) == s] for s in (-1, 1))
+    middle = line[np.abs(azimuth_deg) < 1.5].max()
+    assert middle < 0.5 * min(left.max(), right.max())
+    assert azimuth_deg[:24][left.argmax()] == pytest.approx(-7.5, abs=2)
+    assert azimuth_deg[24:][right.argmax()] == pytest.approx(7.5, abs=2)
+
+
+def test_a_source_in_focus_is_as_loud_as_one_microphone_hears_it(mics, grid, beamformer, rng):
+    frames = plane_wave(mics, grid.directions[12, 30], rng)
+    at_mic = np.abs(beamforming.frame_spectra(frames[0, :1])[0]) ** 2
+    seen = beamformer.power(frames)[0, 12, 30]
+    assert seen[100:450].sum() == pytest.approx(at_mic[100:450].sum(), rel=0.02)
+
+
+def test_filtered_bands_are_sums_of_bins(mics, grid, beamformer, rng):
+    frames = rng.standard_normal((3, 128, 1024)) * 1e4
+    filters = cepstra.mel_filters()
+    expected = beamformer.power(frames) @ filters.T
+    np.testing.assert_allclose(
+        beamformer.band_energies(frames, filters), expected, rtol=1e-4, atol=1e-5 * expected.max()
+    )
+
+
+def test_many_frames_are_as_frames_alone(beamformer, rng, monkeypatch):
+    frames = rng.standard_normal((3, 128, 1024)) * 1e4
+    alone = np.concatenate([beamformer.power(frames[i : i + 1]) for i in range(3)])
+    monkeypatch.setattr(beamforming, '_FRAMES_AT_A_TIME', 2)
+    held = np.full(alone.shape, np.nan, np.float32)
+    assert beamformer.power(frames, out=held) is held
+    np.testing.assert_allclose(held, alone, rtol=1e-4, atol=1e-6 * alone.max())
+
+
+def test_an_array_to_write_to_must_fit(beamformer):
+    for out in (
+        np.zeros((2, 36, 48, 512)),
+        np.zeros((1, 36, 48, 512), np.float32),
+        np.zeros((2, 36, 512, 48), np.float32).swapaxes(2, 3),
+    ):
+        with pytest.raises(ValueError, match='in C order'):
+            beamformer.power(np.zeros((2, 128, 1024)), out=out)
+
+
+def test_thin_matrices_steer_within_1e_3_of_all_singular_values(mics, grid, rng):
+    """Of the loudest direction, for noise of each microphone's own, which is the worst."""
+    frames = rng.standard_normal((2, 128, 1024)) * 1e4
+    close = beamforming.Beamformer(mics, grid, 1.5).power(frames)
+    exact = beamforming.Beamformer(mics, grid, 1.5, rank_tolerance=0).power(frames)
+    assert 0 < np.abs(close - exact).max() < 1e-3 * exact.max()
+
+
+def test_wrong_channels_are_refused(beamformer):
+    with pytest.raises(ValueError, match='128'):
+        beamformer.power(np.zeros((2, 64, 1024)))

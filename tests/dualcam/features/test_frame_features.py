@@ -1,0 +1,114 @@
+"""Video frames and what a frozen network says of them."""
+
+import os
+
+import keras
+import numpy as np
+import pytest
+
+from dualcam.data.records import reading
+from dualcam.data.signal import video
+from dualcam.data.stores import record_store
+from dualcam.features import frame_features
+from records import writer
+
+LABELS = {'action': 1, 'location': 0, 'subject': 0}
+
+
+@pytest.fixture
+def paths(rng, tmp_path):
+    made = []
+    for i in range(3):
+        frames = {
+            'audio': list(rng.integers(-9, 9, (12, 1, 1024), dtype=np.int32)),
+            'video': list(rng.integers(0, 256, (12, 48, 64, 3), dtype=np.uint8)),
+        }
+        path = tmp_path / f'Data_{i + 1:03d}.tfrecord'
+        writer.write_record(path, writer.second_to_example(LABELS, frames))
+        made.append(str(path))
+    return made
+
+
+@pytest.fixture
+def store(paths, tmp_path):
+    return record_store.open_store(paths, ['audio'], tmp_path / 'cache')
+
+
+def small_network(seed=0):
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((224, 224, 3))
+    x = keras.layers.Conv2D(4, 7, 7, activation='relu')(inputs)
+    return keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x), name='small')
+
+
+def test_chosen_frames_are_read(paths):
+    chosen = [[0, 11], [], [5]]
+    seconds = list(reading.read_seconds(paths, ['video']))
+    for got, second, frames in zip(
+        reading.read_frames(paths, chosen), seconds, chosen, strict=True
+    ):
+        np.testing.assert_array_equal(got, second['video'][frames])
+
+
+def test_features_equal_the_network_and_are_kept(store, paths, tmp_path):
+    network = small_network()
+    made = frame_features.FrameFeatures(store, network, tmp_path / 'features', batch_size=4)
+    rows, frames = [2, 0, 0, 0, 0, 2], [5, 0, 3, 7, 11, 5]
+    made.require(rows, frames)
+    seconds = list(reading.read_seconds(paths, ['video']))
+    for row, frame in zip(rows, frames, strict=True):
+        want = network(video.preprocess(seconds[row]['video'][frame][None]))[0]
+        np.testing.assert_allclose(made.array[row, frame], want, rtol=1e-5, atol=1e-4)
+    assert not made.array[1].any() and not made.array[0, 1].any()  # nobody asked
+    for path in paths[:1] + paths[2:]:
+        os.unlink(path)
+    again = frame_features.FrameFeatures(store, network, tmp_path / 'features')
+    again.require(rows, frames)  # needs no record
+    np.testing.assert_array_equal(again.array[rows, frames], made.array[rows, frames])
+    again.require([1], [4])
+    with pytest.raises(ValueError, match=r'Data_001\.tfrecord'):
+        again.require([0], [1])
+
+
+def test_other_weights_have_other_features(store, tmp_path):
+    one = frame_features.FrameFeatures(store, small_network(0), tmp_path)
+    two = frame_features.FrameFeatures(store, small_network(1), tmp_path)
+    theirs = frame_features.FrameFeatures(store, small_network(0), tmp_path, bgr=True)
+    for made in (one, two, theirs):
+        made.require([0], [0])
+    assert np.abs(one.array[0, 0] - two.array[0, 0]).max() > 1e-3
+    assert np.abs(one.array[0, 0] - theirs.array[0, 0]).max() > 1e-3
+    assert len(list(tmp_path.glob('small-*.npy'))) == 6
+
+
+def test_records_without_video_are_named(rng, tmp_path):
+    path = tmp_path / 'Data_001.tfrecord'
+    audio = {'audio': list(rng.integers(-9, 9, (12, 1, 1024), dtype=np.int32))}
+    writer.write_record(path, writer.second_to_example(LABELS, audio))
+    store = record_store.open_store([str(path)], ['audio'], tmp_path / 'cache')
+    made = frame_features.FrameFeatures(store, small_network(), tmp_path)
+    with pytest.raises(ValueError, match=r'Data_001\.tfrecord: not a whole record with video'):
+        made.require([0], [0])
+
+
+def test_frame_numbers():
+    np.testing.assert_array_equal(video.spread_frames(60, 5), [0, 14, 29, 44, 59])
+    np.testing.assert_array_equal(video.strided_frames(2, 6), [3, 9, 15, 21])
+    np.testing.assert_array_equal(video.strided_frames(1, 1), np.arange(12))
+
+
+@pytest.mark.parametrize('height, width', [(480, 640), (640, 480), (256, 256), (100, 300)])
+def test_the_middle_of_any_frame(height, width):
+    # A picture that says where it was cut: red counts columns, green rows.
+    rows, cols = np.mgrid[:height, :width]
+    frame = np.zeros((height, width, 3), np.uint8)
+    frame[..., 2] = cols * 255 / width
+    frame[..., 1] = rows * 255 / height
+    got = video.preprocess(frame).numpy() + np.array(video.MEANS)
+    assert got.shape == (224, 224, 3)
+    scale = 256 / min(height, width)
+    share = 224 / (width * scale) * 255
+    assert got[112, -1, 0] - got[112, 0, 0] == pytest.approx(share, abs=3)
+    assert got[112, 112, 0] == pytest.approx(127.5, abs=3)
+    assert got[112, 112, 1] == pytest.approx(127.5, abs=3)
+    assert np.all(np.abs(got[..., 2]) < 1e-3)

@@ -1,0 +1,246 @@
+"""All networks through one list of checks; a new network joins the list."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dualcam import models
+from dualcam.models import l3net, layers
+
+NETWORKS = [
+    ('dualcamnet', {}, (12, 36, 48, 12)),
+    (
+        'dualcamnet',
+        {'frame_stride': 3, 'seconds': 2, 'mean': np.arange(12.0), 'std_dev': np.ones(12)},
+        (24, 36, 48, 12),
+    ),
+    ('dualcamnet', {'batch_norm': True, 'dropout': 0.5}, (12, 36, 48, 12)),
+    ('hearnet', {}, (500, 257)),
+    ('hearnet', {'seconds': 1}, (99, 257)),
+    ('hearnet', {'seconds': 2, 'dropout': 0.5}, (199, 257)),
+    ('hearnet', {'seconds': 8}, (800, 257)),
+    ('oursoundnet', {}, (110_250,)),
+    ('oursoundnet', {'seconds': 6}, (132_300,)),
+    ('soundnet8', {}, (110_250,)),
+    ('soundnet8', {'seconds': 1}, (22_050,)),
+    (
+        'dualcamnet_eccv',
+        {'frame_stride': 4, 'mean': np.arange(12.0), 'std_dev': np.ones(12)},
+        (24, 36, 48, 12),
+    ),
+    ('hearnet_eccv', {}, (200, 257)),
+    ('hearnet_eccv', {'seconds': 5, 'dropout': 0.5}, (502, 257)),
+    ('resnet18_eccv', {'seconds': 1}, (1, 224, 298, 3)),
+    pytest.param('l3_audio', {}, (200, 257), marks=pytest.mark.slow),
+    pytest.param('l3_vision', {'num_frames': 1}, (1, 224, 298, 3), marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize('name, options, shape', NETWORKS)
+def test_network(name, options, shape, rng, tmp_path):
+    model = models.build(name, num_classes=5, **options)
+    inputs = rng.standard_normal((3, *shape)).astype(np.float32)
+    assert model.input_shape == (None, *shape)
+    assert model(inputs).shape == (3, 5)
+    unknown_batch = tf.function(
+        lambda x: model(x, training=False),
+        input_signature=[tf.TensorSpec((None, *shape), tf.float32)],
+    )
+    np.testing.assert_allclose(unknown_batch(inputs[:2]), model(inputs)[:2], rtol=1e-3, atol=1e-4)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(model(inputs, training=True)))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        assert gradient is not None and np.any(gradient.numpy() != 0), variable.path
+    assert model.get_layer(models.FEATURES[name]) is not None
+    model.save_weights(tmp_path / 'a.weights.h5')
+    other = models.build(name, num_classes=5, **options)
+    other.load_weights(tmp_path / 'a.weights.h5')
+    np.testing.assert_array_equal(model(inputs), other(inputs))
+
+
+def test_unknown_network_and_impossible_clip():
+    with pytest.raises(ValueError, match=r'dualcamnet, hearnet, oursoundnet'):
+        models.build('vgg')
+    with pytest.raises(ValueError, match=r'dualcamnet_eccv, hearnet_eccv, resnet18_eccv'):
+        models.build_map('hearnet')
+    with pytest.raises(ValueError, match='4 s'):
+        models.build('oursoundnet', seconds=3)
+
+
+@pytest.mark.parametrize(
+    'samples, channels, taps, stride, zeros, block',
+    [(1000, 1, 64, 2, 32, 8), (999, 3, 7, 3, 2, 4), (400, 2, 5, 5, 0, 1), (801, 1, 4, 8, 1, 2)],
+)
+def test_framed_convolution_equals_plain(rng, samples, channels, taps, stride, zeros, block):
+    signal = rng.standard_normal((2, samples, channels)).astype(np.float32)
+    framed = layers.FramedConv1D(6, taps, stride, zeros, block)
+    got = framed(signal).numpy()
+    plain = keras.Sequential(
+        [keras.layers.ZeroPadding1D(zeros), keras.layers.Conv1D(6, taps, stride)]
+    )
+    plain(signal)
+    plain.set_weights([framed.kernel.numpy(), rng.standard_normal(6)])
+    framed.bias.assign(plain.layers[1].bias)
+    want = plain(signal).numpy()
+    got = framed(signal).numpy()
+    assert got.shape[1] == want.shape[1] // block * block
+    assert framed.compute_output_shape(signal.shape) == got.shape
+    np.testing.assert_allclose(got, want[:, : got.shape[1]], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    'steps, channels, taps, heard',
+    [(500, 9, 11, 5), (44, 3, 11, None), (21, 2, 12, None), (100, 4, 5, 4)],
+)
+def test_spectral_convolution_equals_plain(rng, steps, channels, taps, heard):
+    """Values and gradients, in training and out of it."""
+    inputs = tf.constant(rng.standard_normal((3, steps, channels)), tf.float32)
+    made = {}
+    for kind in (layers.PartialConv1D, layers.SpectralConv1D):
+        keras.utils.set_random_seed(1)
+        layer = kind(6, taps, padding='same', activation='relu', heard=heard)
+        layer.build(inputs.shape)
+        for training in (True, False):
+            options = {'training': training} if kind is layers.SpectralConv1D else {}
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                outputs = layer(inputs, **options)
+                loss = tf.reduce_sum(tf.square(outputs)[:, ::3])
+            made[kind, training] = [
+                outputs,
+                *tape.gradient(loss, [inputs, *layer.trainable_variables]),
+            ]
+    for training in (True, False):
+        for got, plain in zip(
+            made[layers.SpectralConv1D, training], made[layers.PartialConv1D, training], strict=True
+        ):
+            np.testing.assert_allclose(got, plain, rtol=1e-4, atol=1e-5 * np.abs(plain).max())
+
+
+@pytest.mark.parametrize(
+    'steps, channels, taps, stride', [(500, 3, 32, 2), (499, 2, 12, 3), (300, 4, 16, 1)]
+)
+def test_strided_spectral_convolution_equals_plain(rng, steps, channels, taps, stride):
+    """Values and gradients, in training and out of it."""
+    inputs = tf.constant(rng.standard_normal((3, steps, channels)), tf.float32)
+    spectral, plain = (
+        kind(6, taps, stride, activation='relu')
+        for kind in (layers.StridedSpectralConv1D, keras.layers.Conv1D)
+    )
+    for layer in (spectral, plain):
+        layer.build(inputs.shape)
+    plain.set_weights(spectral.get_weights())
+
+    def work(layer, **options):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs, **options)
+            loss = tf.reduce_sum(tf.square(outputs)[:, ::3])
+        return [outputs, *tape.gradient(loss, [inputs, *layer.trainable_variables])]
+
+    for training in (True, False):
+        for got, want in zip(work(spectral, training=training), work(plain), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5 * np.abs(want).max())
+
+
+@pytest.mark.parametrize('shape', [(4, 50, 6), (4, 10, 5, 6)])
+def test_fused_normalisation_equals_plain(shape, rng):
+    x = rng.standard_normal(shape).astype(np.float32) * 3 + 1
+    fused, plain = (
+        kind(epsilon=1e-3, momentum=0.9)
+        for kind in (layers.FusedBatchNormalization, keras.layers.BatchNormalization)
+    )
+    np.testing.assert_allclose(fused(x, training=True), plain(x, training=True), atol=1e-4)
+    np.testing.assert_allclose(fused.moving_mean, plain.moving_mean, atol=1e-5)
+    np.testing.assert_allclose(fused.moving_variance, plain.moving_variance, rtol=1e-2)
+    np.testing.assert_allclose(fused(x, training=False), plain(x, training=False), rtol=2e-2)
+
+
+def test_dualcamnet_frame_stride_answers_a_share_of_the_same_frames(rng):
+    every, third = models.build('dualcamnet'), models.build('dualcamnet', frame_stride=3)
+    third.set_weights(every.get_weights())
+    images = rng.standard_normal((2, 12, 36, 48, 12)).astype(np.float32)
+    frames = [
+        keras.Model(m.input, m.get_layer('frame_logits').output)(images).numpy()
+        for m in (every, third)
+    ]
+    np.testing.assert_allclose(frames[1], frames[0][:, 1::3], atol=1e-4)
+
+
+def test_dualcamnet_joins_frames_of_one_record_only(rng):
+    model = models.build('dualcamnet', seconds=2)
+    images = rng.standard_normal((1, 24, 36, 48, 12)).astype(np.float32)
+    frames = keras.Model(model.input, model.get_layer('frame_logits').output)
+    changed = images.copy()
+    changed[:, 12:] += 1
+    np.testing.assert_allclose(frames(images)[:, :12], frames(changed)[:, :12], atol=1e-5)
+    assert np.abs(frames(images)[:, 12:] - frames(changed)[:, 12:]).max() > 1e-3
+
+
+def test_channels_that_are_always_zero_may_be_left_out(rng):
+    spectrogram = rng.random((2, 500, 257)).astype(np.float32)
+    spectrogram[..., 150:] = 0
+    whole, part = (models.build('hearnet', 3, bins_heard=heard) for heard in (None, 150))
+    part.set_weights(whole.get_weights())
+    np.testing.assert_allclose(part(spectrogram), whole(spectrogram), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    'name, shape, sizes',
+    [
+        ('dualcamnet_eccv', (24, 36, 48, 12), (12, 16, 128)),
+        ('hearnet_eccv', (200, 257), (128,)),
+        ('resnet18_eccv', (2, 224, 298, 3), (12, 16, 128)),
+    ],
+)
+def test_a_map_network_is_the_same_network_below_its_answer(name, shape, sizes, rng):
+    whole, part = models.build(name, 3), models.build_map(name)
+    named = {layer.name: layer for layer in whole.layers if layer.weights}
+    own = [layer for layer in part.layers if layer.weights]
+    assert len(named) == len(own) + 1  # the answer itself
+    for layer in own:
+        layer.set_weights(named[layer.name].get_weights())
+    inputs = rng.standard_normal((1, *shape)).astype(np.float32)
+    made = part(inputs, training=False).numpy()
+    features = keras.Model(whole.input, whole.get_layer(models.FEATURES[name]).output)
+    expected = features(inputs, training=False).numpy()
+    if name == 'hearnet_eccv':
+        np.testing.assert_allclose(np.maximum(made, 0), expected[:, 0], atol=1e-5)
+        assert made.min() < 0
+    else:
+        np.testing.assert_allclose(made, expected.mean(axis=0, keepdims=True), atol=1e-5)
+    assert made.shape == (1, *sizes)
+
+
+@pytest.mark.slow
+def test_l3_net_is_its_two_parts_and_a_head(rng):
+    whole = l3net.build_correspondence(num_frames=2)
+    inputs = {
+        'spectrogram': rng.standard_normal((2, 200, 257)).astype(np.float32),
+        'frames': rng.standard_normal((2, 2, 224, 298, 3)).astype(np.float32),
+    }
+    with tf.GradientTape() as tape:
+        logits = whole(inputs, training=True)
+        loss = tf.reduce_sum(tf.square(logits))
+    assert logits.shape == (2, 2)
+    for variable, gradient in zip(
+        whole.trainable_variables, tape.gradient(loss, whole.trainable_variables), strict=True
+    ):
+        assert np.any(gradient.numpy() != 0), variable.path
+    assert len(models.regularized_kernels(whole)) == 18
+    found = {}
+    for name, part in (('spectrogram', 'l3_audio'), ('frames', 'l3_vision')):
+        alone = models.build(part, 3)
+        for layer in alone.layers:
+            if layer.weights and layer.name != 'logits':
+                layer.set_weights(whole.get_layer(layer.name).get_weights())
+        features = keras.Model(alone.input, alone.get_layer(models.FEATURES[part]).output)
+        found[name] = features(inputs[name], training=False).numpy()
+        assert found[name].shape[-1] == 512
+    seen = found['frames'].reshape(2, 2, 512).mean(axis=1)
+    x = np.concatenate([seen, found['spectrogram']], axis=1)
+    first, last = (whole.get_layer(name).get_weights() for name in ('fc1', 'fc2'))
+    want = np.maximum(x @ first[0] + first[1], 0) @ last[0] + last[1]
+    np.testing.assert_allclose(whole(inputs, training=False), want, rtol=1e-3, atol=1e-3)

@@ -1,0 +1,185 @@
+"""Runs without labels, on seconds that differ in all they hold."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dualcam.data import audio
+from dualcam.data.clips import record_clips
+from dualcam.data.signal import acoustic_images, video
+from dualcam.inference import students
+from dualcam.losses import triplet
+from dualcam.training import correspondence_run, loop, run_folder
+from tests.helpers import toy_eccv
+
+SMALL = (('num_frames', 1), ('width', 0.125))
+
+
+@pytest.fixture(scope='module')
+def store():
+    return toy_eccv.make_store()
+
+
+@pytest.fixture(scope='module')
+def data(store):
+    return toy_eccv.make_data(store)
+
+
+def params(network, **changes):
+    fields = {
+        'video_network': 'resnet18_eccv',
+        'video_options': SMALL,
+        'all_epochs': 1,
+        'options': (('frame_stride', 6),) if network == 'dualcamnet_eccv' else (),
+        'standardise': True,
+    } | changes
+    return correspondence_run.PretextParams(
+        network, clips=record_clips.ClipParams(2, 2, 1), loop=loop.LoopParams(2, 6, 1e-3), **fields
+    )
+
+
+@pytest.fixture(scope='module')
+def dualcamnet(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('dualcamnet')
+    wanted = params('dualcamnet_eccv')
+    return wanted, folder, correspondence_run.train(wanted, data, folder)
+
+
+@pytest.fixture(scope='module')
+def hearnet(data, store, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('hearnet')
+    wanted = params('hearnet_eccv', alpha=0.5)
+    sums = np.random.default_rng(1).random((len(store.paths), 128), np.float32)
+    return wanted, folder, correspondence_run.train(wanted, data, folder, sums)
+
+
+def test_sound_images_and_frames_of_a_clip_are_of_the_same_seconds(store, data, dualcamnet):
+    """A positive pair is the same second of the same video."""
+    wanted, folder, _ = dualcamnet
+    _, (windows, _) = data.windows(wanted)
+    made = correspondence_run.cut(wanted, store, windows, folder)
+    (batch,) = made.batches(32, (0, 1))
+    assert batch['clip'].numpy().tolist() != list(range(6))
+    for place, number in enumerate(batch['clip'].numpy()):
+        first, second = windows[number]
+        assert second == first + 1
+        seen = acoustic_images.flip(
+            store.arrays['acoustic'][[first, second]].reshape(24, 36, 48, 12)
+        )
+        np.testing.assert_array_equal(batch['input']['acoustic'][place], seen)
+        frame = store.arrays['frames'][first, 0][None]  # the clip's first
+        np.testing.assert_allclose(
+            batch['input']['frames'][place], video.subtract_means(frame), atol=1e-3
+        )
+        assert batch['label'][place] == store.labels['action'][first]
+        assert batch['video'][place] == store.labels['location'][first]
+
+
+@pytest.mark.parametrize('which', ['dualcamnet', 'hearnet'])
+def test_a_run_leaves_all_it_promises(which, request, data, store):
+    wanted, folder, model = request.getfixturevalue(which)
+    saved = json.loads((folder / 'run.json').read_text())
+    assert correspondence_run.params_from_json(saved['params']) == wanted and saved['classes'] == [
+        'low',
+        'high',
+    ]
+    history = json.loads((folder / 'metrics.json').read_text())['history']
+    assert len(history) == 2 and not any('accuracy' in key for key in history[0])
+    assert ('train/transfer' in history[0]) == (which == 'hearnet')
+    assert {'train/active', 'train/positive', 'train/negative', 'validation/total'} <= set(
+        history[0]
+    )
+    assert 'where the networks look' in (folder / 'report.html').read_text()
+    assert (folder / 'pictures' / 'where_the_networks_look.png').read_bytes()[:4] == b'\x89PNG'
+    board = folder / 'tensorboard' / 'validation'
+    assert len((board / 'embeddings.tsv').read_text().splitlines()) == 2
+    assert (board / 'metadata.tsv').read_text().splitlines()[0] == 'class\tvideo'
+    _, (_, windows) = data.windows(wanted)
+    (batch,) = correspondence_run.cut(wanted, store, windows, folder).batches(8)
+    again = correspondence_run.load(folder)
+    for name, values in model(batch['input']).items():
+        np.testing.assert_allclose(again(batch['input'])[name], values, atol=1e-5)
+
+
+def test_a_complete_run_is_not_trained_again_and_another_is_refused(dualcamnet, data, monkeypatch):
+    wanted, folder, _ = dualcamnet
+    monkeypatch.setattr(loop, 'fit', None)
+    correspondence_run.train(wanted, data, folder)
+    with pytest.raises(ValueError, match='another folder or delete it'):
+        correspondence_run.train(params('dualcamnet_eccv', margin=0.3), data, folder)
+    with pytest.raises(ValueError, match='goes with what a teacher says'):
+        correspondence_run.train(params('hearnet_eccv', alpha=0.5), data, folder)
+
+
+def test_the_teacher_s_features_are_those_of_the_clips(hearnet, store, data):
+    wanted, folder, _ = hearnet
+    _, (windows, _) = data.windows(wanted)
+    sums = np.random.default_rng(1).random((len(store.paths), 128), np.float32)
+    (batch,) = correspondence_run.cut(wanted, store, windows, folder, sums).batches(32)
+    want = sums[windows].mean(axis=1)
+    want /= np.linalg.norm(want, axis=1, keepdims=True)
+    np.testing.assert_allclose(batch['teacher_feature'], want, atol=1e-6)
+
+
+def test_a_network_that_learned_from_video_listens(hearnet):
+    wanted, folder, model = hearnet
+    listener = students.open_listener(folder)
+    assert listener.seconds == 2 and listener.classes == () and 'fc1' in listener.layers
+    signal = np.random.default_rng(3).standard_normal((2, audio.num_samples(2))).astype(np.float32)
+    ears = correspondence_run.inputs.frontend(wanted.sound, folder)
+    sound, _ = correspondence_run.split(wanted, model)
+    np.testing.assert_allclose(listener.listen()(signal), sound(ears.hear(signal)), atol=1e-4)
+    with pytest.raises(ValueError, match='logits'):
+        listener.listen('logits')
+
+
+def test_a_network_on_acoustic_images_does_not_listen(dualcamnet):
+    with pytest.raises(ValueError, match='does not listen to one microphone'):
+        students.open_listener(dualcamnet[1])
+
+
+@pytest.mark.slow
+def test_l3_net_tells_pairs_and_comes_apart(data, store, tmp_path):
+    wanted = params(
+        'l3_audio',
+        video_network='l3_vision',
+        options=SMALL[1:],
+        standardise=False,
+        normalisation='log',
+    )
+    model = correspondence_run.train(wanted, data, tmp_path)
+    history = json.loads((tmp_path / 'metrics.json').read_text())['history']
+    assert 0 <= history[-1]['validation/accuracy'] <= 1
+    assert not (tmp_path / 'pictures').exists()  # it has no maps
+    sound, vision = correspondence_run.split(wanted, model)
+    _, (_, windows) = data.windows(wanted)
+    (batch,) = correspondence_run.cut(wanted, store, windows, tmp_path).batches(8)
+    heard, seen = sound(batch['input']['spectrogram']), vision(batch['input']['frames'])
+    assert heard.shape == seen.shape == (2, 64)
+    head = model.get_layer('fc2')(model.get_layer('fc1')(tf.concat([seen, heard], axis=-1)))
+    np.testing.assert_allclose(model(batch['input']), head, atol=1e-4)
+
+
+def test_pairs_that_do_not_go_together_are_refused():
+    with pytest.raises(ValueError, match='hearnet_eccv with resnet18_eccv'):
+        params('hearnet_eccv', video_network='l3_vision')
+    with pytest.raises(ValueError, match='not the folder of a run'):
+        run_folder.read('nowhere', correspondence_run.params_from_json)
+
+
+@pytest.mark.parametrize('shape', [(4, 5), (4, 2, 3, 5)])
+def test_similarity_is_the_cosine_at_each_place(shape, rng):
+    heard = rng.standard_normal(shape).astype(np.float32)
+    if len(shape) == 4:
+        heard = np.maximum(heard, 0)
+    seen = np.maximum(rng.standard_normal((4, 2, 3, 5)), 0).astype(np.float32)
+    tiled = np.maximum(heard, 0) if len(shape) == 4 else np.maximum(heard, 0)[:, None, None]
+    want = np.sum(tiled * seen, axis=-1) / (
+        np.linalg.norm(tiled, axis=-1) * np.linalg.norm(seen, axis=-1)
+    )
+    np.testing.assert_allclose(triplet.similarity(heard, seen), want, atol=1e-6)
+    own = triplet.own_audio_visual_features(heard, seen)
+    pairs = triplet.audio_visual_features(heard, seen).numpy()
+    np.testing.assert_allclose(own, pairs[range(4), range(4)], atol=1e-6)

@@ -1,0 +1,78 @@
+"""Debian's Chromium without a screen, for tests of pages."""
+
+import contextlib
+import os
+import pathlib
+import time
+
+import pytest
+
+CHROMIUM, DRIVER = '/usr/bin/chromium', '/usr/bin/chromedriver'
+# Screenshots stay here, to be looked at.
+ARTEFACTS = pathlib.Path(__file__).parents[2] / 'work' / 'screenshots'
+
+# All text that a page shows, that of shadow trees and frames included.
+_TEXT = """
+const walk = node => {
+  let text = '';
+  if (node.nodeType === Node.TEXT_NODE) return node.textContent + ' ';
+  if (node.shadowRoot) text += walk(node.shadowRoot);
+  if (node.contentDocument?.body) text += walk(node.contentDocument.body);
+  if (['STYLE', 'SCRIPT'].includes(node.nodeName)) return text;
+  for (const child of node.childNodes) text += walk(child);
+  return text;
+};
+return walk(document.body);
+"""
+
+
+@contextlib.contextmanager
+def opened():
+    """A driver; the test is skipped where there is no Chromium."""
+    if not (os.access(CHROMIUM, os.X_OK) and os.access(DRIVER, os.X_OK)):
+        pytest.skip('no Chromium here; as root: apt-get install chromium chromium-driver')
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in (
+        'headless=new',
+        'no-sandbox',
+        'disable-gpu',
+        'disable-quic',
+        'no-first-run',
+        'disable-background-networking',
+        'disable-component-update',
+        'disable-sync',
+        'window-size=1500,1100',
+        'disable-dev-shm-usage',
+    ):
+        options.add_argument(f'--{argument}')
+    options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
+    service = webdriver.ChromeService(DRIVER)
+    driver = webdriver.Chrome(options=options, service=service)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def text_with(driver, wanted, timeout_s=60):
+    """The page's text as soon as it has all of `wanted`, or what it has by then."""
+    end = time.monotonic() + timeout_s
+    while True:
+        text = driver.execute_script(_TEXT)
+        if all(word in text for word in wanted) or time.monotonic() > end:
+            return text
+        time.sleep(0.5)
+
+
+def keep(driver, name):
+    """A screenshot among the artefacts."""
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    assert driver.save_screenshot(str(ARTEFACTS / f'{name}.png'))
+
+
+def errors(driver):
+    """What the console complains of."""
+    return [entry['message'] for entry in driver.get_log('browser') if entry['level'] == 'SEVERE']
