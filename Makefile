@@ -87,7 +87,7 @@ ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) --seeds=$(SEEDS) $(WEIGHTS) $(HA
 
 setup: .venv/installed
 
-.venv/installed: setup.py constraints.txt
+.venv/installed: pyproject.toml setup.py constraints.txt
 	@python=; for p in $(PYTHON) python3.11 python3.12 python3.10 python3; do \
 	  if $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
 	      2>/dev/null; then python=$$p; break; fi; done; \
