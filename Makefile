@@ -104,6 +104,7 @@ setup: .venv/installed
 lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	.venv/bin/lint-imports --no-logo
 
 # Files in their order: by number of tests, the few long ones would come last and leave a processor idle.
 # Tests of pages drive Debian's Chromium; without it (and no right to install it) they are skipped.

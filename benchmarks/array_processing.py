@@ -12,13 +12,11 @@ import numpy as np
 import python_speech_features
 
 from benchmarks import measure
-from dualcam.acoustics import beamforming, microphones
-from dualcam.acoustics import cepstra as cepstrum
-from dualcam.data import schema
+from dualcam.acoustics import beamforming, cepstra, dimensions, microphones
 from records.synthetic import propagation, scenes
 
 SECONDS = 4
-_FRAMES = SECONDS * schema.FRAMES_PER_SECOND
+_FRAMES = SECONDS * dimensions.FRAMES_PER_SECOND
 
 
 def beamform(_):
@@ -29,8 +27,12 @@ def beamform(_):
     beamformer = beamforming.Beamformer(mics, grid, 1.5)
     held = beamformer.power(frames)
     delays_s = microphones.steering_delays(mics.positions_m, grid.directions, 1.5)
-    turns = schema.ARRAY_RATE_HZ / schema.SAMPLES_PER_FRAME * delays_s.reshape(-1, mics.num_mics).T
-    some_bins = range(0, schema.BINS, 10)
+    turns = (
+        dimensions.ARRAY_RATE_HZ
+        / dimensions.SAMPLES_PER_FRAME
+        * delays_s.reshape(-1, mics.num_mics).T
+    )
+    some_bins = range(0, dimensions.BINS, 10)
     steering = [
         np.exp(2j * np.pi * k * turns).astype(np.complex64) / mics.num_mics for k in some_bins
     ]
@@ -41,7 +43,7 @@ def beamform(_):
         for spectrum, matrix in zip(spectra, steering, strict=True):
             pressures = spectrum @ matrix
             np.square(pressures.real) + np.square(pressures.imag)
-        return seconds * len(some_bins) / schema.BINS
+        return seconds * len(some_bins) / dimensions.BINS
 
     def ours():
         beamformer.power(frames, out=held)
@@ -61,7 +63,7 @@ def beamform(_):
             yield measure.row(
                 'the same', 'x real time', own, 'acoular', *pool.submit(_acoular).result()
             )
-    filters = cepstrum.mel_filters()
+    filters = cepstra.mel_filters()
 
     def bands():
         beamformer.band_energies(frames, filters)
@@ -92,8 +94,8 @@ def _acoular(num_bins=8):
 
     def work():
         spectra = acoular.PowerSpectra(
-            source=acoular.TimeSamples(data=samples, sample_freq=schema.ARRAY_RATE_HZ),
-            block_size=schema.SAMPLES_PER_FRAME,
+            source=acoular.TimeSamples(data=samples, sample_freq=dimensions.ARRAY_RATE_HZ),
+            block_size=dimensions.SAMPLES_PER_FRAME,
             window='Hanning',
             ind_low=200,
             ind_high=200 + num_bins,
@@ -103,29 +105,29 @@ def _acoular(num_bins=8):
             freq_data=spectra, steer=steering, r_diag=False, cached=False
         )
         for k in range(200, 200 + num_bins):
-            beamformer.synthetic(k * schema.ARRAY_RATE_HZ / schema.SAMPLES_PER_FRAME)
-        return num_bins / schema.BINS / schema.FRAMES_PER_SECOND
+            beamformer.synthetic(k * dimensions.ARRAY_RATE_HZ / dimensions.SAMPLES_PER_FRAME)
+        return num_bins / dimensions.BINS / dimensions.FRAMES_PER_SECOND
 
     return measure.rates(work)
 
 
-def cepstra(_):
+def cepstral_images(_):
     """512 frequencies to 12 cepstra, beside python_speech_features a direction at a time."""
     rng = np.random.default_rng(0)
-    power = rng.random((_FRAMES, 36, 48, schema.BINS), np.float32)
+    power = rng.random((_FRAMES, 36, 48, dimensions.BINS), np.float32)
 
     def ours():
-        cepstrum.power_to_cepstra(power)
+        cepstra.power_to_cepstra(power)
         return SECONDS
 
     def each():
         """Of a hundredth of the directions."""
-        some = power[:1, :6, :36].reshape(-1, schema.BINS)
-        filters = cepstrum.mel_filters()
+        some = power[:1, :6, :36].reshape(-1, dimensions.BINS)
+        filters = cepstra.mel_filters()
         for spectrum in some:
             logs = np.log(np.maximum(filters @ spectrum, 1e-12))
             python_speech_features.lifter(logs[None], 0)
-        return len(some) / (36 * 48 * schema.FRAMES_PER_SECOND)
+        return len(some) / (36 * 48 * dimensions.FRAMES_PER_SECOND)
 
     yield measure.compared(
         '512 frequencies to 12 cepstra',
@@ -142,7 +144,7 @@ def simulator(_):
     mics = microphones.built_in_array()
     rng = np.random.default_rng(0)
     scenario = scenes.SCENARIOS[1]
-    sound = rng.standard_normal(SECONDS * schema.ARRAY_RATE_HZ)
+    sound = rng.standard_normal(SECONDS * dimensions.ARRAY_RATE_HZ)
     home_m = scenes.subject_home(np.random.default_rng(0))
 
     def ours():
@@ -159,7 +161,7 @@ def simulator(_):
         def peer():
             room = pyroomacoustics.ShoeBox(
                 [8, 6, 3],
-                fs=schema.ARRAY_RATE_HZ,
+                fs=dimensions.ARRAY_RATE_HZ,
                 max_order=2,
                 materials=pyroomacoustics.Material(0.4),
             )
@@ -190,4 +192,4 @@ def simulator(_):
 def noise():
     """Frames of the built-in array's 24-bit samples, [frames, 128, 1024] int32."""
     rng = np.random.default_rng(0)
-    return rng.integers(-(2**20), 2**20, (_FRAMES, 128, schema.SAMPLES_PER_FRAME), np.int32)
+    return rng.integers(-(2**20), 2**20, (_FRAMES, 128, dimensions.SAMPLES_PER_FRAME), np.int32)

@@ -6,19 +6,18 @@ import tensorflow as tf
 
 from benchmarks import array_processing, measure, networks
 from dualcam import models
-from dualcam.acoustics import beamforming
-from dualcam.acoustics import microphones as array_lib
+from dualcam.acoustics import beamforming, microphones
 from dualcam.evaluation import retrieval
 from dualcam.training import loop
 
 
-def microphones(_):
+def microphone_counts(_):
     """Beamforming by arrays of 32 - 128 microphones, all over one aperture."""
-    full, grid = array_lib.built_in_array(), array_lib.look_directions()
+    full, grid = microphones.built_in_array(), microphones.look_directions()
     frames = array_processing.noise()
     for count in (32, 64, 128):
         chosen = np.arange(0, full.num_mics, full.num_mics // count)
-        some = array_lib.MicArray(f'{count} of {full.name}', full.positions_m[chosen])
+        some = microphones.MicArray(f'{count} of {full.name}', full.positions_m[chosen])
         beamformer, heard = beamforming.Beamformer(some, grid, 1.5), frames[:, chosen]
         held = beamformer.power(heard)
 

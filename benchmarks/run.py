@@ -19,7 +19,7 @@ import tempfile
 import time
 import traceback
 
-# Run from the checkout; this folder itself has an `array` that is not the standard library's.
+# The checkout's root in place of this folder, whose modules are imported as `benchmarks.NAME`.
 sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
 
@@ -141,14 +141,18 @@ def _measurements(only):
 
     found = {
         'machine': (_limits,),
-        'array': (array_processing.beamform, array_processing.cepstra, array_processing.simulator),
+        'array': (
+            array_processing.beamform,
+            array_processing.cepstral_images,
+            array_processing.simulator,
+        ),
         'records': (records.conversion, records.loading),
         'networks': (networks.steps, networks.pipelines, networks.resnet_features),
-        'correspondence': (correspondence.losses, correspondence.retrieval),
+        'correspondence': (correspondence.losses, correspondence.retrieval_time),
         'serving': (serving.embedding, serving.serving),
         'memory': (memory.conversion, memory.epoch),
         'growth': (
-            growth.microphones,
+            growth.microphone_counts,
             growth.frequencies,
             growth.batches,
             growth.clips,

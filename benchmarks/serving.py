@@ -16,7 +16,7 @@ from dualcam.export import saved_models
 
 # `dualcam`, which at its end prints the largest memory it has had.
 _WATCHED = (
-    'import atexit, sys; from benchmarks import measure; from dualcam import main; '
+    'import atexit, sys; from benchmarks import measure; from dualcam.cli import main; '
     'atexit.register(lambda: print(measure.largest_mib())); sys.exit(main.main())'
 )
 

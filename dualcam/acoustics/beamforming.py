@@ -22,8 +22,7 @@ import numpy as np
 import scipy.fft
 import threadpoolctl
 
-from dualcam.acoustics import microphones
-from dualcam.data import schema
+from dualcam.acoustics import dimensions, microphones
 from dualcam.files import large_arrays
 
 _BINS_AT_A_TIME = 16  # their powers of some frames and a strip of directions fit a cache
@@ -43,7 +42,7 @@ def frame_spectra(frames):
     samples = frames.shape[-1]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(samples) / samples)
     windowed = np.multiply(frames, window.astype(np.float32), dtype=np.float32)
-    return scipy.fft.rfft(windowed)[..., : schema.BINS]
+    return scipy.fft.rfft(windowed)[..., : dimensions.BINS]
 
 
 class Beamformer:
@@ -66,23 +65,22 @@ class Beamformer:
         grid,
         focus_m=None,
         rank_tolerance=1e-4,
-        sample_rate_hz=schema.ARRAY_RATE_HZ,
+        sample_rate_hz=dimensions.ARRAY_RATE_HZ,
         num_threads=None,
     ):
         self.array, self.grid = array, grid
         self.num_threads = num_threads or os.cpu_count()
         delays_s = microphones.steering_delays(array.positions_m, grid.directions, focus_m)
         self._delays_s = delays_s.reshape(-1, array.num_mics)  # [directions, mics]
-        self._step_hz = sample_rate_hz / schema.SAMPLES_PER_FRAME
+        self._step_hz = sample_rate_hz / dimensions.SAMPLES_PER_FRAME
         width = grid.shape[1]
         self._strips = [
             slice(row * width, min(row + _ROWS_AT_A_TIME, grid.shape[0]) * width)
             for row in range(0, grid.shape[0], _ROWS_AT_A_TIME)
         ]
         with self._threads() as pool:
-            blocks = pool.map(
-                lambda bins: self._factors_of(bins, rank_tolerance), _blocks(np.arange(schema.BINS))
-            )
+            all_bins = _blocks(np.arange(dimensions.BINS))
+            blocks = pool.map(lambda bins: self._factors_of(bins, rank_tolerance), all_bins)
             self._factors = [factors for block in blocks for factors in block]
 
     def power(self, frames, out=None):
@@ -101,14 +99,14 @@ class Beamformer:
         Raises:
             ValueError: the frames are not of this array, or `out` does not fit them.
         """
-        shape = (len(frames), *self.grid.shape, schema.BINS)
+        shape = (len(frames), *self.grid.shape, dimensions.BINS)
         images = large_arrays.aligned(shape, np.float32) if out is None else out
         if images.shape != shape or images.dtype != np.float32 or not images.flags.c_contiguous:
             raise ValueError(
                 f'out of shape {images.shape}, {images.dtype}: expected {shape}, '
                 'float32, in C order'
             )
-        flat = images.reshape(len(frames), -1, schema.BINS)
+        flat = images.reshape(len(frames), -1, dimensions.BINS)
         same = np.eye(_BINS_AT_A_TIME, dtype=np.float32)
 
         def store(bins, frames, strip, powers):
@@ -119,7 +117,7 @@ class Beamformer:
                 out=flat[frames, strip, bins[0] : bins[-1] + 1],
             )
 
-        self._for_each_block(frames, np.arange(schema.BINS), store)
+        self._for_each_block(frames, np.arange(dimensions.BINS), store)
         return images
 
     def band_energies(self, frames, filters):
@@ -154,7 +152,7 @@ class Beamformer:
         the strip], which the next call of the thread overwrites.
         """
         self._check(frames)
-        spectra = np.empty((schema.BINS, *frames.shape[:2]), np.complex64)
+        spectra = np.empty((dimensions.BINS, *frames.shape[:2]), np.complex64)
         some_frames = [
             slice(i, min(i + _FRAMES_AT_A_TIME, len(frames)))
             for i in range(0, len(frames), _FRAMES_AT_A_TIME)
@@ -217,7 +215,7 @@ class Beamformer:
             yield pool
 
     def _check(self, frames):
-        wanted = (self.array.num_mics, schema.SAMPLES_PER_FRAME)
+        wanted = (self.array.num_mics, dimensions.SAMPLES_PER_FRAME)
         if frames.ndim != 3 or frames.shape[1:] != wanted:
             raise ValueError(
                 f'frames of shape {frames.shape}, but the array "{self.array.name}" gives '

@@ -14,7 +14,7 @@ import numpy as np
 import python_speech_features
 import scipy.fft
 
-from dualcam.data import schema
+from dualcam.acoustics import dimensions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,20 +23,20 @@ class CepstrumParams:
 
     num_filters: int = 26
     low_hz: float = 200.0
-    high_hz: float = schema.ARRAY_RATE_HZ / 2
-    num_cepstra: int = schema.CEPSTRA
+    high_hz: float = dimensions.ARRAY_RATE_HZ / 2
+    num_cepstra: int = dimensions.CEPSTRA
 
 
 def mel_filters(params=CepstrumParams()):
     """Weights of the 512 bins in each mel filter, [filters, 512] float64."""
     filters = python_speech_features.get_filterbanks(
         params.num_filters,
-        schema.SAMPLES_PER_FRAME,
-        schema.ARRAY_RATE_HZ,
+        dimensions.SAMPLES_PER_FRAME,
+        dimensions.ARRAY_RATE_HZ,
         params.low_hz,
         params.high_hz,
     )  # [filters, 513]
-    return filters[:, : schema.BINS]  # the last bin ends the last triangle: its weight is 0
+    return filters[:, : dimensions.BINS]  # the last bin ends the last triangle: its weight is 0
 
 
 def energies_to_cepstra(energies, params=CepstrumParams()):
@@ -63,8 +63,8 @@ def power_to_cepstra(power, params=CepstrumParams()):
     Returns:
         [..., 12] float32.
     """
-    if power.shape[-1] != schema.BINS:
+    if power.shape[-1] != dimensions.BINS:
         raise ValueError(
-            f'power of shape {power.shape}; expected {schema.BINS} bins on the last axis'
+            f'power of shape {power.shape}; expected {dimensions.BINS} bins on the last axis'
         )
     return energies_to_cepstra(power @ mel_filters(params).T.astype(power.dtype), params)

@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from dualcam.data import schema
+from dualcam.acoustics import dimensions
 
 NUM_MICS = 128
 APERTURE_M = 0.45
@@ -101,7 +101,7 @@ def read_array(path):
     return MicArray(str(path), positions_m)
 
 
-def look_directions(rows=schema.ROWS, cols=schema.COLS, view_deg=VIEW_DEG):
+def look_directions(rows=dimensions.ROWS, cols=dimensions.COLS, view_deg=VIEW_DEG):
     """Look directions that lie on the video's pixels: even steps in the image plane.
 
     Args:

@@ -8,12 +8,13 @@ past this file the modalities are called `acoustic`, `audio` and `video`.
 
 import dataclasses
 
-FRAMES_PER_SECOND = 12
-SAMPLES_PER_FRAME = 1024
-ARRAY_RATE_HZ = FRAMES_PER_SECOND * SAMPLES_PER_FRAME  # 12,288; the papers round to 12 kHz
+from dualcam.acoustics import dimensions
 
-ROWS, COLS, CEPSTRA = 36, 48, 12  # an acoustic image after compression
-BINS = 512  # an acoustic image before it
+FRAMES_PER_SECOND = dimensions.FRAMES_PER_SECOND
+SAMPLES_PER_FRAME = dimensions.SAMPLES_PER_FRAME
+ARRAY_RATE_HZ = dimensions.ARRAY_RATE_HZ
+
+ROWS, COLS, CEPSTRA = dimensions.ROWS, dimensions.COLS, dimensions.CEPSTRA
 ACOUSTIC_SHAPE = (ROWS, COLS, CEPSTRA)
 VIDEO_SHAPE = (480, 640, 3)  # AVIA, channel order BGR
 ACIVW_SMALLEST_SIDE = 224  # 224 x 298 of the camera's 480 x 640, BGR too

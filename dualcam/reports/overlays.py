@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw
 
+from dualcam.acoustics import dimensions
 from dualcam.data import audio, schema
 
 LOW_HZ, HIGH_HZ = 900.0, 6400.0
@@ -37,9 +38,9 @@ def maps(images):
     channels = images.shape[-1]
     if channels == schema.CEPSTRA:
         return images[..., 0].astype(np.float64)
-    if channels not in (1, schema.BINS):
+    if channels not in (1, dimensions.BINS):
         raise ValueError(
-            f'acoustic images of {channels} channels: expected {schema.BINS} '
+            f'acoustic images of {channels} channels: expected {dimensions.BINS} '
             f'frequencies or {schema.CEPSTRA} cepstra'
         )
     power = images[..., 0] if channels == 1 else images @ band().astype(images.dtype)
@@ -48,7 +49,7 @@ def maps(images):
 
 def band():
     """Which of the 512 frequencies count, [512] float64 of 0 and 1."""
-    hz = np.arange(schema.BINS) * schema.ARRAY_RATE_HZ / schema.SAMPLES_PER_FRAME
+    hz = np.arange(dimensions.BINS) * schema.ARRAY_RATE_HZ / schema.SAMPLES_PER_FRAME
     return ((hz >= LOW_HZ) & (hz <= HIGH_HZ)).astype(np.float64)
 
 

@@ -32,12 +32,13 @@ class TaggingParams:
     """All that decides the outcome of such a run, next to its data.
 
     Attributes:
-        network: what is judged and exported: one of `models.tagging.NETWORKS`.
+        network: what is judged and exported: one of `models.tagging_networks.NETWORKS`.
         method: 'alone' follows the labels; 'taught' a trained teacher too; 'fitnets' likewise,
             after a hint; 'mutual' learns together with a teacher. See `mutual.py`.
         loop: how long and how fast; AAAI 2021 has Adam, batches of 32 and a rate of 1e-3.
         clip_s: seconds of a clip.
-        sound: what the network, and a teacher beside it, hears; see `models.tagging.SOUND_SIZES`.
+        sound: what the network, and a teacher beside it, hears; see
+            `models.tagging_networks.SOUND_SIZES`.
         width: factor on the numbers of CNN8's filters.
         crop_s: whole seconds of each clip that a training step sees; None for all of them.
         transfer: a `mutual.Transfer`, of 'taught' and 'mutual' runs what the student takes.
@@ -69,7 +70,8 @@ class TaggingParams:
             raise ValueError(f'method {self.method!r}: expected one of {", ".join(METHODS)}')
         if models.INPUTS.get(self.network) != 'tagging':
             raise ValueError(
-                f'network {self.network!r}: expected one of {", ".join(models.tagging.NETWORKS)}'
+                f'network {self.network!r}: expected one of '
+                f'{", ".join(models.tagging_networks.NETWORKS)}'
             )
         if (self.transfer is not None) != (self.method in ('taught', 'mutual')):
             raise ValueError(
