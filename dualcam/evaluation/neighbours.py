@@ -3,6 +3,9 @@
 Features are brought to zero mean and unit deviation by the training set first, so that no
 dimension counts for its scale. (WACV 2020, section 5.3: k odd, chosen on validation data.) ECCV
 2020's features, of which every dimension is of one scale, are compared as they are.
+
+Neighbours as near as each other, up to rounding (`ties.py`), count in the order of the training
+data; of classes with as many of the k nearest, the first one wins.
 """
 
 import dataclasses
@@ -10,16 +13,17 @@ import warnings
 
 import numpy as np
 import sklearn.exceptions
+from scipy.spatial import distance
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dualcam.evaluation import metrics
+from dualcam.evaluation import metrics, ties
 
 ODD_KS = (1, 3, 5, 7, 9)
 ECCV_KS = (7, 9, 11, 13, 15)
 _PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # inverse strengths of the linear probe
+_BLOCK = 512  # tests whose distances are in memory at a time
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,55 +74,75 @@ def nearest_neighbours(training, validation, testing, num_classes, ks=ODD_KS, pl
     ks = sorted(k for k in ks if k <= len(training[1]))
     if not ks:
         raise ValueError(f'{len(training[1])} training clips are fewer than the smallest k')
-    return _choose(
-        lambda k: KNeighborsClassifier(int(k)),
-        ks,
-        training,
-        validation,
-        testing,
-        num_classes,
-        plain,
-    )
+    return _choose(_answers_by_neighbours, ks, training, validation, testing, num_classes, plain)
 
 
 def linear_probe(training, validation, testing, num_classes):
     """Logistic regression, its penalty chosen on validation data; see `nearest_neighbours`."""
-    return _choose(
-        lambda c: LogisticRegression(C=c, max_iter=300),
-        _PENALTIES,
-        training,
-        validation,
-        testing,
-        num_classes,
-    )
+    return _choose(_answers_by_regression, _PENALTIES, training, validation, testing, num_classes)
 
 
-def _choose(make, choices, training, validation, testing, num_classes, plain=False):
+def _choose(answer, choices, training, validation, testing, num_classes, plain=False):
     for features, _ in (training, validation, testing):
         if not np.isfinite(features).all():
             raise ValueError('features are not finite')
-    scores = [_fitted(make(choice), training, plain).score(*validation) for choice in choices]
-    best = int(np.argmax(scores))
+    right = [
+        np.sum(answers == validation[1])
+        for answers in answer(training, validation[0], choices, plain)
+    ]
+    best = int(np.argmax(right))
     known = (
         training
         if plain
         else [np.concatenate(parts) for parts in zip(training, validation, strict=True)]
     )
-    answers = _fitted(make(choices[best]), known, plain).predict(testing[0])
+    (answers,) = answer(known, testing[0], choices[best : best + 1], plain)
     confusion = metrics.confusion(testing[1], answers, num_classes)
     return Outcome(
         float(np.mean(answers == testing[1])),
-        float(scores[best]),
+        float(right[best] / len(validation[1])),
         float(choices[best]),
         answers,
         confusion,
     )
 
 
-def _fitted(classifier, data, plain):
-    if plain:
-        return classifier.fit(*data)
-    with warnings.catch_warnings():
-        # A probe that stopped early is a valid one; validation data judge it.
-        warnings.simplefilter('ignore', sklearn.exceptions.ConvergenceWarning)
-        return make_pipeline(StandardScaler(), classifier).fit(*data)
+def _answers_by_neighbours(known, asked, ks, plain):
+    """Answers to the features `asked`, [n], for each k."""
+    features, labels = known
+    coarsest = np.result_type(features.dtype, asked.dtype)
+    classes, numbers = np.unique(labels, return_inverse=True)
+    mean, deviation = np.zeros(features.shape[1]), np.ones(features.shape[1])
+    if not plain:
+        scaler = StandardScaler().fit(features.astype(np.float64))
+        mean, deviation = scaler.mean_, scaler.scale_
+    near = (features - mean) / deviation
+    # Rounding a feature when it was given moves its distances by its length's share at most.
+    longest = np.linalg.norm(features / deviation, axis=1).max()
+    answers = [[] for _ in ks]
+    for first in range(0, len(asked), _BLOCK):
+        block = asked[first : first + _BLOCK]
+        lengths = np.linalg.norm(block / deviation, axis=1, keepdims=True)
+        distances = ties.merged(
+            # Not by products, which cancel: clips that are alike have a distance of zero.
+            distance.cdist((block - mean) / deviation, near),
+            ties.tolerance(1, lengths + longest, coarsest),
+            ties.tolerance(near.shape[1] + 3),
+        )
+        nearest = numbers[np.argsort(distances, axis=1, kind='stable')[:, : max(ks)]]
+        for k, found in zip(ks, answers, strict=True):
+            votes = np.sum(nearest[:, :k, None] == np.arange(len(classes)), axis=1)
+            found.append(classes[votes.argmax(axis=1)])
+    return [np.concatenate(found) for found in answers]
+
+
+def _answers_by_regression(known, asked, penalties, _):
+    """Answers to the features `asked`, [n], for each inverse penalty."""
+    answers = []
+    for penalty in penalties:
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=300))
+        with warnings.catch_warnings():
+            # A probe that stopped early is a valid one; validation data judge it.
+            warnings.simplefilter('ignore', sklearn.exceptions.ConvergenceWarning)
+            answers.append(model.fit(*known).predict(asked))
+    return answers

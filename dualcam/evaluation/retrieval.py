@@ -2,8 +2,9 @@
 
 A sound asks among the audio-visual features that it makes with every picture (`triplet.py`); it
 has found something at k if one of the k nearest is of its class. The pair's own picture is among
-them. Everything is worked out in float64: sorted distances of a few hundred pictures lie 1e-6
-apart, within what float32 loses.
+them. What decides a place is worked out in float64: sorted distances of a few hundred pictures lie
+1e-6 apart, within what float32 loses. Distances that differ by no more than rounding, of the
+features as they are given or of the arithmetic here, are equal (`ties.py`).
 """
 
 import concurrent.futures
@@ -14,9 +15,12 @@ import os
 import numpy as np
 import threadpoolctl
 
+from dualcam.evaluation import ties
+
 KS = (1, 2, 5, 10, 30)
 _EPSILON = 1e-12  # of squared lengths, that of tf.math.l2_normalize
 _GROUP = 16  # channels side by side in memory: one line of the cache
+_SETTLED = 64  # pictures' maps in float64 at a time
 _TILE = 32  # queries of one matrix product, by one thread
 
 
@@ -60,8 +64,8 @@ def ranks(audio, video, labels, ks=KS, block=2048):
         block: queries at a time; memory grows with block * clips, time hardly depends on it.
 
     Returns:
-        A `Ranks`. Of equal distances those of other classes count as nearer: features that are
-        all alike find nothing.
+        A `Ranks`. Of equal distances, up to rounding, those of other classes count as nearer:
+        features that are all alike find nothing.
 
     Raises:
         ValueError: numbers or sizes differ, a rank below 1, or features that are not finite.
@@ -79,12 +83,14 @@ def ranks(audio, video, labels, ks=KS, block=2048):
         )
     if min(ks) < 1:
         raise ValueError(f'ranks {list(ks)}: expected 1 or more')
-    places = []
+    tolerance, places = _tolerance(audio, video), []
     for first in range(0, len(labels), block):
         queries = slice(first, first + block)
-        places.append(
-            _places(_distances(np.asarray(audio[queries]), video), labels[queries], labels)
-        )
+        sounds = np.asarray(audio[queries])
+        distances = _checked(_distances(sounds, video))
+        if sounds.ndim == 4:
+            _settle(distances, sounds, video, labels[queries, None] == labels, tolerance)
+        places.append(_places(distances, labels[queries], labels, tolerance))
     return Ranks(np.concatenate(places), tuple(ks), labels)
 
 
@@ -98,10 +104,15 @@ def ranks_of_features(audio, vision, labels, ks=KS):
     Returns:
         A `Ranks`.
     """
+    coarsest = _coarsest(audio, vision)
     audio, vision = (np.asarray(features, np.float64) for features in (audio, vision))
     distances = np.sum(vision**2, axis=1) - 2.0 * audio @ vision.T  # but for a query's own
+    lengths = [np.linalg.norm(features, axis=1) for features in (audio, vision)]
+    # Rounding a feature moves its distance by at most twice the distance times its length.
+    scale = np.square(lengths[0][:, None] + lengths[1])
+    tolerance = ties.tolerance(audio.shape[1] + 1, scale) + ties.tolerance(2, scale, coarsest)
     labels = np.asarray(labels)
-    return Ranks(_places(distances, labels, labels), tuple(ks), labels)
+    return Ranks(_places(distances, labels, labels, tolerance), tuple(ks), labels)
 
 
 def chance(labels, ks=KS):
@@ -117,13 +128,63 @@ def chance(labels, ks=KS):
     return shares
 
 
-def _places(distances, labels, candidates):
+def _tolerance(audio, video):
+    """Largest difference of two equal distances of features of length 1 (see `_distances`).
+
+    Sums run over places and channels, of products of three. The features were rounded once when
+    they were given: one rounding of a sound's map and two of a picture's squared one in a sum,
+    as many again in its length, and one in the sound's own feature.
+    """
+    terms = int(np.prod(video.shape[1:])) + 8
+    # |f|^2 + 2 |q| |f|, and 2 |q| |f|: maps are not negative, so nothing cancels within sums.
+    return ties.tolerance(terms, 3.0) + ties.tolerance(7, 2.0, _coarsest(audio, video))
+
+
+def _coarsest(*arrays):
+    """The least precise of the arrays' types, float64 for integers."""
+    kinds = [
+        array.dtype if np.issubdtype(array.dtype, np.floating) else np.dtype(np.float64)
+        for array in arrays
+    ]
+    return max(kinds, key=lambda kind: np.finfo(kind).eps)
+
+
+def _places(distances, labels, candidates, tolerance):
     """Place of the nearest candidate of a query's class among all, from 1: [queries] int64."""
+    own = labels[:, None] == candidates  # [queries, candidates]
+    nearest = np.where(own, _checked(distances), np.inf).min(axis=1, keepdims=True)
+    return 1 + np.sum(~own & (distances <= nearest + tolerance), axis=1)
+
+
+def _checked(distances):
     if not np.isfinite(distances).all():
         raise ValueError('features are not finite')
-    own = labels[:, None] == candidates  # [queries, candidates]
+    return distances
+
+
+def _settle(distances, audio, video, own, tolerance):
+    """Works out anew, in float64, those distances of maps that decide a place.
+
+    Args:
+        distances: [queries, clips] by `_of_maps`, changed in place.
+        audio, video: maps of the queries and the clips.
+        own: [queries, clips], which clips are of a query's class.
+        tolerance: of equal distances.
+    """
+    places = int(np.prod(video.shape[1:3]))
+    # `_of_maps` rounds a product as often as there are places and channels of a group, its square
+    # twice as often, of which the root takes half; both are sums of what is not negative.
+    bound = ties.tolerance(2 * places + 3 * _GROUP, 1.0, np.float32)
     nearest = np.where(own, distances, np.inf).min(axis=1, keepdims=True)
-    return 1 + np.sum(~own & (distances <= nearest), axis=1)
+    doubtful = np.abs(distances - nearest) <= 2.0 * bound + tolerance
+    for query in np.flatnonzero((doubtful & ~own).any(axis=1)):
+        sound = audio[query].astype(np.float64)
+        feature = _normalised(sound.sum(axis=(0, 1))[None])[0]
+        chosen = np.flatnonzero(doubtful[query])
+        for first in range(0, len(chosen), _SETTLED):
+            part = chosen[first : first + _SETTLED]
+            sums = np.einsum('yxc,nyxc->nc', sound, np.square(video[part], dtype=np.float64))
+            distances[query, part] = _of_sums(sums @ feature, np.sum(sums**2, axis=1))
 
 
 def _distances(audio, video):
@@ -135,6 +196,11 @@ def _distances(audio, video):
         products, squares = _of_vectors(audio, video)
     else:
         products, squares = _of_maps(audio, video)
+    return _of_sums(products, squares)
+
+
+def _of_sums(products, squares):
+    """Distances of what `_of_vectors` gives."""
     shortened = np.maximum(squares, _EPSILON)
     return squares / shortened - 2.0 * products / np.sqrt(shortened)
 

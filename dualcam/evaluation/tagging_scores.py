@@ -1,7 +1,8 @@
 """Scores of answers with several labels a clip (AAAI 2021, section on experiments).
 
 Mean average precision and mean area under the ROC curve look at each class's ranking of the
-clips; precision, recall and F1 count answers over a threshold, all classes together. A class that
+clips, in which answers that differ by no more than rounding are equal (`ties.py`); precision,
+recall and F1 count answers over a threshold, all classes together. A class that
 no clip holds has no precision, one that every clip holds no ROC curve: such classes are left out of
 the means, and named.
 """
@@ -14,7 +15,12 @@ import sklearn.metrics
 from matplotlib.backends import backend_agg
 from matplotlib.figure import Figure
 
+from dualcam.evaluation import ties
+
 THRESHOLD = 0.25  # of probabilities (the paper's, for DCASE 2017)
+# Roundings of a network's answer that count: of its last logit, of the exponential, the sum and
+# the quotient of a sigmoid.
+_ROUNDINGS = 4
 _INCHES_PER_CLASS, _BARS = 0.62, 0.8
 
 
@@ -206,9 +212,11 @@ def _checked(labels, scores):
 
 def _of_classes(score, labels, scores, chosen):
     """A score of each chosen class, NaN for the rest, [classes] float64."""
+    # Answers come in float32 from networks, also where float64 averages them.
+    scores = ties.merged(scores.T, relative=ties.tolerance(_ROUNDINGS, dtype=np.float32))
     return np.array(
         [
-            score(labels[:, number], scores[:, number]) if there else np.nan
+            score(labels[:, number], scores[number]) if there else np.nan
             for number, there in enumerate(chosen)
         ]
     )

@@ -1,10 +1,10 @@
 """The loop: steps, epochs, checkpoints, curves. What is learned, a step says.
 
 After each epoch the validation clips are answered; the weights with the best validation accuracy
-(or what else the step measures) are kept: of equal ones, those with the smaller validation loss;
-where clips have no class to be told, that loss decides. On request it is the last ones. A run
-that was stopped goes on after its last whole epoch and ends at the weights, scores and curves that
-it would have had (`checkpoints.py`, `curves.py`).
+(or what else the step measures) are kept: of those that are equal up to rounding, the ones with the
+smaller validation loss; where clips have no class to be told, that loss decides. On request it is
+the last ones. A run that was stopped goes on after its last whole epoch and ends at the weights,
+scores and curves that it would have had (`checkpoints.py`, `curve_files.py`).
 """
 
 import contextlib
@@ -17,12 +17,18 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam import models
+from dualcam.evaluation import ties
 from dualcam.files import progress_bars
 from dualcam.training import checkpoints, curve_files, hardware, nonfinite, optimizers
 
 NotFinite = nonfinite.NotFinite
 
 _TRACED_STEPS = 10
+# Measures are shares of clips, or means over classes of what is found among at most a million,
+# in float64; losses are float32 means over batches of at most `LOSS_TERMS` clips.
+_MEASURE_TOLERANCE = ties.tolerance(1_000_000, 1.0)
+LOSS_TERMS = 64
+_LOSS_TOLERANCE = ties.tolerance(LOSS_TERMS, 1.0, np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,16 +206,24 @@ def chosen_epoch(history, keep='best', measure='accuracy'):
 def best_epoch(history, measure='accuracy'):
     """Epoch (from 0) with the best validation measure, then the smallest validation loss.
 
-    Where there is no such measure, the loss alone decides.
+    Where there is no such measure, the loss alone decides. Of epochs that differ by no more than
+    rounding the earliest wins.
     """
-    return max(
-        range(len(history)),
-        key=lambda i: (
-            history[i].get(f'validation/{measure}', 0.0),
-            -history[i]['validation/total'],
-            -i,
-        ),
-    )
+    best = 0
+    # One by one: the best of the epochs so far is the one whose weights are kept, or the newest.
+    for epoch in range(1, len(history)):
+        if _is_better(history[epoch], history[best], f'validation/{measure}'):
+            best = epoch
+    return best
+
+
+def _is_better(new, old, measure):
+    """Whether an epoch's scalars are better than another's by more than rounding."""
+    gain = new.get(measure, 0.0) - old.get(measure, 0.0)
+    if abs(gain) > _MEASURE_TOLERANCE:
+        return gain > 0.0
+    new, old = new['validation/total'], old['validation/total']
+    return old - new > _LOSS_TOLERANCE * max(abs(new), abs(old))
 
 
 def make_train_step(step, optimizer, devices=1):

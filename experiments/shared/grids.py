@@ -14,9 +14,11 @@ import math
 import pathlib
 import shutil
 
+import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
+from dualcam.evaluation import ties
 from dualcam.training import loop
 from experiments.shared import runs
 
@@ -181,15 +183,25 @@ def fill(search, grid, workshop, seeds, out):
 
 
 def ranked(results):
-    """Sorted by validation accuracy, then validation loss; points without any come last."""
+    """Sorted by validation accuracy, then validation loss; points without any come last.
 
-    def key(result):
-        if not result.validations:
-            return 1, 0.0, 0.0
-        # Rounded, so that means of equal counts are equal whichever seed was right.
-        return 0, -round(result.accuracy, 9), result.loss
-
-    return sorted(results, key=key)
+    Of numbers that differ by no more than rounding the first point's counts.
+    """
+    scored = [result for result in results if result.validations]
+    if not scored:
+        return results
+    seeds = max(len(result.validations) for result in scored)
+    # Means of equal counts are equal whichever seed was right; losses are in float32.
+    accuracies = ties.merged([-result.accuracy for result in scored], ties.tolerance(seeds))
+    losses = ties.merged(
+        [result.loss for result in scored],
+        relative=ties.tolerance(seeds + loop.LOSS_TERMS, dtype=np.float32),
+    )
+    order = np.lexsort((losses, accuracies))  # stable
+    return [
+        *(scored[number] for number in order),
+        *(result for result in results if not result.validations),
+    ]
 
 
 def write(search, results, workshop, out):

@@ -71,6 +71,15 @@ def test_best_accuracy_first_then_smallest_loss_then_those_without_any():
             [result(1, (0.1, 2.0), (0.7, 2.0)), result(2, (0.4, 1.0), (0.4, 1.0))]
         )
     ] == [2, 1]
+    # Losses that differ by rounding alone do not; the first point comes first.
+    for first, second in ((1.0, 1.0 - 1e-7), (1.0 - 1e-7, 1.0)):
+        assert [
+            r.point.learning_rate
+            for r in grids.ranked(
+                [result(1, (0.4, 3.0)), result(3, (0.5, first)), result(2, (0.5, second))]
+            )
+        ] == [3, 2, 1]
+    assert grids.ranked([failed]) == [failed]
 
 
 @pytest.mark.parametrize(

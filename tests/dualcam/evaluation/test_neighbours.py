@@ -75,6 +75,39 @@ def test_plain_neighbours_are_those_of_the_authors_program(golden):
     assert chosen.accuracy == want['final_testing_accuracy']
 
 
+def test_equally_near_neighbours_count_in_the_order_of_the_training_data(rng):
+    """Copies of one clip, up to rounding: the first k vote, not those that rounding picks."""
+    one = rng.standard_normal((1, 64)).astype(np.float32)
+    alike = np.repeat(one, 40, 0)
+    alike = np.where(rng.integers(0, 2, alike.shape), np.nextafter(alike, np.float32(9)), alike)
+    labels = np.array([2, 2, 2, 0, 0] + [1] * 35)
+    for order in (slice(None), slice(None, None, -1)):
+        want = 2 if order == slice(None) else 1
+        for plain in (True, False):
+            for shift in (0.0, 100.0):
+                known = (
+                    np.concatenate([alike[order], alike + 9.0]) + np.float32(shift),
+                    np.concatenate([labels[order], labels * 0]),
+                )
+                outcome = neighbours.nearest_neighbours(
+                    known,
+                    known,
+                    (alike[:7] + np.float32(shift), labels[:7]),
+                    3,
+                    ks=(5,),
+                    plain=plain,
+                )
+                np.testing.assert_array_equal(outcome.answers, want)
+
+
+def test_of_classes_with_as_many_votes_the_first_wins():
+    known = np.array([[0.0], [1.0], [2.0], [50.0]]), np.array([2, 1, 0, 3])
+    asked = np.array([[0.1], [1.9]]), np.array([0, 0])
+    outcome = neighbours.nearest_neighbours(known, asked, asked, 4, ks=(3,), plain=True)
+    np.testing.assert_array_equal(outcome.answers, 0)
+    assert outcome.validation_accuracy == 1.0
+
+
 def test_bad_input_is_named(rng):
     data = blobs(rng, 9)
     with pytest.raises(ValueError, match='odd'):

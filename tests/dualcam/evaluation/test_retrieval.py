@@ -105,9 +105,42 @@ def test_shares_of_all_and_of_classes(rng):
 def test_features_that_are_all_alike_find_nothing(rng):
     labels, audio, _ = toy(rng)
     counts = np.bincount(labels)[labels]
-    for video in (np.ones_like(audio), np.zeros_like(audio)):
-        found = retrieval.ranks(audio, video, labels)
+    one = rng.random((1, *audio.shape[1:])).astype(np.float32)
+    for video in (np.ones_like(audio), np.zeros_like(audio), np.repeat(one, len(audio), 0)):
+        for sounds in (audio, audio[:, 0, 0]):
+            found = retrieval.ranks(sounds, video, labels)
+            np.testing.assert_array_equal(found.places, 1 + len(labels) - counts)
+            found = retrieval.ranks_of_features(
+                sounds.reshape(len(labels), -1)[:, :21],
+                video.reshape(len(labels), -1)[:, :21],
+                labels,
+            )
+            np.testing.assert_array_equal(found.places, 1 + len(labels) - counts)
+
+
+def test_features_that_differ_by_rounding_find_nothing(rng):
+    """So do a network's that are all alike in mathematics, however it was worked out."""
+    labels, audio, video = toy(rng, size=(12, 16, 128))
+    counts = np.bincount(labels)[labels]
+    video = np.repeat(video[:1], len(video), 0)
+    last = rng.integers(0, 2, video.shape).astype(bool)
+    video = np.where(last, np.nextafter(video, np.float32(2)), video)
+    for sounds in (audio, audio[:, 0, 0]):
+        found = retrieval.ranks(sounds, video, labels)
         np.testing.assert_array_equal(found.places, 1 + len(labels) - counts)
+
+
+def test_features_that_differ_by_more_than_rounding_are_told_apart(rng):
+    """A few 1e-6 of a distance are no tie, though float32 loses more in the sums."""
+    labels = np.arange(6) % 2
+    audio = rng.random((6, 12, 16, 128)).astype(np.float32)
+    video = np.repeat(rng.random((1, 12, 16, 128)), 6, 0)
+    for clip in range(6):
+        video[clip, ..., clip] *= 1.0 + 5e-3 * clip
+    video = video.astype(np.float32)
+    want = naive_places(audio, video, labels)
+    assert len(set(want.tolist())) > 2
+    np.testing.assert_array_equal(retrieval.ranks(audio, video, labels).places, want)
 
 
 def test_bad_input_is_named(rng):

@@ -65,6 +65,20 @@ def test_ranks_do_not_ask_for_probabilities(answers, rng):
     )
 
 
+def test_ranks_are_not_taken_of_rounding(answers, rng):
+    """Answers that are equal in mathematics tie, whatever their last bits."""
+    labels, scores = answers
+    scores = scores.astype(np.float32)
+    want = tagging_scores.evaluate(labels, scores, NAMES)
+    for _ in range(3):
+        moved = np.where(
+            rng.integers(0, 2, scores.shape), np.nextafter(scores, np.float32(2)), scores
+        )
+        assert tagging_scores.evaluate(labels, moved, NAMES) == want
+    apart = tagging_scores.evaluate(labels, scores * (1 + 1e-4 * labels), NAMES)
+    assert apart.mean_average_precision > want.mean_average_precision
+
+
 def test_the_threshold_counts_from_itself_on():
     labels = np.array([[1, 0], [0, 1]])
     scores = np.array([[0.25, 0.2], [0.1, 0.2]])

@@ -129,6 +129,23 @@ def test_the_best_epoch_is_the_most_accurate_then_the_surest_then_the_first():
     assert loop.best_epoch(history) == 2
 
 
+def test_epochs_that_differ_by_rounding_are_equal_and_the_kept_one_stays():
+    def best(*rows):
+        return loop.best_epoch([{'validation/accuracy': a, 'validation/total': t} for a, t in rows])
+
+    assert best((0.7, 0.8), (0.1 + 0.6, 0.8 * (1 - 1e-7)), (0.7, 0.8 * (1 - 2e-7))) == 0
+    assert best((0.7, 0.8), (0.7, 0.8 * (1 - 1e-4))) == 1
+    assert best((0.7, 0.8), (0.7 + 1e-6, 0.9)) == 1  # a clip of a million
+    # Losses that fall by less than rounding each time: the chosen epoch is the last one's choice
+    # or the newest, whose weights are at hand.
+    history, chosen = [], [0]
+    for epoch in range(200):
+        history.append({'validation/total': 1.0 - 1e-6 * epoch})
+        chosen.append(loop.best_epoch(history))
+        assert chosen[-1] in (chosen[-2], epoch)
+    assert 1 < len(set(chosen)) < 100
+
+
 def test_layers_start_from_given_weights(data, tmp_path):
     other = models.build('hearnet', 3)
     start = {'conv2': other.get_layer('conv2').get_weights()}
