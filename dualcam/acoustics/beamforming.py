@@ -1,6 +1,6 @@
 """Microphone signals to multispectral acoustic images: filter-and-sum in the frequency domain.
 
-One image a frame of 1024 samples, 36 x 48 directions, 512 frequencies (WACV 2020, section 3).
+One image per frame of 1024 samples, 36 x 48 directions, 512 frequencies (WACV 2020, section 3).
 Bin k stands for k * 12 Hz; of the 513 bins of a real 1024-point transform the last (6,144 Hz,
 half the sample rate) is dropped. Frames are windowed by a periodic Hann and not overlapped. The
 filters are pure delays, all microphones weigh the same, and powers are divided by
@@ -19,6 +19,7 @@ import os
 import threading
 
 import numpy as np
+import numpy.typing as npt
 import scipy.fft
 import threadpoolctl
 
@@ -30,7 +31,7 @@ _FRAMES_AT_A_TIME = 144  # more use of each steering matrix that is fetched from
 _ROWS_AT_A_TIME = 6  # of the grid: a strip
 
 
-def frame_spectra(frames):
+def frame_spectra(frames: np.ndarray) -> np.ndarray:
     """Spectra of windowed frames.
 
     Args:
@@ -56,20 +57,20 @@ class Beamformer:
             the loudest direction, power changes by about twice that where microphones hear
             unrelated noise, and by about its square for sound from the view.
         sample_rate_hz: of the signals.
-        num_threads: frequencies worked on at a time; None for one a processor.
+        num_threads: blocks of frequencies worked on at a time; None for one per core.
     """
 
     def __init__(
         self,
-        array,
-        grid,
-        focus_m=None,
-        rank_tolerance=1e-4,
-        sample_rate_hz=dimensions.ARRAY_RATE_HZ,
-        num_threads=None,
+        array: microphones.MicArray,
+        grid: microphones.Grid,
+        focus_m: float | None = None,
+        rank_tolerance: float = 1e-4,
+        sample_rate_hz: float = dimensions.ARRAY_RATE_HZ,
+        num_threads: int | None = None,
     ):
         self.array, self.grid = array, grid
-        self.num_threads = num_threads or os.cpu_count()
+        self.num_threads = num_threads or os.cpu_count() or 1
         delays_s = microphones.steering_delays(array.positions_m, grid.directions, focus_m)
         self._delays_s = delays_s.reshape(-1, array.num_mics)  # [directions, mics]
         self._step_hz = sample_rate_hz / dimensions.SAMPLES_PER_FRAME
@@ -83,7 +84,7 @@ class Beamformer:
             blocks = pool.map(lambda bins: self._factors_of(bins, rank_tolerance), all_bins)
             self._factors = [factors for block in blocks for factors in block]
 
-    def power(self, frames, out=None):
+    def power(self, frames: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Multispectral acoustic images.
 
         Args:
@@ -120,7 +121,7 @@ class Beamformer:
         self._for_each_block(frames, np.arange(dimensions.BINS), store)
         return images
 
-    def band_energies(self, frames, filters):
+    def band_energies(self, frames: np.ndarray, filters: npt.ArrayLike) -> np.ndarray:
         """Acoustic images summed over frequency bands, without holding all bins at once.
 
         Args:
@@ -130,19 +131,19 @@ class Beamformer:
         Returns:
             [frames, rows, cols, bands] float32; what `power(frames) @ filters.T` gives.
         """
-        num_bands, num_directions = len(filters), self.grid.directions[..., 0].size
-        filters = np.asarray(filters, np.float32)
+        weights = np.asarray(filters, np.float32)
+        num_bands, num_directions = len(weights), self.grid.directions[..., 0].size
         bands = np.zeros((num_bands, len(frames), num_directions), np.float32)
         locks = [threading.Lock() for _ in range(num_bands)]
 
         def add(bins, frames, strip, powers):
-            touched = np.flatnonzero(filters[:, bins].any(axis=1))
-            sums = filters[np.ix_(touched, bins)] @ powers.reshape(len(bins), -1)
+            touched = np.flatnonzero(weights[:, bins].any(axis=1))
+            sums = weights[np.ix_(touched, bins)] @ powers.reshape(len(bins), -1)
             for band, energies in zip(touched, sums, strict=True):
                 with locks[band]:
                     bands[band, frames, strip] += energies.reshape(powers.shape[1:])
 
-        self._for_each_block(frames, np.flatnonzero(filters.any(axis=0)), add)
+        self._for_each_block(frames, np.flatnonzero(weights.any(axis=0)), add)
         return np.moveaxis(bands.reshape(num_bands, len(frames), *self.grid.shape), 0, -1)
 
     def _for_each_block(self, frames, bins, consume):
@@ -246,7 +247,12 @@ def _large_directions(matrix, tolerance):
     return vectors[:, energy >= energy[-1] * tolerance**2]
 
 
-def beamform(frames, array, grid, focus_m=None):
+def beamform(
+    frames: np.ndarray,
+    array: microphones.MicArray,
+    grid: microphones.Grid,
+    focus_m: float | None = None,
+) -> np.ndarray:
     """Multispectral acoustic images of a few frames; keep a `Beamformer` for many.
 
     Args:

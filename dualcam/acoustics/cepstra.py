@@ -11,6 +11,7 @@ direction's mean log energy times sqrt(26): the channel in which one sees where 
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 import python_speech_features
 import scipy.fft
 
@@ -27,7 +28,7 @@ class CepstrumParams:
     num_cepstra: int = dimensions.CEPSTRA
 
 
-def mel_filters(params=CepstrumParams()):
+def mel_filters(params: CepstrumParams = CepstrumParams()) -> np.ndarray:
     """Weights of the 512 bins in each mel filter, [filters, 512] float64."""
     filters = python_speech_features.get_filterbanks(
         params.num_filters,
@@ -39,7 +40,9 @@ def mel_filters(params=CepstrumParams()):
     return filters[:, : dimensions.BINS]  # the last bin ends the last triangle: its weight is 0
 
 
-def energies_to_cepstra(energies, params=CepstrumParams()):
+def energies_to_cepstra(
+    energies: npt.ArrayLike, params: CepstrumParams = CepstrumParams()
+) -> np.ndarray:
     """Cepstra of mel energies.
 
     Args:
@@ -54,7 +57,7 @@ def energies_to_cepstra(energies, params=CepstrumParams()):
     return logs @ basis[: params.num_cepstra].T.astype(np.float32)
 
 
-def power_to_cepstra(power, params=CepstrumParams()):
+def power_to_cepstra(power: np.ndarray, params: CepstrumParams = CepstrumParams()) -> np.ndarray:
     """Cepstra of multispectral acoustic images.
 
     Args:
@@ -62,6 +65,9 @@ def power_to_cepstra(power, params=CepstrumParams()):
 
     Returns:
         [..., 12] float32.
+
+    Raises:
+        ValueError: `power` has another number of frequencies.
     """
     if power.shape[-1] != dimensions.BINS:
         raise ValueError(

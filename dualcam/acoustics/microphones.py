@@ -1,6 +1,6 @@
 """Where the microphones are and where the camera looks.
 
-Coordinates, everywhere in records/: metres, x to the right, y up, z forward into the scene,
+Coordinates, here and in records/: metres, x to the right, y up, z forward into the scene,
 the array centre (where the camera is) at the origin. WACV 2020, section 3: a planar array of
 128 MEMS microphones, 0.45 m x 0.45 m, in an aperiodic layout. The layout of the device was
 not published; the built-in one has the same size, count and character, and a CSV replaces it.
@@ -12,6 +12,7 @@ import dataclasses
 import numpy as np
 
 from dualcam.acoustics import dimensions
+from dualcam.files.path_types import AnyPath
 
 NUM_MICS = 128
 APERTURE_M = 0.45
@@ -32,7 +33,7 @@ class MicArray:
     positions_m: np.ndarray
 
     @property
-    def num_mics(self):
+    def num_mics(self) -> int:
         return len(self.positions_m)
 
 
@@ -49,11 +50,12 @@ class Grid:
     view_deg: tuple[float, float]
 
     @property
-    def shape(self):
-        return self.directions.shape[:2]
+    def shape(self) -> tuple[int, int]:
+        rows, cols, _ = self.directions.shape
+        return rows, cols
 
 
-def built_in_array():
+def built_in_array() -> MicArray:
     """The built-in 128-microphone layout: a sunflower spiral, [128, 3] m, always the same.
 
     Successive microphones turn by the golden angle, so that no spacing repeats, and radii grow
@@ -69,7 +71,7 @@ def built_in_array():
     return MicArray('built-in', positions_m)
 
 
-def read_array(path):
+def read_array(path: AnyPath) -> MicArray:
     """A layout from a CSV with one microphone a line: x, y[, z] in metres; a header may lead.
 
     Raises:
@@ -101,7 +103,11 @@ def read_array(path):
     return MicArray(str(path), positions_m)
 
 
-def look_directions(rows=dimensions.ROWS, cols=dimensions.COLS, view_deg=VIEW_DEG):
+def look_directions(
+    rows: int = dimensions.ROWS,
+    cols: int = dimensions.COLS,
+    view_deg: tuple[float, float] = VIEW_DEG,
+) -> Grid:
     """Look directions that lie on the video's pixels: even steps in the image plane.
 
     Args:
@@ -123,10 +129,15 @@ def look_directions(rows=dimensions.ROWS, cols=dimensions.COLS, view_deg=VIEW_DE
     directions[..., 0] = x
     directions[..., 1] = y[:, None]
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-    return Grid(directions, tuple(view_deg))
+    return Grid(directions, view_deg)
 
 
-def steering_delays(positions_m, directions, focus_m=None, speed_of_sound=SPEED_OF_SOUND):
+def steering_delays(
+    positions_m: np.ndarray,
+    directions: np.ndarray,
+    focus_m: float | None = None,
+    speed_of_sound: float = SPEED_OF_SOUND,
+) -> np.ndarray:
     """When the wave from each look direction arrives at each microphone.
 
     Args:

@@ -1,7 +1,7 @@
-"""Files and folders that are there whole or not at all, whoever else writes them too.
+"""Files and folders that appear whole or not at all, even if several processes write them.
 
-Files are on the disk before they have their names, so that neither a kill nor a power cut leaves
-half of one. What a killed process wrote under another name has `PARTIAL` in it.
+Files are flushed to disk before they get their names, so that neither a kill nor a power cut leaves
+half of one. What a killed process leaves behind has `PARTIAL` in its name.
 """
 
 import contextlib
@@ -9,23 +9,26 @@ import errno
 import os
 import pathlib
 import shutil
+from collections.abc import Iterator
+
+from dualcam.files.path_types import AnyPath
 
 PARTIAL = '.partial'
 
 
-def write_text(path, text):
+def write_text(path: AnyPath, text: str) -> None:
     """Writes a text file, UTF-8; an existing one is replaced. Its folder must be there."""
     with writing_file(path) as partial:
         partial.write_text(text, encoding='utf-8')
 
 
 @contextlib.contextmanager
-def writing_file(path, ending=''):
-    """Gives a path beside `path` to write to; where no error was raised, it becomes `path`.
+def writing_file(path: AnyPath, ending: str = '') -> Iterator[pathlib.Path]:
+    """Yields a path beside `path` to write to; unless an error is raised, it becomes `path`.
 
     Args:
         path: of the file; its folder must be there.
-        ending: of the other name, for writers that insist on one.
+        ending: of the temporary name, for writers that insist on a suffix.
     """
     partial = _beside(path, ending)
     try:
@@ -38,8 +41,8 @@ def writing_file(path, ending=''):
 
 
 @contextlib.contextmanager
-def writing_folder(folder):
-    """Gives a folder beside `folder` to fill, which takes its place where no error was raised."""
+def writing_folder(folder: AnyPath) -> Iterator[pathlib.Path]:
+    """Yields a folder beside `folder` to fill; unless an error is raised, it replaces `folder`."""
     partial = _beside(folder)
     partial.mkdir(parents=True, exist_ok=True)
     try:
@@ -50,8 +53,8 @@ def writing_folder(folder):
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def flush(folder, prefix=''):
-    """Waits until files that somebody else wrote are on the disk.
+def flush(folder: pathlib.Path, prefix: str = '') -> None:
+    """Waits until files that other code wrote are on the disk.
 
     Args:
         folder: a `pathlib.Path`; its names are flushed too.
@@ -63,13 +66,13 @@ def flush(folder, prefix=''):
     _flush(folder)
 
 
-def make_folder(folder):
-    """Makes a folder and those above it, where they are missing, so that a power cut keeps them."""
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _flush(folder.parent)
+def make_folder(folder: AnyPath) -> None:
+    """Makes a folder and its missing parents, such that they survive a power cut."""
+    path = pathlib.Path(folder)
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        _flush(path.parent)
 
 
 def _beside(path, ending=''):

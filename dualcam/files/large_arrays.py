@@ -1,30 +1,33 @@
-"""Large arrays: on disk, written row by row or mapped, and in memory that is used again."""
+"""Large arrays: on disk, written row by row or mapped, and in memory that is reused."""
 
 import contextlib
 import os
+import pathlib
 import sys
 import threading
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-_ALIGNED = 64  # bytes; TensorFlow takes as it is what starts at a multiple of them
+_ALIGNED = 64  # bytes; TensorFlow takes arrays that start at a multiple without a copy
 _MOST_BYTES = 512 << 20  # of memory that is kept
 
 
 class RowFile:
-    """An .npy file that threads write a row at a time; leave the context and it is on the disk.
+    """An .npy file that threads write row by row; it is on disk when the context is left.
 
-    As fast as a mapped file, which would end the process without a word where a disk is full.
+    As fast as a mapped file, which on a full disk would end the process with SIGBUS.
 
     Args:
         path: of the file, a `pathlib.Path`.
         dtype, shape: of the array.
 
     Raises:
-        OSError: the disk has less room than the array takes.
+        OSError: the disk has less room than the array needs.
     """
 
-    def __init__(self, path, dtype, shape):
+    def __init__(self, path: pathlib.Path, dtype: npt.DTypeLike, shape: tuple[int, ...]):
         self._path, self._dtype, self._shape = path, np.dtype(dtype), tuple(shape[1:])
         self._row_bytes = _num_bytes(self._shape, self._dtype)
         _check_room(path, shape[0] * self._row_bytes)
@@ -40,11 +43,11 @@ class RowFile:
             self._start = file.tell()
             file.truncate(self._start + shape[0] * self._row_bytes)  # zeros, until written
 
-    def __enter__(self):
+    def __enter__(self) -> 'RowFile':
         self._descriptor = os.open(self._path, os.O_WRONLY)
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         try:
             if kind is None:
                 with _writing(self._path):
@@ -52,27 +55,28 @@ class RowFile:
         finally:
             os.close(self._descriptor)
 
-    def write(self, row, value):
+    def write(self, row: int, value: npt.ArrayLike) -> None:
         """Writes an array [...] as one row.
 
         Raises:
-            OSError: it cannot be written; the file is named.
+            ValueError: the array has another shape than a row.
+            OSError: it cannot be written; the error names the file.
         """
         value = np.ascontiguousarray(value, self._dtype)
         if value.shape != self._shape:
             raise ValueError(f'row {row} of {self._path}: {value.shape}; expected {self._shape}')
-        left, place = memoryview(value).cast('B'), self._start + row * self._row_bytes
+        left, place = value.data.cast('B'), self._start + row * self._row_bytes
         with _writing(self._path):
             while left:
                 count = os.pwrite(self._descriptor, left, place)
                 left, place = left[count:], place + count
 
 
-def mapped(path, dtype, shape):
-    """An array on disk, zeros when it is made; one that a crash left behind half is made anew.
+def mapped(path: pathlib.Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> np.memmap:
+    """A mapped array on disk, zeros at first; half a file that a crash left is replaced.
 
     Raises:
-        OSError: the disk has less room than the array takes.
+        OSError: the disk has less room than the array needs.
     """
     if path.exists():
         try:
@@ -84,7 +88,7 @@ def mapped(path, dtype, shape):
     _check_room(path, _num_bytes(shape, dtype))
     array = np.lib.format.open_memmap(path, 'w+', dtype, shape)
     try:
-        # Of a page that a full disk has no room for, nobody could be told.
+        # Later, a page without room on disk would end the process instead of raising an error.
         with open(path, 'r+b') as file:
             os.posix_fallocate(file.fileno(), 0, array.offset + array.nbytes)
     except OSError as error:
@@ -112,44 +116,45 @@ def _check_room(path, needed):
 
 def _no_room(path, needed, why):
     return OSError(
-        f'{path}: {needed / 2**20:,.0f} MiB are not to be had ({why}); make room, or '
+        f'{path}: {needed / 2**20:,.0f} MiB are not available ({why}); make room, or '
         'choose another folder'
     )
 
 
-def keep_freed_memory():
-    """Lets the process keep what it frees in pieces of up to 31 MiB, as records are.
+def keep_freed_memory() -> None:
+    """Lets the process keep freed blocks of up to 31 MiB, the size of records, for its next ones.
 
-    glibc gives pieces back that are larger than any freed so far; to get their like again, page by
-    page, takes a third of the time of reading a record.
+    glibc returns blocks to the system that are larger than any freed so far; to get such memory
+    again, page by page, takes a third of the time of reading a record.
     """
     np.empty(31 << 20, np.uint8)
 
 
-def aligned(shape, dtype):
-    """An array of any content whose memory starts at a multiple of 64 bytes.
+def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
+    """An uninitialised array whose memory starts at a multiple of 64 bytes.
 
-    Memory is fetched in pieces of 64 bytes; parts of that size then touch one each, not two.
+    Cache lines have 64 bytes; a part of that size then touches one of them, not two.
     """
     return _within(np.empty(_num_bytes(shape, dtype) + _ALIGNED, np.uint8), shape, dtype)
 
 
 class Buffers:
-    """Arrays in memory that is used again, once nobody has an array in it.
+    """Arrays in memory that is reused once no array refers to it.
 
-    TensorFlow takes them without a copy. Fresh memory is given by the system a page at a time,
-    which takes longer than to fill it.
+    TensorFlow takes them without a copy. The system hands out fresh memory page by page, which
+    takes longer than to fill it.
 
     Args:
-        most_bytes: to keep.
+        most_bytes: of memory to keep.
     """
 
-    def __init__(self, most_bytes=_MOST_BYTES):
+    def __init__(self, most_bytes: int = _MOST_BYTES):
         self._most_bytes = most_bytes
-        self._kept, self._lock = [], threading.Lock()
+        self._kept: list[np.ndarray] = []
+        self._lock = threading.Lock()
 
-    def take(self, shape, dtype):
-        """An array of any content."""
+    def take(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
+        """An uninitialised array."""
         with self._lock:
             return _within(self._free(_num_bytes(shape, dtype) + _ALIGNED), shape, dtype)
 

@@ -1,22 +1,24 @@
-"""Progress bars: rate and time left; fewer lines where nobody watches a terminal."""
+"""Progress bars: rate and time left; fewer lines where the output is not a terminal."""
 
 import contextlib
 import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
 _hidden = False
 
 
-def hide():
-    """No more bars in this process: one of several whose work another one shows."""
+def hide() -> None:
+    """No more bars in this process: for workers, whose progress another process shows."""
     global _hidden
     _hidden = True
 
 
 @contextlib.contextmanager
-def hidden():
-    """No new bars within: parts of some work that has a bar already."""
+def hidden() -> Iterator[None]:
+    """No new bars within this context: for parts of work that has a bar already."""
     global _hidden
     before, _hidden = _hidden, True
     try:
@@ -25,7 +27,9 @@ def hidden():
         _hidden = before
 
 
-def bar(iterable=None, keep=True, inner=False, **options):
+def bar(
+    iterable: Iterable[Any] | None = None, keep: bool = True, inner: bool = False, **options: Any
+) -> tqdm:
     """A `tqdm` bar with this project's defaults; `keep` leaves it on the screen at the end.
 
     An `inner` bar, within another one, is shown on a terminal only.
@@ -41,6 +45,6 @@ def bar(iterable=None, keep=True, inner=False, **options):
     )
 
 
-def write(text, file):
-    """A line that does not run into a bar."""
+def write(text: str, file: TextIO) -> None:
+    """Prints a line without breaking a bar that is on the screen."""
     tqdm.write(text, file)

@@ -31,9 +31,9 @@ def test_rows_of_several_threads_are_an_npy_file(tmp_path, rng):
 
 def test_a_disk_without_room_is_an_error(tmp_path, monkeypatch):
     free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
-    with pytest.raises(OSError, match=r'a.npy: [\d,]+ MiB are not to be had \([\d,]+ are free'):
+    with pytest.raises(OSError, match=r'a.npy: [\d,]+ MiB are not available \([\d,]+ are free'):
         large_arrays.RowFile(tmp_path / 'a.npy', np.uint8, (free // 1000 + 10**6, 1000))
-    with pytest.raises(OSError, match=r'b.npy: [\d,]+ MiB are not to be had \([\d,]+ are free'):
+    with pytest.raises(OSError, match=r'b.npy: [\d,]+ MiB are not available \([\d,]+ are free'):
         large_arrays.mapped(tmp_path / 'b.npy', np.uint8, (free + 10**9,))
 
     def full(*_):
