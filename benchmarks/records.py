@@ -13,7 +13,7 @@ from dualcam.data import audio, schema
 from dualcam.data.clips import record_clips
 from dualcam.data.signal import frontends
 from dualcam.data.stores import record_store
-from records import convert_avia, raw, writer
+from records import avia_layout, convert_avia, writer
 
 _FRAMES = schema.FRAMES_PER_SECOND
 
@@ -168,7 +168,7 @@ def raw_avia(root, sequences, seconds):
     rng = np.random.default_rng(0)
     coarse = np.kron(rng.integers(0, 256, (30, 40, 3)), np.ones((16, 16, 1)))
     for sequence in range(sequences):
-        name = raw.sequence_name(1, 1, sequence)
+        name = avia_layout.sequence_name(1, 1, sequence)
         images, sync = root / 'matfiles' / name / 'MFCC_Image', root / 'sync' / name
         for path in (images, sync / 'audio', sync / 'video'):
             path.mkdir(parents=True)

@@ -18,7 +18,7 @@ from dualcam.acoustics import beamforming, cepstra, microphones
 from dualcam.cli import errors
 from dualcam.data import schema
 from dualcam.files import progress_bars
-from records import frame_files, raw
+from records import avia_layout, frame_files
 
 _FRAMES_AT_A_TIME = 12 * schema.FRAMES_PER_SECOND  # 75 MB of samples
 
@@ -61,7 +61,7 @@ def main(_):
     if len(view_deg) != 2:
         raise ValueError(f'--view_deg={options.view_deg}: expected two angles, as in 60,45')
     grid = microphones.look_directions(view_deg=view_deg)
-    sequences = raw.find_sequences({'array': pathlib.Path(options.raw) / 'array'})
+    sequences = avia_layout.find_sequences({'array': pathlib.Path(options.raw) / 'array'})
     beamformer = beamforming.Beamformer(layout, grid, options.focus_m or None)
     filters = cepstra.mel_filters()
     written = existing = 0

@@ -21,7 +21,7 @@ from dualcam.acoustics import microphones
 from dualcam.data import schema
 from dualcam.data.sources import datasets
 from dualcam.files import atomic
-from records import conversion, jobs, raw_acivw
+from records import acivw_layout, conversion, jobs
 
 VIDEOS_FILE = 'videos.json'
 
@@ -30,7 +30,7 @@ def plan(video):
     """A video's records and the frames that each holds.
 
     Args:
-        video: a `raw_acivw.RawVideo`.
+        video: a `acivw_layout.RawVideo`.
 
     Returns:
         [(record path below the records' root, [12 frame indices from 0])]
@@ -49,7 +49,7 @@ def convert_video(piece, out, microphone=0, compression_level=1):
     """Writes records of one video.
 
     Args:
-        piece: (`raw_acivw.RawVideo`, rows of its `plan`).
+        piece: (`acivw_layout.RawVideo`, rows of its `plan`).
         out: root of the records.
         microphone: the channel to keep, from 0.
         compression_level: of GZIP.
@@ -61,7 +61,7 @@ def convert_video(piece, out, microphone=0, compression_level=1):
 
     def read(index):
         return {
-            name: raw_acivw.read_frame(name, files[index], microphone)
+            name: acivw_layout.read_frame(name, files[index], microphone)
             for name, files in video.files.items()
         }
 
@@ -93,7 +93,7 @@ def convert(
         out: root of the records.
         modalities: `schema.Modality`s to keep.
         microphone: the channel to keep, from 0.
-        check_time: compare frames with each `video_time.txt`, see `raw_acivw.find_videos`.
+        check_time: compare frames with each `video_time.txt`, see `acivw_layout.find_videos`.
         overwrite: write records anew that exist.
         compression_level: of GZIP.
         processes: how many work at a time.
@@ -111,7 +111,7 @@ def convert(
     if not 0 <= microphone < microphones.NUM_MICS:
         raise ValueError(f'--microphone={microphone}: expected 0 - {microphones.NUM_MICS - 1}')
     names = [m.name for m in modalities]
-    videos = raw_acivw.find_videos(
+    videos = acivw_layout.find_videos(
         raw, names, check_time, only and str(pathlib.PurePosixPath(min(only)).parent)
     )
     described = (pathlib.Path(raw) / datasets.DESCRIPTION_FILE).exists()

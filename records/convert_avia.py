@@ -16,20 +16,20 @@ from absl import app, flags
 
 from dualcam.data import schema
 from dualcam.data.sources import datasets
-from records import conversion, jobs, raw
+from records import avia_layout, conversion, jobs
 
 
 def plan(sequence, sequence_seconds):
     """A sequence's records and the frames that each holds.
 
     Args:
-        sequence: a `raw.RawSequence`.
+        sequence: a `avia_layout.RawSequence`.
         sequence_seconds: records to make of it.
 
     Returns:
         [(record path below the records' root, [12 frame indices from 0])]
     """
-    folder = raw.sequence_name(sequence.location, sequence.subject, sequence.action + 1)
+    folder = avia_layout.sequence_name(sequence.location, sequence.subject, sequence.action + 1)
     size = schema.FRAMES_PER_SECOND
     return [
         (
@@ -44,7 +44,7 @@ def convert_sequence(piece, out, compression_level=1):
     """Writes records of one sequence.
 
     Args:
-        piece: (`raw.RawSequence`, rows of its `plan`).
+        piece: (`avia_layout.RawSequence`, rows of its `plan`).
         out: root of the records.
         compression_level: of GZIP.
 
@@ -59,7 +59,10 @@ def convert_sequence(piece, out, compression_level=1):
     }
 
     def read(index):
-        return {name: raw.read_frame(name, files[index]) for name, files in sequence.files.items()}
+        return {
+            name: avia_layout.read_frame(name, files[index])
+            for name, files in sequence.files.items()
+        }
 
     conversion.write_seconds(sequence.name, labels, rows, read, out, compression_level)
 
@@ -105,7 +108,7 @@ def convert(
             )
     if sequence_seconds < 1:
         raise ValueError(f'--sequence_seconds={sequence_seconds}: expected 1 or more')
-    sequences = raw.find_sequences(roots, only and _raw_name(only))
+    sequences = avia_layout.find_sequences(roots, only and _raw_name(only))
     plans = [plan(sequence, sequence_seconds) for sequence in sequences]
     settings = {'modalities': [m.name for m in modalities], 'sequence_seconds': sequence_seconds}
     call = conversion.Call(
@@ -137,7 +140,7 @@ def _raw_name(records):
     if place is None:
         raise ValueError(f'{min(records)}: no raw sequence has such a record')
     location, subject, action = map(int, place.groups())
-    return raw.sequence_name(location, subject, action - 1)
+    return avia_layout.sequence_name(location, subject, action - 1)
 
 
 def main(_):

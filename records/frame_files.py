@@ -1,7 +1,7 @@
 """Frame files of raw recordings, read: .mat cepstra, .npy and .dc sound, .jpeg and .bmp video.
 
-Whatever a file holds instead of that is a `ValueError` that names it. `raw` and `raw_acivw` know
-which files there are.
+A file that holds anything else raises a `ValueError` that names it. `avia_layout` and
+`acivw_layout` know which files there are.
 """
 
 import io

@@ -17,7 +17,7 @@ from dualcam.acoustics import beamforming, microphones
 from dualcam.cli import errors
 from dualcam.data import schema
 from dualcam.reports import look, overlays
-from records import raw
+from records import avia_layout
 
 
 def read_take(root, matfiles, name, beamformer_of):
@@ -39,9 +39,10 @@ def read_take(root, matfiles, name, beamformer_of):
     roots = {'audio': root / 'sync', 'video': root / 'sync'}
     multispectral = (root / 'array' / name / 'audio').is_dir()
     roots['array' if multispectral else 'acoustic'] = root / 'array' if multispectral else matfiles
-    (found,) = raw.find_sequences(roots, only=name)
+    (found,) = avia_layout.find_sequences(roots, only=name)
     frames = {
-        kind: [raw.read_frame(kind, path) for path in paths] for kind, paths in found.files.items()
+        kind: [avia_layout.read_frame(kind, path) for path in paths]
+        for kind, paths in found.files.items()
     }
     if multispectral:
         # All 512 frequencies of a take would be gigabytes.
@@ -73,8 +74,8 @@ def main(_):
     names = (
         options.take
         or [
-            raw.sequence_name(s.location, s.subject, s.action)
-            for s in raw.find_sequences({'audio': root / 'sync'})
+            avia_layout.sequence_name(s.location, s.subject, s.action)
+            for s in avia_layout.find_sequences({'audio': root / 'sync'})
         ][:1]
     )
     for name in names:

@@ -12,7 +12,7 @@ import pathlib
 import numpy as np
 
 from dualcam.data.records import record_lists
-from records import raw_acivw
+from records import acivw_layout
 
 _SHARE = 0.15  # of a class's videos, for validation and for the test each
 
@@ -72,11 +72,11 @@ def write_video_lists(root, num_seconds, seed=42, absolute=False):
 
 def _videos(root, num_seconds):
     """{class: [folder relative to root]} of the videos that hold a sequence."""
-    folders = raw_acivw.video_folders(root)
+    folders = acivw_layout.video_folders(root)
     videos = {label: [] for label, _ in folders}
     for (label, number), folder in folders.items():
         if record_lists.count_records(folder) >= num_seconds:
-            videos[label].append(raw_acivw.video_name(label, number))
+            videos[label].append(acivw_layout.video_name(label, number))
     return videos
 
 

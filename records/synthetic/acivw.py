@@ -1,7 +1,7 @@
 """The embedded ACIVW: 10 classes, videos of each in places of their own, in ACIVW's raw layout.
 
 The camera is AVIA's at half its resolution, 240 x 320, to save disk: a BMP is not compressed.
-Acoustic images are stored upside down and left to right, as the layout has them (`raw_acivw`).
+Acoustic images are stored upside down and left to right, as the layout has them (`acivw_layout`).
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from dualcam.acoustics import cepstra
 from dualcam.data import schema
 from dualcam.data.signal import acoustic_images
 from dualcam.data.sources import datasets
-from records import beamform, raw_acivw
+from records import acivw_layout, beamform
 from records.synthetic import acivw_scenes, acivw_sources, acivw_video, recordings, scenes, takes
 
 
@@ -58,7 +58,7 @@ class Job:
 
     def is_complete(self, piece):
         """Whether a video is written."""
-        return (self.out / raw_acivw.video_name(*piece) / raw_acivw.TIME_FILE).exists()
+        return (self.out / acivw_layout.video_name(*piece) / acivw_layout.TIME_FILE).exists()
 
     def write(self, piece, mic_array, beamformer):
         """Simulates a video and writes it."""
@@ -88,7 +88,7 @@ def simulate_video(job, label, number, mic_array):
 
 def write_video(take, place, piece, rng, job, beamformer):
     """Writes a video's files; the last of them, its time file, says that all are there."""
-    name = raw_acivw.video_name(*piece)
+    name = acivw_layout.video_name(*piece)
     folder = job.out / name
     takes.write_channels(take.frames, folder / 'audio')
     images = beamform.recording_to_cepstra(take.frames, beamformer, cepstra.mel_filters())
@@ -100,6 +100,6 @@ def write_video(take, place, piece, rng, job, beamformer):
     pictures = acivw_video.render_frames(piece[0], place.indoors, take.path_m, take.levels, rng)
     for i, picture in enumerate(pictures, 1):
         Image.fromarray(picture).save(folder / 'video' / f'I_{i:06d}.bmp')
-    partial = folder / f'.{raw_acivw.TIME_FILE}.partial'
+    partial = folder / f'.{acivw_layout.TIME_FILE}.partial'
     partial.write_text(f'simulated_{piece[0]}_{piece[1]:03d}.avi: {job.take_s}\n', encoding='utf-8')
-    os.replace(partial, folder / raw_acivw.TIME_FILE)
+    os.replace(partial, folder / acivw_layout.TIME_FILE)

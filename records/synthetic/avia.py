@@ -8,7 +8,7 @@ import numpy as np
 from dualcam.acoustics import cepstra
 from dualcam.data import schema
 from dualcam.data.sources import datasets
-from records import beamform, raw
+from records import avia_layout, beamform
 from records.synthetic import recordings, scenes, sources, subjects, takes, video
 
 MONAURAL_MIC = 0  # the one nearest to the camera
@@ -60,7 +60,7 @@ class Job:
 
     def is_complete(self, piece):
         """Whether a take is written."""
-        return (self.out / 'sync' / raw.sequence_name(*piece) / 'complete').exists()
+        return (self.out / 'sync' / avia_layout.sequence_name(*piece) / 'complete').exists()
 
     def write(self, piece, mic_array, beamformer):
         """Simulates a take and writes it."""
@@ -103,7 +103,7 @@ def simulate_take(job, location, subject, action, mic_array):
 def write_take(take, sequence, person, rng, job, beamformer):
     """Writes a take's files; the last of them, `complete`, says that all are there."""
     location, _, action = sequence
-    name = raw.sequence_name(*sequence)
+    name = avia_layout.sequence_name(*sequence)
     sync = job.out / 'sync' / name
     (sync / 'audio').mkdir(parents=True, exist_ok=True)
     (sync / 'video').mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from dualcam.data.records import framing, reading, tagging_records
 from dualcam.data.signal import wav
 from dualcam.data.sources import datasets, sound_files, sound_folders, tagging_lists
 from dualcam.models import checkpoint_formats, torch7
-from records import conversion, frame_files, inspection, manifest, raw_acivw, writer
+from records import acivw_layout, conversion, frame_files, inspection, manifest, writer
 from tests.helpers import mutations, tagged_clips
 from tests.helpers.torch_files import TorchWriter
 from tests.proofs.fuzz import Kind
@@ -318,7 +318,7 @@ def _read_settings(path):
 
 
 def _read_time(path):
-    title, seconds = raw_acivw.read_time(path)
+    title, seconds = acivw_layout.read_time(path)
     assert title and 0 <= seconds < float('inf')
     return True
 

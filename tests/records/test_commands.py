@@ -13,7 +13,7 @@ import soundfile
 from dualcam.acoustics import microphones
 from dualcam.data import audio
 from dualcam.data.records import reading
-from records import raw
+from records import avia_layout
 from records.synthetic import avia
 
 GOLDEN_RAW = pathlib.Path(__file__).parents[1] / 'golden' / 'avia_raw'
@@ -57,7 +57,7 @@ def simulated(two_classes, tmp_path_factory, command):
 
 
 def test_the_raw_layout(simulated):
-    sequences = raw.find_sequences(
+    sequences = avia_layout.find_sequences(
         {'audio': simulated / 'sync', 'video': simulated / 'sync', 'array': simulated / 'array'}
     )
     assert [s.name for s in sequences] == [
@@ -67,11 +67,11 @@ def test_the_raw_layout(simulated):
     ]
     for sequence in sequences:
         assert sequence.num_frames == 60
-        channels = raw.read_frame('array', sequence.files['array'][7])
+        channels = avia_layout.read_frame('array', sequence.files['array'][7])
         assert channels.shape == (128, 1024)
-        mono = raw.read_frame('audio', sequence.files['audio'][7])
+        mono = avia_layout.read_frame('audio', sequence.files['audio'][7])
         np.testing.assert_array_equal(mono, channels[:1])
-        assert raw.read_frame('video', sequence.files['video'][7]).shape == (480, 640, 3)
+        assert avia_layout.read_frame('video', sequence.files['video'][7]).shape == (480, 640, 3)
 
 
 def test_the_same_seed_gives_the_same_bytes(simulated, two_classes, tmp_path, command):

@@ -14,7 +14,7 @@ from dualcam.data.records import reading
 from dualcam.data.sources import datasets
 from dualcam.data.stores import record_store
 from dualcam.reports import look
-from records import convert_acivw, frame_files, raw_acivw
+from records import acivw_layout, convert_acivw, frame_files
 
 VIDEOS = {(0, 1): 26, (3, 17): 12}  # {(class, number): frames}
 ALL = schema.modalities_by_number([0, 1, 2])
@@ -314,7 +314,7 @@ def test_times_need_not_be_checked(damage, raw, tmp_path):
 )
 def test_a_name_may_have_colons(text, wanted, tmp_path):
     (tmp_path / 'video_time.txt').write_text(text)
-    assert raw_acivw.read_time(tmp_path / 'video_time.txt') == wanted
+    assert acivw_layout.read_time(tmp_path / 'video_time.txt') == wanted
 
 
 def test_labels_are_asked_of_either_kind_of_record():

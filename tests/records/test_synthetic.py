@@ -11,7 +11,7 @@ from PIL import Image
 
 from dualcam.acoustics import beamforming, microphones
 from dualcam.data.sources import datasets, sound_folders
-from records import raw
+from records import avia_layout
 from records.synthetic import presets, propagation, recordings, scenes, sources, subjects, video
 
 RATE_HZ = 12_288
@@ -219,7 +219,7 @@ def test_jpeg_decodes_to_the_frame(tmp_path):
     back = np.asarray(Image.open(io.BytesIO(data))).astype(int)
     assert np.abs(back - frames[0]).mean() < 6
     (tmp_path / 'I_000001.jpeg').write_bytes(data)
-    bgr = raw.read_frame('video', tmp_path / 'I_000001.jpeg')
+    bgr = avia_layout.read_frame('video', tmp_path / 'I_000001.jpeg')
     np.testing.assert_array_equal(bgr[..., ::-1], back)
 
 

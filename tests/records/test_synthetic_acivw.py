@@ -18,7 +18,7 @@ from dualcam.data.records import reading
 from dualcam.data.signal import acoustic_images
 from dualcam.data.sources import datasets
 from dualcam.data.stores import record_store
-from records import convert_acivw, raw_acivw, video_lists
+from records import acivw_layout, convert_acivw, video_lists
 from records.synthetic import acivw, acivw_scenes, acivw_sources, acivw_video, video
 
 RATE_HZ = schema.ARRAY_RATE_HZ
@@ -204,8 +204,8 @@ def test_flipped_images_of_records_peak_at_the_drawn_object(
     assert not job.is_complete((label, number))
     job.write((label, number), beamformer.array, beamformer)
     assert job.is_complete((label, number))
-    raw = tmp_path / 'raw' / raw_acivw.video_name(label, number)
-    shutil.copytree(job.out / raw_acivw.video_name(label, number), raw)
+    raw = tmp_path / 'raw' / acivw_layout.video_name(label, number)
+    shutil.copytree(job.out / acivw_layout.video_name(label, number), raw)
     modalities = schema.modalities_by_number([0, 1, 2])
     assert convert_acivw.convert(tmp_path / 'raw', tmp_path / 'out', modalities) == (1, 0, 0)
     path = str(next((tmp_path / 'out').rglob('*.tfrecord')))

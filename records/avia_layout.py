@@ -5,7 +5,7 @@
     sync/Location_LL/Subject_SS/Action_AAA/video/I_IIIIII.jpeg          480 x 640
     array/Location_LL/Subject_SS/Action_AAA/audio/A_IIIIII.dc           int32 [mics, 1024], Fortran
 
-`frame_files` reads the files; `raw_acivw` is the same for the layout of ACIVW.
+`frame_files` reads the files; `acivw_layout` is the same for the layout of ACIVW.
 """
 
 import dataclasses
