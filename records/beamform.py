@@ -1,6 +1,6 @@
 """Array recordings to cepstral acoustic images in the AVIA raw layout.
 
-    python -m records.beamform --raw=RAW --out=MATFILES [--array=CSV] [--focus_m=1.5]
+    python -m records.beamform --raw=RAW --out=MATFILES [--array=FILE] [--focus_m=1.5]
 
 Reads RAW/array/Location_LL/Subject_SS/Action_AAA/audio/A_IIIIII.dc (int32, mics x 1024, Fortran
 order) and writes MATFILES/Location_LL/Subject_SS/Action_AAA/MFCC_Image/Data_I.mat, float32
@@ -14,7 +14,7 @@ import numpy as np
 import scipy.io
 from absl import app, flags
 
-from dualcam.acoustics import beamforming, cepstra, microphones
+from dualcam.acoustics import beamforming, cepstra, geometry_files, microphones
 from dualcam.cli import errors
 from dualcam.data import schema
 from dualcam.files import progress_bars
@@ -54,9 +54,7 @@ def mat_path(matfiles, sequence_name, number):
 def main(_):
     """The command."""
     options = flags.FLAGS
-    layout = (
-        microphones.read_array(options.array) if options.array else microphones.built_in_array()
-    )
+    layout = geometry_files.find_array(options.array, options.unit)
     view_deg = tuple(map(float, options.view_deg))
     if len(view_deg) != 2:
         raise ValueError(f'--view_deg={options.view_deg}: expected two angles, as in 60,45')
@@ -98,7 +96,14 @@ def _read(path, layout):
 if __name__ == '__main__':
     flags.DEFINE_string('raw', None, 'Folder that holds array/.', required=True)
     flags.DEFINE_string('out', None, 'Where the .mat files go.', required=True)
-    flags.DEFINE_string('array', None, 'CSV with the microphones; default the built-in layout.')
+    flags.DEFINE_string(
+        'array',
+        'dualcam',
+        'File with the microphones, or dualcam or uma16.',
+    )
+    flags.DEFINE_enum(
+        'unit', None, list(geometry_files.UNITS), 'Of --array; default what it says, or m.'
+    )
     flags.DEFINE_list('view_deg', ['60', '45'], 'Horizontal and vertical field of view.')
     flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
     flags.DEFINE_bool('overwrite', False, 'Make images anew that exist.')

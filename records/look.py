@@ -1,7 +1,7 @@
 """Raw takes as pictures and films: acoustic images over video frames.
 
     python -m records.look --raw=RAW --out=DIR [--matfiles=RAW/matfiles] [--kinds=sheet,mp4]
-        [--take=Location_01/Subject_01/Action_000] [--array=CSV] [--focus_m=1.5]
+        [--take=Location_01/Subject_01/Action_000] [--array=FILE] [--focus_m=1.5]
 
 Where RAW/array has the 128 channels, the images are beamformed and show the power summed over
 900 - 6,400 Hz; else those of --matfiles show their first cepstral channel. RAW/sync has video and
@@ -13,7 +13,7 @@ import pathlib
 import numpy as np
 from absl import app, flags
 
-from dualcam.acoustics import beamforming, microphones
+from dualcam.acoustics import beamforming, geometry_files, microphones
 from dualcam.cli import errors
 from dualcam.data import schema
 from dualcam.reports import look, overlays
@@ -64,9 +64,7 @@ def main(_):
     matfiles = pathlib.Path(options.matfiles) if options.matfiles else root / 'matfiles'
 
     def beamformer():
-        layout = (
-            microphones.read_array(options.array) if options.array else microphones.built_in_array()
-        )
+        layout = geometry_files.find_array(options.array, options.unit)
         return beamforming.Beamformer(
             layout, microphones.look_directions(), options.focus_m or None
         )
@@ -95,6 +93,13 @@ if __name__ == '__main__':
     flags.DEFINE_integer(
         'every', schema.FRAMES_PER_SECOND // 4, 'Frames from picture to picture.', lower_bound=1
     )
-    flags.DEFINE_string('array', None, 'CSV with the microphones; default the built-in layout.')
+    flags.DEFINE_string(
+        'array',
+        'dualcam',
+        'File with the microphones, or dualcam or uma16.',
+    )
+    flags.DEFINE_enum(
+        'unit', None, list(geometry_files.UNITS), 'Of --array; default what it says, or m.'
+    )
     flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
     app.run(errors.clean_errors(main))

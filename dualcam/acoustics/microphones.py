@@ -3,10 +3,10 @@
 Coordinates, here and in records/: metres, x to the right, y up, z forward into the scene,
 the array centre (where the camera is) at the origin. WACV 2020, section 3: a planar array of
 128 MEMS microphones, 0.45 m x 0.45 m, in an aperiodic layout. The layout of the device was
-not published; the built-in one has the same size, count and character, and a CSV replaces it.
+not published; the built-in one has the same size, count and character. Others are read by
+`geometry_files`.
 """
 
-import csv
 import dataclasses
 
 import numpy as np
@@ -71,38 +71,6 @@ def built_in_array() -> MicArray:
     return MicArray('built-in', positions_m)
 
 
-def read_array(path: AnyPath) -> MicArray:
-    """A layout from a CSV with one microphone a line: x, y[, z] in metres; a header may lead.
-
-    Raises:
-        ValueError: the file is not such a table, or a position is not within 10 m.
-    """
-    try:
-        with open(path, newline='', encoding='utf-8') as file:
-            lines = [line for line in csv.reader(file) if line and not line[0].startswith('#')]
-        if lines and not _is_number(lines[0][0]):
-            lines = lines[1:]
-        table = np.array([[float(cell) for cell in line] for line in lines])
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f'{path}: not a microphone layout ({error}); expected a CSV with '
-            'x, y and optionally z in metres, one microphone a line'
-        ) from error
-    if table.ndim != 2 or len(table) < 2 or table.shape[1] not in (2, 3):
-        raise ValueError(
-            f'{path}: a table of shape {table.shape}; expected two or more lines '
-            'with x, y and optionally z in metres'
-        )
-    if not np.all(np.abs(table) < 10.0):
-        raise ValueError(
-            f'{path}: a position is beyond 10 m or not a number; '
-            'positions are in metres from the array centre'
-        )
-    positions_m = np.zeros((len(table), 3))
-    positions_m[:, : table.shape[1]] = table
-    return MicArray(str(path), positions_m)
-
-
 def look_directions(
     rows: int = dimensions.ROWS,
     cols: int = dimensions.COLS,
@@ -154,11 +122,3 @@ def steering_delays(
     sources_m = focus_m * directions[..., None, :]  # [..., 1, 3]
     distances_m = np.linalg.norm(sources_m - positions_m, axis=-1)  # [..., mics]
     return (distances_m - focus_m) / speed_of_sound
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

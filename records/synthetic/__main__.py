@@ -20,7 +20,7 @@ import pathlib
 
 from absl import app, flags
 
-from dualcam.acoustics import beamforming, microphones
+from dualcam.acoustics import beamforming, geometry_files, microphones
 from dualcam.cli import errors
 from dualcam.data.sources import datasets, sound_folders
 from records import jobs
@@ -95,9 +95,7 @@ def main(_):
     global _BEAMFORMER
     options = flags.FLAGS
     job, info = _job_and_info(options)
-    mic_array = (
-        microphones.read_array(options.array) if options.array else microphones.built_in_array()
-    )
+    mic_array = geometry_files.find_array(options.array, options.unit)
     if options.layout == 'acivw' and mic_array.num_mics != microphones.NUM_MICS:
         raise ValueError(
             f"--array={options.array}: {mic_array.num_mics} microphones; ACIVW's "
@@ -155,7 +153,14 @@ if __name__ == '__main__':
     flags.DEFINE_integer('seed', 0, 'Same seed, same bytes.', lower_bound=0)
     flags.DEFINE_string('matfiles', None, 'AVIA: make the acoustic images at once, here.')
     flags.DEFINE_bool('keep_array', True, 'AVIA: write the 128 channels.')
-    flags.DEFINE_string('array', None, 'CSV with the microphones; default the built-in layout.')
+    flags.DEFINE_string(
+        'array',
+        'dualcam',
+        'File with the microphones, or dualcam or uma16.',
+    )
+    flags.DEFINE_enum(
+        'unit', None, list(geometry_files.UNITS), 'Of --array; default what it says, or m.'
+    )
     flags.DEFINE_float('focus_m', 1.5, 'Distance the images are focused at.', lower_bound=0.1)
     flags.DEFINE_integer('processes', None, 'How many work at a time; default one a processor.')
     app.run(errors.clean_errors(main))

@@ -41,21 +41,3 @@ def test_near_delays_approach_those_of_plane_waves():
     ahead = microphones.steering_delays(mics.positions_m, np.array([0.0, 0.0, 1.0]), focus_m=1.0)
     expected = (np.sqrt(1 + np.square(mics.positions_m).sum(axis=1)) - 1) / 343.0
     np.testing.assert_allclose(ahead, expected, atol=1e-12)
-
-
-def test_csv_replaces_the_layout(tmp_path):
-    path = tmp_path / 'mics.csv'
-    path.write_text('x,y\n0.1,0.2\n-0.1,0\n')
-    np.testing.assert_array_equal(
-        microphones.read_array(path).positions_m, [[0.1, 0.2, 0.0], [-0.1, 0.0, 0.0]]
-    )
-
-
-@pytest.mark.parametrize(
-    'text', ['', 'x,y\n', '1,2,3,4\n1,2,3,4\n', '0.1,a\n0.2,b\n', '100,0\n0,0\n', '0.1,0.2\n0.3\n']
-)
-def test_bad_csv_is_named(tmp_path, text):
-    path = tmp_path / 'mics.csv'
-    path.write_text(text)
-    with pytest.raises(ValueError, match=r'mics\.csv'):
-        microphones.read_array(path)

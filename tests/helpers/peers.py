@@ -1,0 +1,16 @@
+"""Other programs that ours is compared with, where they are installed."""
+
+import warnings
+
+import pytest
+
+
+def acoular():
+    """The package acoular; the test is skipped where it does not load."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # it asks NumPy how it was built, which warns
+            import acoular
+    except (ImportError, OSError) as error:  # OSError: its sounddevice found no PortAudio
+        pytest.skip(f'no acoular here ({error}): pip install -c constraints.txt acoular')
+    return acoular
