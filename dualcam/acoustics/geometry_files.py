@@ -10,7 +10,6 @@ not a comma, decimal commas are understood. A byte order mark and any line endin
 """
 
 import csv
-import pathlib
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from dualcam.acoustics import microphones
 from dualcam.acoustics.microphones import MicArray
+from dualcam.files.path_types import AnyPath
 
 UNITS = {'m': 1.0, 'cm': 0.01, 'mm': 0.001}
 SIDES = ('behind', 'front')
@@ -44,7 +44,7 @@ BUILT_IN = {'dualcam': microphones.built_in_array, 'uma16': uma16}
 
 
 def find_array(
-    name_or_path: str | pathlib.Path,
+    name_or_path: AnyPath,
     unit: str | None = None,
     seen_from: str = 'behind',
     camera_m: tuple[float, float, float] = (0.0, 0.0, 0.0),
@@ -74,7 +74,7 @@ def find_array(
     return MicArray(array.name, array.positions_m * sides - np.asarray(camera_m, np.float64))
 
 
-def read_array(path: str | pathlib.Path, unit: str | None = None) -> MicArray:
+def read_array(path: AnyPath, unit: str | None = None) -> MicArray:
     """The layout of a table or an XML file.
 
     Args:

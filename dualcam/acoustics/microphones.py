@@ -12,7 +12,6 @@ import dataclasses
 import numpy as np
 
 from dualcam.acoustics import dimensions
-from dualcam.files.path_types import AnyPath
 
 NUM_MICS = 128
 APERTURE_M = 0.45

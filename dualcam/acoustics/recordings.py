@@ -19,6 +19,7 @@ import soundfile
 import soxr
 
 from dualcam.acoustics.microphones import MicArray
+from dualcam.files.path_types import AnyPath
 
 HDF5_SUFFIXES = ('.h5', '.hdf5', '.hdf', '.he5')
 MEDIA_SUFFIXES = (
@@ -142,7 +143,7 @@ class Recording:
             yield block
 
 
-def open_recording(path: str | pathlib.Path, channels: str | None = None) -> Recording:
+def open_recording(path: AnyPath, channels: str | None = None) -> Recording:
     """A recording with the channels that are to be read.
 
     Args:
