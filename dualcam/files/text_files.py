@@ -1,53 +1,139 @@
-"""Lists and tables of text, read with errors that name the file and what is wrong in it."""
+"""Text files as people's programs write them: lists, tables, JSON, and names of files in them.
 
+Every text file that comes from outside is read here, so that what spreadsheets and other systems
+do to it is understood everywhere alike: a byte order mark, UTF-16, the line ends of Windows and
+of old Macs, semicolons or tabs between the cells, quotes, blank lines at the end.
+
+Names of files are bytes; where they are not UTF-8, Python holds the odd bytes as lone surrogates,
+which no text file can hold. `escape_name` writes them as `\\xNN`, `unescape_name` reverses it.
+"""
+
+import codecs
 import csv
 import io
 import json
+import os
 import pathlib
+import re
+from collections.abc import Sequence
+
+_MARKS = (  # the longest first: UTF-32's begins with UTF-16's
+    (codecs.BOM_UTF32_LE, 'utf-32'),
+    (codecs.BOM_UTF32_BE, 'utf-32'),
+    (codecs.BOM_UTF8, 'utf-8-sig'),
+    (codecs.BOM_UTF16_LE, 'utf-16'),
+    (codecs.BOM_UTF16_BE, 'utf-16'),
+)
+_DELIMITERS = '\t;,'
+_ESCAPED = re.compile(r'\\x([0-9a-f]{2})')
+_SURROGATE = re.compile('[\udc80-\udcff]')
+_UNPRINTABLE = re.compile('[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 
 
-def read(path, encoding='utf-8'):
-    """A text file's contents.
+def read(path: str | os.PathLike) -> str:
+    """A text file's contents: UTF-8, or UTF-16 or UTF-32 with a byte order mark.
+
+    Line ends stay as they are.
 
     Raises:
-        ValueError: it is not text in this encoding.
+        ValueError: it is not text in one of these encodings.
     """
+    data = pathlib.Path(path).read_bytes()
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), 'utf-8')
     try:
-        return pathlib.Path(path).read_text(encoding=encoding)
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: not a text file, byte {error.start} is not of UTF-8') from error
+        raise ValueError(
+            f'{printable_name(path)}: not a text file in UTF-8 (byte {error.start} is not); save '
+            'it as UTF-8, in Excel as "CSV UTF-8"'
+        ) from error
 
 
-def read_table(path, delimiter, columns):
-    """Rows of a table with a line of column names.
+def lines(text: str) -> list[str]:
+    """The lines of a text, whichever system ended them, without their ends.
+
+    `str.splitlines` also cuts at characters that names of files may have.
+    """
+    found = re.split('\r\n|\r|\n', text)
+    return found if found[-1] else found[:-1]
+
+
+def read_lines(path: str | os.PathLike) -> list[str]:
+    """`lines` of a text file; errors as `read`."""
+    return lines(read(path))
+
+
+def read_rows(path: str | os.PathLike, delimiter: str | None = None) -> list[list[str]]:
+    """Rows of a table, each a list of its cells, without the spaces around them.
 
     Args:
         path: of the file.
-        delimiter: between its fields.
-        columns: names of those that must be there.
+        delimiter: what stands between cells; None finds out, see `delimiter_of`.
 
     Returns:
-        A list of {column: text}; where a row is shorter, what it lacks is ''.
+        All rows; one without any text is [].
 
     Raises:
         ValueError: it is no such table.
     """
-    try:
-        reader = csv.DictReader(
-            io.StringIO(read(path), newline=''), delimiter=delimiter, restval=''
+    return _rows(path, read(path), delimiter)
+
+
+def delimiter_of(text: str) -> str:
+    """What stands between the cells of a table, by its first line that is not blank.
+
+    A tab if there is one outside of quotes, else a semicolon if there is one, else a comma: cells
+    may hold what comes later in this order, as decimal commas or labels with commas between.
+    """
+    first = next((line for line in lines(text) if line.strip()), '')
+    bare = re.sub(r'"(?:[^"]|"")*"', '', first)
+    return next((delimiter for delimiter in _DELIMITERS if delimiter in bare), _DELIMITERS[-1])
+
+
+def read_table(path: str | os.PathLike, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of a table with a line of column names; what stands between cells is found out.
+
+    Args:
+        path: of the file.
+        columns: names of those that must be there.
+
+    Returns:
+        A list of {column: text}; where a row is shorter, what it lacks is ''. Rows without text
+        are left out.
+
+    Raises:
+        MissingColumns: a table, but without one of the columns.
+        ValueError: it is no table.
+    """
+    names, *rows = [row for row in read_rows(path) if row] or [[]]
+    missing = set(columns) - set(names)
+    if missing:
+        raise MissingColumns(
+            f'{printable_name(path)}: no column {", ".join(sorted(missing))}; it has '
+            f'{", ".join(names)}'
         )
-        missing = set(columns) - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(
-                f'{path}: no column {", ".join(sorted(missing))}; it has '
-                f'{", ".join(reader.fieldnames or ())}'
-            )
-        return list(reader)
+    return [dict(zip(names, [*row, *[''] * (len(names) - len(row))], strict=False)) for row in rows]
+
+
+def _rows(path, text, delimiter):
+    try:
+        reader = csv.reader(
+            io.StringIO(text, newline=''),
+            delimiter=delimiter or delimiter_of(text),
+            skipinitialspace=True,
+            strict=True,
+        )
+        rows = [[cell.strip() for cell in row] for row in reader]
     except csv.Error as error:
-        raise ValueError(f'{path}: not a table of text ({error})') from error
+        raise ValueError(f'{printable_name(path)}: not a table of text ({error})') from error
+    return [row if any(row) else [] for row in rows]
 
 
-def read_json(path):
+class MissingColumns(ValueError):
+    """A table is readable, but is not the one that was expected."""
+
+
+def read_json(path: str | os.PathLike) -> object:
     """What a JSON file holds.
 
     Raises:
@@ -55,12 +141,55 @@ def read_json(path):
         OSError: it cannot be read.
     """
     try:
-        return json.loads(pathlib.Path(path).read_text(encoding='utf-8'))
+        return json.loads(read(path))
     except RecursionError as error:
         raise ValueError('brackets within brackets, thousands deep') from error
 
 
-def is_within(path, folder):
+def escape_name(name: str | os.PathLike) -> str:
+    """A file's name as text that UTF-8 can hold; see the module's text.
+
+    Names that are UTF-8 stay as they are, but for a backslash that would look like an escape.
+    """
+    text = os.fspath(name)
+    if _SURROGATE.search(text) or _ESCAPED.search(text):
+        text = _ESCAPED.sub(lambda found: rf'\x5cx{found.group(1)}', text)
+        text = _SURROGATE.sub(lambda found: rf'\x{ord(found.group()) - 0xDC00:02x}', text)
+    return text
+
+
+def unescape_name(text: str) -> str:
+    """The name that `escape_name` made a text of, as `open` takes it."""
+    parts, last = [], 0
+    for found in _ESCAPED.finditer(text):
+        parts += [os.fsencode(text[last : found.start()]), bytes([int(found.group(1), 16)])]
+        last = found.end()
+    return os.fsdecode(b''.join([*parts, os.fsencode(text[last:])]))
+
+
+def printable_name(name: str | os.PathLike) -> str:
+    """`escape_name` on one line: what would break the line is escaped likewise.
+
+    `unescape_name` reverses it.
+    """
+    return printable(escape_name(name))
+
+
+def printable(text: object) -> str:
+    """A message that every terminal and UTF-8 file can hold, on one line.
+
+    Names in it are to be made with `printable_name`, or they cannot be told from others.
+    """
+
+    def hexadecimal(found):
+        odd_byte = '\udc80' <= found.group() <= '\udcff'
+        encoded = found.group().encode(errors='surrogateescape' if odd_byte else 'surrogatepass')
+        return ''.join(rf'\x{byte:02x}' for byte in encoded)
+
+    return _UNPRINTABLE.sub(hexadecimal, str(text))
+
+
+def is_within(path: pathlib.Path, folder: pathlib.Path) -> bool:
     """Whether a path is below a folder, as written or once links are followed."""
     if '..' not in path.parts and path.is_relative_to(folder):
         return True  # a link in the folder may lead to another disk

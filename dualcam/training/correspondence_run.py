@@ -105,8 +105,7 @@ def train(params, data, folder, teacher_sums=None, name='', profile=False):
         The trained model, see `split`.
 
     Raises:
-        ValueError: the folder belongs to a run with other parameters or data, or another
-            process trains it.
+        ValueError: the folder belongs to a run with other parameters or data.
         loop.NotFinite, loop.Stopped, OSError: see `loop.fit`.
     """
     folder = pathlib.Path(folder)

@@ -2,20 +2,19 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import json
-import os
 import pathlib
 import platform
 import shutil
 import subprocess
+import sys
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from dualcam.data.signal import frontends
-from dualcam.files import atomic, text_files
+from dualcam.files import atomic, locking, text_files
 from dualcam.reports import run_page
 from dualcam.training import checkpoints
 
@@ -28,8 +27,8 @@ _LOCK_FILE = '.lock'  # stays; what counts is who has it locked
 def claimed(folder, params, data):
     """Keeps other processes out of a run's folder while it is trained.
 
-    The lock is the system's own: it is gone with the process that has it, however that ends. A
-    run that is trained already is anybody's to read.
+    Where another process trains this run, waits for it and then uses what it trained, or
+    continues the training if that process was stopped. A trained run is anybody's to read.
 
     Args:
         folder: of the run, a `pathlib.Path`; it is made, with its run.json.
@@ -40,8 +39,7 @@ def claimed(folder, params, data):
         Whether the run is trained already.
 
     Raises:
-        ValueError: the folder belongs to a run with other parameters or data, or another
-            process trains it.
+        ValueError: the folder belongs to a run with other parameters or data.
         OSError: the folder cannot be written.
     """
     made_with = {
@@ -56,8 +54,12 @@ def claimed(folder, params, data):
         yield True
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with locking.held(folder / _LOCK_FILE, 'trains this run') as waited:
         _check_same(folder, made_with)  # another process may have been quicker
+        if waited and is_complete(folder):
+            print(f'using the run that it trained: {folder}', file=sys.stderr, flush=True)
+            yield True
+            return
         for path in list(folder.rglob(f'.*{atomic.PARTIAL}*')):  # of a killed process
             if path.is_dir():
                 shutil.rmtree(path)
@@ -96,24 +98,6 @@ def _check_same(folder, made_with):
             f'{folder}: holds a run with other {", ".join(other)}; choose another '
             'folder or delete it'
         )
-
-
-@contextlib.contextmanager
-def _locked(folder):
-    with open(folder / _LOCK_FILE, 'a+', encoding='utf-8') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise ValueError(
-                f'{folder}: another process trains this run now '
-                f'({file.read().strip() or "it has just begun"}); wait for it, or '
-                'choose another folder'
-            ) from None
-        file.truncate(0)
-        file.write(f'process {os.getpid()} on {platform.node()}\n')
-        file.flush()
-        yield
 
 
 def saved_params(folder):

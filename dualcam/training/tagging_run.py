@@ -167,8 +167,8 @@ def train(params, data, folder, teacher=None, name='', profile=False):
         The trained network; of a mutual run the student.
 
     Raises:
-        ValueError: the folder belongs to a run with other parameters or data, or another
-            process trains it; a teacher is missing, or not wanted.
+        ValueError: the folder belongs to a run with other parameters or data;
+            a teacher is missing, or not wanted.
         loop.NotFinite, loop.Stopped, OSError: see `loop.fit`.
     """
     folder = pathlib.Path(folder)

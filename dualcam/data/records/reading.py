@@ -53,7 +53,7 @@ def read_list(path, root=None):
         raise ValueError(f'{path}: no such list; make it with python -m records.make_lists')
     lines = [
         (number, line.strip())
-        for number, line in enumerate(text_files.read(path).splitlines(), 1)
+        for number, line in enumerate(text_files.read_lines(path), 1)
         if line.strip()
     ]
     if not lines:

@@ -190,7 +190,7 @@ def _from_class_folders(folder):
 
 def _from_esc50(folder):
     path = folder / 'meta' / 'esc50.csv'
-    rows = text_files.read_table(path, ',', ('filename', 'fold', 'category', 'src_file'))
+    rows = text_files.read_table(path, ('filename', 'fold', 'category', 'src_file'))
     found = [
         (
             folder / 'audio' / row['filename'],
@@ -206,7 +206,7 @@ def _from_esc50(folder):
 
 def _from_dcase(folder):
     path = folder / 'meta.csv'
-    rows = text_files.read_table(path, '\t', ('filename', 'scene_label', 'identifier'))
+    rows = text_files.read_table(path, ('filename', 'scene_label', 'identifier'))
     split_of = {}
     for split, name in _DCASE_LISTS.items():
         lists = folder / 'evaluation_setup' / name
@@ -215,7 +215,7 @@ def _from_dcase(folder):
                 f"{lists}: no such list; expected DCASE 2018 task 1A's development "
                 'set with its evaluation_setup folder'
             )
-        for line in text_files.read(lists).splitlines():
+        for line in text_files.read_lines(lists):
             if line.strip():
                 split_of[line.split('\t')[0].strip()] = split
     found = [
@@ -239,7 +239,7 @@ def _from_dcase(folder):
 
 def _from_index(folder):
     path = folder / INDEX_FILE
-    rows = text_files.read_table(path, ',', ('record', 'class', 'fold', 'split', 'source'))
+    rows = text_files.read_table(path, ('record', 'class', 'fold', 'split', 'source'))
     return _listed(
         folder,
         path,

@@ -98,7 +98,7 @@ def read_list(path, classes):
         )
     number_of = {name: number for number, name in enumerate(classes)}
     found = {}
-    for row, line in enumerate(text_files.read(path, 'utf-8-sig').splitlines(), 1):
+    for row, line in enumerate(text_files.read_lines(path), 1):
         fields = [field.strip() for field in line.split('\t')]
         if not any(fields) or (row == 1 and fields[0].lower() == 'filename'):
             continue

@@ -21,7 +21,7 @@ import numpy as np
 from dualcam.data import schema
 from dualcam.data.records import reading
 from dualcam.data.signal import video
-from dualcam.files import large_arrays, progress_bars
+from dualcam.files import large_arrays, locking, progress_bars
 
 _ROW_SHAPES = {
     'acoustic': ((schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE), np.float32),
@@ -105,7 +105,9 @@ def records_digest(paths):
     digest = hashlib.sha256()
     for path in paths:
         status = os.stat(path)
-        digest.update(f'{path}\0{status.st_size}\0{status.st_mtime_ns}\n'.encode())
+        digest.update(
+            f'{path}\0{status.st_size}\0{status.st_mtime_ns}\n'.encode(errors='surrogateescape')
+        )
     return digest.hexdigest()[:16]
 
 
@@ -130,9 +132,11 @@ def open_store(paths, modalities, cache, max_bad=0):
     paths = tuple(sorted(set(paths)))
     digest = records_digest(paths)
     root = pathlib.Path(cache) / digest
-    missing = [m for m in modalities if not (root / f'{m}.npy').exists()]
-    if missing or not (root / _LABELS_FILE).exists():
-        _pack(paths, missing, root, max_bad)
+    if _missing(root, modalities) is not None:
+        with locking.held_folder(cache, 'packs records'):
+            missing = _missing(root, modalities)  # another process may have been quicker
+            if missing is not None:
+                _pack(paths, missing, root, max_bad)
     bad = _read_bad(root)
     skipped = {path: text for m in (*modalities, _LABELS) for path, text in bad.get(m, {}).items()}
     check_bad(skipped, max_bad, len(paths))
@@ -141,6 +145,12 @@ def open_store(paths, modalities, cache, max_bad=0):
     mapped = {m: np.load(root / f'{m}.npy', mmap_mode='r') for m in modalities}
     first = next(path for path in paths if path not in skipped)
     return Store(paths, labels, mapped, digest, reading.is_acivw(first), skipped=skipped)
+
+
+def _missing(root, modalities):
+    """Modalities that are not packed; None where nothing is left to be done."""
+    missing = [name for name in modalities if not (root / f'{name}.npy').exists()]
+    return missing if missing or not (root / _LABELS_FILE).exists() else None
 
 
 def _pack(paths, modalities, root, max_bad):

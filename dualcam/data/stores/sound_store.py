@@ -15,7 +15,7 @@ import numpy as np
 from dualcam.data import audio
 from dualcam.data.sources import sound_files, sound_folders
 from dualcam.data.stores import record_store
-from dualcam.files import atomic, progress_bars
+from dualcam.files import atomic, locking, progress_bars
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,7 +67,9 @@ def open_sounds(sound_set, cache, max_bad=0):
     digest = record_store.records_digest([sound.path for sound in sound_set.sounds])
     root = pathlib.Path(cache) / f'sounds-{digest}'
     if not (root / 'index.json').exists():
-        _pack(sound_set, root)
+        with locking.held_folder(cache, 'packs sounds'):
+            if not (root / 'index.json').exists():  # another process may have been quicker
+                _pack(sound_set, root)
     index = json.loads((root / 'index.json').read_text(encoding='utf-8'))
     sound_files.check_bad(index['skipped'], max_bad)
     good = set(index['paths'])

@@ -16,7 +16,7 @@ from dualcam.data import schema
 from dualcam.data.records import reading, tagging_records
 from dualcam.data.sources import datasets
 from dualcam.data.stores import record_store
-from dualcam.files import atomic, large_arrays, progress_bars
+from dualcam.files import atomic, large_arrays, locking, progress_bars
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,7 +97,9 @@ def open_clips(paths, info, cache, max_bad=0):
     digest = record_store.records_digest(paths)
     root = pathlib.Path(cache) / f'clips-{digest}'
     if not (root / 'index.json').exists():
-        _pack(paths, info, root, max_bad)
+        with locking.held_folder(cache, 'packs clips'):
+            if not (root / 'index.json').exists():  # another process may have been quicker
+                _pack(paths, info, root, max_bad)
     index = json.loads((root / 'index.json').read_text(encoding='utf-8'))
     skipped = index.get('skipped', {})
     record_store.check_bad(skipped, max_bad, len(paths))
