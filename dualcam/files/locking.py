@@ -14,11 +14,13 @@ import sys
 import time
 from collections.abc import Iterator
 
+from dualcam.files.path_types import AnyPath
+
 _POLL_S = 0.5
 
 
 @contextlib.contextmanager
-def held(path: str | os.PathLike, work: str) -> Iterator[bool]:
+def held(path: AnyPath, work: str) -> Iterator[bool]:
     """Holds the lock of a file; where another process holds it, says so and waits.
 
     Args:
@@ -44,7 +46,7 @@ def held(path: str | os.PathLike, work: str) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def held_folder(folder: str | os.PathLike, work: str) -> Iterator[bool]:
+def held_folder(folder: AnyPath, work: str) -> Iterator[bool]:
     """`held` for a folder itself, which is created if need be; leaves no file in it.
 
     File systems that cannot lock folders are worked on without a lock.

@@ -17,6 +17,8 @@ import pathlib
 import re
 from collections.abc import Sequence
 
+from dualcam.files.path_types import AnyPath
+
 _MARKS = (  # the longest first: UTF-32's begins with UTF-16's
     (codecs.BOM_UTF32_LE, 'utf-32'),
     (codecs.BOM_UTF32_BE, 'utf-32'),
@@ -30,7 +32,7 @@ _SURROGATE = re.compile('[\udc80-\udcff]')
 _UNPRINTABLE = re.compile('[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 
 
-def read(path: str | os.PathLike) -> str:
+def read(path: AnyPath) -> str:
     """A text file's contents: UTF-8, or UTF-16 or UTF-32 with a byte order mark.
 
     Line ends stay as they are.
@@ -58,12 +60,12 @@ def lines(text: str) -> list[str]:
     return found if found[-1] else found[:-1]
 
 
-def read_lines(path: str | os.PathLike) -> list[str]:
+def read_lines(path: AnyPath) -> list[str]:
     """`lines` of a text file; errors as `read`."""
     return lines(read(path))
 
 
-def read_rows(path: str | os.PathLike, delimiter: str | None = None) -> list[list[str]]:
+def read_rows(path: AnyPath, delimiter: str | None = None) -> list[list[str]]:
     """Rows of a table, each a list of its cells, without the spaces around them.
 
     Args:
@@ -90,7 +92,7 @@ def delimiter_of(text: str) -> str:
     return next((delimiter for delimiter in _DELIMITERS if delimiter in bare), _DELIMITERS[-1])
 
 
-def read_table(path: str | os.PathLike, columns: Sequence[str]) -> list[dict[str, str]]:
+def read_table(path: AnyPath, columns: Sequence[str]) -> list[dict[str, str]]:
     """Rows of a table with a line of column names; what stands between cells is found out.
 
     Args:
@@ -133,7 +135,7 @@ class MissingColumns(ValueError):
     """A table is readable, but is not the one that was expected."""
 
 
-def read_json(path: str | os.PathLike) -> object:
+def read_json(path: AnyPath) -> object:
     """What a JSON file holds.
 
     Raises:
@@ -146,7 +148,7 @@ def read_json(path: str | os.PathLike) -> object:
         raise ValueError('brackets within brackets, thousands deep') from error
 
 
-def escape_name(name: str | os.PathLike) -> str:
+def escape_name(name: AnyPath) -> str:
     """A file's name as text that UTF-8 can hold; see the module's text.
 
     Names that are UTF-8 stay as they are, but for a backslash that would look like an escape.
@@ -167,7 +169,7 @@ def unescape_name(text: str) -> str:
     return os.fsdecode(b''.join([*parts, os.fsencode(text[last:])]))
 
 
-def printable_name(name: str | os.PathLike) -> str:
+def printable_name(name: AnyPath) -> str:
     """`escape_name` on one line: what would break the line is escaped likewise.
 
     `unescape_name` reverses it.
