@@ -5,6 +5,7 @@
 #   SOURCES=DIR               real recordings for the simulator, one folder a class
 #   FOLDS=1,2                 of them only these cross-validation folds (ESC)
 #   SUBJECTS=2                simulated subjects, 1 - 9, instead of the preset's number
+#   DATA_SEED=1               other embedded data (AVIA, ACIVW, tagging) in other folders; 0
 #   SEEDS=0,1,2               several seeds give mean and deviation
 #   VIDEO=1                   records with video, which column R needs; always with table1 and
 #                             AVIA, and once they are there
@@ -34,10 +35,14 @@ ACIVW ?=
 SOURCES ?=
 FOLDS ?=
 SUBJECTS ?=
+DATA_SEED ?= 0
 SEEDS ?= 0
 TAGGED ?=
 PRESET ?= $(if $(AVIA)$(ACIVW)$(TAGGED),paper,demo)
-WORK ?= work/$(if $(AVIA),avia,$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES))))$(if $(FOLDS),-folds$(subst $(COMMA),,$(FOLDS)))$(if $(SUBJECTS),-subjects$(SUBJECTS)))
+# What tells embedded data apart: the recordings they are made of and the seed.
+OF_SOURCES := $(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES))))
+OF_SEED := $(if $(filter-out 0,$(DATA_SEED)),-data$(DATA_SEED))
+WORK ?= work/$(if $(AVIA),avia,$(PRESET)$(OF_SOURCES)$(if $(FOLDS),-folds$(subst $(COMMA),,$(FOLDS)))$(if $(SUBJECTS),-subjects$(SUBJECTS))$(OF_SEED))
 VIDEO ?= $(if $(AVIA)$(filter table1,$(MAKECMDGOALS))$(wildcard $(WORK)/records-video/.made),1)
 BACKBONE ?=
 SOUNDNET ?=
@@ -59,9 +64,12 @@ COMPLETE ?=
 PRECISION ?=
 DEVICES ?=
 PEERS ?=
-ECCV := work/acivw$(if $(ACIVW),,-$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES)))))
+ECCV := work/acivw$(if $(ACIVW),,-$(PRESET)$(OF_SOURCES)$(OF_SEED))
 
-AAAI := work/tagging$(if $(TAGGED),,-$(PRESET)$(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES)))))
+AAAI := work/tagging$(if $(TAGGED),,-$(PRESET)$(OF_SOURCES)$(OF_SEED))
+# Tagged clips of DATA_SEED n are the simulator's of seed n + 1: its sounds and pictures were tried
+# out on seed 0.
+TAGGING_SEED := $(shell expr $(DATA_SEED) + 1)
 TAGGED_RECORDS := $(or $(TAGGED),$(AAAI)/records)
 # The paper averages three seeds.
 AAAI_SEEDS := $(if $(filter file,$(origin SEEDS)),0$(COMMA)1$(COMMA)2,$(SEEDS))
@@ -69,9 +77,13 @@ AAAI_SEEDS := $(if $(filter file,$(origin SEEDS)),0$(COMMA)1$(COMMA)2,$(SEEDS))
 ifneq ($(filter-out demo smoke paper,$(PRESET)),)
 $(error PRESET=$(PRESET): expected demo, smoke or paper)
 endif
+ifneq ($(shell expr "$(DATA_SEED)" : '[0-9][0-9]*$$'),$(shell expr length "$(DATA_SEED)"))
+$(error DATA_SEED=$(DATA_SEED): expected a whole number from 0)
+endif
 
-# Seconds of a take in the embedded data; AVIA's are cut to 30.
-TAKE_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$(PRESET)),30,20)))
+# Seconds of a folder in the embedded data, its takes together (records/synthetic/presets.py); AVIA's
+# takes are cut to 30.
+FOLDER_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$(PRESET)),30,$(if $(SOURCES),20,15))))
 
 # Seconds of a tagged clip; real ones have ten.
 CLIP_S := $(if $(filter smoke,$(PRESET)),2,$(if $(filter paper,$(PRESET)),10,4))
@@ -120,21 +132,21 @@ tfrecords: $(RECORDS)/.made
 ifeq ($(AVIA),)
 $(WORK)/raw/.made: | setup
 	$(PY) -m records.synthetic --out=$(WORK)/raw --preset=$(PRESET) \
-	  --matfiles=$(WORK)/raw/matfiles --nokeep_array \
+	  --matfiles=$(WORK)/raw/matfiles --nokeep_array --seed=$(DATA_SEED) \
 	  $(if $(SOURCES),--sources=$(SOURCES)) $(if $(FOLDS),--folds=$(FOLDS)) \
 	  $(if $(SUBJECTS),--subjects=$(SUBJECTS))
 	@touch $@
 
 $(RECORDS)/.made: $(WORK)/raw/.made | setup
 	$(PY) -m records.convert_avia --matfiles=$(WORK)/raw/matfiles --sync=$(WORK)/raw/sync \
-	  --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(TAKE_S)
+	  --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(FOLDER_S)
 	@touch $@
 else
 # Not keyed on a stamp: the converter itself leaves alone what is there.
 .PHONY: $(RECORDS)/.made
 $(RECORDS)/.made: | setup
 	$(PY) -m records.convert_avia --matfiles=$(AVIA)/matfiles --sync=$(AVIA)/sync \
-	  --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(TAKE_S)
+	  --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(FOLDER_S)
 endif
 
 table1 table2 table3: tfrecords
@@ -152,7 +164,7 @@ esc10: $(if $(SOURCES),tfrecords,setup)
 ifeq ($(ACIVW),)
 $(ECCV)/raw/.made: | setup
 	$(PY) -m records.synthetic --layout=acivw --out=$(ECCV)/raw --preset=$(PRESET) \
-	  $(if $(SOURCES),--sources=$(SOURCES))
+	  --seed=$(DATA_SEED) $(if $(SOURCES),--sources=$(SOURCES))
 	@touch $@
 
 $(ECCV)/records/.made: $(ECCV)/raw/.made | setup
@@ -171,9 +183,9 @@ eccv: $(ECCV)/records/.made
 	  $(if $(TARGET),--target=$(TARGET)) $(if $(COMPLETE),--complete)
 
 ifeq ($(TAGGED),)
-# Seed 1: the sounds and pictures of the embedded clips were tried out on seed 0.
 $(AAAI)/raw/.made: | setup
-	$(PY) -m records.synthetic.tagging --out=$(AAAI)/raw --preset=$(PRESET) --seed=1 \
+	$(PY) -m records.synthetic.tagging --out=$(AAAI)/raw --preset=$(PRESET) \
+	  --seed=$(TAGGING_SEED) \
 	  $(if $(SOURCES),--sources=$(SOURCES))
 	@touch $@
 

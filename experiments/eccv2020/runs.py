@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from dualcam.data.clips import record_clips
-from dualcam.data.records import reading, record_lists
+from dualcam.data.records import reading, take_lists
 from dualcam.data.sources import datasets
 from dualcam.data.stores import record_store
 from dualcam.training import correspondence_run, run, run_data
@@ -200,7 +200,7 @@ class Target:
 
     def __init__(self, folder, cache, flip=False):
         self.info = datasets.read_description(folder)
-        written = record_lists.write_lists(folder, presets.SECONDS, 'train_valid_test')
+        written = take_lists.write_take_lists(folder, presets.SECONDS)
         found = {path.name: reading.read_list(path, folder) for path in written}
         paths = [path for name in _LISTS for path in found[name]]
         held = reading.modalities_of(paths[0])

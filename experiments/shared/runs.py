@@ -14,7 +14,7 @@ import numpy as np
 
 from dualcam import models
 from dualcam.data import schema
-from dualcam.data.records import reading, record_lists
+from dualcam.data.records import reading, take_lists
 from dualcam.data.sources import datasets
 from dualcam.data.stores import record_store
 from dualcam.evaluation import metrics
@@ -28,6 +28,7 @@ from dualcam.training.recipes import distillation
 
 SCENARIOS = ('scenario_1', 'scenario_2', 'scenario_3')
 SETTINGS = (*SCENARIOS, 'all')
+UNSEEN_SUBJECTS = 'unseen_subjects'  # a test of every setting, where the data set holds some out
 
 _MODALITIES = {
     'acoustic': 'acoustic',
@@ -214,7 +215,7 @@ class Workshop:
 
         Args:
             wanted: a `Run`.
-            tests: scenarios to test on, or 'all'.
+            tests: scenarios to test on, 'all' or `UNSEEN_SUBJECTS`.
             seed: of the run and its teacher.
 
         Returns:
@@ -375,21 +376,22 @@ class Workshop:
         seconds = self.preset.total_length
         found = {}
         for number, scenario in enumerate(SCENARIOS, 1):
-            folder = record_lists.lists_folder(self.records, seconds, number)
-            for split in ('train_valid_test', 'all'):
-                record_lists.write_lists(self.records, seconds, split, number)
+            written = take_lists.write_scenario_lists(self.records, seconds, number)
             found[scenario] = {
-                path.name: reading.read_list(path, self.records)
-                for path in sorted(folder.glob('*.txt'))
+                path.name: reading.read_list(path, self.records) for path in sorted(written)
             }
         found['all'] = {
             name: [p for s in SCENARIOS for p in found[s][name]]
-            for name in ('training.txt', 'validation.txt', 'testing.txt')
+            for name in found[SCENARIOS[0]]
+            if name != 'dataset.txt'
         }
         return found
 
     def _test_paths(self, train_on, test):
-        """Test split of the training setting itself; all data of any other scenario."""
+        """Test split of the training setting itself, or its unseen subjects; all data of any
+        other scenario."""
+        if test == UNSEEN_SUBJECTS:
+            return self._lists[train_on][take_lists.UNSEEN_SUBJECTS]
         return self._lists[test]['testing.txt' if test == train_on else 'dataset.txt']
 
 

@@ -106,7 +106,7 @@ PRESETS = {
     ),
     'demo': Preset(
         'demo',
-        10,
+        5,  # takes of the embedded data have no more
         _SHORT_RATES,
         {},
         epochs={
@@ -118,12 +118,12 @@ PRESETS = {
             'oursoundnet': 8,
         },
         crops={
-            'dualcamnet': 5,
-            'resnet50': 5,
+            'dualcamnet': 3,
+            'resnet50': 3,
             'temporal_resnet50': 1,
-            'avnet': 3,
-            'hearnet': 4,
-            'oursoundnet': 2,
+            'avnet': 2,
+            'hearnet': 2,
+            'oursoundnet': 1,
         },
         **_SHORT,
         note='demo preset: short training',

@@ -11,7 +11,8 @@ second) are not kept.
 ACIVW: writes RAW/class_C/data_DDD with channels, acoustic images and .bmp video (10 MB a second
 together, 9 GB with --preset=demo) and RAW/dataset.json.
 
-Takes that are complete are left as they are.
+AVIA's takes of one subject, action and scenario lie end to end in one folder; dataset.json says how
+long each is and that the lists go by take. Folders that are complete are left as they are.
 """
 
 import functools
@@ -35,12 +36,15 @@ def _job_and_info(options):
     """What is to be made, and its description."""
     layout = options.layout
     _check(options)
-    preset = presets.preset_named(options.preset, layout)
     if layout == 'avia':
-        num_places = 3
-        num_subjects = options.subjects or preset.num_subjects
-        units = avia.num_units(num_subjects, preset)
+        preset = presets.preset_named(
+            options.preset, 'avia_recordings' if options.sources else 'avia'
+        )
+        if options.subjects:
+            preset = preset.with_subjects(options.subjects)
+        num_places, units, take_rule = 3, avia.num_units(preset), preset.take_rule()
     else:
+        preset, take_rule = presets.preset_named(options.preset, layout), None
         num_places = units = options.videos or preset.num_videos
     classes, origin, folds, dealt = _CLASSES[layout], 'simulated sounds, ', (), None
     if options.sources:
@@ -51,7 +55,7 @@ def _job_and_info(options):
         dealt = tuple(tuple(map(tuple, parts[name])) for name in found)
         classes, origin = tuple(found), 'real recordings, simulated '
     info = datasets.DatasetInfo(
-        f'{layout}_simulated', classes, origin + _ORIGINS[layout], num_places, folds
+        f'{layout}_simulated', classes, origin + _ORIGINS[layout], num_places, folds, take_rule
     )
     out = pathlib.Path(options.out)
     if layout == 'avia':
@@ -62,8 +66,8 @@ def _job_and_info(options):
             options.keep_array,
             options.seed,
             preset.take_s,
-            preset.unit_s,
-            num_subjects,
+            preset.num_takes,
+            preset.num_subjects,
             dealt,
         ), info
     return acivw.Job(out, options.seed, preset.take_s, units, dealt), info
@@ -116,12 +120,13 @@ def main(_):
         functools.partial(_work, job=job, mic_array=mic_array),
         to_do,
         processes,
-        'take',
+        'folder',
         start_method='fork',
     )
+    each = job.num_takes if options.layout == 'avia' else 1
     print(
-        f'{len(to_do)} takes of {job.take_s} s written, {len(pieces) - len(to_do)} were there: '
-        f'{job.out}'
+        f'{each * len(to_do)} takes of {job.take_s} s written, '
+        f'{each * (len(pieces) - len(to_do))} were there: {job.out}'
     )
 
 

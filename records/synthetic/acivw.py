@@ -70,13 +70,13 @@ def simulate_video(job, label, number, mic_array):
     """What the array hears of one video, from its numbers alone.
 
     Returns:
-        A `scenes.Take`, its `wild_scenes.Place`, and the generator that drew them, for the
+        A `scenes.Take`, its `acivw_scenes.Place`, and the generator that drew them, for the
         pictures.
     """
     rng = np.random.default_rng([job.seed, label, number])
     place = acivw_scenes.draw_place(label, job.take_s * schema.FRAMES_PER_SECOND, rng)
     if job.dealt is None:
-        sound = acivw_sources.wild_source(label, job.take_s, rng)
+        sound = acivw_sources.acivw_source(label, job.take_s, rng)
     else:
         sound = recordings.unit_sound(job.dealt[label][number], job.take_s)
     others = takes.draw_others(place.scenario, job.take_s, job.seed, rng)

@@ -15,7 +15,7 @@ from records.synthetic import sources
 _RATE_HZ = schema.ARRAY_RATE_HZ
 
 
-def wild_source(label, duration_s, rng):
+def acivw_source(label, duration_s, rng):
     """Dry sound of a class.
 
     Args:

@@ -1,6 +1,6 @@
 """What ACIVW's camera sees: a place that no other video has, and the object where the sound is.
 
-The object (`wild_objects`) tells the class; light, colours, surroundings, exposure, white balance
+The object (`acivw_objects`) tells the class; light, colours, surroundings, exposure, white balance
 and the camera's noise differ from video to video. Drawn at 480 x 640 and averaged to half of it.
 """
 
@@ -56,7 +56,7 @@ def render_frames(label, indoors, path_m, levels, rng):
 
 
 def draw_look(rng):
-    """A `wild_objects.Look` that no other video has."""
+    """A `acivw_objects.Look` that no other video has."""
     body, trim = (tuple(int(c) for c in rng.integers(20, 236, 3)) for _ in range(2))
     return acivw_objects.Look(
         body,

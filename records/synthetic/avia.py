@@ -23,9 +23,8 @@ class Job:
         matfiles: where acoustic images go, or None.
         keep_array: whether the 128 channels are written.
         seed: of everything.
-        take_s, unit_s: see `presets.SyntheticPreset`.
-        num_subjects: how many people.
-        dealt: files of each unit of each class (`recordings.deal`), or None for parametric
+        take_s, num_takes, num_subjects: see `presets.AviaPreset`.
+        dealt: files of each take of each class (`recordings.deal`), or None for parametric
             sources.
     """
 
@@ -34,7 +33,7 @@ class Job:
     keep_array: bool
     seed: int
     take_s: int
-    unit_s: int
+    num_takes: int
     num_subjects: int
     dealt: tuple[tuple[tuple[pathlib.Path, ...], ...], ...] | None
 
@@ -43,13 +42,13 @@ class Job:
         return {
             'seed': self.seed,
             'take_s': self.take_s,
-            'unit_s': self.unit_s,
+            'num_takes': self.num_takes,
             'num_subjects': self.num_subjects,
             'recordings': recordings.names(self.dealt),
         }
 
     def pieces(self):
-        """The takes: (location from 1, subject from 1, action from 0)."""
+        """The folders of takes: (location from 1, subject from 1, action from 0)."""
         num_actions = len(self.dealt or datasets.AVIA_CLASSES)
         return [
             (location + 1, subject + 1, action)
@@ -59,40 +58,38 @@ class Job:
         ]
 
     def is_complete(self, piece):
-        """Whether a take is written."""
+        """Whether a folder's takes are written."""
         return (self.out / 'sync' / avia_layout.sequence_name(*piece) / 'complete').exists()
 
     def write(self, piece, mic_array, beamformer):
-        """Simulates a take and writes it."""
-        take, person, rng = simulate_take(self, *piece, mic_array)
-        write_take(take, piece, person, rng, self, beamformer)
+        """Simulates a folder's takes and writes them, end to end."""
+        first = 1
+        for number in range(self.num_takes):
+            take, person, rng = simulate_take(self, *piece, number, mic_array)
+            write_take(take, piece, first, person, rng, self, beamformer)
+            first += len(take.frames)
+        (self.out / 'sync' / avia_layout.sequence_name(*piece) / 'complete').touch()
 
 
-def num_units(num_subjects, preset):
-    """Stretches of sound a class, each of its own recordings."""
-    return len(scenes.SCENARIOS) * num_subjects * (preset.take_s // preset.unit_s)
+def num_units(preset):
+    """Takes of a class, each of its own recordings."""
+    return len(scenes.SCENARIOS) * preset.num_subjects * preset.num_takes
 
 
-def simulate_take(job, location, subject, action, mic_array):
-    """One take, from its numbers alone: location and subject from 1, action from 0.
+def simulate_take(job, location, subject, action, number, mic_array):
+    """One take, from its numbers alone: location and subject from 1, action and number from 0.
 
     Returns:
         A `scenes.Take`, the person, and the generator that drew it, for the video.
     """
-    rng = np.random.default_rng([job.seed, location, subject, action])
+    rng = np.random.default_rng([job.seed, location, subject, action, number])
     scenario = scenes.SCENARIOS[location - 1]
     person = subjects.subject(subject - 1, job.seed)
     if job.dealt is None:
         sound = sources.parametric_source(action, person, job.take_s, rng)
     else:
-        per_take = job.take_s // job.unit_s
-        first = ((location - 1) * job.num_subjects + subject - 1) * per_take
-        sound = np.concatenate(
-            [
-                recordings.unit_sound(files, job.unit_s)
-                for files in job.dealt[action][first : first + per_take]
-            ]
-        )
+        unit = ((location - 1) * job.num_subjects + subject - 1) * job.num_takes + number
+        sound = recordings.unit_sound(job.dealt[action][unit], job.take_s)
     others = takes.draw_others(scenario, job.take_s, job.seed, rng)
     home_m = scenes.subject_home(np.random.default_rng([job.seed, 9000, location, subject]))
     path_m = scenes.wander(home_m, action, len(sound) // schema.SAMPLES_PER_FRAME + 1, rng)
@@ -100,21 +97,20 @@ def simulate_take(job, location, subject, action, mic_array):
     return take, person, rng
 
 
-def write_take(take, sequence, person, rng, job, beamformer):
-    """Writes a take's files; the last of them, `complete`, says that all are there."""
+def write_take(take, sequence, first, person, rng, job, beamformer):
+    """Writes a take's files, frames numbered from `first`."""
     location, _, action = sequence
     name = avia_layout.sequence_name(*sequence)
     sync = job.out / 'sync' / name
     (sync / 'audio').mkdir(parents=True, exist_ok=True)
     (sync / 'video').mkdir(parents=True, exist_ok=True)
     if job.keep_array:
-        takes.write_channels(take.frames, job.out / 'array' / name / 'audio')
+        takes.write_channels(take.frames, job.out / 'array' / name / 'audio', first)
     if job.matfiles:
         images = beamform.recording_to_cepstra(take.frames, beamformer, cepstra.mel_filters())
-        for i, image in enumerate(images, 1):
+        for i, image in enumerate(images, first):
             beamform.write_mat(beamform.mat_path(job.matfiles, name, i), image)
     pictures = video.render_frames(action, person, location - 1, take.path_m, take.levels, rng)
-    for i, (frame, picture) in enumerate(zip(take.frames, pictures, strict=True), 1):
+    for i, (frame, picture) in enumerate(zip(take.frames, pictures, strict=True), first):
         np.save(sync / 'audio' / f'A_{i:06d}.npy', frame[MONAURAL_MIC : MONAURAL_MIC + 1])
         (sync / 'video' / f'I_{i:06d}.jpeg').write_bytes(video.encode_jpeg(picture))
-    (sync / 'complete').touch()

@@ -2,24 +2,49 @@
 
 import dataclasses
 
+from dualcam.data.sources import datasets
+
 
 @dataclasses.dataclass(frozen=True)
-class SyntheticPreset:
+class AviaPreset:
     """Size of an embedded AVIA; all 14 actions and 3 scenarios always.
+
+    A class of a scenario has `num_subjects * num_takes` takes. The lists go by take
+    (`dualcam.data.records.take_lists`), so many short ones tell more than few long ones: clips of
+    one take share place, object and interferers and err together.
 
     Attributes:
         num_subjects: of the 9.
+        num_unseen: how many of them, the last ones, only test.
+        num_takes: of each subject, action and scenario; their records lie end to end in a folder.
         take_s: length of a take, whole seconds.
-        unit_s: stretch of a take that the lists may put into a split of its own.
+        test_share: share of the seen subjects' takes that test.
     """
 
     num_subjects: int
+    num_takes: int
     take_s: int
-    unit_s: int
+    num_unseen: int = 0
+    test_share: float = datasets.TakeRule.test_share
+
+    def take_rule(self) -> datasets.TakeRule | None:
+        """How the lists are made; None where a class has too few takes to be split by them."""
+        if (self.num_subjects - self.num_unseen) * self.num_takes < 3:
+            return None
+        unseen = range(self.num_subjects - self.num_unseen + 1, self.num_subjects + 1)
+        return datasets.TakeRule(self.take_s, tuple(unseen), self.test_share)
+
+    def with_subjects(self, num_subjects: int) -> 'AviaPreset':
+        """The preset with another number of subjects, of which fewer may be left unseen."""
+        return dataclasses.replace(
+            self,
+            num_subjects=num_subjects,
+            num_unseen=min(self.num_unseen, max(0, num_subjects - 3)),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
-class WildPreset:
+class AcivwPreset:
     """Size of an embedded ACIVW; all 10 classes always.
 
     Attributes:
@@ -33,19 +58,32 @@ class WildPreset:
 
 PRESETS = {
     'avia': {
-        'smoke': SyntheticPreset(num_subjects=1, take_s=5, unit_s=5),
-        'demo': SyntheticPreset(num_subjects=3, take_s=20, unit_s=10),
-        'paper': SyntheticPreset(num_subjects=9, take_s=30, unit_s=10),
+        # One take of a class and scenario for each list.
+        'smoke': AviaPreset(num_subjects=4, num_takes=1, take_s=5, num_unseen=1),
+        # Of a class and scenario 10 takes train, 3 validate, 8 test and 6 are of unseen subjects:
+        # 336 test takes over all, from which a difference of two students is known to 4 points.
+        'demo': AviaPreset(num_subjects=9, num_takes=3, take_s=5, num_unseen=2, test_share=0.4),
+        'paper': AviaPreset(num_subjects=9, num_takes=1, take_s=30, num_unseen=2, test_share=0.3),
+    },
+    # Of real recordings: each take has recordings of its own, of which there are few.
+    'avia_recordings': {
+        'smoke': AviaPreset(num_subjects=1, num_takes=1, take_s=5),
+        'demo': AviaPreset(num_subjects=3, num_takes=2, take_s=10),
+        'paper': AviaPreset(num_subjects=9, num_takes=3, take_s=10),
     },
     'acivw': {
-        'smoke': WildPreset(num_videos=3, take_s=2),
-        'demo': WildPreset(num_videos=14, take_s=6),  # 14 minutes, 9 GB of raw files
+        'smoke': AcivwPreset(num_videos=3, take_s=2),
+        'demo': AcivwPreset(num_videos=14, take_s=6),  # 14 minutes, 9 GB of raw files
     },
 }
 
 
-def preset_named(name, layout='avia'):
-    """The preset of a layout, 'avia' or 'acivw', or a `ValueError` that lists them."""
+def preset_named(name: str, layout: str = 'avia') -> AviaPreset | AcivwPreset:
+    """The preset of a layout, 'avia', 'avia_recordings' or 'acivw'.
+
+    Raises:
+        ValueError: there is none; the message lists them.
+    """
     known = PRESETS[layout]
     if name not in known:
         raise ValueError(f'preset {name!r}: expected one of {", ".join(known)}')

@@ -1,7 +1,7 @@
 """Real recordings as the simulator's sources: a folder a class, dealt out so that none is shared.
 
-Every stretch of `unit_seconds` of a take is a unit that a list may put into any split, so each
-gets files of its own: no file is heard in two units, whatever the lists do with them.
+Every take is a unit that the lists may put into any split, so each gets files of its own: no file
+is heard in two takes, whatever the lists do with them.
 """
 
 import pathlib
@@ -49,7 +49,7 @@ def deal(classes, num_units, seed):
 
     Args:
         classes: what `sounds.class_folders` gives.
-        num_units: units a class: locations x subjects x units a take, or videos.
+        num_units: units of a class: takes of all locations and subjects, or videos.
         seed: of the shuffle.
 
     Returns:

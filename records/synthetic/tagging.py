@@ -248,7 +248,7 @@ def deal(sound_set):
 def _dry_sound(split, label, duration_s, job, rng):
     """[samples] at 32 kHz, faded in and out over 10 ms."""
     if job.dealt is None:
-        sound = acivw_sources.wild_source(label, duration_s, rng)
+        sound = acivw_sources.acivw_source(label, duration_s, rng)
         common = np.gcd(_RATE_HZ, schema.ARRAY_RATE_HZ)
         sound = scipy.signal.resample_poly(
             sound, _RATE_HZ // common, schema.ARRAY_RATE_HZ // common

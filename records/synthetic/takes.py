@@ -19,10 +19,11 @@ def draw_others(scenario, take_s, seed, rng):
     return others
 
 
-def write_channels(frames, folder):
-    """Writes [frames, mics, 1024] samples as A_IIIIII.dc, int32 in Fortran order."""
+def write_channels(frames, folder, first=1):
+    """Writes [frames, mics, 1024] samples as A_IIIIII.dc, int32 in Fortran order, numbered from
+    `first`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for i, frame in enumerate(frames, 1):
+    for i, frame in enumerate(frames, first):
         (folder / f'A_{i:06d}.dc').write_bytes(frame.astype('<i4').tobytes(order='F'))
 
 

@@ -123,10 +123,11 @@ def test_the_same_seed_gives_the_same_bytes(simulated, two_classes, tmp_path, co
 def test_another_seed_gives_another_take():
     job = avia.Job(None, None, False, 0, 2, 2, 1, None)
     mics = microphones.built_in_array()
-    takes = [avia.simulate_take(job, 1, 1, 3, mics)[0].frames for _ in range(2)]
+    takes = [avia.simulate_take(job, 1, 1, 3, 0, mics)[0].frames for _ in range(2)]
     np.testing.assert_array_equal(*takes)
     other = dataclasses.replace(job, seed=1)
-    assert np.any(takes[0] != avia.simulate_take(other, 1, 1, 3, mics)[0].frames)
+    assert np.any(takes[0] != avia.simulate_take(other, 1, 1, 3, 0, mics)[0].frames)
+    assert np.any(takes[0] != avia.simulate_take(job, 1, 1, 3, 1, mics)[0].frames)
 
 
 # Bad input: an error that names it, exit code not 0, no half-written record.
@@ -297,7 +298,7 @@ def test_statistics_of_a_training_list(smoke, command):
         'records.make_lists',
         f'--root={smoke}/records',
         '--num_seconds=5',
-        '--split=train_valid_test',
+        '--by_take',
         '--location=2',
     )
     assert code == 0, errors
@@ -305,7 +306,7 @@ def test_statistics_of_a_training_list(smoke, command):
         '-m', 'records.make_stats', f'--root={smoke}/records', '--num_seconds=5', '--location=2'
     )
     assert code == 0, errors
-    assert '11 clips' in out
+    assert '14 clips' in out
     folder = smoke / 'records/5_seconds_location_2'
     paths = (folder / 'lists/training.txt').read_text().split()
     clips = []
@@ -318,7 +319,7 @@ def test_statistics_of_a_training_list(smoke, command):
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(440) / 440)
         clips.append(np.abs(np.fft.rfft(frames * window, 512)))
     clips = np.concatenate(clips)
-    assert clips.shape == (11 * 500, 257)
+    assert clips.shape == (14 * 500, 257)
     for name, want in {
         'min': clips.min(0),
         'max': clips.max(0),

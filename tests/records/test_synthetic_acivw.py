@@ -27,7 +27,7 @@ NAMES = {name: i for i, name in enumerate(datasets.ACIVW_CLASSES)}
 
 
 def sound_of(label, number=0, duration_s=4):
-    return acivw_sources.wild_source(label, duration_s, np.random.default_rng([number, label]))
+    return acivw_sources.acivw_source(label, duration_s, np.random.default_rng([number, label]))
 
 
 def place_of(label, number=0, num_frames=24):
@@ -106,7 +106,7 @@ def test_a_razor_hums_at_the_mains_and_a_fountain_at_nothing():
 def test_unknown_classes_are_refused():
     for label in (-1, 10):
         with pytest.raises(ValueError, match=f'class {label}: expected 0 - 9, train to traffic'):
-            acivw_sources.wild_source(label, 1, np.random.default_rng(0))
+            acivw_sources.acivw_source(label, 1, np.random.default_rng(0))
 
 
 # Places

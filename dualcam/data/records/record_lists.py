@@ -42,7 +42,7 @@ def make_lists(root, num_seconds, split, location=None):
     if num_seconds < 1:
         raise ValueError(f'{num_seconds} seconds a sequence: expected 1 or more')
     files = []
-    for folder, count in _record_folders(pathlib.Path(root), location):
+    for folder, count in record_folders(pathlib.Path(root), location):
         used = num_seconds * (count // num_seconds)
         files += [f'{folder}/{record_name(i)}' for i in range(1, used + 1)]
     if not files:
@@ -127,7 +127,7 @@ def record_name(number):
     return f'Data_{number:03d}{schema.RECORD_SUFFIX}'
 
 
-def _record_folders(root, location):
+def record_folders(root, location):
     """(folder relative to root, number of records) of every folder with records, by name."""
     if not root.is_dir():
         raise ValueError(f'{root}: no such folder')

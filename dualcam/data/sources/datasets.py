@@ -43,6 +43,31 @@ ACIVW_CLASSES = (
 
 DESCRIPTION_FILE = 'dataset.json'
 
+_BY_TAKE = 'by_take'
+
+
+@dataclasses.dataclass(frozen=True)
+class TakeRule:
+    """How a data set asks to be split by take, see `dualcam.data.records.take_lists`.
+
+    Attributes:
+        take_s: length of a take in whole seconds, where a folder of records holds several laid
+            end to end; None where a folder is one take.
+        unseen_subjects: subjects, counted from 1 as the folders count, that are neither trained
+            nor validated on and have a list of their own.
+        test_share: share of the other subjects' takes that test.
+    """
+
+    take_s: int | None = None
+    unseen_subjects: tuple[int, ...] = ()
+    test_share: float = 0.15
+
+    def __post_init__(self):
+        if self.take_s is not None and self.take_s < 1:
+            raise ValueError(f'takes of {self.take_s} s: expected 1 or more')
+        if not 0 < self.test_share < 1:
+            raise ValueError(f'test share {self.test_share}: expected between 0 and 1')
+
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
@@ -56,6 +81,7 @@ class DatasetInfo:
             are numbered.
         folds: of a cross-validation set, those whose recordings are in here; empty where the
             sources have none.
+        take_rule: how its lists are made; None for the authors' rule (`record_lists`).
     """
 
     name: str = 'avia'
@@ -63,6 +89,7 @@ class DatasetInfo:
     origin: str = 'AVIA recordings'
     num_locations: int = 3
     folds: tuple[int, ...] = ()
+    take_rule: TakeRule | None = None
 
     @property
     def num_classes(self):
@@ -89,6 +116,7 @@ def read_description(folder):
             origin=str(fields['origin']),
             num_locations=int(fields['num_locations']),
             folds=tuple(map(int, fields.get('folds', ()))),
+            take_rule=_take_rule(fields.get('lists')),
         )
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(
@@ -104,4 +132,22 @@ def write_description(folder, info):
     """Writes `info` where `read_description` finds it."""
     path = pathlib.Path(folder) / DESCRIPTION_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_text(path, json.dumps(dataclasses.asdict(info), indent=1) + '\n')
+    fields = dataclasses.asdict(info)
+    rule = fields.pop('take_rule')
+    if rule is not None:
+        fields['lists'] = {'rule': _BY_TAKE, **rule}
+    atomic.write_text(path, json.dumps(fields, indent=1) + '\n')
+
+
+def _take_rule(fields):
+    """The `TakeRule` of a description's "lists", None where there are none."""
+    if fields is None:
+        return None
+    if fields['rule'] != _BY_TAKE:
+        raise ValueError(f'lists by the rule {fields["rule"]!r}: expected "{_BY_TAKE}"')
+    take_s = fields.get('take_s')
+    return TakeRule(
+        None if take_s is None else int(take_s),
+        tuple(map(int, fields.get('unseen_subjects', ()))),
+        float(fields.get('test_share', TakeRule.test_share)),
+    )
