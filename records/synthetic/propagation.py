@@ -19,7 +19,6 @@ from dualcam.data import schema
 _HOP = schema.SAMPLES_PER_FRAME
 _BLOCK = 2 * _HOP
 _BLOCKS_PER_POSE = 3  # a moving source's direction is renewed every quarter of a second
-_BLOCKS_AT_A_TIME = 60  # 5 s: bounds the memory, whatever the sequence's length
 _OVERSAMPLING = 8  # linear interpolation then errs by less than -35 dB at 6 kHz
 
 
@@ -88,58 +87,52 @@ def microphone_signals(sources, positions_m, num_frames):
         [mics, num_frames * 1024] float32, pressure in the sources' unit.
     """
     num_samples = num_frames * _HOP
+    sources = sorted(sources, key=lambda source: len(source.path_m) == 1)  # moving ones first
+    num_moving = sum(len(source.path_m) > 1 for source in sources)
     # Blocks start one hop before the first sample, so that two windows sum to one everywhere.
     padded = np.zeros((len(sources), num_samples + _BLOCK), np.float32)
-    dense = {id(s.signal): None for s in sources if len(s.path_m) > 1}
+    dense = {}
     for row, source in zip(padded, sources, strict=True):
         key = id(source.signal)  # reflections share their source's signal
-        if key in dense and dense[key] is None:
+        if len(source.path_m) > 1 and key not in dense:
             dense[key] = oversample(source.signal)
         row[_HOP : _HOP + num_samples] = heard_at_centre(source, num_samples, dense.get(key))
-    del dense
     window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_BLOCK) / _BLOCK)).astype(np.float32)
     blocks = np.lib.stride_tricks.sliding_window_view(padded, _BLOCK, axis=1)[:, ::_HOP]
-    moving = [i for i, s in enumerate(sources) if len(s.path_m) > 1]
-    still = [i for i, s in enumerate(sources) if len(s.path_m) == 1]
-    still_transfer = _transfer(np.array([sources[i].path_m[0] for i in still]), positions_m)
+    transfer = np.empty((_BLOCK // 2 + 1, len(sources), len(positions_m)), np.complex64)
+    _fill_transfer(transfer, np.array([source.path_m[0] for source in sources]), positions_m)
 
-    num_blocks = blocks.shape[1]
-    result = np.zeros((len(positions_m), num_samples + _BLOCK), np.float32)
-    for first in range(0, num_blocks, _BLOCKS_AT_A_TIME):
-        part = slice(first, min(first + _BLOCKS_AT_A_TIME, num_blocks))
-        spectra = scipy.fft.rfft(blocks[:, part] * window, axis=-1)  # complex64
-        spectra = spectra.transpose(2, 0, 1)  # [bins, sources, blocks]
-        heard = still_transfer @ spectra[:, still]  # [bins, mics, blocks]
-        for begin in range(part.start, part.stop, _BLOCKS_PER_POSE) if moving else ():
-            pose = slice(begin, min(begin + _BLOCKS_PER_POSE, part.stop))
-            frame = (pose.start + pose.stop) // 2
-            places_m = np.array(
-                [sources[i].path_m[min(frame, len(sources[i].path_m) - 1)] for i in moving]
-            )
-            local = slice(pose.start - first, pose.stop - first)
-            heard[:, :, local] += _transfer(places_m, positions_m) @ spectra[:, moving, local]
-        times = scipy.fft.irfft(np.ascontiguousarray(heard.transpose(1, 2, 0)), axis=-1)
-        for b in range(times.shape[1]):  # [mics, blocks, 2048]
-            start = (first + b) * _HOP
-            result[:, start : start + _BLOCK] += times[:, b]
+    num_mics, num_blocks = len(positions_m), blocks.shape[1]
+    result = np.zeros((num_mics, num_samples + _BLOCK), np.float32)
+    # A pose at a time: what it needs stays in the cache.
+    for first in range(0, num_blocks, _BLOCKS_PER_POSE):
+        last = min(first + _BLOCKS_PER_POSE, num_blocks)
+        if num_moving:
+            frame = (first + last) // 2
+            now_m = [s.path_m[min(frame, len(s.path_m) - 1)] for s in sources[:num_moving]]
+            _fill_transfer(transfer[:, :num_moving], np.array(now_m), positions_m)
+        spectra = scipy.fft.rfft(blocks[:, first:last] * window)  # [sources, blocks, bins]
+        spectra = np.ascontiguousarray(np.moveaxis(spectra, -1, 0))
+        heard = transfer.transpose(0, 2, 1) @ spectra  # [bins, mics, blocks] complex64
+        heard = np.ascontiguousarray(heard.reshape(len(heard), -1).T)
+        pressures = scipy.fft.irfft(heard, overwrite_x=True).reshape(num_mics, -1, _BLOCK)
+        for block in range(first, last):
+            result[:, block * _HOP : block * _HOP + _BLOCK] += pressures[:, block - first]
     return result[:, _HOP : _HOP + num_samples]
 
 
-def _transfer(places_m, positions_m):
-    """From the array centre to each microphone: [bins, mics, sources] complex64."""
-    bins = _BLOCK // 2 + 1
-    if not len(places_m):
-        return np.zeros((bins, len(positions_m), 0), np.complex64)
-    centre_m = np.linalg.norm(places_m, axis=1)  # [sources]
-    mics_m = np.linalg.norm(positions_m[:, None] - places_m, axis=-1)  # [mics, sources]
+def _fill_transfer(transfer, places_m, positions_m):
+    """From the array centre to each microphone, into [bins, sources, mics] complex64."""
+    bins = len(transfer)
+    centre_m = np.linalg.norm(places_m, axis=1)[:, None]  # [sources, 1]
+    mics_m = np.linalg.norm(positions_m - places_m[:, None], axis=-1)  # [sources, mics]
     turns = (mics_m - centre_m) * (schema.ARRAY_RATE_HZ / _BLOCK / SPEED_OF_SOUND)  # per bin
     # One complex exponential a pair; its powers by repeated squaring give all bins.
-    transfer = np.empty((bins, *turns.shape), np.complex64)
-    step = np.exp(-2j * np.pi * turns)
     transfer[0] = centre_m / mics_m
-    power, done = step, 1
+    power, done = np.exp(-2j * np.pi * turns), 1
     while done < bins:
         count = min(done, bins - done)
-        transfer[done : done + count] = transfer[:count] * power
+        np.multiply(
+            transfer[:count], power.astype(np.complex64), out=transfer[done : done + count]
+        )
         power, done = power * power, done + count
-    return transfer
