@@ -6,7 +6,7 @@
 
 Trains one student a point and seed: 51 at the values above (a teacher that is not imitated has no
 temperature), and their teacher once; for column G, one a learning rate. Stopped and called again
-it goes on. The result is in <out>/grid/<network>-<column>-<train_on>/.
+it resumes. The result is in <out>/grid/<network>-<column>-<train_on>/.
 """
 
 import math
@@ -39,14 +39,15 @@ def _body(options, preset, seeds):
     workshop = command.open_workshop(options, preset, wanted)
     if not workshop.can_train(wanted[0]):
         raise ValueError(f'--column={options.column}: {command.NEEDS_VIDEO}')
-    results = grids.fill(search, grid, workshop, seeds, options.out)
+    found = grids.fill(search, grid, workshop, seeds, options.out)
     folder = search.folder(options.out)
-    print('\n' + grids.write(search, results, workshop, options.out))
+    table = grids.table(search, found, workshop.note, command.described(workshop))
+    print('\n' + command.write(table, options, seeds, workshop.store.digest, folder))
     print(
-        f'written: {folder}/grid.md, .csv, .json; runs: {options.out}/runs; in TensorBoard: '
+        f'{command.written(table, options, folder)}; runs: {options.out}/runs; in TensorBoard: '
         f'--logdir={folder}/tensorboard, HParams'
     )
-    print(f'chosen: {grids.chosen(results)}')
+    print(f'chosen: {grids.chosen(found)}')
 
 
 if __name__ == '__main__':

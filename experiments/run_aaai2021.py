@@ -6,7 +6,7 @@
 Records are those of records.convert_tagging. Without --vgg16 the frames are seen by a small network
 that learns from the training clips, which titles say; without --soundnet8 and --vggish rows with
 their features stay blank. Three seeds are the paper's; each is judged by itself, and so are their
-averaged answers. The paper preset was not run: its data are given out on request only.
+averaged predictions. The paper preset was not run: its data are given out on request only.
 """
 
 import pathlib
@@ -25,8 +25,8 @@ def _body(options, _, seeds):
 
     number = int(options.table)
     weights = runs.Weights(options.vgg16, options.soundnet8, options.vggish)
-    rows = tables.rows(number, weights)
-    wanted = [row.run for row in rows if row.run]
+    lines = tables.specs(number, weights)
+    wanted = [line.run for line in lines if line.run]
     preset = command.chosen_preset(options, presets.preset_named(options.preset))
     workshop = runs.Workshop(
         options.records, options.out, preset, wanted, weights, options.profile, options.max_bad
@@ -37,23 +37,25 @@ def _body(options, _, seeds):
         [[(run, seed) for run in piece] for seed in seeds for piece in _pieces(wanted)],
         options.jobs,
     )
-    for row in rows:
-        tables.fill(row, number, workshop, seeds)
-    text, files = tables.write(
-        rows,
+    rows, precisions = tables.fill(lines, number, workshop, seeds)
+    table = tables.table(
         number,
+        rows,
         workshop.info,
-        f'{tables.title(number)}. {workshop.note}',
+        workshop.note,
         f'Test clips: {len(workshop.labels)}. Mean ± deviation over {len(seeds)} '
-        f'seed{"s" if len(seeds) > 1 else ""}, each judged by itself, and of their averaged '
-        'answers. In italics what the paper printed of its data; a blank was not measured.',
-        options.out,
+        f'seed{"s" if len(seeds) > 1 else ""}, each judged by itself, in brackets 95 % intervals '
+        'by bootstrap over clips and seeds, and scores of the averaged predictions. In italics '
+        'what the paper printed of its data; a blank was not measured.',
+        {'preset': preset.name, 'records': workshop.store.digest, 'average_precision': precisions},
     )
-    print('\n' + text)
-    print(
-        f'written: {options.out}/{", ".join(files)}; runs: {options.out}/runs; curves: make '
-        f'tensorboard LOGS={options.out}/runs'
-    )
+    print('\n' + command.write(table, options, seeds, workshop.store.digest))
+    written = command.written(table, options)
+    if number in (2, 3):
+        path = pathlib.Path(options.out) / f'{table.name}_events.png'
+        tables.write_events(precisions, workshop.info.classes, workshop.note, path)
+        written += f', {path.name}'
+    print(f'{written}; runs: {options.out}/runs; curves: make tensorboard LOGS={options.out}/runs')
 
 
 def _pieces(wanted):

@@ -44,12 +44,14 @@ def _body(options, preset, seeds):
     possible = [one for one in MATRICES if workshop.can_train(one[1])]
     if len(possible) < len(MATRICES):
         print(f'Left out: {len(MATRICES) - len(possible)} matrices; {command.NEEDS_VIDEO}')
-    made = confusion.fill(possible, workshop, seeds)
-    folder = f'{options.out}/{confusion.FOLDER}'
-    print('\n' + confusion.write(made, workshop, options.out))
+    matrices = confusion.fill(possible, workshop, seeds)
+    folder = pathlib.Path(options.out) / confusion.FOLDER
+    confusion.write_matrices(matrices, workshop.info.classes, workshop.note, folder)
+    table = confusion.table(matrices, workshop.note, command.described(workshop))
+    print('\n' + command.write(table, options, seeds, workshop.store.digest, folder))
     print(
-        f'written: {folder}/confusion.md, and a .png and .csv for each matrix; in TensorBoard: '
-        'make tensorboard, Images'
+        f'{command.written(table, options, folder)}, and a .png and .csv for each matrix; in '
+        'TensorBoard: make tensorboard, Images'
     )
 
 

@@ -12,12 +12,11 @@ chosen on validation clips, on ACIVW itself, on AVIA's records, and on whole fil
 networks learn from ACIVW; the paper has five runs (--seeds=0,1,2,3,4). The demo and smoke presets
 fill some rows; --complete fills all of them.
 
-Table 2 takes about 14 minutes on 2 cores with the demo preset, records made; to expect there:
-HearNet untrained 0.65, alpha 0 0.70. With --complete it takes hours, most of them for L3-Net and
-ResNet-18 (not run at that size). The paper preset was not run: its data are given out on request
-only.
+With --complete the demo takes hours, most of them for L3-Net and ResNet-18 (not run at that size).
+The paper preset was not run: its data are given out on request only.
 """
 
+import functools
 import pathlib
 import sys
 
@@ -45,6 +44,7 @@ _ACCURACY = 'accuracy'
 def _body(options, _, seeds):
     from dualcam.evaluation import retrieval
     from experiments.eccv2020 import evaluators, presets, runs, tables
+    from experiments.shared import charts, results
 
     number = int(options.table)
     if number > 2 and not options.target:
@@ -61,30 +61,30 @@ def _body(options, _, seeds):
     if number == 1:
         unit = 100.0  # printed as percentages
         columns = {f'rank {k}': (f'rank_{k}', f'std_{k}') for k in retrieval.KS}
-    judge = {
-        1: evaluators.Retrieval,
-        2: evaluators.OwnRecords,
-        3: evaluators.OtherRecords,
-        4: evaluators.Sounds,
-    }[number](workshop, options)
-    rows = judge.baselines(seeds) + tables.read_rows(_FILES[number], columns, unit)
-    for row in rows:
-        if row.training != tables.OWN and tables.is_wanted(row, preset):
-            for seed in seeds:
-                for column, score in judge.score(row, seed).items():
-                    row.scores.setdefault(column, []).append(score)
-    text = tables.write(
-        rows,
-        list(columns),
-        f'ECCV 2020, Table {number}: {_TITLES[number]}. {workshop.note}' + judge.note,
-        judge.explained + ' In italics what the paper printed; a blank was not measured.',
-        options.out,
+    judge = evaluators.EVALUATORS[number](workshop, options)
+    specs = tables.read_specs(_FILES[number], columns, unit)
+    rows = tables.fill(specs, judge, preset, seeds)
+    table = results.Table(
         f'eccv2020_table{number}',
+        f'ECCV 2020, Table {number}: {_TITLES[number]}. {workshop.note}{judge.note}',
+        f'{judge.explained} {results.HOW_SURE}, and in italics what the paper printed; a blank '
+        'was not measured.',
+        ('features', 'training', 'alpha'),
+        tuple(columns),
+        rows,
+        results.compare_rows(
+            tables.pairs(rows), tuple(columns), workshop.info.name, judge.target, tables.label
+        ),
+        measure='mean',
+        extra={'preset': preset.name, 'records': workshop.store.digest},
+        chart=charts.over_columns
+        if number == 1
+        else functools.partial(charts.over_key, key='alpha'),
     )
-    print('\n' + text)
+    print('\n' + command.write(table, options, seeds, workshop.store.digest))
     print(
-        f'written: {options.out}/eccv2020_table{number}.md, .csv, .json, .png; runs: '
-        f'{options.out}/runs; curves: make tensorboard LOGS={options.out}/runs'
+        f'{command.written(table, options)}; runs: {options.out}/runs; curves: make tensorboard '
+        f'LOGS={options.out}/runs'
     )
 
 

@@ -10,9 +10,6 @@ With --records, simulated from recordings of some folds of the same set
 (records.synthetic --sources=DIR --folds=1,2), also students that learned on those records, from
 labels (G) and from DualCamNet too (D), as they are and trained on with the clips; on the folds
 that the records do not hold.
-
-To expect with the demo preset on folds 1 - 3 of ESC-10: HearNet 0.75, k nearest neighbours on MFCC
-0.57, a linear probe 0.67.
 """
 
 import pathlib
@@ -26,6 +23,8 @@ from experiments.shared import command
 
 NETWORKS = (('HearNet', 'hearnet'), ('OurSoundNet', 'oursoundnet'))
 ACCURACY = 'accuracy'
+FEATURES = ('k-NN', 'linear probe')
+COLUMNS = (ACCURACY, *FEATURES)
 # Piczak 2015, ESC-10, five folds: random forest on MFCC, and people.
 PUBLISHED = (
     ('random forest on MFCC (Piczak 2015, 5 folds)', 0.727),
@@ -48,58 +47,62 @@ def _body(options, _, seeds):
         f'tested on {", ".join(split.name for split in workshop.splits)}'
     )
     note += f'; {preset.note}' if preset.note else ''
-    outcomes = target.judge(*target.by_mfcc())
-    rows.append(
-        results.Row(
-            'MFCC statistics', '', transfer.scores(outcomes), note=transfer.chosen_k(outcomes)
-        )
-    )
+    judged = target.judge(*target.by_mfcc())
+    cells = {column: results.of_tests([judged.tests(column)]) for column in FEATURES}
+    rows.append(results.Row(('MFCC statistics', ''), cells, note=judged.chosen_k))
     for title, network in NETWORKS:
-        accuracies, counts, features = [], 0, {transfer.KNN: [], transfer.PROBE: []}
+        tests, counts = {column: [] for column in COLUMNS}, 0
         for seed in seeds:
             params = workshop.params(network, seed)
+            of_seed = {column: [] for column in COLUMNS}
             for number, split in enumerate(workshop.splits):
-                accuracies.append(workshop.score(params, split))
+                of_seed[ACCURACY].append(workshop.score(params, split))
                 counts = counts + workshop.confusion(params, split)
-                of_split = target.judge(
+                judged = target.judge(
                     *target.by_listener(workshop.listener(params, split), 'embedding'), only=number
                 )
-                for column, parts in transfer.scores(of_split).items():
-                    features[column] += parts
-        rows.append(
-            results.Row(
-                title, f'{workshop.info.name}, other folds', {ACCURACY: accuracies, **features}
-            )
-        )
+                for column in FEATURES:
+                    of_seed[column] += judged.tests(column)
+            for column in COLUMNS:
+                tests[column].append(of_seed[column])
+        cells = {column: results.of_tests(of_seeds) for column, of_seeds in tests.items()}
+        rows.append(results.Row((title, f'{workshop.info.name}, other folds'), cells))
         results.write_counts(
             counts,
             workshop.info.classes,
             f'{title}, all folds',
             note,
             f'{options.out}/esc10',
-            title,
+            title.lower(),
         )
+    pairs = [(rows[1], rows[0]), (rows[2], rows[0]), (rows[1], rows[2])]
     if options.records:
-        rows += _taught_rows(options, seeds, workshop)
-    rows += [results.Row(name, '', {}, accuracy) for name, accuracy in PUBLISHED]
-    print(
-        '\n'
-        + results.write(
-            rows,
-            (ACCURACY, transfer.KNN, transfer.PROBE),
-            f'Students on a folder of sound. {note}',
-            'Accuracy over the test files, mean ± deviation over folds and seeds: of the trained '
-            'network itself, and of its features (or MFCC) with k-NN and a linear probe. A blank '
-            'was not measured.',
-            options.out,
-            'esc10',
-        )
+        taught = _taught_rows(options, seeds, workshop)
+        rows += taught
+        (g, g_on, d, d_on) = taught
+        pairs += [(d, g), (d_on, g_on), (d_on, d)]
+    rows += [
+        results.Row((name, ''), {ACCURACY: results.Cell(beside={results.PUBLISHED_KEY: value})})
+        for name, value in PUBLISHED
+    ]
+    table = results.Table(
+        'esc10',
+        f'Students on a folder of sound. {note}',
+        'Accuracy over the test files, mean ± deviation over folds and seeds: of the trained '
+        'network itself, and of its features (or MFCC) with k-NN and a linear probe. '
+        f'{results.HOW_SURE}; a blank was not measured.',
+        ('name', 'trained_on'),
+        COLUMNS,
+        rows,
+        results.compare_rows(pairs, COLUMNS, workshop.info.name, workshop.info.name),
+        beside=[('published', ACCURACY, results.PUBLISHED_KEY)],
     )
+    print('\n' + command.write(table, options, seeds, workshop.store.digest))
     for message in workshop.store.skipped:
         print('left out:', message)
     print(
-        f'written: {options.out}/esc10.md, .csv, .json, .png; confusion matrices: '
-        f'{options.out}/esc10/; runs: {options.out}/runs'
+        f'{command.written(table, options)}; confusion matrices: {options.out}/esc10/;'
+        f' runs: {options.out}/runs'
     )
 
 
@@ -138,26 +141,23 @@ def _taught_rows(options, seeds, workshop):
     for (title, column), one in wanted.items():
         as_is, trained_on = [], []
         for seed in seeds:
+            as_is.append([])
+            trained_on.append([])
             folder = arrays.train(one, seed)
             listener = students.open_listener(folder)
             model, (like, _) = run.load(folder), run.described(folder)
             start = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
             params = workshop.params(one.network, seed, like)
             for split in untouched:
-                as_is.append(workshop.score_listener(listener, split))
-                trained_on.append(workshop.score(params, split, start, folder.name))
-        tested = ', '.join(split.name for split in untouched)
-        rows.append(
-            results.Row(f'{title} {column}', where, {ACCURACY: as_is}, note=f'tested on {tested}')
-        )
-        rows.append(
-            results.Row(
-                f'{title} {column}, trained on with the clips',
-                where,
-                {ACCURACY: trained_on},
-                note=f'tested on {tested}',
-            )
-        )
+                as_is[-1].append(workshop.score_listener(listener, split))
+                trained_on[-1].append(workshop.score(params, split, start, folder.name))
+        tested = f'tested on {", ".join(split.name for split in untouched)}'
+        for name, tests in (
+            (f'{title} {column}', as_is),
+            (f'{title} {column}, trained on with the clips', trained_on),
+        ):
+            cells = {ACCURACY: results.of_tests(tests)}
+            rows.append(results.Row((name, where), cells, note=tested))
     return rows
 
 

@@ -7,9 +7,7 @@ D learns from DualCamNet, R from ResNet-50; both teachers' own accuracies stand 
 training settings (each scenario, and all), tested on their own test split and on all data of the
 other scenarios. Records without video leave the columns of ResNet-50 blank.
 
-About 11 minutes on 2 cores with the demo preset, records made; to expect there, on all:
-DualCamNet 0.84, G 0.41, D 0.65. The paper preset was not run: its data
-are given out on request only.
+The paper preset was not run: its data are given out on request only.
 """
 
 import pathlib
@@ -17,19 +15,10 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from the checkout
 
-from experiments.shared import command, runs
-from experiments.shared.tables import Table
+from experiments.shared import command
+from experiments.wacv2020 import tables
 
-TABLE = Table(
-    title='WACV 2020, Table 2: OurSoundNet',
-    file_name='table2',
-    columns=runs.student_columns('oursoundnet'),
-    published={
-        'DualCamNet': ('wacv2020_table1.csv', 'dualcamnet'),
-        'ResNet-50': ('wacv2020_table1.csv', 'resnet50'),
-        **{column: ('wacv2020_table2_oursoundnet.csv', column) for column in 'GDR'},
-    },
-)
+TABLE = tables.student_spec(2, 'OurSoundNet', 'oursoundnet', 'wacv2020_table2_oursoundnet.csv')
 
 if __name__ == '__main__':
     command.run(TABLE)

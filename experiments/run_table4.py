@@ -10,9 +10,6 @@ learned for, statistics of MFCC and students as they were drawn. k is odd and ch
 data. Published values stand beside where the target is theirs, DCASE 2018 task 1A: its
 development set, fold 1. A folder with ESC's fold names is tested on each fold, any other one on a
 fifth of its files.
-
-About 10 minutes on 2 cores with the demo preset and the tables' runs made, most of it the
-embeddings of the target. With AVIA and DCASE 2018: the paper's 0.896 for HearNet's fc1.
 """
 
 import pathlib
@@ -24,6 +21,7 @@ from absl import flags
 
 from experiments.shared import command
 
+COLUMNS = ('k-NN', 'linear probe')
 _TITLE = 'WACV 2020, Table 4: features carried to another data set'
 
 
@@ -46,29 +44,31 @@ def _body(options, preset, seeds):
     target = transfer.Target(
         found, f'{options.out}/cache/embeddings', options.max_bad, [int(k) for k in options.ks]
     )
-    published = (
-        results.read_published('wacv2020_table4_dcase2018.csv', 'features', 'accuracy')
-        if kind == 'dcase2018'
-        else {}
-    )
+    published = {}
+    if kind == 'dcase2018':
+        published = {
+            line['features']: {results.PUBLISHED_KEY: float(line['accuracy'])}
+            for line in results.read_published('wacv2020_table4_dcase2018.csv')
+        }
 
     def row(name, trained_on, features, key=None):
-        outcomes = {}
-        for seed, (values, files) in features.items():
-            for column, parts in target.judge(values, files, seed).items():
-                outcomes.setdefault(column, []).extend(parts)
-        made.append(
-            results.Row(
-                name,
-                trained_on,
-                transfer.scores(outcomes),
-                published.get(key),
-                transfer.chosen_k(outcomes),
+        judged = {seed: target.judge(*of_seed, seed) for seed, of_seed in features.items()}
+        cells = {
+            column: results.of_tests(
+                [one.tests(column) for one in judged.values()],
+                published.get(key) if column == transfer.KNN else None,
             )
-        )
-        counts = sum(one.confusion for one in outcomes[transfer.KNN])
+            for column in COLUMNS
+        }
+        ks = '; '.join(dict.fromkeys(one.chosen_k for one in judged.values()))
+        made.append(results.Row((name, trained_on), cells, note=ks))
         results.write_counts(
-            counts, found.classes, f'{name}, k-NN', note, f'{options.out}/table4', name
+            sum(one.confusion for one in judged.values()),
+            found.classes,
+            f'{name}, k-NN',
+            note,
+            f'{options.out}/table4',
+            name.lower(),
         )
 
     note = f'{workshop.note}; target: {pathlib.Path(folder).name}'
@@ -111,9 +111,9 @@ def _body(options, preset, seeds):
             },
             'soundnet5_conv4',
         )
-    shown = {r.name for r in made}
+    shown = {one.key[0] for one in made}
     made += [
-        results.Row(name, trained_on, {}, published[key])
+        results.Row((name, trained_on), {transfer.KNN: results.Cell(beside=published[key])})
         for key, name, trained_on in (
             ('soundnet5_conv4', 'SoundNet-5 conv4', 'Flickr-SoundNet'),
             ('soundnet5_conv5', 'SoundNet-5 conv5', 'Flickr-SoundNet'),
@@ -123,21 +123,32 @@ def _body(options, preset, seeds):
         )
         if key in published and name not in shown
     ]
-    text = results.write(
-        made,
-        (transfer.KNN, transfer.PROBE),
+    by_name = {one.key[0]: one for one in made}
+    pairs = [
+        (by_name[f'{name} fc1'], by_name[other])
+        for name in students
+        for other in (f'{name} fc1, untrained', 'MFCC statistics')
+    ] + [(by_name['HearNet fc1'], by_name['OurSoundNet fc1'])]
+    table = results.Table(
+        'table4',
         f'{_TITLE}. {note}',
         f'Accuracy on {len(found.sounds)} files in {len(found.classes)} classes, mean ± deviation '
-        'over splits and seeds; a blank was not measured.',
-        options.out,
-        'table4',
+        f'over splits and seeds. {results.HOW_SURE}; a blank was not measured.',
+        ('name', 'trained_on'),
+        COLUMNS,
+        made,
+        results.compare_rows(
+            pairs, COLUMNS, workshop.info.name, pathlib.Path(folder).name, lambda one: one.key[0]
+        ),
+        beside=[('published', transfer.KNN, results.PUBLISHED_KEY)],
+        extra=command.described(workshop),
     )
-    print('\n' + text)
+    print('\n' + command.write(table, options, seeds, workshop.store.digest))
     for message in target.skipped:
         print('left out:', message)
     print(
-        f'written: {options.out}/table4.md, .csv, .json, .png; confusion matrices and accuracy '
-        f'of each class: {options.out}/table4/'
+        f'{command.written(table, options)}; confusion matrices and accuracy of each class: '
+        f'{options.out}/table4/'
     )
 
 

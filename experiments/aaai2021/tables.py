@@ -1,20 +1,21 @@
 """AAAI 2021's tables: rows of the published CSV files, what fills them, and rows of our own.
 
 A cell has the mean of the seeds, each judged by itself, and the score of their ensemble: the paper
-averages the answers of three seeds. The published numbers are those of its data sets, and stand
+averages the predictions of three seeds. The published numbers are those of its data sets, and stand
 beside for comparison; ours are of the data that the title names.
 """
 
-import csv
 import dataclasses
-import json
 import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import matplotlib
+import numpy as np
 
+from dualcam.data.sources import datasets
 from dualcam.evaluation import tagging_scores
-from experiments.aaai2021 import presets
-from experiments.shared import results, tables
+from experiments.aaai2021 import presets, runs
+from experiments.shared import results, uncertainty
 
 SETS = {'dcase2017': ('dcase17', 'DCASE 2017'), 'dcase2018': ('dcase18', 'DCASE 2018')}
 _RANKED = {'mAP': 'mean_average_precision', 'mAUC': 'mean_auc'}
@@ -25,7 +26,7 @@ _TITLES = {
     3: 'ways to learn from a teacher',
     4: 'pretrained acoustic features',
     5: 'students with further acoustic features',
-    6: 'events told or missed',
+    6: 'events reported or missed',
 }
 _NAMES = {
     'standard_backpropagation': 'labels alone',
@@ -48,6 +49,7 @@ _NAMES = {
     'frames': 'frames',
     'logmel+frames': 'log-mel and frames',
 }
+_PROPOSED = ('proposed_student', 'mutual_learning')  # its name in Tables 3 - 6, in Table 2
 _WITHOUT = {
     'mutual_learning': (),
     'without_mutual_learning': ('soft',),
@@ -72,53 +74,47 @@ _FILES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Row(results.Scored):
-    """One line of a table.
+class Spec:
+    """What fills one line of a table.
 
     Attributes:
         key: in the published file, or a name of our own.
-        run: the `aaai_presets.Run` that fills it, or None.
+        run: the `presets.Run` that fills it, or None.
         published: {(column, set): number}, the sets as in `SETS`' values.
-        scores: {column: one number a seed}; empty where nothing was measured.
-        ensemble: {column: of the seeds' averaged answers}.
-        precisions: {class: average precision of the ensemble}.
     """
 
     key: str
-    run: object
-    published: dict
-    scores: dict = dataclasses.field(default_factory=dict)
-    ensemble: dict = dataclasses.field(default_factory=dict)
-    precisions: dict = dataclasses.field(default_factory=dict)
+    run: presets.Run | None
+    published: Mapping[tuple[str, str], float]
 
     @property
-    def name(self):
+    def name(self) -> str:
         """For people."""
         return _NAMES.get(self.key, self.key.replace('_', ' '))
 
 
-def title(number):
+def title(number: int) -> str:
     """What a table is about."""
     return f'AAAI 2021, Table {number}: {_TITLES[number]}'
 
 
-def columns(number):
+def columns(number: int) -> dict[str, str]:
     """{column: the `tagging.TaggingScores` attribute} of a table."""
     return _COUNTED if number == 6 else _RANKED
 
 
-def rows(number, weights):
-    """Rows of a table, without scores.
+def specs(number: int, weights: runs.Weights) -> list[Spec]:
+    """The lines of a table.
 
     Args:
         number: of the table.
-        weights: an `aaai_runs.Weights`: rows that it does not allow have no run. Of what there
-            is to see, Tables 2 - 6 take the best.
+        weights: lines that it does not allow have no run. Of what there is to see, Tables 2 - 6
+            take the best.
     """
     published = _read(number)
     fills = {key: run for key, run in _fills(number, weights.visuals).items() if weights.allow(run)}
     own = [key for key in fills if key not in published]
-    return [Row(key, fills.get(key), published.get(key, {})) for key in [*published, *own]]
+    return [Spec(key, fills.get(key), published.get(key, {})) for key in [*published, *own]]
 
 
 def _fills(number, visuals):
@@ -152,197 +148,124 @@ def _fills(number, visuals):
 def _read(number):
     """{row: {(column, set): number}} of the published file."""
     found = {}
-    with open(tables.PUBLISHED / _FILES[number], newline='', encoding='utf-8') as file:
-        for line in csv.DictReader(file):
-            key = (
-                line.get('method')
-                or line.get('strategy')
-                or line.get('feature')
-                or line['student_feature']
-            )
-            cells = found.setdefault(key, {})
-            for column in columns(number):
-                for name, _ in SETS.values():
-                    if line.get('dataset') == name:
-                        cells[column, name] = float(line[column])
-                    elif f'{name}_{column}' in line:
-                        cells[column, name] = float(line[f'{name}_{column}'])
-                if number == 6:
-                    cells[column, 'dcase17'] = float(line[column.lower()]) / 100.0
+    for line in results.read_published(_FILES[number]):
+        key = (
+            line.get('method')
+            or line.get('strategy')
+            or line.get('feature')
+            or line['student_feature']
+        )
+        cells = found.setdefault(key, {})
+        for column in columns(number):
+            for name, _ in SETS.values():
+                if line.get('dataset') == name:
+                    cells[column, name] = float(line[column])
+                elif f'{name}_{column}' in line:
+                    cells[column, name] = float(line[f'{name}_{column}'])
+            if number == 6:
+                cells[column, 'dcase17'] = float(line[column.lower()]) / 100.0
     return found
 
 
-def fill(row, number, workshop, seeds):
-    """Scores of a row; its runs are trained if need be."""
-    if row.run is None:
-        return
-    answers = []
-    for seed in seeds:
-        found, probabilities = workshop.scores(row.run, seed)
-        answers.append(probabilities)
-        for column, attribute in columns(number).items():
-            row.scores.setdefault(column, []).append(getattr(found, attribute))
-    found = workshop.judge(tagging_scores.ensemble(answers))
-    row.precisions.update(found.average_precision)
-    if len(seeds) > 1:
-        row.ensemble.update(
-            {column: getattr(found, attribute) for column, attribute in columns(number).items()}
-        )
-
-
-def write(rows_, number, info, title_, explained, out):
-    """Writes <out>/aaai2021_table<number>.{md,csv,json,png} and, of Tables 2 and 3, Figure 4's.
+def fill(
+    lines: Sequence[Spec], number: int, workshop: runs.Workshop, seeds: Sequence[int]
+) -> tuple[list[results.Row], dict[str, dict[str, float | None]]]:
+    """Trains and tests what has not been.
 
     Args:
-        rows_: `Row`s.
+        lines: of the table.
         number: of the table.
-        info: the data set, whose published numbers stand beside; all, where it has none.
-        title_, explained: for people.
-        out: folder.
+        workshop: with the runs.
+        seeds: of the runs.
 
     Returns:
-        (the markdown, names of the files).
+        (the rows, {row's name: {class: average precision of the seeds' averaged predictions}} of
+        those that were measured).
     """
-    out = pathlib.Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    names, sets = list(columns(number)), _sets(info, number)
-    text = markdown(rows_, names, sets, title_, explained)
-    stem = f'aaai2021_table{number}'
-    (out / f'{stem}.md').write_text(text, encoding='utf-8')
-    with open(out / f'{stem}.csv', 'w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            [
-                'row',
-                'column',
-                'mean',
-                'std',
-                'seeds',
-                'ensemble',
-                *(f'published_{name}' for name, _ in sets),
-            ]
-        )
-        for row in rows_:
-            for column in names:
-                writer.writerow(
-                    [
-                        row.key,
-                        column,
-                        tables.number(row.mean(column)),
-                        tables.number(row.deviation(column)),
-                        len(row.scores.get(column, ())),
-                        tables.number(row.ensemble.get(column)),
-                        *(tables.number(row.published.get((column, name))) for name, _ in sets),
-                    ]
+    rows, precisions = [], {}
+    for line in lines:
+        published = {}
+        for (column, name), value in line.published.items():
+            published.setdefault(column, {})[f'{results.PUBLISHED_KEY}_{name}'] = value
+        cells = {column: results.Cell(beside=numbers) for column, numbers in published.items()}
+        if line.run is not None:
+            probabilities = np.stack([workshop.scores(line.run, seed)[1] for seed in seeds])
+            together = workshop.judge(tagging_scores.ensemble(probabilities))
+            precisions[line.name] = together.average_precision
+            for column, attribute in columns(number).items():
+                beside = published.get(column, {})
+                if len(seeds) > 1:
+                    beside = {'ensemble': getattr(together, attribute)} | beside
+                test = uncertainty.Tagging(
+                    workshop.labels, probabilities, column, tagging_scores.THRESHOLD
                 )
-    (out / f'{stem}.json').write_text(
-        json.dumps(
-            {
-                'title': title_,
-                'rows': [
-                    {
-                        'row': row.key,
-                        'scores': row.scores,
-                        'ensemble': row.ensemble,
-                        'average_precision': row.precisions,
-                        'published': {
-                            f'{name} {column}': value
-                            for (column, name), value in row.published.items()
-                        },
-                    }
-                    for row in rows_
-                ],
-            },
-            indent=1,
-        )
-        + '\n',
-        encoding='utf-8',
-    )
-    _chart(rows_, names[0] if number != 6 else names[-1], sets, title_, out / f'{stem}.png')
-    files = [f'{stem}.md', '.csv', '.json', '.png']
-    measured = {row.name: row.precisions for row in rows_ if row.precisions}
-    if number in (2, 3) and measured:
-        tagging_scores.precision_figure(
-            measured,
-            info.classes,
-            'AAAI 2021, Figure 4: average precision of each event',
-            title_.partition('. ')[2],
-        ).savefig(out / f'{stem}_events.png', dpi=120)
-        files.append(f'{stem}_events.png')
-    return text, files
+                cells[column] = results.measured([test], len(workshop.labels), beside)
+        rows.append(results.Row((line.key,), cells, (line.name,)))
+    return rows, precisions
 
 
-def markdown(rows_, names, sets, title_, explained):
-    """The table for people."""
-    heads = [
-        *names,
-        *(f'{name}, ensemble' for name in names),
-        *(f'{shown}: {name}' for _, shown in sets for name in names),
-    ]
-    lines = [
-        f'# {title_}',
-        '',
+def pairs(rows: Sequence[results.Row]) -> list[tuple[results.Row, results.Row]]:
+    """Rows whose difference the paper is about: the proposed student and every other one.
+
+    Where all rows are of one method (Tables 1 and 5), each row and the first one.
+    """
+    proposed = [row for row in rows if row.key[0] in _PROPOSED]
+    if proposed:
+        return [(proposed[0], row) for row in rows if row is not proposed[0]]
+    return [(row, rows[0]) for row in rows[1:]]
+
+
+def table(
+    number: int,
+    rows: Sequence[results.Row],
+    info: datasets.DatasetInfo,
+    note: str,
+    explained: str,
+    extra: Mapping[str, Any],
+) -> results.Table:
+    """The whole table.
+
+    Args:
+        number: of the table.
+        rows: see `fill`.
+        info: the data set, whose published numbers stand beside; all, where it has none.
+        note: what data it ran on.
+        explained: what the numbers are.
+        extra: further entries of the JSON.
+    """
+    names = tuple(columns(number))
+    return results.Table(
+        f'aaai2021_table{number}',
+        f'{title(number)}. {note}',
         explained,
-        '',
-        '| | ' + ' | '.join(heads) + ' |',
-        '|---|' + '---|' * len(heads),
-    ]
-    for row in rows_:
-        cells = [
-            tables.number(row.mean(name))
-            + (f' ± {row.deviation(name):.4f}' if row.deviation(name) is not None else '')
+        ('row',),
+        names,
+        rows,
+        results.compare_rows(pairs(rows), names, info.name, info.name),
+        measure='mean',
+        beside=[(f'{name}, ensemble', name, 'ensemble') for name in names]
+        + [
+            (f'{shown}: {name}', name, f'{results.PUBLISHED_KEY}_{key}')
+            for key, shown in _sets(info, number)
             for name in names
-        ]
-        cells += [tables.number(row.ensemble.get(name)) for name in names]
-        cells += [
-            f'*{row.published[name, key]:.4f}*' if (name, key) in row.published else ''
-            for key, _ in sets
-            for name in names
-        ]
-        lines.append(f'| {row.name} | ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines) + '\n'
+        ],
+        extra=extra,
+    )
+
+
+def write_events(
+    precisions: Mapping[str, Mapping[str, float | None]],
+    classes: Sequence[str],
+    note: str,
+    path: pathlib.Path,
+) -> None:
+    """Figure 4: each event's average precision, method by method."""
+    tagging_scores.precision_figure(
+        precisions, classes, 'AAAI 2021, Figure 4: average precision of each event', note
+    ).savefig(path, dpi=120)
 
 
 def _sets(info, number):
     if number == 6:
         return [SETS['dcase2017']]
     return [SETS[info.name]] if info.name in SETS else list(SETS.values())
-
-
-def _chart(rows_, column, sets, title_, path):
-    """Bars of what was measured, marks of what was published."""
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(10, 1.6 + 0.5 * len(rows_)), layout='constrained')
-    places = range(len(rows_))
-    axes.barh(
-        places,
-        [row.mean(column) or 0.0 for row in rows_],
-        0.6,
-        label='mean of the seeds',
-        xerr=[row.deviation(column) or 0.0 for row in rows_],
-        capsize=3,
-        color='C0',
-    )
-    marks = [('ensemble of the seeds', 'D', 'C1', [row.ensemble.get(column) for row in rows_])]
-    marks += [
-        (f'{shown}, published', symbol, '0.35', [row.published.get((column, key)) for row in rows_])
-        for (key, shown), symbol in zip(sets, 'x+', strict=False)
-    ]
-    for label, symbol, colour, values in marks:
-        there = [
-            (value, place) for value, place in zip(values, places, strict=True) if value is not None
-        ]
-        if there:
-            axes.scatter(
-                *zip(*there, strict=True), marker=symbol, color=colour, zorder=3, label=label
-            )
-    axes.set_yticks(places, [row.name for row in rows_])
-    axes.invert_yaxis()
-    axes.set(xlabel=column, xlim=(0, 1))
-    axes.set_title(title_, fontsize=9, wrap=True)
-    axes.grid(axis='x', alpha=0.3)
-    figure.legend(loc='outside lower center', ncols=4, fontsize=8)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)

@@ -5,17 +5,18 @@ beside the printed mean and deviation. Below stand rows of our own: what chance,
 learned nothing, would give.
 """
 
-import csv
 import dataclasses
-import json
-import pathlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib
+from experiments.eccv2020 import features, presets
+from experiments.shared import results
 
-from experiments.eccv2020 import features
-from experiments.shared import results, tables
+if TYPE_CHECKING:
+    from experiments.eccv2020 import evaluators
 
 SELF, SUPERVISED, OWN = 'self-supervised', 'supervised', 'our baseline'
+_UNTRAINED = 'HearNet, untrained'
 
 # Features of a row in the published files: (network, whose part of a pair, name for people).
 ROWS = {
@@ -38,55 +39,70 @@ _FAMILY = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Row(results.Scored):
-    """One line of a table.
+class Spec:
+    """What fills one line of a table.
 
     Attributes:
         key: of `ROWS`, or a name for people.
         training: `SELF`, `SUPERVISED` or `OWN`.
         alpha: share of the transfer, or None.
-        published: {column: (mean, deviation or None)}.
-        scores: {column: one number a seed}; empty where nothing was measured.
+        published: {column: {'published': mean, 'published_std': deviation}}.
     """
 
     key: str
     training: str
-    alpha: float | None
-    published: dict
-    scores: dict = dataclasses.field(default_factory=dict)
+    alpha: float | None = None
+    published: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
 
     @property
-    def name(self):
+    def name(self) -> str:
         """For people."""
         return ROWS[self.key][2] if self.key in ROWS else self.key
 
+    def row(self, cells: Mapping[str, results.Cell]) -> results.Row:
+        """The row with these cells; the published numbers of the others stand alone."""
+        alone = {column: results.Cell(beside=of) for column, of in self.published.items()}
+        alpha = '' if self.alpha is None else f'{self.alpha:g}'
+        return results.Row(
+            (self.key, self.training, self.alpha),
+            alone | dict(cells),
+            (self.name, self.training, alpha),
+        )
 
-def read_rows(file_name, columns, unit=1.0):
-    """Rows of a published file, without scores.
+
+def read_specs(
+    file_name: str, columns: Mapping[str, tuple[str, str]], unit: float = 1.0
+) -> list[Spec]:
+    """Lines of a published file.
 
     Args:
         file_name: in published/, with features, training and alpha.
         columns: {our column: (its column of means, its column of deviations)}.
         unit: what its numbers are shares of: 100 for percentages.
     """
-    with open(tables.PUBLISHED / file_name, newline='', encoding='utf-8') as file:
-        lines = list(csv.DictReader(file))
-    return [
-        Row(
-            line.get('features') or line['model'],
-            line.get('training') or SELF,
-            float(line['alpha']) if line.get('alpha') else None,
-            {
-                ours: (float(line[mean]) / unit, float(line[std]) / unit if line[std] else None)
-                for ours, (mean, std) in columns.items()
-            },
+    found = []
+    for line in results.read_published(file_name):
+        published = {}
+        for ours, names in columns.items():
+            keys = (results.PUBLISHED_KEY, results.PUBLISHED_STD_KEY)
+            published[ours] = {
+                key: float(line[name]) / unit
+                for key, name in zip(keys, names, strict=True)
+                if line[name]
+            }
+        found.append(
+            Spec(
+                line.get('features') or line['model'],
+                line.get('training') or SELF,
+                float(line['alpha']) if line.get('alpha') else None,
+                published,
+            )
         )
-        for line in lines
-    ]
+    return found
 
 
-def is_wanted(row, preset):
-    """Whether a preset fills a row."""
+def is_wanted(row: Spec, preset: presets.EccvPreset) -> bool:
+    """Whether a preset fills a line."""
     return (
         row.key in ROWS
         and _FAMILY[ROWS[row.key][0]] in preset.networks
@@ -104,163 +120,61 @@ def extractor(row, workshop, seed):
     return workshop.supervised(network, seed, row.key == 'hearnet_transfer')
 
 
-def write(rows, columns, title, explained, out, file_name):
-    """Writes <out>/<file_name>.{md,csv,json,png}; returns the markdown."""
-    out = pathlib.Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    text = markdown(rows, columns, title, explained)
-    (out / f'{file_name}.md').write_text(text, encoding='utf-8')
-    with open(out / f'{file_name}.csv', 'w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            [
-                'features',
-                'training',
-                'alpha',
-                'column',
-                'mean',
-                'std',
-                'seeds',
-                'published',
-                'published_std',
-            ]
-        )
-        for row in rows:
-            for column in columns:
-                mean, deviation = row.published.get(column, (None, None))
-                writer.writerow(
-                    [
-                        row.key,
-                        row.training,
-                        '' if row.alpha is None else row.alpha,
-                        column,
-                        tables.number(row.mean(column)),
-                        tables.number(row.deviation(column)),
-                        len(row.scores.get(column, ())),
-                        *('' if value is None else value for value in (mean, deviation)),
-                    ]
-                )
-    (out / f'{file_name}.json').write_text(
-        json.dumps(
-            {
-                'title': title,
-                'columns': list(columns),
-                'rows': [dataclasses.asdict(row) for row in rows],
-            },
-            indent=1,
-        )
-        + '\n',
-        encoding='utf-8',
-    )
-    if any(row.alpha is not None for row in rows):
-        _alpha_chart(rows, columns[0], title, out / f'{file_name}.png')
-    else:
-        _rank_chart(rows, columns, title, out / f'{file_name}.png')
-    return text
+def fill(
+    specs: Sequence[Spec],
+    judge: 'evaluators.Evaluator',
+    preset: presets.EccvPreset,
+    seeds: Sequence[int],
+) -> list[results.Row]:
+    """Trains and judges what a preset fills.
 
-
-def markdown(rows, columns, title, explained):
-    """The table for people: measured and, in italics, published."""
-    lines = [
-        f'# {title}',
-        '',
-        explained,
-        '',
-        '| features | learned | alpha | ' + ' | '.join(columns) + ' |',
-        '|---|---|---|' + '---|' * len(columns),
-    ]
-    for row in rows:
-        alpha = '' if row.alpha is None else f'{row.alpha:g}'
-        lines.append(
-            f'| {row.name} | {row.training} | {alpha} | '
-            + ' | '.join(_cell(row, column) for column in columns)
-            + ' |'
-        )
-    return '\n'.join(lines) + '\n'
-
-
-def _cell(row, column):
-    text = tables.number(row.mean(column))
-    if row.deviation(column) is not None:
-        text += f' ± {row.deviation(column):.4f}'
-    mean, deviation = row.published.get(column, (None, None))
-    if mean is not None:
-        text += f' *{mean:.4f}' + ('' if deviation is None else f' ± {deviation:.4f}') + '*'
-    return text.strip()
-
-
-def _alpha_chart(rows, column, title, path):
-    """Accuracy over alpha: lines for features learned without labels, the others as levels."""
-    figure, axes = _figure(title)
-    colours = matplotlib.colormaps['tab10'].colors
-    for number, key in enumerate(dict.fromkeys(row.key for row in rows)):
-        for training, dash in ((SELF, '-'), (SUPERVISED, '--'), (OWN, ':')):
-            own = [row for row in rows if (row.key, row.training) == (key, training)]
-            along = [row for row in own if row.alpha is not None]
-            name = f'{own[0].name}, {training}' if own else ''
-            for kind, values in (
-                ('measured', [(row.alpha, row.mean(column), row.deviation(column)) for row in own]),
-                (
-                    'published',
-                    [(row.alpha, *row.published.get(column, (None, None))) for row in own],
-                ),
-            ):
-                values = [(a, mean, std or 0.0) for a, mean, std in values if mean is not None]
-                if not values or (kind == 'published' and not along):
-                    continue
-                style = {
-                    'color': colours[number % 10],
-                    'alpha': 1.0 if kind == 'measured' else 0.35,
+    Args:
+        specs: lines of the table; those of `OWN` are filled by `judge.baselines`.
+        judge: how features are judged.
+        preset: which lines.
+        seeds: of the runs.
+    """
+    rows = judge.baselines(seeds)
+    for spec in specs:
+        tests: dict[str, list[results.Outcome]] = {}
+        for seed in seeds if is_wanted(spec, preset) else ():
+            for column, outcome in judge.score(spec, seed).items():
+                tests.setdefault(column, []).append(outcome)
+        rows.append(
+            spec.row(
+                {
+                    column: results.of_tests(of_seeds, spec.published.get(column, {}))
+                    for column, of_seeds in tests.items()
                 }
-                if along:
-                    axes.errorbar(
-                        *zip(*values, strict=True),
-                        marker='o',
-                        capsize=3,
-                        linestyle=dash,
-                        label=f'{name}, {kind}',
-                        **style,
-                    )
-                else:
-                    axes.axhline(values[0][1], linestyle=dash, label=f'{name}, {kind}', **style)
-    axes.set(xlabel='alpha, share of the transfer', ylabel=column, ylim=(0, 1))
-    _save(figure, path)
+            )
+        )
+    return rows
 
 
-def _rank_chart(rows, columns, title, path):
-    figure, axes = _figure(title)
-    for number, row in enumerate(rows):
-        colour = matplotlib.colormaps['tab10'].colors[number % 10]
-        for kind, values in (
-            ('measured', [row.mean(column) for column in columns]),
-            ('published', [row.published.get(column, (None,))[0] for column in columns]),
-        ):
-            if values[0] is not None:
-                axes.plot(
-                    range(len(columns)),
-                    values,
-                    'o-' if kind == 'measured' else 'x:',
-                    color=colour,
-                    label=f'{row.name}, {kind}',
-                )
-    axes.set_xticks(range(len(columns)), columns)
-    axes.set(ylabel='share of sounds that find their class', ylim=(0, 1))
-    _save(figure, path)
+def pairs(rows: Sequence[results.Row]) -> list[tuple[results.Row, results.Row]]:
+    """Rows whose difference the paper is about, (a, b) for a - b.
+
+    Each share of the transfer and alpha 0; without labels and untrained; taught by DualCamNet and
+    from labels alone; DualCamNet and HearNet.
+    """
+    by_key = {row.key: row for row in rows}
+    wanted = []
+    for key, training, alpha in by_key:
+        if alpha:
+            wanted.append(((key, training, alpha), (key, training, 0.0)))
+            if key == 'hearnet':
+                wanted.append(((key, training, alpha), (_UNTRAINED, OWN, None)))
+    wanted += [
+        (('hearnet', SELF, 0.0), (_UNTRAINED, OWN, None)),
+        (('hearnet_transfer', SUPERVISED, None), ('hearnet', SUPERVISED, None)),
+        (('dualcamnet', SUPERVISED, None), ('hearnet', SUPERVISED, None)),
+        (('dualcamnet', SELF, None), ('hearnet', SELF, 0.0)),
+        (('dualcamnet', SELF, None), ('hearnet', SELF, None)),
+    ]
+    return [(by_key[a], by_key[b]) for a, b in wanted if a in by_key and b in by_key]
 
 
-def _figure(title):
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(10, 6.5), layout='constrained')
-    axes.set_title(title, fontsize=9, wrap=True)
-    axes.grid(alpha=0.3)
-    return figure, axes
-
-
-def _save(figure, path):
-    import matplotlib.pyplot as plt
-
-    figure.legend(loc='outside lower center', ncols=2, fontsize=8)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+def label(row: results.Row) -> str:
+    """A row's name in comparisons."""
+    name, training, alpha = row.shown
+    return ', '.join([name, training, *([f'alpha {alpha}'] if alpha else [])])

@@ -2,6 +2,8 @@
 
 import os
 
+from experiments.shared import provenance  # first of all: the wall time counts from here
+
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
 
 from absl import app, flags, logging
@@ -9,23 +11,24 @@ from absl import app, flags, logging
 NEEDS_VIDEO = 'it takes records with video (records.convert_avia --modalities=0,1,2)'
 
 
-def run(table):
-    """Parses the flags, fills the table, prints it, and says where it was written."""
+def run(spec):
+    """Parses the flags, fills a `wacv2020.tables.Spec`, and prints where it was written."""
 
     def body(options, preset, seeds):
-        from experiments.shared import parallel, runs, tables
+        from experiments.shared import parallel, runs
+        from experiments.wacv2020 import tables
 
         workshop = open_workshop(
             options,
             preset,
-            [one for setting in runs.SETTINGS for one in table.columns(setting).values()],
+            [one for setting in runs.SETTINGS for one in spec.columns(setting).values()],
         )
         left_out = [
-            column for column, one in table.columns('all').items() if not workshop.can_train(one)
+            column for column, one in spec.columns('all').items() if not workshop.can_train(one)
         ]
         if left_out:
             print(f'Left blank: {", ".join(left_out)}; {NEEDS_VIDEO}')
-        wanted = tables.wanted(table, workshop)
+        wanted = tables.wanted(spec, workshop)
         for seed in seeds:
             workshop.prepare_features(
                 [pair for columns in wanted.values() for pair in columns.values()], seed
@@ -39,14 +42,43 @@ def run(table):
             ],
             options.jobs,
         )
-        cells = tables.fill(table, workshop, seeds)
-        print('\n' + tables.write(table, cells, workshop, options.out))
-        print(
-            f'written: {options.out}/{table.file_name}.md, .csv, .json, .png; runs: '
-            f'{options.out}/runs; curves: make tensorboard'
-        )
+        rows = tables.fill(spec, workshop, seeds)
+        made = tables.table(spec, rows, workshop.note, described(workshop))
+        print('\n' + write(made, options, seeds, workshop.store.digest))
+        print(f'{written(made, options)}; runs: {options.out}/runs; curves: make tensorboard')
 
     start(body)
+
+
+def write(table, options, seeds, data, folder=None):
+    """Writes a `results.Table` as the flags ask for; returns its Markdown.
+
+    Args:
+        table: what to write.
+        options: the flags.
+        seeds: of the runs.
+        data: digest of the records or files.
+        folder: where to; default the results' own.
+    """
+    from experiments.shared import results
+
+    made = provenance.describe(seeds, data)
+    return results.write(table, folder or options.out, made, options.publish)
+
+
+def written(table, options, folder=None):
+    """Where a table is, for the last line of a command."""
+    text = f'written: {folder or options.out}/{table.name}.md, .csv, .json, .png'
+    return text + (f', {options.publish}/{table.name}.json' if options.publish else '')
+
+
+def described(workshop):
+    """What the JSON of a table says of a `runs.Workshop`."""
+    return {
+        'preset': workshop.preset.name,
+        'records': workshop.store.digest,
+        'classes': list(workshop.info.classes),
+    }
 
 
 def chosen_preset(options, preset):
@@ -143,6 +175,7 @@ def start(body, records=True):
         'Of training; mixed ones suit GPUs, and processors with bfloat16.',
     )
     flags.DEFINE_integer('devices', 1, 'GPUs that share each batch.', lower_bound=1)
+    flags.DEFINE_string('publish', None, 'Folder that the JSON of the table is copied to.')
     flags.DEFINE_list('seeds', ['0'], 'Seeds, as in 0,1,2; several give mean and deviation.')
 
     def main(_):

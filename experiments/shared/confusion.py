@@ -4,16 +4,18 @@ The runs are those of the tables. Where several seeds are asked for, a matrix ho
 their counts: each test clip is counted once a seed, and the accuracy is the mean of theirs.
 """
 
-import csv
 import dataclasses
 import pathlib
 import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dualcam.evaluation import metrics
 from dualcam.reports import figures
+from experiments.shared import results, uncertainty
 
 FOLDER = 'confusion'
 
@@ -26,23 +28,18 @@ class Matrix:
         title: for people.
         name: of its files, without an ending.
         counts: [classes, classes], rows are true classes; summed over the seeds.
-        num_seeds: how many.
+        test: the `uncertainty.Accuracy` of the same predictions.
     """
 
     title: str
     name: str
     counts: np.ndarray
-    num_seeds: int
+    test: uncertainty.Accuracy
 
     @property
-    def accuracy(self):
-        """Share of the clips on the diagonal."""
-        return np.trace(self.counts) / self.counts.sum()
-
-    @property
-    def num_clips(self):
+    def num_clips(self) -> int:
         """Clips of the test, whatever the number of seeds."""
-        return self.counts.sum() // self.num_seeds
+        return int(self.counts.sum()) // self.test.num_seeds
 
 
 def name(run, test):
@@ -66,58 +63,52 @@ def fill(wanted, workshop, seeds):
     made = []
     for title, run, test in wanted:
         title = f'{title}, trained on {run.train_on}, tested on {test}'
-        counts = []
+        counts, tests = [], []
         for seed in seeds:
-            labels, answers = workshop.answers(run, test, seed)
-            counts.append(metrics.confusion(labels, answers, len(classes)))
+            tested = workshop.scores(run, [test], seed)[test]
+            tests.append((tested.right, tested.takes))
+            counts.append(metrics.confusion(tested.labels, tested.predictions, len(classes)))
             figure = figures.confusion_figure(
                 counts[-1], classes, f'{title}, seed {seed}', workshop.note
             )
             _write_image(workshop.folder(run, seed) / 'tensorboard' / f'test_{test}', figure)
-        made.append(Matrix(title, name(run, test), sum(counts), len(seeds)))
+        made.append(Matrix(title, name(run, test), sum(counts), uncertainty.Accuracy(tests)))
     return made
 
 
-def write(matrices, workshop, out):
-    """Writes <out>/confusion/: a .png and .csv a matrix, and confusion.md; returns its text."""
-    folder = pathlib.Path(out) / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    classes = workshop.info.classes
-    for matrix in matrices:
-        title = matrix.title
-        if matrix.num_seeds > 1:
-            title += f', sum of {matrix.num_seeds} seeds'
-        figure = figures.confusion_figure(matrix.counts, classes, title, workshop.note)
-        figure.savefig(folder / f'{matrix.name}.png', dpi=120)
-        with open(folder / f'{matrix.name}.csv', 'w', newline='', encoding='utf-8') as file:
-            writer = csv.writer(file)
-            writer.writerow(['true class', *classes])
-            writer.writerows(
-                [label, *row] for label, row in zip(classes, matrix.counts.tolist(), strict=True)
-            )
-    text = markdown(f'Confusion matrices. {workshop.note}', matrices)
-    (folder / 'confusion.md').write_text(text, encoding='utf-8')
-    return text
+def table(matrices: Sequence[Matrix], note: str, extra: Mapping[str, Any]) -> results.Table:
+    """The list of the matrices with their accuracies, then their pictures."""
+    rows = [
+        results.Row(
+            (one.name,),
+            {'accuracy': results.measured([one.test], one.num_clips)},
+            (one.title,),
+            f'[picture]({one.name}.png), [counts]({one.name}.csv)',
+        )
+        for one in matrices
+    ]
+    return results.Table(
+        'confusion',
+        f'Confusion matrices. {note}',
+        'Rows are true classes, columns predictions; counts are summed over the seeds. '
+        f'{results.HOW_SURE}.',
+        ('matrix',),
+        ('accuracy',),
+        rows,
+        below=[f'![{one.title}]({one.name}.png)' for one in matrices],
+        extra=extra,
+    )
 
 
-def markdown(title, matrices):
-    """The list of the matrices, then their pictures."""
-    lines = [
-        f'# {title}',
-        '',
-        'Rows are true classes, columns answers; counts are summed over the seeds.',
-        '',
-        '| matrix | accuracy | test clips | seeds | files |',
-        '|---|---|---|---|---|',
-    ]
-    lines += [
-        f'| {m.title} | {m.accuracy:.4f} | {m.num_clips} | {m.num_seeds} | '
-        f'[picture]({m.name}.png), [counts]({m.name}.csv) |'
-        for m in matrices
-    ]
-    for m in matrices:
-        lines += ['', f'![{m.title}]({m.name}.png)']
-    return '\n'.join(lines) + '\n'
+def write_matrices(
+    matrices: Sequence[Matrix], classes: Sequence[str], note: str, folder: pathlib.Path
+) -> None:
+    """Writes a .png and a .csv of each matrix."""
+    for one in matrices:
+        title = one.title
+        if one.test.num_seeds > 1:
+            title += f', sum of {one.test.num_seeds} seeds'
+        results.write_counts(one.counts, classes, title, note, folder, one.name)
 
 
 def _write_image(folder, figure):

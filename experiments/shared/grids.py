@@ -6,13 +6,13 @@ was stopped goes on, and a point with the preset's values is the table's own run
 not looked at.
 """
 
-import csv
 import dataclasses
 import itertools
-import json
 import math
 import pathlib
 import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,11 +20,12 @@ from tensorboard.plugins.hparams import api as hparams
 
 from dualcam.evaluation import ties
 from dualcam.training import loop
-from experiments.shared import runs
+from experiments.shared import charts, results, runs
 
 STUDENTS = ('hearnet', 'oursoundnet')
 TEACHERS = {'G': None, 'D': 'dualcamnet', 'R': 'resnet50'}
 _METRICS = {'accuracy': 'validation accuracy', 'loss': 'validation loss'}
+_COLUMNS = {column: name for name, column in _METRICS.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,31 +166,31 @@ def fill(search, grid, workshop, seeds, out):
     logs = search.folder(out) / 'tensorboard'
     shutil.rmtree(logs, ignore_errors=True)  # finished runs are written to it again below
     _write_config(logs, grid)
-    results = []
+    found = []
     for number, point in enumerate(grid, 1):
         print(f'point {number} of {len(grid)}: {point}')
-        wanted = search.run(point)
+        run = search.run(point)
         try:
-            found = tuple(workshop.validation(wanted, seed) for seed in seeds)
+            validations = tuple(workshop.validation(run, seed) for seed in seeds)
         except loop.NotFinite as error:
             print(f'left out: {error}')
-            results.append(Result(point))
+            found.append(Result(point))
             continue
-        folders = tuple(workshop.folder(wanted, seed).name for seed in seeds)
-        for folder, validation in zip(folders, found, strict=True):
+        folders = tuple(workshop.folder(run, seed).name for seed in seeds)
+        for folder, validation in zip(folders, validations, strict=True):
             _write_session(logs / folder, point, validation)
-        results.append(Result(point, found, folders))
-    return ranked(results)
+        found.append(Result(point, validations, folders))
+    return ranked(found)
 
 
-def ranked(results):
+def ranked(found):
     """Sorted by validation accuracy, then validation loss; points without any come last.
 
     Of numbers that differ by no more than rounding the first point's counts.
     """
-    scored = [result for result in results if result.validations]
+    scored = [result for result in found if result.validations]
     if not scored:
-        return results
+        return found
     seeds = max(len(result.validations) for result in scored)
     # Means of equal counts are equal whichever seed was right; losses are in float32.
     accuracies = ties.merged([-result.accuracy for result in scored], ties.tolerance(seeds))
@@ -200,94 +201,80 @@ def ranked(results):
     order = np.lexsort((losses, accuracies))  # stable
     return [
         *(scored[number] for number in order),
-        *(result for result in results if not result.validations),
+        *(result for result in found if not result.validations),
     ]
 
 
-def write(search, results, workshop, out):
-    """Writes grid.md, .csv and .json into the folder of the search; returns the markdown."""
-    folder = search.folder(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    title = (
-        f'Grid search: {search.network}, column {search.column}, trained on '
-        f'{search.train_on}. {workshop.note}'
-    )
-    text = markdown(title, results)
-    (folder / 'grid.md').write_text(text, encoding='utf-8')
-    names = [f.name for f in dataclasses.fields(Point)]
-    with open(folder / 'grid.csv', 'w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file)
-        writer.writerow(['rank', *names, 'accuracy', 'std', 'loss', 'seeds', 'clips'])
-        for rank, r in enumerate(results, 1):
-            writer.writerow(
-                [
-                    rank,
-                    *(_text(r.point.values.get(name), 'g') for name in names),
-                    _text(r.accuracy),
-                    _text(r.deviation),
-                    _text(r.loss),
-                    len(r.validations),
-                    r.validations[0].num_clips if r.validations else '',
-                ]
+def table(
+    search: Search, found: Sequence[Result], note: str, extra: Mapping[str, Any]
+) -> results.Table:
+    """All points, best first, below the choice.
+
+    Args:
+        search: whose grid it is.
+        found: what `fill` gives.
+        note: what data it ran on.
+        extra: further entries of the JSON.
+    """
+    keys = ('rank', *(found[0].point.values))
+    rows = []
+    for rank, one in enumerate(found, 1):
+        clips = one.validations[0].num_clips if one.validations else 0
+        rows.append(
+            results.Row(
+                (rank, *one.point.values.values()),
+                {
+                    column: results.Cell(
+                        tuple(getattr(v, name) for v in one.validations), clips=clips
+                    )
+                    for column, name in _COLUMNS.items()
+                },
+                note='' if one.validations else 'not finite',
             )
-    (folder / 'grid.json').write_text(
-        json.dumps(
-            {
-                'title': title,
-                **dataclasses.asdict(search),
-                'preset': workshop.preset.name,
-                'records': workshop.store.digest,
-                'choice': results[0].point.values if results[0].validations else None,
-                'points': [
-                    r.point.values
-                    | {
-                        'accuracy': r.accuracy,
-                        'std': r.deviation,
-                        'loss': r.loss,
-                        'runs': [
-                            {'folder': name, **dataclasses.asdict(v)}
-                            for name, v in zip(r.folders, r.validations, strict=True)
-                        ],
-                    }
-                    for r in results
-                ],
-            },
-            indent=1,
         )
-        + '\n',
-        encoding='utf-8',
+    return results.Table(
+        'grid',
+        f'Grid search: {search.network}, column {search.column}, trained on {search.train_on}. '
+        f'{note}',
+        f'Chosen: {chosen(found)}.',
+        keys,
+        tuple(_COLUMNS),
+        rows,
+        measure='mean',
+        above=(
+            'On the validation split, mean ± deviation over the seeds, best first: by accuracy, '
+            'then by cross-entropy with the labels. Test splits were not looked at.',
+        ),
+        extra=dataclasses.asdict(search)
+        | {
+            'choice': found[0].point.values if found[0].validations else None,
+            'points': [
+                one.point.values
+                | {
+                    'accuracy': one.accuracy,
+                    'std': one.deviation,
+                    'loss': one.loss,
+                    'runs': [
+                        {'folder': name, **dataclasses.asdict(v)}
+                        for name, v in zip(one.folders, one.validations, strict=True)
+                    ],
+                }
+                for one in found
+            ],
+        }
+        | extra,
+        chart=_chart,
     )
-    return text
 
 
-def markdown(title, results):
-    """The choice, then all points, best first."""
-    names = list(results[0].point.values)
-    lines = [
-        f'# {title}',
-        '',
-        f'Chosen: {chosen(results)}.',
-        '',
-        'On the validation split, mean over the seeds, best first: by accuracy, then by '
-        'cross-entropy with the labels. Test splits were not looked at.',
-        '',
-        '| rank | '
-        + ' | '.join(n.replace('_', ' ') for n in names)
-        + ' | validation accuracy | validation loss | seeds |',
-        '|---' * (len(names) + 4) + '|',
-    ]
-    for rank, r in enumerate(results, 1):
-        accuracy, loss = _text(r.accuracy) or 'not finite', _text(r.loss)
-        if r.deviation is not None:
-            accuracy += f' ± {r.deviation:.4f}'
-        values = ' | '.join(f'{value:g}' for value in r.point.values.values())
-        lines.append(f'| {rank} | {values} | {accuracy} | {loss} | {len(r.validations)} |')
-    return '\n'.join(lines) + '\n'
+def _chart(table, path):
+    """Accuracies alone: losses are no shares."""
+    charts.bars(dataclasses.replace(table, columns=tuple(_COLUMNS)[:1]), path)
 
 
-def chosen(results):
+def chosen(found):
     """The best point and its scores in words."""
-    best = results[0]
+    best = found[0]
     if not best.validations:
         return 'nothing, as no point had finite losses; try lower learning rates'
     clips = best.validations[0].num_clips
@@ -295,10 +282,6 @@ def chosen(results):
         f'{best.point}: validation accuracy {best.accuracy:.4f}, loss {best.loss:.4f} '
         f'({clips} clip{"" if clips == 1 else "s"})'
     )
-
-
-def _text(value, form='.4f'):
-    return '' if value is None else f'{value:{form}}'
 
 
 def _write_config(logs, grid):

@@ -1,128 +1,290 @@
-"""Rows with several scores, beside published ones, as text, CSV, JSON and a chart."""
+"""One form for all results: a table goes out as Markdown, CSV, JSON and a chart.
+
+A `Table` has rows with keys and a `Cell` per measured column. Tables of the three papers, folders
+of sound, grid searches and confusion matrices are all made of these; what differs between them is
+data. Every cell of a test says how sure it is, see `uncertainty`.
+"""
 
 import csv
 import dataclasses
+import functools
 import json
 import pathlib
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-import matplotlib
 import numpy as np
 
+from dualcam.files import atomic
 from dualcam.reports import figures
-from experiments.shared import tables
+from experiments.shared import charts, uncertainty
 
-
-class Scored:
-    """Something with `scores`, {column: list of numbers}."""
-
-    def mean(self, column):
-        """Mean accuracy of a column; None where it was not measured."""
-        return float(np.mean(self.scores[column])) if self.scores.get(column) else None
-
-    def deviation(self, column):
-        """Sample deviation; None for fewer than two scores."""
-        values = self.scores.get(column, ())
-        return float(np.std(values, ddof=1)) if len(values) > 1 else None
+PUBLISHED = pathlib.Path(__file__).parents[1] / 'published'
+PUBLISHED_KEY, PUBLISHED_STD_KEY = 'published', 'published_std'
+# Of each split, whether predictions are right, and the takes that the clips are from, [clips] each.
+Outcome = Sequence[tuple[np.ndarray, Sequence[str]]]
+HOW_SURE = (
+    'In brackets 95 % intervals by bootstrap over takes and seeds, in parentheses test clips / '
+    'takes'
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class Row(Scored):
-    """One line of a report.
+class Cell:
+    """What was measured for one row and column; empty where nothing was.
 
     Attributes:
-        name: of what was measured.
-        trained_on: what its features were learned from; empty where nothing was.
-        scores: {column: list of accuracies over splits and seeds}; a column that was not
-            measured is missing.
-        published: accuracy that a paper printed, or None.
-        note: a few words, such as what k was.
+        scores: one per seed, or per seed and split.
+        parts: the tests behind them, see `uncertainty`; empty where there is no test, as for
+            validation scores.
+        clips: how many were tested; those of all splits.
+        beside: numbers that stand beside it by their heading: 'published' and 'published_std' of a
+            paper, say.
+    """
+
+    scores: tuple[float, ...] = ()
+    parts: tuple[uncertainty.Measure, ...] = dataclasses.field(default=(), compare=False)
+    clips: int = 0
+    beside: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def mean(self) -> float | None:
+        """Mean of the scores; None where nothing was measured."""
+        return float(np.mean(self.scores)) if self.scores else None
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample standard deviation of the scores; None for fewer than two."""
+        return float(np.std(self.scores, ddof=1)) if len(self.scores) > 1 else None
+
+    @functools.cached_property
+    def interval(self) -> uncertainty.Interval | None:
+        """Of the mean; None without tests."""
+        return uncertainty.interval(self.parts) if self.parts else None
+
+
+def measured(
+    parts: Sequence[uncertainty.Measure], clips: int, beside: Mapping[str, float] | None = None
+) -> Cell:
+    """The `Cell` of some tests, whose mean it is."""
+    scores = tuple(one for part in parts for one in uncertainty.scores_of(part))
+    return Cell(scores, tuple(parts), clips, beside or {})
+
+
+def of_tests(of_seeds: Sequence[Outcome], beside: Mapping[str, float] | None = None) -> Cell:
+    """The `Cell` of the same tests of several seeds.
+
+    Args:
+        of_seeds: of each seed, its `Outcome`; all with the same splits in the same order.
+        beside: see `Cell`.
+    """
+    parts = [uncertainty.Accuracy(split) for split in zip(*of_seeds, strict=True)]
+    return measured(parts, sum(len(takes) for _, takes in of_seeds[0]), beside)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        key: values of the table's keys; they name the row in CSV and JSON.
+        cells: {column: `Cell`}; a missing one is empty.
+        names: the key for people; empty where it is the key itself.
+        note: a few words, such as which k was chosen.
+    """
+
+    key: tuple[Any, ...]
+    cells: dict[str, Cell] = dataclasses.field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    note: str = ''
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The key as people read it."""
+        return self.names or tuple(
+            f'{part:g}' if isinstance(part, float) else '' if part is None else str(part)
+            for part in self.key
+        )
+
+    @property
+    def label(self) -> str:
+        """The key in one piece."""
+        return ', '.join(filter(None, self.shown))
+
+    def cell(self, column: str) -> Cell:
+        """The column's cell."""
+        return self.cells.get(column, Cell())
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """What `write` writes.
+
+    Attributes:
+        name: of the files, without an ending.
+        title: what it is and what data it ran on.
+        explained: one line for people: what the numbers are.
+        keys: headings of the rows' keys.
+        columns: headings of the cells.
+        rows: its `Row`s.
+        comparisons: paired differences, in JSON and CSV.
+        in_words: those of them that are put in words under the table; None takes all.
+        measure: heading of the means in CSV.
+        beside: (heading for people, column, heading in `Cell.beside`) of further columns on the
+            right. What a paper published of a column stands in its cells otherwise.
+        above: paragraphs between explanation and table.
+        below: paragraphs at the end, such as pictures.
+        extra: further entries of the JSON.
+        chart: function of the table and a path; None draws nothing.
     """
 
     name: str
-    trained_on: str
-    scores: dict
-    published: float | None = None
-    note: str = ''
+    title: str
+    explained: str
+    keys: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: Sequence[Row]
+    comparisons: Sequence[uncertainty.Comparison] = ()
+    in_words: Sequence[uncertainty.Comparison] | None = None
+    measure: str = 'accuracy'
+    beside: Sequence[tuple[str, str, str]] = ()
+    above: Sequence[str] = ()
+    below: Sequence[str] = ()
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    chart: Callable[['Table', pathlib.Path], None] | None = charts.bars
 
 
-def write(rows, columns, title, explained, out, file_name):
-    """Writes <out>/<file_name>.{md,csv,json,png}.
+def compare_rows(
+    pairs: Iterable[tuple[Row, Row]],
+    columns: Sequence[str],
+    train: str,
+    test: str,
+    label: Callable[[Row], str] = lambda row: row.label,
+) -> list[uncertainty.Comparison]:
+    """Paired differences between rows, column by column; what was not measured is left out.
 
     Args:
-        rows: `Row`s.
-        columns: names of the scores, in order.
-        title: what it is and what it ran on.
-        explained: one line for people: what the numbers are.
+        pairs: (a, b) for a - b.
+        columns: to compare in.
+        train, test: names of what was learned from and tested on.
+        label: name of a row.
+    """
+    return [
+        uncertainty.compare(
+            label(a), label(b), a.cell(column).parts, b.cell(column).parts, train, test, column
+        )
+        for a, b in pairs
+        for column in columns
+        if a.cell(column).parts and b.cell(column).parts
+    ]
+
+
+def write(
+    table: Table,
+    out: str | pathlib.Path,
+    made: Mapping[str, Any] | None = None,
+    publish: str | pathlib.Path | None = None,
+) -> str:
+    """Writes <out>/<name>.{md,csv,json,png}, and <name>_comparisons.csv where there are any.
+
+    Args:
+        table: what to write.
         out: folder.
-        file_name: without an ending.
+        made: how it was made, see `provenance`; in the JSON.
+        publish: another folder that the JSON is copied to.
 
     Returns:
-        The markdown.
+        The Markdown.
     """
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    text = markdown(rows, columns, title, explained)
-    (out / f'{file_name}.md').write_text(text, encoding='utf-8')
-    with open(out / f'{file_name}.csv', 'w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            ['row', 'trained_on', 'column', 'accuracy', 'std', 'scores', 'published', 'note']
+    text = markdown(table)
+    atomic.write_text(out / f'{table.name}.md', text)
+    _write_csv(out / f'{table.name}.csv', *_cell_lines(table))
+    if table.comparisons:
+        fields = [field.name for field in dataclasses.fields(uncertainty.Comparison)]
+        _write_csv(
+            out / f'{table.name}_comparisons.csv',
+            [*fields, 'words'],
+            [[*dataclasses.astuple(one), str(one)] for one in table.comparisons],
         )
-        for row in rows:
-            for column in columns:
-                writer.writerow(
-                    [
-                        row.name,
-                        row.trained_on,
-                        column,
-                        tables.number(row.mean(column)),
-                        tables.number(row.deviation(column)),
-                        len(row.scores.get(column, ())),
-                        '' if row.published is None else row.published,
-                        row.note,
-                    ]
-                )
-    (out / f'{file_name}.json').write_text(
-        json.dumps(
-            {
-                'title': title,
-                'columns': list(columns),
-                'rows': [dataclasses.asdict(row) for row in rows],
-            },
-            indent=1,
-        )
-        + '\n',
-        encoding='utf-8',
-    )
-    _chart(rows, columns, title, out / f'{file_name}.png')
+    path = out / f'{table.name}.json'
+    atomic.write_text(path, json.dumps(as_json(table, made or {}), indent=1) + '\n')
+    if publish is not None:
+        pathlib.Path(publish).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, pathlib.Path(publish) / path.name)
+    if table.chart is not None:
+        table.chart(table, out / f'{table.name}.png')
     return text
 
 
-def markdown(rows, columns, title, explained):
-    """The report for people."""
-    lines = [
-        f'# {title}',
-        '',
-        explained,
-        '',
-        '| | learned from | ' + ' | '.join(columns) + ' | published | |',
-        '|---|---|' + '---|' * len(columns) + '---|---|',
-    ]
-    for row in rows:
+def markdown(table: Table) -> str:
+    """The table for people."""
+    notes = any(row.note for row in table.rows)
+    heads = [*table.keys, *table.columns, *(head for head, *_ in table.beside)]
+    heads = [head.replace('_', ' ') for head in heads] + ['note'] * notes
+    lines = [f'# {table.title}', '']
+    for paragraph in (table.explained, *table.above):
+        lines += [paragraph, '']
+    lines += ['| ' + ' | '.join(heads) + ' |', '|---' * len(heads) + '|']
+    inside = PUBLISHED_KEY not in {key for *_, key in table.beside}
+    for row in table.rows:
         cells = [
-            tables.number(row.mean(column))
-            + (f' ± {row.deviation(column):.4f}' if row.deviation(column) is not None else '')
-            for column in columns
+            *row.shown,
+            *(_text(row.cell(column), inside) for column in table.columns),
+            *(_beside_text(row.cell(column), key) for _, column, key in table.beside),
         ]
-        lines.append(
-            f'| {row.name} | {row.trained_on} | '
-            + ' | '.join(cells)
-            + f' | {tables.number(row.published)} | {row.note} |'
-        )
+        lines.append('| ' + ' | '.join(cells + [row.note] * notes) + ' |')
+    told = table.comparisons if table.in_words is None else table.in_words
+    if told:
+        lines += ['', 'Paired differences, 95 % intervals by bootstrap over takes and seeds:', '']
+        lines += [f'- {_place(one)}: {one}.' for one in told]
+    for paragraph in table.below:
+        lines += ['', paragraph]
     return '\n'.join(lines) + '\n'
 
 
-def write_counts(counts, classes, title, note, folder, name):
+def as_json(table: Table, made: Mapping[str, Any]) -> dict[str, Any]:
+    """What the JSON file holds."""
+    return {
+        'title': table.title,
+        **table.extra,
+        'columns': list(table.columns),
+        'cells': [
+            dict(zip(table.keys, row.key, strict=True))
+            | {
+                'column': column,
+                'mean': cell.mean,
+                'std': cell.deviation,
+                **_sureness(cell),
+                'clips': cell.clips,
+                'scores': list(cell.scores),
+                **cell.beside,
+            }
+            | ({'note': row.note} if row.note else {})
+            for row in table.rows
+            for column in table.columns
+            for cell in [row.cell(column)]
+        ],
+        'comparisons': [dataclasses.asdict(one) | {'words': str(one)} for one in table.comparisons],
+        'made': dict(made),
+    }
+
+
+def number(value: float | None) -> str:
+    """Four decimals; nothing for what was not measured."""
+    return '' if value is None else f'{value:.4f}'
+
+
+def write_counts(
+    counts: np.ndarray,
+    classes: Sequence[str],
+    title: str,
+    note: str,
+    folder: str | pathlib.Path,
+    name: str,
+) -> None:
     """Writes <folder>/<name>.{png,csv}: a confusion matrix and each class's accuracy.
 
     Args:
@@ -130,56 +292,101 @@ def write_counts(counts, classes, title, note, folder, name):
         classes: names.
         title, note: of the picture.
         folder: where to.
-        name: of the files, in plain words.
+        name: of the files; what is neither letter, digit nor hyphen becomes an underscore.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ''.join(c if c.isalnum() else '_' for c in name.lower())
-    figures.confusion_figure(counts, classes, title, note).savefig(
-        path.with_suffix('.png'), dpi=120
+    stem = ''.join(c if c.isalnum() or c == '-' else '_' for c in name)
+    figures.confusion_figure(counts, classes, title, note).savefig(folder / f'{stem}.png', dpi=120)
+    totals = counts.sum(axis=1)
+    _write_csv(
+        folder / f'{stem}.csv',
+        ['true class', *classes, 'accuracy'],
+        [
+            [label, *row.tolist(), number(row[i] / totals[i] if totals[i] else None)]
+            for i, (label, row) in enumerate(zip(classes, counts, strict=True))
+        ],
     )
-    with open(path.with_suffix('.csv'), 'w', newline='', encoding='utf-8') as file:
+
+
+def read_published(file_name: str) -> list[dict[str, str]]:
+    """Lines of a published table, {heading: text}."""
+    with open(PUBLISHED / file_name, newline='', encoding='utf-8') as file:
+        return list(csv.DictReader(file))
+
+
+def _write_csv(path: pathlib.Path, head: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
+    with (
+        atomic.writing_file(path) as partial,
+        open(partial, 'w', newline='', encoding='utf-8') as file,
+    ):
         writer = csv.writer(file)
-        writer.writerow(['true class', *classes, 'accuracy'])
-        for label, row in zip(classes, counts, strict=True):
-            share = row[list(classes).index(label)] / row.sum() if row.sum() else None
-            writer.writerow([label, *row.tolist(), tables.number(share)])
+        writer.writerow(head)
+        writer.writerows(lines)
 
 
-def read_published(file_name, key, value):
-    """{key: number} of two columns of a published table."""
-    with open(tables.PUBLISHED / file_name, newline='', encoding='utf-8') as file:
-        return {line[key]: float(line[value]) for line in csv.DictReader(file) if line[value]}
-
-
-def _chart(rows, columns, title, path):
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(10, 0.9 + 0.55 * len(rows)), layout='constrained')
-    height = 0.8 / len(columns)
-    for i, column in enumerate(columns):
-        places = [n + (i - (len(columns) - 1) / 2) * height for n in range(len(rows))]
-        axes.barh(
-            places,
-            [row.mean(column) or 0.0 for row in rows],
-            height * 0.92,
-            label=column,
-            xerr=[row.deviation(column) or 0.0 for row in rows],
-            capsize=2,
-            error_kw={'linewidth': 0.8},
+def _cell_lines(table: Table) -> tuple[list[str], list[list[Any]]]:
+    """Heading and lines of the CSV, one line per cell."""
+    beside = list(
+        dict.fromkeys(
+            key for row in table.rows for cell in row.cells.values() for key in cell.beside
         )
-    marks = [(row.published, n) for n, row in enumerate(rows) if row.published is not None]
-    if marks:
-        axes.scatter(
-            *zip(*marks, strict=True), marker='|', s=300, color='black', zorder=3, label='published'
-        )
-    names = [f'{row.name} ({row.trained_on})' if row.trained_on else row.name for row in rows]
-    axes.set_yticks(range(len(rows)), names)
-    axes.invert_yaxis()
-    axes.set(xlabel='accuracy', xlim=(0, 1))
-    axes.set_title(title, fontsize=9, wrap=True)
-    axes.grid(axis='x', alpha=0.3)
-    figure.legend(loc='outside lower center', ncols=len(columns) + 1, fontsize=8)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    )
+    notes = any(row.note for row in table.rows)
+    head = [*table.keys, 'column', table.measure, 'std', 'low', 'high', 'seeds', 'clips', 'takes']
+    lines = []
+    for row in table.rows:
+        for column in table.columns:
+            cell = row.cell(column)
+            sure = _sureness(cell)
+            lines.append(
+                [
+                    *('' if part is None else part for part in row.key),
+                    column,
+                    *map(number, (cell.mean, cell.deviation, sure['low'], sure['high'])),
+                    sure['seeds'],
+                    cell.clips or '',
+                    sure['takes'] or '',
+                    *(cell.beside.get(key, '') for key in beside),
+                    *[row.note] * notes,
+                ]
+            )
+    return [*head, *beside, *['note'] * notes], lines
+
+
+def _sureness(cell: Cell) -> dict[str, Any]:
+    found = cell.interval
+    return {
+        'low': found.low if found else None,
+        'high': found.high if found else None,
+        'takes': found.takes if found else 0,
+        'seeds': found.seeds if found else len(cell.scores),
+    }
+
+
+def _text(cell: Cell, with_published: bool) -> str:
+    parts = [number(cell.mean)]
+    if cell.deviation is not None:
+        parts.append(f'± {cell.deviation:.4f}')
+    if cell.interval:
+        parts.append(f'[{cell.interval.low:.3f}, {cell.interval.high:.3f}]')
+        parts.append(f'({cell.clips} / {cell.interval.takes})')
+    if with_published:
+        parts.append(_beside_text(cell, PUBLISHED_KEY))
+    return ' '.join(filter(None, parts))
+
+
+def _beside_text(cell: Cell, key: str) -> str:
+    """In italics, if it is published."""
+    if key not in cell.beside:
+        return ''
+    text = number(cell.beside[key])
+    if key == PUBLISHED_KEY and PUBLISHED_STD_KEY in cell.beside:
+        text += f' ± {cell.beside[PUBLISHED_STD_KEY]:.4f}'
+    return f'*{text}*' if key.startswith(PUBLISHED_KEY) else text
+
+
+def _place(one: uncertainty.Comparison) -> str:
+    if one.train == one.test == 'mean':
+        return 'mean of all rows'
+    return f'{one.train} → {one.test}, {one.column}'

@@ -25,6 +25,7 @@ from dualcam.models import soundnet as soundnet_lib
 from dualcam.reports import run_page
 from dualcam.training import loop, run, run_data, run_folder
 from dualcam.training.recipes import distillation
+from experiments.shared import takes
 
 SCENARIOS = ('scenario_1', 'scenario_2', 'scenario_3')
 SETTINGS = (*SCENARIOS, 'all')
@@ -64,13 +65,28 @@ class Run:
         return own | (self.teacher.modalities() if self.teacher else set())
 
 
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """A test: accuracy, number of clips and seed."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tested:
+    """A test of one run.
 
-    accuracy: float
-    num_clips: int
-    seed: int
+    Attributes:
+        labels, predictions: [clips] int64.
+        takes: of each clip, the folder of its records below that of all.
+    """
+
+    labels: np.ndarray
+    predictions: np.ndarray
+    takes: tuple[str, ...]
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each prediction is the label, [clips] bool."""
+        return self.labels == self.predictions
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the clips that are right."""
+        return float(np.mean(self.right))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,15 +235,17 @@ class Workshop:
             seed: of the run and its teacher.
 
         Returns:
-            {test: `Score`}
+            {test: `Tested`}
         """
         folder = self.folder(wanted, seed)
-        found, tested = {}, False
+        found, made = {}, False
         for test in tests:
             path = folder / f'test_{test}.json'
-            if not path.exists():
-                tested = True
-                labels, logits = self._test(wanted, seed, self._test_paths(wanted.train_on, test))
+            if not _has_takes(path):
+                made = True
+                labels, logits, names = self._test(
+                    wanted, seed, self._test_paths(wanted.train_on, test)
+                )
                 run_folder.write_json(
                     path,
                     {
@@ -235,24 +253,23 @@ class Workshop:
                         'num_clips': len(labels),
                         'labels': labels.tolist(),
                         'answers': np.argmax(logits, -1).tolist(),
+                        'takes': names,
                     },
                 )
             saved = json.loads(path.read_text(encoding='utf-8'))
-            found[test] = Score(saved['accuracy'], saved['num_clips'], seed)
-        if tested:
+            found[test] = Tested(
+                np.array(saved['labels'], np.int64),
+                np.array(saved['answers'], np.int64),
+                tuple(saved['takes']),
+            )
+        if made:
             run_page.write(folder)
         return found
 
     def has_scores(self, wanted, tests, seed):
         """Whether a run was tested on all of them."""
-        return all((self.folder(wanted, seed) / f'test_{test}.json').exists() for test in tests)
-
-    def answers(self, wanted, test, seed):
-        """What a run answers on a test: labels and answers, both [clips] int64."""
-        self.scores(wanted, [test], seed)
-        path = self.folder(wanted, seed) / f'test_{test}.json'
-        saved = json.loads(path.read_text(encoding='utf-8'))
-        return np.array(saved['labels'], np.int64), np.array(saved['answers'], np.int64)
+        folder = self.folder(wanted, seed)
+        return all(_has_takes(folder / f'test_{test}.json') for test in tests)
 
     def train(self, wanted, seed):
         """Trains a run if need be; its folder."""
@@ -284,7 +301,7 @@ class Workshop:
         return Validation(**json.loads(path.read_text(encoding='utf-8')))
 
     def _test(self, wanted, seed, paths):
-        """Labels [clips] and logits [clips, classes] of a list."""
+        """Labels [clips], logits [clips, classes] and names of the takes [clips] of a list."""
         params, folder = self._prepare(wanted, seed)
         model = self._trained(wanted, seed)
         clips = run_data.test_clips(params, self.store, paths, folder)
@@ -293,7 +310,7 @@ class Workshop:
             logits = self._answers(wanted, seed)[clips.windows[:, 0]]
         else:
             logits = loop.predict(model, clips)
-        return clips.columns['label'], logits
+        return clips.columns['label'], logits, takes.of_records(self.store, clips.windows[:, 0])
 
     def _answers(self, teacher, seed):
         """A teacher's logits of every record, [records, classes], worked out once."""
@@ -395,27 +412,9 @@ class Workshop:
         return self._lists[test]['testing.txt' if test == train_on else 'dataset.txt']
 
 
-def student_columns(network):
-    """Columns of a student's table: its teachers, and itself without and with them.
-
-    Args:
-        network: the student's name.
-
-    Returns:
-        A function from a training setting to {column: `Run`}.
-    """
-
-    def columns(train_on):
-        acoustic, video = (Run(name, 'hard', train_on) for name in ('dualcamnet', 'resnet50'))
-        return {
-            'DualCamNet': acoustic,
-            'ResNet-50': video,
-            'G': Run(network, 'G', train_on),
-            'D': Run(network, 'D', train_on, acoustic),
-            'R': Run(network, 'R', train_on, video),
-        }
-
-    return columns
+def _has_takes(path):
+    """Whether a file of a test is there; one of an older version lacks the takes."""
+    return path.exists() and 'takes' in json.loads(path.read_text(encoding='utf-8'))
 
 
 def _backbone(path):

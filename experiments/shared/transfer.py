@@ -1,5 +1,6 @@
 """How far features carry to another data set: embeddings, k-NN and a linear probe on its splits."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -10,6 +11,7 @@ from dualcam.data.stores import record_store
 from dualcam.evaluation import neighbours
 from dualcam.files import progress_bars
 from dualcam.inference import embeddings
+from experiments.shared import takes
 
 KNN, PROBE = 'k-NN', 'linear probe'
 _DCASE = 'dcase2018'
@@ -33,6 +35,36 @@ def find_target(kind, folder):
             'evaluation_setup, or --target=folder:DIR'
         )
     return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """How features did on the splits of a set.
+
+    Attributes:
+        outcomes: {'k-NN' or 'linear probe': a `neighbours.Outcome` of each split}.
+        tested: of each split, labels and takes of its test files, [files] each.
+    """
+
+    outcomes: dict[str, list[neighbours.Outcome]]
+    tested: list[tuple[np.ndarray, list[str]]]
+
+    def tests(self, column: str) -> list[tuple[np.ndarray, list[str]]]:
+        """Of each split, whether predictions are right, and the takes, [files] each."""
+        return [
+            (outcome.answers == labels, names)
+            for outcome, (labels, names) in zip(self.outcomes[column], self.tested, strict=True)
+        ]
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Counts of k-NN on all splits, [classes, classes]; the row is the label."""
+        return sum(outcome.confusion for outcome in self.outcomes[KNN])
+
+    @property
+    def chosen_k(self) -> str:
+        """A note of the chosen k of each split."""
+        return 'k ' + ', '.join(f'{outcome.choice:.0f}' for outcome in self.outcomes[KNN])
 
 
 class Target:
@@ -102,30 +134,21 @@ class Target:
             only: number of the one split to judge on; None takes all.
 
         Returns:
-            {'k-NN': [`neighbours.Outcome` a split], 'linear probe': likewise}.
+            What was `Judged`.
         """
         place = {path: row for row, path in enumerate(files)}
         sounds, labels = self.sound_set.sounds, self.sound_set.labels
-        outcomes = {KNN: [], PROBE: []}
+        outcomes, tested = {KNN: [], PROBE: []}, []
         chosen = splits.splits(self.sound_set, seed)
         for split in chosen if only is None else chosen[only : only + 1]:
             parts = []
             for rows in (split.training, split.validation, split.testing):
                 rows = [row for row in rows if sounds[row].path in place]
                 parts.append((features[[place[sounds[row].path] for row in rows]], labels[rows]))
+            tested.append((labels[rows], takes.of_sounds(sounds[row] for row in rows)))
             num_classes = len(self.sound_set.classes)
             outcomes[KNN].append(
                 neighbours.nearest_neighbours(*parts, num_classes, self._ks, self._plain)
             )
             outcomes[PROBE].append(neighbours.linear_probe(*parts, num_classes))
-        return outcomes
-
-
-def scores(outcomes):
-    """{column: accuracies} of what `Target.judge` gives, for a report."""
-    return {column: [one.accuracy for one in found] for column, found in outcomes.items()}
-
-
-def chosen_k(outcomes):
-    """A note of the chosen k of each split."""
-    return 'k ' + ', '.join(f'{one.choice:.0f}' for one in outcomes[KNN])
+        return Judged(outcomes, tested)

@@ -16,6 +16,7 @@ from dualcam.evaluation import metrics
 from dualcam.inference import students
 from dualcam.reports import run_page
 from dualcam.training import loop, run, run_data, run_folder, sound_data
+from experiments.shared import takes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +150,7 @@ class SoundWorkshop:
             start_name: where they are from.
 
         Returns:
-            Accuracy over the split's test files.
+            (whether each prediction is right [files] bool, takes of the files).
         """
         folder = self.folder(params, split, start_name)
         path = folder / 'test.json'
@@ -176,11 +177,13 @@ class SoundWorkshop:
                     'num_files': len(labels),
                     'labels': labels.tolist(),
                     'answers': answers.tolist(),
+                    'takes': self._takes(split),
                     'files': [self._set.sounds[row].path for row in split.testing],
                 },
             )
             run_page.write(folder)
-        return json.loads(path.read_text(encoding='utf-8'))['accuracy']
+        saved = json.loads(path.read_text(encoding='utf-8'))
+        return np.array(saved['answers']) == np.array(saved['labels']), self._takes(split)
 
     def confusion(self, params, split, start_name=''):
         """Counts [classes, classes] of a split's test, which `score` made."""
@@ -190,13 +193,16 @@ class SoundWorkshop:
         return metrics.confusion(saved['labels'], saved['answers'], len(self.info.classes))
 
     def score_listener(self, listener, split):
-        """Accuracy of a trained student, with the same classes, over a split's test files."""
+        """What `score` returns, of a trained student with the same classes."""
         answers = self._answers(listener, split.testing, listener.clip_samples)
-        return float(np.mean(answers == self._set.labels[split.testing]))
+        return answers == self._set.labels[split.testing], self._takes(split)
 
     def listener(self, params, split, start_name=''):
         """The trained student of a split."""
         return students.open_listener(self.folder(params, split, start_name))
+
+    def _takes(self, split):
+        return takes.of_sounds(self._set.sounds[row] for row in split.testing)
 
     def _answers(self, listener, rows, hop_samples, batch_size=32):
         """Class with the largest mean log-probability over each file's windows, [rows] int64."""

@@ -11,6 +11,7 @@ from dualcam.data.sources import datasets
 from dualcam.evaluation import tagging_scores
 from experiments import run_aaai2021
 from experiments.aaai2021 import presets, runs, tables
+from experiments.shared import results
 
 CLASSES = ('a', 'b')
 INFO = datasets.DatasetInfo('toy', CLASSES, 'made up', num_locations=1)
@@ -34,7 +35,7 @@ class Workshop:
 
 def test_rows_are_the_published_ones_and_know_their_runs():
     methods = presets.methods('frames')
-    rows = {row.key: row for row in tables.rows(3, runs.Weights())}
+    rows = {row.key: row for row in tables.specs(3, runs.Weights())}
     assert list(rows) == [
         'standard_backpropagation',
         'knowledge_distillation',
@@ -47,20 +48,20 @@ def test_rows_are_the_published_ones_and_know_their_runs():
     assert rows['proposed_student'].published['mAP', 'dcase17'] == 0.6421
     assert rows['fitnets'].published['mAUC', 'dcase18'] == 0.9583 and not rows['teacher'].published
     assert rows['fitnets'].run.teacher == rows['teacher'].run == methods['teacher']
-    first = {row.key: row.run for row in tables.rows(1, runs.Weights())}
+    first = {row.key: row.run for row in tables.specs(1, runs.Weights())}
     assert first['vgg_4096'] is None and first['frames'].network == 'tagging_visual'
     assert first['logmel+frames'] == methods['teacher']
-    weighed = {row.key: row.run for row in tables.rows(1, runs.Weights('vgg16.h5'))}
+    weighed = {row.key: row.run for row in tables.specs(1, runs.Weights('vgg16.h5'))}
     assert weighed['vgg_1000'].visual == 'predictions' and 'frames' not in weighed
-    second = {row.key: row.run for row in tables.rows(2, runs.Weights('vgg16.h5'))}
+    second = {row.key: row.run for row in tables.specs(2, runs.Weights('vgg16.h5'))}
     assert second['without_mutual_learning'].terms == ('single_modal', 'cross_modal')
     assert second['mutual_learning'].terms == presets.TERMS
     fifth = {
-        row.key: row.run for row in tables.rows(5, runs.Weights('vgg16.h5', vggish='vggish.ckpt'))
+        row.key: row.run for row in tables.specs(5, runs.Weights('vgg16.h5', vggish='vggish.ckpt'))
     }
     assert fifth['logmel+vggish'].sound == ('audio', 'vggish')
     assert fifth['logmel+vggish'].method == 'mutual' and fifth['soundnet'] is None
-    sixth = {row.key: row for row in tables.rows(6, runs.Weights('vgg16.h5'))}
+    sixth = {row.key: row for row in tables.specs(6, runs.Weights('vgg16.h5'))}
     assert sixth['proposed_student'].published == pytest.approx(
         {('precision', 'dcase17'): 0.577, ('recall', 'dcase17'): 0.642, ('F1', 'dcase17'): 0.608}
     )
@@ -99,19 +100,24 @@ def test_the_paper_s_settings_are_the_paper_s():
         presets.preset_named('large')
 
 
+def written(number, seeds, folder, info=INFO):
+    """The cells of a table of `Workshop`, and its Markdown."""
+    rows, _ = tables.fill(tables.specs(number, runs.Weights()), number, Workshop(), seeds)
+    table = tables.table(number, rows, info, 'D', 'E', {})
+    return {row.key[0]: row.cells for row in rows}, table, results.write(table, folder)
+
+
 def test_seeds_are_judged_alone_and_together(tmp_path):
-    rows = tables.rows(3, runs.Weights())
-    for row in rows:
-        tables.fill(row, 3, Workshop(), [0, 1])
+    cells, table, text = written(3, [0, 1], tmp_path)
     # Seed 0 is right of a and wrong of b, seed 1 the other way round.
     alone = [0.5 * (1 + (1 / 3 + 2 / 4) / 2), 0.5 * ((1 / 3 + 2 / 4) / 2 + 1)]
-    np.testing.assert_allclose(rows[0].scores['mAP'], alone)
-    assert rows[0].ensemble['mAP'] == tagging_scores.mean_average_precision(
+    own = cells['standard_backpropagation']['mAP']
+    np.testing.assert_allclose(own.scores, alone)
+    assert own.beside['ensemble'] == tagging_scores.mean_average_precision(
         Workshop.labels, np.mean(Workshop.answers, axis=0)
     )
-    text, files = tables.write(rows, 3, INFO, 'T. D', 'E', tmp_path)
-    assert '| labels alone | 0.7083 ± 0.0000 |' in text and '*0.5918*' in text
-    assert 'DCASE 2018: mAUC' in text
+    assert '| labels alone | 0.7083 ± 0.0000 [0.000, 1.000] (4 / 4) |' in text
+    assert '*0.5918*' in text and 'DCASE 2018: mAUC' in text
     with open(tmp_path / 'aaai2021_table3.csv', newline='') as file:
         line = next(csv.DictReader(file))
     assert (line['row'], line['mean'], line['published_dcase18']) == (
@@ -119,33 +125,56 @@ def test_seeds_are_judged_alone_and_together(tmp_path):
         '0.7083',
         '0.8637',
     )
-    assert files[-1] == 'aaai2021_table3_events.png'
-    for name in ('aaai2021_table3.png', 'aaai2021_table3_events.png'):
-        assert (tmp_path / name).stat().st_size > 5000
-    of_its_own = tables.write(
-        rows, 3, dataclasses.replace(INFO, name='dcase2018'), 'T. D', 'E', tmp_path
-    )[0]
-    assert 'DCASE 2017' not in of_its_own and '*0.8637*' in of_its_own
+    # The proposed student with each other row, in both columns.
+    assert {(one.a, one.b, one.column) for one in table.comparisons} == {
+        ('proposed student', tables._NAMES[key], column)
+        for key in cells
+        if key != 'proposed_student'
+        for column in ('mAP', 'mAUC')
+    }
+    assert (tmp_path / 'aaai2021_table3.png').stat().st_size > 5000
+    text = written(3, [0, 1], tmp_path, dataclasses.replace(INFO, name='dcase2018'))[2]
+    assert 'DCASE 2017' not in text and '*0.8637*' in text
+
+
+def test_events_of_each_method_are_a_picture(tmp_path):
+    _, precisions = tables.fill(tables.specs(3, runs.Weights()), 3, Workshop(), [0, 1])
+    assert set(precisions) == {tables._NAMES[key] for key in presets.methods('frames')}
+    together = Workshop().judge(np.mean(Workshop.answers, axis=0)).average_precision
+    assert all(found == together and set(found) == set(CLASSES) for found in precisions.values())
+    tables.write_events(precisions, CLASSES, 'D', tmp_path / 'events.png')
+    assert (tmp_path / 'events.png').stat().st_size > 5000
+
+
+def test_the_best_line_of_a_table_is_what_others_are_compared_with():
+    def compared(number):
+        rows = [results.Row((spec.key,)) for spec in tables.specs(number, runs.Weights())]
+        return [(a.key[0], b.key[0]) for a, b in tables.pairs(rows)]
+
+    assert compared(1)[0] == ('vgg_4096', 'logmel')
+    assert ('mutual_learning', 'standard_backpropagation') in compared(2)
+    assert compared(5) == [(key, 'logmel') for key in list(tables._SOUNDS)[1:]]
+    assert ('proposed_student', 'standard_backpropagation') in compared(6)
 
 
 def test_what_cannot_be_heard_stays_blank(tmp_path):
-    rows = tables.rows(4, runs.Weights())
-    for row in rows:
-        tables.fill(row, 4, Workshop(), [0])
-    assert [row.key for row in rows if row.scores] == ['logmel', 'proposed_student']
-    text, _ = tables.write(rows, 4, INFO, 'T. D', 'E', tmp_path)
+    cells, _, text = written(4, [0], tmp_path)
+    measured = [key for key, of in cells.items() if all(cell.scores for cell in of.values())]
+    assert measured == ['logmel', 'proposed_student']
+    assert not any(cell.scores for cell in cells['soundnet'].values())
     assert '| SoundNet |  |  |  |  | *0.4256*' in text
 
 
-def test_of_events_told_precision_recall_and_f1(tmp_path):
-    rows = tables.rows(6, runs.Weights())
-    for row in rows:
-        tables.fill(row, 6, Workshop(), [0])
-    own = next(row for row in rows if row.key == 'proposed_student')
-    # From 0.25 on: a of clips 0 and 2 is told, b of all but the last.
-    assert own.scores == {'precision': [3 / 5], 'recall': [3 / 4], 'F1': [pytest.approx(2 / 3)]}
-    text, files = tables.write(rows, 6, INFO, 'T. D', 'E', tmp_path)
-    assert '*0.6080*' in text and len(files) == 4
+def test_of_events_reported_precision_recall_and_f1(tmp_path):
+    cells, _, text = written(6, [0], tmp_path)
+    # From 0.25 on: a of clips 0 and 2 is reported, b of all but the last.
+    own = {column: cell.scores for column, cell in cells['proposed_student'].items()}
+    assert own == {
+        'precision': (pytest.approx(3 / 5),),
+        'recall': (pytest.approx(3 / 4),),
+        'F1': (pytest.approx(2 / 3),),
+    }
+    assert '*0.6080*' in text and '[0.000, 1.000] (4 / 4)' in text
 
 
 @pytest.fixture(scope='module')
@@ -187,9 +216,13 @@ def test_tables_are_made_from_records_to_picture(tagged, command):
     assert 'ways to learn from a teacher' in out and 'simulated' in out
     assert 'smoke preset' in out and 'no weights of VGG-16' in out
     saved = json.loads((tagged / 'results' / 'aaai2021_table3.json').read_text())
-    for row in saved['rows']:
-        assert 0 < row['scores']['mAP'][0] <= 1 and not row['ensemble']
-        assert set(row['average_precision']) == set(datasets.ACIVW_CLASSES)
+    for cell in saved['cells']:
+        assert 0 < cell['scores'][0] <= 1 and 'ensemble' not in cell
+        assert cell['low'] <= cell['mean'] <= cell['high'] and cell['clips'] == cell['takes']
+    assert len(saved['average_precision']) == 7
+    for found in saved['average_precision'].values():
+        assert set(found) == set(datasets.ACIVW_CLASSES)
+    assert len(saved['comparisons']) == 2 * 6 and saved['made']['seeds'] == [0]
     assert (tagged / 'results' / 'aaai2021_table3_events.png').read_bytes()[:4] == b'\x89PNG'
     students = list((tagged / 'results' / 'runs').glob('*/saved_model/1/saved_model.pb'))
     assert len(students) == 6  # all but the teacher

@@ -6,7 +6,7 @@ import pytest
 from dualcam.evaluation import metrics
 from dualcam.reports import figures
 from experiments import run_confusion, run_table1, run_table2, run_table3
-from experiments.shared import confusion, runs
+from experiments.shared import confusion, results, runs, uncertainty
 
 
 def test_counts_are_those_of_a_plain_loop(rng):
@@ -80,11 +80,16 @@ def test_the_wanted_matrices_have_files_of_their_own_and_runs_of_the_tables():
 
 
 def test_seeds_are_summed():
-    matrix = confusion.Matrix('HearNet', 'hearnet', np.array([[3, 1], [2, 2]]), 2)
-    assert matrix.accuracy == pytest.approx(5 / 8) and matrix.num_clips == 4
-    assert '| HearNet | 0.6250 | 4 | 2 | [picture](hearnet.png), [counts](hearnet.csv) |' in (
-        confusion.markdown('title', [matrix])
+    takes = ['a', 'b', 'c', 'd']
+    test = uncertainty.Accuracy([([1, 1, 1, 0], takes), ([0, 0, 1, 1], takes)])
+    matrix = confusion.Matrix('HearNet', 'hearnet', np.array([[3, 1], [2, 2]]), test)
+    assert matrix.num_clips == 4
+    text = results.markdown(confusion.table([matrix], 'note', {}))
+    assert (
+        '| HearNet | 0.6250 ± 0.1768 [0.000, 1.000] (4 / 4) | [picture](hearnet.png), '
+        '[counts](hearnet.csv) |' in text
     )
+    assert '![HearNet](hearnet.png)' in text
 
 
 def test_a_bad_flag_is_one_line(tmp_path, command):

@@ -1,24 +1,24 @@
 """The tables of ECCV 2020, from records to picture."""
 
-import csv
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from experiments.eccv2020 import presets, tables
+from experiments.shared import results
 from tests.helpers.sound_folders import write_esc
 
 
 def test_rows_are_the_published_ones():
-    rows = tables.read_rows('eccv2020_table2_acivw.csv', {'accuracy': ('accuracy', 'std')})
+    rows = tables.read_specs('eccv2020_table2_acivw.csv', {'accuracy': ('accuracy', 'std')})
     assert len(rows) == 22 and {row.key for row in rows} == set(tables.ROWS)
     best = max(
         (row for row in rows if row.key == 'hearnet' and row.training == 'self-supervised'),
-        key=lambda row: row.published['accuracy'][0],
+        key=lambda row: row.published['accuracy']['published'],
     )
-    assert best.alpha == 0.5 and best.published['accuracy'] == (0.7946, 0.0137)
+    assert best.alpha == 0.5
+    assert best.published['accuracy'] == {'published': 0.7946, 'published_std': 0.0137}
     demo, whole = (presets.preset_named('demo', complete) for complete in (False, True))
     wanted = [row for row in rows if tables.is_wanted(row, demo)]
     assert {row.alpha for row in wanted if row.key == 'hearnet'} == {None, 0.0, 0.5}
@@ -29,9 +29,12 @@ def test_rows_are_the_published_ones():
 
 
 def test_percentages_become_shares():
-    rows = tables.read_rows('eccv2020_table1_retrieval.csv', {'rank 1': ('rank_1', 'std_1')}, 100.0)
+    columns = {'rank 1': ('rank_1', 'std_1')}
+    rows = tables.read_specs('eccv2020_table1_retrieval.csv', columns, 100.0)
     assert rows[0].key == 'dualcamnet' and rows[0].training == 'self-supervised'
-    assert rows[0].published['rank 1'] == pytest.approx((0.3341, 0.0365))
+    assert rows[0].published['rank 1'] == pytest.approx(
+        {'published': 0.3341, 'published_std': 0.0365}
+    )
 
 
 def test_the_paper_s_settings_are_the_paper_s():
@@ -53,20 +56,51 @@ def test_the_paper_s_settings_are_the_paper_s():
     assert paper.alphas == (0.0, 0.1, 0.3, 0.5, 0.7, 0.9) and not paper.note
 
 
-def test_a_table_shows_what_was_measured_and_blanks(tmp_path):
-    rows = [
-        tables.Row('hearnet', tables.SELF, alpha, {'accuracy': (0.75, 0.01)})
-        for alpha in (0.0, 0.5)
-    ]
-    rows[1] = dataclasses.replace(rows[1], scores={'accuracy': [0.5, 0.75]})
-    rows.append(tables.Row('chance', tables.OWN, None, {}, {'accuracy': [0.1]}))
-    text = tables.write(rows, ['accuracy'], 'T', 'E', tmp_path, 't')
-    assert '| HearNet | self-supervised | 0 | *0.7500 ± 0.0100* |' in text
-    assert '| HearNet | self-supervised | 0.5 | 0.6250 ± 0.1768 *0.7500 ± 0.0100* |' in text
+class Judge:
+    """Knows how many of ten videos each share of the transfer has right, seed by seed."""
+
+    def score(self, spec, seed):
+        right = {0.0: (2, 3), 0.5: (8, 9)}[spec.alpha][seed]
+        return {'accuracy': [(np.arange(10) < right, [f'video {i}' for i in range(10)])]}
+
+    def baselines(self, seeds):
+        spec = tables.Spec('chance', tables.OWN)
+        return [spec.row({'accuracy': results.Cell((0.1,), clips=10)})]
+
+
+def test_a_table_shows_what_was_measured_and_blanks():
+    published = {'accuracy': {'published': 0.75, 'published_std': 0.01}}
+    specs = [tables.Spec('hearnet', tables.SELF, alpha, published) for alpha in (0.0, 0.3, 0.5)]
+    rows = tables.fill(specs, Judge(), presets.preset_named('demo'), [0, 1])
+    text = results.markdown(
+        results.Table('t', 'T', 'E', ('features', 'training', 'alpha'), ('accuracy',), rows)
+    )
     assert '| chance | our baseline |  | 0.1000 |' in text
-    with open(tmp_path / 't.csv', newline='') as file:
-        assert [line['mean'] for line in csv.DictReader(file)] == ['', '0.6250', '0.1000']
-    assert (tmp_path / 't.png').stat().st_size > 5000
+    assert '| HearNet | self-supervised | 0.3 | *0.7500 ± 0.0100* |' in text
+    interval = rows[3].cell('accuracy').interval
+    assert (
+        f'| HearNet | self-supervised | 0.5 | 0.8500 ± 0.0707 [{interval.low:.3f}, '
+        f'{interval.high:.3f}] (10 / 10) *0.7500 ± 0.0100* |' in text
+    )
+
+
+def test_shares_of_the_transfer_are_compared_with_none():
+    published = {'accuracy': {'published': 0.75}}
+    specs = [tables.Spec('hearnet', tables.SELF, alpha, published) for alpha in (0.0, 0.3, 0.5)]
+    rows = tables.fill(specs, Judge(), presets.preset_named('demo'), [0, 1])
+    (found,) = results.compare_rows(tables.pairs(rows), ['accuracy'], 'x', 'y', tables.label)
+    assert found.a == 'HearNet, self-supervised, alpha 0.5'
+    assert found.b == 'HearNet, self-supervised, alpha 0'
+    assert found.difference == pytest.approx(0.6) and found.low > 0.2
+    assert (found.takes, found.seeds) == (10, 2)
+    # All pairs of the whole table, once they are measured.
+    rows = [spec.row({}) for spec in tables.read_specs('eccv2020_table2_acivw.csv', {})]
+    keys = [(a.key, b.key) for a, b in tables.pairs(rows)]
+    for key in ('hearnet', 'audio_visual_hearnet'):
+        for alpha in (0.1, 0.3, 0.5, 0.7, 0.9):
+            assert ((key, tables.SELF, alpha), (key, tables.SELF, 0.0)) in keys
+    taught = ('hearnet_transfer', tables.SUPERVISED, None)
+    assert (taught, ('hearnet', tables.SUPERVISED, None)) in keys
 
 
 def table(command, number, folder, *arguments):
@@ -89,12 +123,14 @@ def made(acivw_smoke, command):
 
 
 def saved(folder, number):
-    return {
-        (row['key'], row['training'], row['alpha']): row['scores']
-        for row in json.loads((folder / 'results' / f'eccv2020_table{number}.json').read_text())[
-            'rows'
-        ]
-    }
+    """{(features, training, alpha): {column: scores}} of a table."""
+    path = folder / 'results' / f'eccv2020_table{number}.json'
+    found = {}
+    for cell in json.loads(path.read_text())['cells']:
+        row = found.setdefault((cell['features'], cell['training'], cell['alpha']), {})
+        if cell['scores']:
+            row[cell['column']] = cell['scores']
+    return found
 
 
 @pytest.mark.slow
@@ -116,6 +152,14 @@ def test_table_2_is_made_from_records_to_picture(made):
     }
     for key in measured:
         assert 0 <= rows[key]['accuracy'][0] <= 1
+    whole = json.loads((folder / 'results' / 'eccv2020_table2.json').read_text())
+    compared = {(one['a'], one['b']) for one in whole['comparisons']}
+    for name in ('HearNet', 'HearNet and ResNet-18'):
+        alpha, none = (f'{name}, self-supervised, alpha {alpha}' for alpha in ('0.5', '0'))
+        assert (alpha, none) in compared
+    assert ('HearNet taught by DualCamNet, supervised', 'HearNet, supervised') in compared
+    # Ten videos are tested on, each of which is a take.
+    assert {one['takes'] for one in whole['comparisons']} == {10}
     assert (folder / 'results' / 'eccv2020_table2.png').read_bytes()[:4] == b'\x89PNG'
     # No video is in two lists.
     lists = [

@@ -13,7 +13,7 @@ from tensorboard.plugins.hparams import metadata
 from dualcam.data.records import reading, record_lists
 from dualcam.training import loop, run_data
 from dualcam.training.recipes import distillation
-from experiments.shared import grids, runs
+from experiments.shared import grids, results, runs
 from experiments.wacv2020 import presets
 
 
@@ -91,13 +91,15 @@ def test_other_searches_are_refused(values):
 
 
 def test_a_list_for_people():
-    text = grids.markdown('title', grids.ranked([result(1e-3), result(1e-4, (0.5, 1.0))]))
+    found = grids.ranked([result(1e-3), result(1e-4, (0.5, 1.0))])
+    search = grids.Search('hearnet', 'G', 'all')
+    text = results.markdown(grids.table(search, found, 'note', {}))
     assert 'Chosen: learning rate 0.0001: validation accuracy 0.5000, loss 1.0000 (30 clips).' in (
         text
     )
-    assert '| rank | learning rate | validation accuracy |' in text
-    assert '| 1 | 0.0001 | 0.5000 | 1.0000 | 1 |' in text
-    assert '| 2 | 0.001 | not finite |  | 0 |' in text
+    assert '| rank | learning rate | validation accuracy | validation loss | note |' in text
+    assert '| 1 | 0.0001 | 0.5000 | 1.0000 |  |' in text
+    assert '| 2 | 0.001 |  |  | not finite |' in text
     assert grids.chosen([result(1)]).startswith('nothing')
 
 
@@ -188,9 +190,13 @@ def test_a_grid_is_made_from_records_to_choice(made):
                 assert run['loss'] == pytest.approx(best['validation/hard'], rel=1e-4)
     with open(folder / 'grid.csv', newline='') as file:
         lines = list(csv.DictReader(file))
-    assert [float(line['loss']) for line in lines] == [
+    assert [float(line['mean']) for line in lines if line['column'] == 'validation loss'] == [
         pytest.approx(p['loss'], abs=1e-4) for p in saved['points']
     ]
+    assert [float(line['learning_rate']) for line in lines[::2]] == [
+        p['learning_rate'] for p in saved['points']
+    ]
+    assert (folder / 'grid.png').read_bytes()[:4] == b'\x89PNG'
     assert f'written: {folder}/grid.md' in printed
     assert printed.strip().splitlines()[-1].startswith('chosen: learning rate ')
 
@@ -230,7 +236,12 @@ def test_tensorboard_has_a_session_a_run(made, summaries):
 @pytest.mark.slow
 def test_a_second_call_trains_nothing_and_a_wider_grid_only_what_is_new(made, smoke, command):
     out, _ = made
-    before = (out / 'grid/hearnet-D-scenario_1/grid.json').read_text()
+
+    def saved():
+        found = json.loads((out / 'grid/hearnet-D-scenario_1/grid.json').read_text())
+        return {key: value for key, value in found.items() if key != 'made'}  # date and time
+
+    before = saved()
     for extra, trained in (((), 0), (('--learning_rates=1e-3,1e-4,1e-2', '--seeds=0'), 2)):
         code, printed, errors = command(
             'experiments/grid_search.py',
@@ -242,7 +253,7 @@ def test_a_second_call_trains_nothing_and_a_wider_grid_only_what_is_new(made, sm
         assert code == 0, errors
         assert printed.count('training  ') == trained
         if not trained:
-            assert (out / 'grid/hearnet-D-scenario_1/grid.json').read_text() == before
+            assert saved() == before
             for folder in (out / 'grid/hearnet-D-scenario_1/tensorboard').glob('*/'):
                 assert len(list(folder.glob('events.*'))) == 1
 

@@ -1,7 +1,6 @@
 """Tables: the papers' rows, nothing trained twice, numbers that are what they say."""
 
 import csv
-import dataclasses
 import json
 import os
 import shutil
@@ -15,15 +14,15 @@ from dualcam import models
 from dualcam.files import fingerprints
 from dualcam.models import weights
 from experiments import run_confusion, run_table1, run_table2, run_table3
-from experiments.shared import command, confusion, runs, tables
-from experiments.wacv2020 import presets
+from experiments.shared import command, confusion, results, runs
+from experiments.wacv2020 import presets, tables
 from tests.helpers.sound_folders import write_dcase
 
-PUBLISHED = tables.PUBLISHED
+PUBLISHED = results.PUBLISHED
 
 
 def test_the_papers_ten_rows():
-    assert tables.rows() == [
+    assert tables.row_keys() == [
         (f'scenario_{a}', f'scenario_{b}') for a in (1, 2, 3) for b in (1, 2, 3)
     ] + [('all', 'all')]
 
@@ -54,25 +53,79 @@ def test_columns_and_published_values(table, network):
     for file_name, column in table.published.values():
         with open(PUBLISHED / file_name, newline='') as file:
             lines = list(csv.DictReader(file))
-        assert [(line['train'], line['test']) for line in lines] == tables.rows()
+        assert [(line['train'], line['test']) for line in lines] == tables.row_keys()
         assert all(0 < float(line[column]) < 1 for line in lines)
 
 
+class Workshop:
+    """Tests ten takes, of which each column has as many right as its seed's number here."""
+
+    def __init__(self, teacher=(9, 9), g=(4, 6), d=(7, 9)):
+        self.right = {'DualCamNet': teacher, 'G': g, 'D': d}
+
+    def can_train(self, run):
+        return 'video' not in run.modalities()
+
+    def scores(self, run, tests, seed):
+        assert 'video' not in run.modalities()
+        column = 'DualCamNet' if run.column == 'hard' else run.column
+        predictions = np.arange(10) >= self.right[column][seed]
+        return {
+            test: runs.Tested(
+                np.zeros(10, np.int64),
+                predictions.astype(np.int64),
+                tuple(f'{test}/take {i}' for i in range(10)),
+            )
+            for test in tests
+        }
+
+
 def test_what_records_do_not_allow_is_left_blank():
-    class Workshop:
-        def can_train(self, wanted):
-            return 'video' not in wanted.modalities()
+    rows = tables.fill(run_table3.TABLE, Workshop(), [0])
+    assert [row.key for row in rows] == tables.row_keys()
+    for row in rows:
+        assert set(row.cells) == {'DualCamNet', 'ResNet-50', 'G', 'D', 'R'}
+        assert {column for column, cell in row.cells.items() if not cell.scores} == {
+            'ResNet-50',
+            'R',
+        }
+    table = tables.table(run_table3.TABLE, rows, 'note', {})
+    interval = rows[-1].cell('G').interval
+    text = results.markdown(table)
+    assert (
+        f'*0.7702* | *0.6335* | 0.4000 [{interval.low:.3f}, {interval.high:.3f}] (10 / 10) *'
+        in text
+    )
+    assert {(one.a, one.b) for one in table.comparisons} == {
+        ('D', 'G'),
+        ('DualCamNet', 'D'),
+        ('DualCamNet', 'G'),
+    }
 
-        def scores(self, wanted, tests, seed):
-            assert 'video' not in wanted.modalities()
-            return {test: score(0.5, seed) for test in tests}
 
-    cells = tables.fill(run_table3.TABLE, Workshop(), [0])
-    blank = {c.column for c in cells if not c.scores}
-    assert blank == {'ResNet-50', 'R'} and len(cells) == 50
-    assert {c.column for c in cells if c.scores} == {'DualCamNet', 'G', 'D'}
-    text = tables.markdown('title', cells)
-    assert '| all | all | 0.5000 (84) *0.7702* |  *0.6335* | 0.5000 (84)' in text
+def test_columns_are_compared_in_each_row_and_on_their_mean():
+    rows = tables.fill(run_table2.TABLE, Workshop(), [0, 1])
+    table = tables.table(run_table2.TABLE, rows, 'note', {})
+    own = [one for one in table.comparisons if (one.a, one.b) == ('D', 'G')]
+    assert [(one.train, one.test) for one in own] == [*tables.row_keys(), ('mean', 'mean')]
+    for one in own:
+        assert one.difference == pytest.approx(0.3) and one.low <= 0.3 <= one.high
+        assert one.seeds == 2
+    # Each test is of the same ten takes, whichever training setting: 3 scenarios, and all.
+    assert own[-1].takes == 40 and all(one.takes == 10 for one in own[:-1])
+    assert own[-1].high - own[-1].low < own[0].high - own[0].low
+    text = results.markdown(table)
+    assert (
+        f'- mean of all rows: {own[-1]}.' in text and f'- all → all, accuracy: {own[-2]}.' in text
+    )
+    assert 'scenario_1 → scenario_2, accuracy' not in text  # those are in JSON and CSV
+    assert str(own[-1]).startswith('D is better than G by 30.0 points [')
+    # Columns that are alike cannot be told apart, as those that only differ by seed.
+    alike = Workshop(g=(4, 9), d=(9, 4))
+    rows = tables.fill(run_table2.TABLE, alike, [0, 1])
+    found = tables.compare(rows, [('D', 'G')])[-1]
+    assert found.difference == pytest.approx(0.0)
+    assert 'cannot be told with 40 takes and 2 seeds' in str(found)
 
 
 def test_paper_preset_has_the_published_rates():
@@ -92,23 +145,6 @@ def test_paper_preset_has_the_published_rates():
     assert (params.imitation, params.temperature) == (0.5, 1.0)
     assert (params.loop.epochs, params.loop.batch_size, params.loop.seed) == (100, 32, 3)
     assert not params.standardise and not params.options
-
-
-def score(accuracy, seed=0):
-    return runs.Score(accuracy, 84, seed)
-
-
-def test_mean_deviation_and_blanks():
-    cell = tables.Cell('all', 'all', 'G', (score(0.5), score(0.7, 1), score(0.9, 2)), None)
-    assert cell.mean == pytest.approx(0.7) and cell.deviation == pytest.approx(0.2)
-    assert tables.Cell('all', 'all', 'G', (score(0.5),), None).deviation is None
-    cells = [tables.Cell(a, b, 'G', (score(0.25),), None) for a, b in tables.rows()]
-    text = tables.markdown('title', cells)
-    assert '| all | all | 0.2500 (84) |\n' in text
-    cells = [
-        dataclasses.replace(c, published=0.5, scores=(score(0.2), score(0.3, 1))) for c in cells
-    ]
-    assert '| all | all | 0.2500 ± 0.0707 (84) *0.5000* |\n' in tables.markdown('title', cells)
 
 
 @pytest.fixture(scope='module')
@@ -131,7 +167,8 @@ def made(smoke, command):
 def test_a_table_is_made_from_records_to_picture(made):
     smoke, out = made
     assert '# WACV 2020, Table 3: HearNet' in out[3]
-    title = json.loads((smoke / 'results/table3.json').read_text())['title']
+    saved = json.loads((smoke / 'results/table3.json').read_text())
+    title = saved['title']
     assert 'simulated sounds, array and rooms' in title and 'smoke preset' in title
     assert title.endswith('ResNet-50 untrained below its logits')
     with open(smoke / 'results/table3.csv', newline='') as file:
@@ -143,7 +180,18 @@ def test_a_table_is_made_from_records_to_picture(made):
             continue
         # All data of another scenario: 14 takes of 5 s, which teachers answer second by second.
         assert line['clips'] == ('14' if line['column'] in 'GDR' else '70')
+        assert line['takes'] == '14' and float(line['low']) <= float(line['accuracy'])
     assert (smoke / 'results/table3.png').read_bytes()[:4] == b'\x89PNG'
+    compared = {(one['a'], one['b'], one['train'], one['test']) for one in saved['comparisons']}
+    assert len(compared) == len(saved['comparisons']) == 7 * 11
+    assert ('D', 'G', 'mean', 'mean') in compared and ('D', 'G', 'all', 'all') in compared
+    assert all(one['low'] <= one['difference'] <= one['high'] for one in saved['comparisons'])
+    assert all(
+        f'{one["words"]}.' in out[3]
+        for one in saved['comparisons']
+        if one['a'] == 'D' and one['train'] == 'mean'
+    )
+    assert saved['made']['seeds'] == [0] and saved['made']['data'] == saved['records']
     saved = list((smoke / 'results/runs').glob('hearnet-D-all-*/saved_model/1/saved_model.pb'))
     assert len(saved) == 1
 
@@ -160,6 +208,9 @@ def test_accuracies_are_those_of_the_stored_answers(made):
         test = json.loads((folder / f'test_{cell["test"]}.json').read_text())
         right = sum(a == b for a, b in zip(test['labels'], test['answers'], strict=True))
         assert cell['mean'] == pytest.approx(right / len(test['labels']))
+        assert cell['clips'] == len(test['takes']) and cell['takes'] == len(set(test['takes']))
+        for take, label in zip(test['takes'], test['labels'], strict=True):
+            assert take.endswith(f'/Action_{label + 1:03d}') and (smoke / 'records' / take).is_dir()
 
 
 @pytest.mark.slow
@@ -207,7 +258,7 @@ def test_matrices_are_made_of_the_tables_runs(made, command, summaries):
         assert (folder / f'{name}.png').read_bytes()[:4] == b'\x89PNG'
         with open(folder / f'{name}.csv', newline='') as file:
             header, *rows = csv.reader(file)
-        assert [row[0] for row in rows] == header[1:] and header[1] == 'clapping'
+        assert [row[0] for row in rows] == header[1:-1] and header[1] == 'clapping'
         expected = np.zeros((14, 14), int)
         (run_folder,) = (results / 'runs').glob(f'{run.network}-{run.column}-{run.train_on}-*')
         answered = json.loads((run_folder / f'test_{test}.json').read_text())
@@ -215,7 +266,10 @@ def test_matrices_are_made_of_the_tables_runs(made, command, summaries):
             expected[label, answer] += 1
         (image,) = summaries(run_folder / f'tensorboard/test_{test}')
         assert image.tag == 'confusion' and image.metadata.plugin_data.plugin_name == 'images'
-        np.testing.assert_array_equal([[int(n) for n in row[1:]] for row in rows], expected)
+        np.testing.assert_array_equal([[int(n) for n in row[1:-1]] for row in rows], expected)
+    assert len(run_confusion.MATRICES) == (
+        len(json.loads((folder / 'confusion.json').read_text())['cells'])
+    )
     csvs = {p: p.read_text() for p in folder.glob('*.csv')}
     code, out, errors = command(*arguments)
     assert code == 0, errors
@@ -246,7 +300,7 @@ def test_table4_carries_the_tables_students_to_a_set_of_its_own(made, tmp_path, 
         ('OurSoundNet conv4', '0.9060'),
     ):
         cells = [cell.strip() for cell in lines[name].split('|')]
-        assert cells[2] == 'avia_simulated' and cells[5] == published and cells[3]
+        assert cells[2] == 'avia_simulated' and cells[5] == f'*{published}*' and cells[3]
     assert lines['SoundNet-5 conv4'].split('|')[3].strip() == ''
     assert lines['MFCC statistics'].split('|')[5].strip() == ''
     assert (smoke / 'results' / 'table4' / 'hearnet_fc1.png').exists()

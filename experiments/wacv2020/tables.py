@@ -1,0 +1,179 @@
+"""WACV 2020's Tables 1 - 3: columns of runs in, accuracies and their differences out.
+
+A row is a training setting and a test; the ten rows are the papers'. The published accuracies on
+AVIA stand beside ours.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from experiments.shared import results, runs, uncertainty
+
+_EXPLAINED = (
+    'Accuracy, mean ± deviation over the seeds. {}, and in italics what the paper printed on AVIA.'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """What a table shows.
+
+    Attributes:
+        title: for people.
+        name: of the files, without an ending.
+        columns: function from a training setting to {column: `runs.Run`}.
+        published: {column: (CSV in published/ with train and test, column there)}.
+        pairs: columns whose difference the paper is about: (a, b) for a - b.
+    """
+
+    title: str
+    name: str
+    columns: Callable[[str], dict[str, runs.Run]]
+    published: Mapping[str, tuple[str, str]]
+    pairs: Sequence[tuple[str, str]]
+
+
+def row_keys() -> list[tuple[str, str]]:
+    """The papers' ten rows: (training setting, test)."""
+    return [
+        (train, test)
+        for train in runs.SETTINGS
+        for test in (runs.SCENARIOS if train != 'all' else ('all',))
+    ]
+
+
+def student_spec(number: int, title: str, network: str, published: str) -> Spec:
+    """A student's table: its teachers, and itself without and with them.
+
+    Args:
+        number: of the table.
+        title: the student's name for people.
+        network: its name, see `models.build`.
+        published: CSV of the student's own columns.
+    """
+
+    def columns(train_on: str) -> dict[str, runs.Run]:
+        acoustic, video = (runs.Run(name, 'hard', train_on) for name in ('dualcamnet', 'resnet50'))
+        return {
+            'DualCamNet': acoustic,
+            'ResNet-50': video,
+            'G': runs.Run(network, 'G', train_on),
+            'D': runs.Run(network, 'D', train_on, acoustic),
+            'R': runs.Run(network, 'R', train_on, video),
+        }
+
+    return Spec(
+        f'WACV 2020, Table {number}: {title}',
+        f'table{number}',
+        columns,
+        {
+            'DualCamNet': ('wacv2020_table1.csv', 'dualcamnet'),
+            'ResNet-50': ('wacv2020_table1.csv', 'resnet50'),
+            **{column: (published, column) for column in 'GDR'},
+        },
+        (
+            ('D', 'G'),
+            ('R', 'G'),
+            ('D', 'R'),
+            ('DualCamNet', 'D'),
+            ('DualCamNet', 'G'),
+            ('ResNet-50', 'R'),
+            ('ResNet-50', 'G'),
+        ),
+    )
+
+
+def wanted(spec: Spec, workshop: runs.Workshop) -> dict[str, dict[str, tuple[runs.Run, list[str]]]]:
+    """What a table needs and the records allow: {training setting: {column: (`Run`, tests)}}."""
+    return {
+        train: {
+            column: (run, [test for trained, test in row_keys() if trained == train])
+            for column, run in spec.columns(train).items()
+            if workshop.can_train(run)
+        }
+        for train in runs.SETTINGS
+    }
+
+
+def fill(spec: Spec, workshop: runs.Workshop, seeds: Sequence[int]) -> list[results.Row]:
+    """Trains and tests all runs of a table that the records allow.
+
+    Args:
+        spec: a `Spec`.
+        workshop: a `runs.Workshop`.
+        seeds: of the runs.
+
+    Returns:
+        The ten rows; cells that the records do not allow have no scores.
+    """
+    found: dict[tuple[str, str, str], list[runs.Tested]] = {}
+    for seed in seeds:
+        for train, columns in wanted(spec, workshop).items():
+            for column, (run, tests) in columns.items():
+                for test, tested in workshop.scores(run, tests, seed).items():
+                    found.setdefault((train, test, column), []).append(tested)
+    published = _read_published(spec)
+    rows = []
+    for train, test in row_keys():
+        cells = {}
+        for column in spec.columns(train):
+            tested = found.get((train, test, column), [])
+            beside = {}
+            if (train, test, column) in published:
+                beside[results.PUBLISHED_KEY] = published[train, test, column]
+            cells[column] = results.Cell(beside=beside)
+            if tested:
+                cells[column] = results.of_tests(
+                    [[(one.right, one.takes)] for one in tested], beside
+                )
+        rows.append(results.Row((train, test), cells))
+    return rows
+
+
+def compare(
+    rows: Sequence[results.Row], pairs: Sequence[tuple[str, str]]
+) -> list[uncertainty.Comparison]:
+    """Differences of pairs of columns in each row, then of the mean of all rows.
+
+    Pairs of which a column was not measured in some row are left out.
+    """
+    found = []
+    for a, b in pairs:
+        cells = [(row, row.cell(a), row.cell(b)) for row in rows]
+        if not all(one.parts and other.parts for _, one, other in cells):
+            continue
+        found += [
+            uncertainty.compare(a, b, one.parts, other.parts, *row.key) for row, one, other in cells
+        ]
+        parts_a = [part for _, one, _ in cells for part in one.parts]
+        parts_b = [part for _, _, other in cells for part in other.parts]
+        found.append(uncertainty.compare(a, b, parts_a, parts_b, 'mean', 'mean'))
+    return found
+
+
+def table(
+    spec: Spec, rows: Sequence[results.Row], note: str, extra: Mapping[str, Any]
+) -> results.Table:
+    """The whole table; `note` says what data it ran on."""
+    comparisons = compare(rows, spec.pairs)
+    return results.Table(
+        spec.name,
+        f'{spec.title}. {note}',
+        _EXPLAINED.format(results.HOW_SURE),
+        ('train', 'test'),
+        tuple(spec.columns('all')),
+        rows,
+        comparisons,
+        [one for one in comparisons if one.train in ('all', 'mean')],
+        extra=extra,
+    )
+
+
+def _read_published(spec: Spec) -> dict[tuple[str, str, str], float]:
+    return {
+        (line['train'], line['test'], column): float(line[name])
+        for column, (file_name, name) in spec.published.items()
+        for line in results.read_published(file_name)
+        if line[name]
+    }
