@@ -13,7 +13,7 @@ from experiments.shared import charts, provenance, results, uncertainty
 TAKES = [f'take {i}' for i in range(10)]
 
 
-def tests_of(*right):
+def outcomes(*right):
     """Of each seed, how many of ten takes are right."""
     return [[(np.arange(10) < count, TAKES)] for count in right]
 
@@ -25,12 +25,12 @@ def table():
         results.Row(
             ('a', 0.5),
             {
-                'k-NN': results.of_tests(tests_of(5, 7), {'published': 0.9, 'published_std': 0.01}),
+                'k-NN': results.of_tests(outcomes(5, 7), {'published': 0.9, 'published_std': 0.01}),
                 'probe': results.Cell((0.25,), beside={'ensemble': 0.75}),
             },
             note='k 3',
         ),
-        results.Row(('b', None), {'k-NN': results.of_tests(tests_of(2, 3))}, ('B!', '')),
+        results.Row(('b', None), {'k-NN': results.of_tests(outcomes(2, 3))}, ('B!', '')),
     ]
     return results.Table(
         'r',
@@ -46,12 +46,12 @@ def table():
 
 
 def test_a_cell_knows_its_mean_deviation_and_interval():
-    cell = results.of_tests(tests_of(5, 7, 9))
+    cell = results.of_tests(outcomes(5, 7, 9))
     assert cell.scores == (0.5, 0.7, 0.9) and cell.clips == 10
     assert cell.mean == pytest.approx(0.7) and cell.deviation == pytest.approx(0.2)
     assert cell.interval.low < 0.7 < cell.interval.high
     assert (cell.interval.takes, cell.interval.seeds) == (10, 3)
-    assert results.of_tests(tests_of(5)).deviation is None
+    assert results.of_tests(outcomes(5)).deviation is None
     empty = results.Cell()
     assert empty.mean is None and empty.deviation is None and empty.interval is None
 
