@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import pathlib
 import re
+import tempfile
 from collections.abc import Iterator
 
 import h5py
@@ -237,6 +238,25 @@ def match_array(recording: Recording, array: MicArray) -> MicArray:
         f'{recording.path}: {recording.num_channels} channels{chosen}, but the array '
         f'"{array.name}" has {array.num_mics} microphones{hint}'
     )
+
+
+@contextlib.contextmanager
+def unpacked(recording: Recording, folder: AnyPath) -> Iterator[Recording]:
+    """A recording of which any part can be read at once.
+
+    The sound of video files, which is packed, becomes a W64 file in a folder, removed afterwards;
+    others are as they are.
+    """
+    if not isinstance(_reader(recording.path), _Media):
+        yield recording
+        return
+    with tempfile.NamedTemporaryFile(dir=folder, prefix='.sound-', suffix='.w64') as file:
+        count = recording.num_channels
+        rate_hz = round(recording.rate_hz)
+        with soundfile.SoundFile(file.name, 'w', rate_hz, count, 'FLOAT', format='W64') as sound:
+            for block in recording.blocks():
+                sound.write(block)
+        yield open_recording(file.name)
 
 
 class _SoundFiles:
