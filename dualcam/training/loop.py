@@ -118,7 +118,8 @@ def fit(
             'each other, and a device has a part of them only; take one'
         )
     folder = pathlib.Path(folder)
-    optimizer.build(step.variables)
+    with hardware.strategy(params.devices).scope():  # its averages lie where the variables do
+        optimizer.build(step.variables)
     progress = checkpoints.Progress(step.model, optimizer, folder / 'checkpoints')
     history = progress.restore()
     if history is None:

@@ -1,6 +1,6 @@
 """Small runs of every regime, trained in processes that are killed, and what they leave.
 
-`kill_training` is the command; this is what its processes load.
+`tests/proofs/kill_training.py` is the command; this is what its processes load.
 """
 
 import dataclasses
@@ -16,113 +16,16 @@ import time
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 from tqdm import tqdm
 
-from dualcam import models
-from dualcam.data.clips import record_clips
-from dualcam.data.stores import tagging_store
 from dualcam.files import progress_bars
-from dualcam.training import correspondence_run, loop, run, tagging_run
-from dualcam.training.recipes import distillation, mutual
-from tests.helpers import tagged_clips, toy_eccv
+from tests.helpers import small_runs
 
-_CLIP_S = 1
-_LABELS = [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2)] * 2
-_NUM_TRAINING = 9
 _WRITES = ('os.mkdir', 'os.rename', 'os.remove', 'os.rmdir')
 _RATE = 'clips_per_second'
-_EPOCHS = 3
-
-
-def _run_params(**changes):
-    return run.RunParams(
-        'hearnet', record_clips.ClipParams(2, 2, 1), loop.LoopParams(_EPOCHS, 4, 1e-3), **changes
-    )
-
-
-def _supervised(_, folder):
-    run.train(
-        _run_params(options=(('dropout', 0.5),)), toy_eccv.make_data(toy_eccv.make_store()), folder
-    )
-
-
-def _distilled(_, folder):
-    store = toy_eccv.make_store()
-    keras.utils.set_random_seed(2)
-    seconds = record_clips.Clips(store, np.arange(len(store.paths))[:, None], 'acoustic')
-    answers = distillation.answers(
-        models.build('dualcamnet', 2, seconds=1),
-        seconds,
-        folder.with_name(f'{folder.name}-answers.npy'),
-    )
-    run.train(
-        _run_params(imitation=0.5, temperature=2.0), toy_eccv.make_data(store), folder, answers
-    )
-
-
-def _pretext(_, folder):
-    store = toy_eccv.make_store()
-    sums = np.random.default_rng(1).random((len(store.paths), 128), np.float32)
-    correspondence_run.train(
-        correspondence_run.PretextParams(
-            'hearnet_eccv',
-            'resnet18_eccv',
-            record_clips.ClipParams(2, 2, 1),
-            loop.LoopParams(_EPOCHS, 6, 1e-3),
-            alpha=0.5,
-            all_epochs=1,
-            video_options=(('num_frames', 1), ('width', 0.125)),
-        ),
-        toy_eccv.make_data(store),
-        folder,
-        sums,
-    )
-
-
-def _tagging(scratch, folder, network, method, **changes):
-    paths = [str(path) for path in (scratch / 'records').rglob('*.tfrecord')]
-    store = tagging_store.open_clips(paths, tagged_clips.INFO, scratch / 'cache')
-    rows = np.arange(len(store.paths))
-    seen = np.repeat(store.labels[:, None], _CLIP_S, axis=1)  # what frames would show
-    data = tagging_run.TaggingData(
-        store, rows[:_NUM_TRAINING], rows[_NUM_TRAINING:], {'visual': seen}, tagged_clips.INFO
-    )
-    tagging_run.train(
-        tagging_run.TaggingParams(
-            network,
-            method,
-            loop.LoopParams(_EPOCHS, 4, 3e-3),
-            _CLIP_S,
-            width=1 / 16,
-            visual='made up',
-            visual_size=seen.shape[-1],
-            **changes,
-        ),
-        data,
-        folder,
-    )
-
-
-def _mutual(scratch, folder):
-    _tagging(scratch, folder, 'tagging_student', 'mutual', transfer=mutual.Transfer())
-
-
-def _visual(scratch, folder):
-    _tagging(scratch, folder, 'tagging_visual', 'alone')
-
-
-# What a run of each regime trains: functions of the folder of records and that of the run.
-REGIMES = {
-    'supervised': _supervised,
-    'distilled': _distilled,
-    'pretext': _pretext,
-    'mutual': _mutual,
-    'visual': _visual,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,9 +45,7 @@ class Killer:
 
     def __init__(self, scratch):
         self._scratch = pathlib.Path(scratch)
-        tagged_clips.write_records(
-            self._scratch / 'records', _LABELS, _CLIP_S, np.random.default_rng(0)
-        )
+        small_runs.write_records(self._scratch)
         self._context = multiprocessing.get_context('forkserver')
         self._context.set_forkserver_preload([__name__])  # loads TensorFlow once
 
@@ -152,7 +53,7 @@ class Killer:
         """Trains a run in a process of its own; goes on where the last one was.
 
         Args:
-            regime: one of `REGIMES`.
+            regime: one of `small_runs.REGIMES`.
             name: of the run.
             kill: when the process is killed.
 
@@ -197,7 +98,7 @@ def _train(scratch, regime, name, last_write, count):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(audit)
-    REGIMES[regime](scratch, folder)
+    small_runs.REGIMES[regime](scratch, folder)
 
 
 def left(folder):

@@ -9,89 +9,52 @@ import json
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from dualcam import losses as losses_lib
-from dualcam.models import layers
-from dualcam.training import hardware, loop, steps
-
-_WORK = """
-import json, sys
-import keras, numpy as np, tensorflow as tf
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from tests.dualcam.training import test_hardware
-print(json.dumps(test_hardware.two_devices()))
-"""
-
-
-def two_devices():
-    """What two devices do, for `test_two_devices_learn_as_one`; JSON."""
-    made = {}
-    for devices, norm in ((1, False), (2, False), (2, True)):
-        params = loop.LoopParams(devices=devices, learning_rate=1e-2)
-        keras.utils.set_random_seed(3)
-        with hardware.building(params):
-            model = _network(norm)
-            step = _Step(model)
-            optimizer = loop.make_optimizer(params, 10)
-            optimizer.build(step.variables)
-        train_step = loop.make_train_step(step, optimizer, devices)
-        said = []
-        for batch in _batches():
-            losses, right, is_finite = train_step(batch)
-            said.append([float(losses['hard']), float(losses['l2']), int(right), bool(is_finite)])
-        settled = hardware.settled(params, model, lambda norm=norm: _network(norm))
-        assert settled(_batches()[0]['input']).shape == (6, 3)
-        made['normalised' if norm else devices] = {
-            'said': said,
-            'weights': [weight.tolist() for weight in settled.get_weights()],
-            'strategy': type(hardware.strategy(devices)).__name__,
-        }
-    try:
-        hardware.strategy(3)
-    except ValueError as error:
-        made['error'] = str(error)
-    return made
-
-
-def _network(norm=False):
-    layers_ = [keras.Input((8, 4)), keras.layers.Conv1D(5, 3, activation='relu', name='conv1')]
-    if norm:
-        layers_ += [layers.FusedBatchNormalization()]
-    return keras.Sequential(
-        [*layers_, keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(3)], name='small'
-    )
-
-
-def _batches():
-    rng = np.random.default_rng(5)
-    return [
-        {
-            'input': tf.constant(rng.standard_normal((size, 8, 4)), tf.float32),
-            'label': tf.constant(rng.integers(0, 3, size)),
-        }
-        for size in (6, 5, 1, 4)
-    ]
-
-
-class _Step(steps.Step):
-    """Cross-entropy with an L2 term."""
-
-    def __init__(self, model):
-        super().__init__(model, model.trainable_variables, [model.layers[0].kernel], 0.1)
-
-    def losses(self, batch, training):
-        logits = steps.answers(self.model, batch['input'], training)
-        assert logits.dtype == tf.float32
-        return self.add_penalty({'hard': losses_lib.cross_entropy(batch['label'], logits)}), logits
+from dualcam.training import hardware, loop
+from tests.helpers import two_devices as small
 
 
 @pytest.fixture(scope='module')
-def both(command):
-    code, out, errors = command('-W', 'ignore', '-c', _WORK)
+def two_devices(command, tmp_path_factory):
+    """What `tests/helpers/two_devices.py` prints."""
+    code, out, errors = command(
+        '-W', 'ignore', '-m', 'tests.helpers.two_devices', tmp_path_factory.mktemp('runs')
+    )
     assert code == 0, errors[-3000:]
     return json.loads(out.splitlines()[-1])
+
+
+@pytest.fixture(scope='module')
+def both(two_devices):
+    return two_devices['steps']
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('recipe', ['supervised', 'distilled'])
+def test_a_run_on_two_devices_is_that_on_one(two_devices, recipe):
+    one, two = two_devices['runs'][recipe]
+    assert (one['devices'], two['devices']) == (1, 2)
+    assert one['files'] == two['files'] and {'metrics.json', 'saved_model'} <= set(two['files'])
+    assert len(one['history']) == 3
+    for ours, theirs in zip(two['history'], one['history'], strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3)
+    np.testing.assert_allclose(two['norms'], one['norms'], rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('recipe', ['taught', 'mutual', 'visual'])
+def test_runs_with_normalisation_learn_on_two_devices(two_devices, recipe):
+    (two,) = two_devices['runs'][recipe]
+    assert two['devices'] == 2 and 'events_validation.json' in two['files']
+    assert ('saved_model' in two['files']) == (recipe != 'visual')
+    first, *_, last = two['history']
+    assert last['train/total'] < first['train/total']
+    assert 0.0 < last['validation/mAP'] <= 1.0
+
+
+@pytest.mark.slow
+def test_a_run_on_two_devices_resumes_to_the_same_weights(two_devices):
+    assert two_devices['runs']['resumed'] == two_devices['runs']['visual']
 
 
 def test_two_devices_learn_as_one(both):
@@ -142,17 +105,17 @@ def test_mixed_precision_learns_close_to_float32(precision, dtype):
         params = loop.LoopParams(precision=kind, learning_rate=1e-2)
         keras.utils.set_random_seed(3)
         with hardware.building(params):
-            model = _network(norm=True)
+            model = small.network(norm=True)
             optimizer = loop.make_optimizer(params, 10)
         assert model.layers[0].compute_dtype == (dtype if kind == precision else 'float32')
         assert {weight.dtype for weight in model.weights} == {'float32'}
-        step = _Step(model)
+        step = small.CheckedStep(model)
         optimizer.build(step.variables)
         train_step = loop.make_train_step(step, optimizer)
-        for batch in [b for b in _batches() if len(b['label']) > 1] * 10:
+        for batch in [b for b in small.batches() if len(b['label']) > 1] * 10:
             losses, _, is_finite = train_step(batch)
             assert bool(is_finite)
-        settled = hardware.settled(params, model, lambda: _network(norm=True))
+        settled = hardware.settled(params, model, lambda: small.network(norm=True))
         assert settled.layers[0].compute_dtype == 'float32'
         weights[kind], last[kind] = settled.get_weights(), float(losses['hard'])
     assert keras.config.dtype_policy().name == 'float32'

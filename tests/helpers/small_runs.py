@@ -1,0 +1,136 @@
+"""A small run of every regime, on data made up in memory: seconds each."""
+
+import keras
+import numpy as np
+
+from dualcam import models
+from dualcam.data.clips import record_clips
+from dualcam.data.stores import tagging_store
+from dualcam.training import correspondence_run, loop, run, tagging_run
+from dualcam.training.recipes import distillation, mutual
+from tests.helpers import tagged_clips, toy_eccv
+
+EPOCHS = 3
+_CLIP_S = 1
+_LABELS = [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2)] * 2
+_NUM_TRAINING = 9
+
+
+def write_records(scratch):
+    """The records of tagged clips that some of the runs below read."""
+    tagged_clips.write_records(scratch / 'records', _LABELS, _CLIP_S, np.random.default_rng(0))
+
+
+def _run_params(devices, **changes):
+    return run.RunParams(
+        'hearnet',
+        record_clips.ClipParams(2, 2, 1),
+        loop.LoopParams(EPOCHS, 4, 1e-3, devices=devices),
+        **changes,
+    )
+
+
+def _supervised(_, folder, devices=1, dropout=0.5):
+    return run.train(
+        _run_params(devices, options=(('dropout', dropout),) if dropout else ()),
+        toy_eccv.make_data(toy_eccv.make_store()),
+        folder,
+    )
+
+
+def _distilled(_, folder, devices=1):
+    store = toy_eccv.make_store()
+    keras.utils.set_random_seed(2)
+    seconds = record_clips.Clips(store, np.arange(len(store.paths))[:, None], 'acoustic')
+    answers = distillation.answers(
+        models.build('dualcamnet', 2, seconds=1),
+        seconds,
+        folder.with_name(f'{folder.name}-answers.npy'),
+    )
+    return run.train(
+        _run_params(devices, imitation=0.5, temperature=2.0),
+        toy_eccv.make_data(store),
+        folder,
+        answers,
+    )
+
+
+def _pretext(_, folder, devices=1):
+    store = toy_eccv.make_store()
+    sums = np.random.default_rng(1).random((len(store.paths), 128), np.float32)
+    return correspondence_run.train(
+        correspondence_run.PretextParams(
+            'hearnet_eccv',
+            'resnet18_eccv',
+            record_clips.ClipParams(2, 2, 1),
+            loop.LoopParams(EPOCHS, 6, 1e-3, devices=devices),
+            alpha=0.5,
+            all_epochs=1,
+            video_options=(('num_frames', 1), ('width', 0.125)),
+        ),
+        toy_eccv.make_data(store),
+        folder,
+        sums,
+    )
+
+
+def _tagging(scratch, folder, network, method, devices, teacher=None, **changes):
+    paths = [str(path) for path in (scratch / 'records').rglob('*.tfrecord')]
+    store = tagging_store.open_clips(paths, tagged_clips.INFO, scratch / 'cache')
+    rows = np.arange(len(store.paths))
+    seen = np.repeat(store.labels[:, None], _CLIP_S, axis=1)  # what frames would show
+    data = tagging_run.TaggingData(
+        store, rows[:_NUM_TRAINING], rows[_NUM_TRAINING:], {'visual': seen}, tagged_clips.INFO
+    )
+    return tagging_run.train(
+        tagging_run.TaggingParams(
+            network,
+            method,
+            loop.LoopParams(EPOCHS, 4, 3e-3, devices=devices),
+            _CLIP_S,
+            width=1 / 16,
+            visual='made up',
+            visual_size=seen.shape[-1],
+            **changes,
+        ),
+        data,
+        folder,
+        teacher,
+    )
+
+
+def _mutual(scratch, folder, devices=1):
+    return _tagging(
+        scratch, folder, 'tagging_student', 'mutual', devices, transfer=mutual.Transfer()
+    )
+
+
+def _taught(scratch, folder, devices=1):
+    teacher = models.build(
+        'tagging_teacher', tagged_clips.INFO.num_classes, width=1 / 16, visual_size=3
+    )
+    return _tagging(
+        scratch,
+        folder,
+        'tagging_student',
+        'taught',
+        devices,
+        teacher,
+        transfer=mutual.Transfer(),
+    )
+
+
+def _visual(scratch, folder, devices=1):
+    return _tagging(scratch, folder, 'tagging_visual', 'alone', devices)
+
+
+# Functions of the folder of records, that of the run and the number of devices; each returns the
+# trained network.
+REGIMES = {
+    'supervised': _supervised,
+    'distilled': _distilled,
+    'pretext': _pretext,
+    'taught': _taught,
+    'mutual': _mutual,
+    'visual': _visual,
+}

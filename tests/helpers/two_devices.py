@@ -1,0 +1,148 @@
+"""What two devices do, beside one: a process of its own, as they are made before TensorFlow starts.
+
+    python -m tests.helpers.two_devices FOLDER
+
+Prints JSON for `tests/dualcam/training/test_hardware.py`.
+"""
+
+import json
+import pathlib
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dualcam import losses as losses_lib
+from dualcam.files import progress_bars
+from dualcam.models import layers
+from dualcam.training import checkpoints, hardware, loop, steps
+from tests.helpers import small_runs
+
+# Recipes, and the numbers of devices that each is trained on: batch normalisation has each device's
+# own statistics, so runs with it are not those of one device.
+RECIPES = {
+    'supervised': (1, 2),
+    'distilled': (1, 2),
+    'taught': (2,),
+    'mutual': (2,),
+    'visual': (2,),
+}
+
+
+def network(norm=False):
+    """A small convolutional network, with a normalisation or without."""
+    parts = [keras.Input((8, 4)), keras.layers.Conv1D(5, 3, activation='relu', name='conv1')]
+    if norm:
+        parts += [layers.FusedBatchNormalization()]
+    return keras.Sequential(
+        [*parts, keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(3)], name='small'
+    )
+
+
+def batches():
+    """Batches of 6, 5, 1 and 4 clips for it."""
+    rng = np.random.default_rng(5)
+    return [
+        {
+            'input': tf.constant(rng.standard_normal((size, 8, 4)), tf.float32),
+            'label': tf.constant(rng.integers(0, 3, size)),
+        }
+        for size in (6, 5, 1, 4)
+    ]
+
+
+class CheckedStep(steps.Step):
+    """Cross-entropy with an L2 term, of answers that must be float32."""
+
+    def __init__(self, model):
+        super().__init__(model, model.trainable_variables, [model.layers[0].kernel], 0.1)
+
+    def losses(self, batch, training):
+        """Named scalars and the logits."""
+        logits = steps.answers(self.model, batch['input'], training)
+        assert logits.dtype == tf.float32
+        return self.add_penalty({'hard': losses_lib.cross_entropy(batch['label'], logits)}), logits
+
+
+def take_steps():
+    """Some steps on one device, on two, and on two with a normalisation."""
+    made = {}
+    for devices, norm in ((1, False), (2, False), (2, True)):
+        params = loop.LoopParams(devices=devices, learning_rate=1e-2)
+        keras.utils.set_random_seed(3)
+        with hardware.building(params):
+            model = network(norm)
+            step = CheckedStep(model)
+            optimizer = loop.make_optimizer(params, 10)
+            optimizer.build(step.variables)
+        train_step = loop.make_train_step(step, optimizer, devices)
+        said = []
+        for batch in batches():
+            losses, right, is_finite = train_step(batch)
+            said.append([float(losses['hard']), float(losses['l2']), int(right), bool(is_finite)])
+        settled = hardware.settled(params, model, lambda norm=norm: network(norm))
+        assert settled(batches()[0]['input']).shape == (6, 3)
+        made['normalised' if norm else str(devices)] = {
+            'said': said,
+            'weights': [weight.tolist() for weight in settled.get_weights()],
+            'strategy': type(hardware.strategy(devices)).__name__,
+        }
+    try:
+        hardware.strategy(3)
+    except ValueError as error:
+        made['error'] = str(error)
+    return made
+
+
+def train_runs(scratch):
+    """{recipe: whole runs on one device and on two}, as `_described`."""
+    small_runs.write_records(scratch)
+    progress_bars.hide()
+    made = {}
+    for name, numbers in RECIPES.items():
+        options = {'dropout': 0.0} if name == 'supervised' else {}
+        made[name] = []
+        for devices in numbers:
+            folder = scratch / f'{name}-{devices}'
+            model = small_runs.REGIMES[name](scratch, folder, devices, **options)
+            made[name].append(_described(folder, model))
+    folder = scratch / 'stopped'
+    save = checkpoints.Progress.save
+
+    def stop(progress, history, keep):
+        save(progress, history, keep)
+        if len(history) == 2:
+            raise KeyboardInterrupt
+
+    checkpoints.Progress.save = stop
+    try:
+        small_runs.REGIMES['visual'](scratch, folder, 2)
+    except loop.Stopped:
+        checkpoints.Progress.save = save
+    made['resumed'] = [_described(folder, small_runs.REGIMES['visual'](scratch, folder, 2))]
+    return made
+
+
+def _described(folder, model):
+    metrics = json.loads((folder / 'metrics.json').read_text())
+    for record in metrics['history']:
+        del record['clips_per_second']
+    return {
+        'history': metrics['history'],
+        'norms': [float(np.linalg.norm(weight)) for weight in model.get_weights()],
+        'devices': json.loads((folder / 'run.json').read_text())['params']['loop']['devices'],
+        'files': sorted(path.name for path in folder.iterdir()),
+    }
+
+
+def main():
+    """The command."""
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    print(json.dumps({'steps': take_steps(), 'runs': train_runs(pathlib.Path(sys.argv[1]))}))
+
+
+if __name__ == '__main__':
+    main()
