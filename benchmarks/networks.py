@@ -143,7 +143,7 @@ def batch_of(name, model, values):
 
 def regime(name, model):
     """The `step.Step` that a network learns by here."""
-    if models.INPUTS[name] == 'tagging':
+    if models.network(name).input == 'tagging':
         from dualcam.training.recipes import mutual
 
         return mutual.TaggingStep(model)
@@ -151,7 +151,7 @@ def regime(name, model):
 
 
 def _labels(name, count):
-    if models.INPUTS[name] == 'tagging':
+    if models.network(name).input == 'tagging':
         return tf.eye(14)[:count]
     return tf.range(count, dtype=tf.int64) % 14
 

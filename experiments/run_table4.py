@@ -80,7 +80,7 @@ def _body(options, preset, seeds):
             keras.utils.set_random_seed(seed)
             model = models.build(one.network, workshop.info.num_classes)
             # Without a training set's range there is none to normalise by but their own.
-            ears = frontends.Frontend(models.INPUTS[one.network])
+            ears = frontends.Frontend(models.network(one.network).input)
             untrained[seed] = target.by_listener(
                 listening.from_model(model, ears, 5, workshop.info.classes, f'{name}, untrained'),
                 'fc1',

@@ -69,7 +69,7 @@ def export(model, folder, info, seconds, frontend):
         'samples': rate_hz * seconds,
         'classes': list(info.classes),
         'trained_on': info.origin,
-        'embedding_layer': models.FEATURES[model.name],
+        'embedding_layer': models.network(model.name).features,
     }
     if tags(model.name):
         metadata['threshold'] = tagging_scores.THRESHOLD
@@ -91,7 +91,7 @@ def export(model, folder, info, seconds, frontend):
 
 def tags(network):
     """Whether a network tells several events of a clip, each with a probability of its own."""
-    return models.INPUTS[network] == 'tagging'
+    return models.network(network).input == 'tagging'
 
 
 def verify(model, folder, seconds, frontend, tolerance=1e-4):
@@ -122,7 +122,7 @@ class _Ears:
         self._samples = self._rate_hz * seconds
         self._probabilities = tf.sigmoid if tags(model.name) else tf.nn.softmax
         self._outputs = keras.Model(
-            model.input, [model.output, model.get_layer(models.FEATURES[model.name]).output]
+            model.input, [model.output, model.get_layer(models.network(model.name).features).output]
         )
         self._sizes = [output.shape[-1] for output in self._outputs.outputs]
         # One function each for all signatures: what they share is traced and kept once.

@@ -149,7 +149,7 @@ def from_model(model, frontend, seconds, classes, source):
         classes: names; none for a network that gives no answers.
         source: for messages.
     """
-    aliases = {'embedding': models.FEATURES[model.name]}
+    aliases = {'embedding': models.network(model.name).features}
     if classes:
         aliases['logits'] = model.layers[-1].name
     layers = tuple(
@@ -206,7 +206,10 @@ def _from_run(path):
 
 
 def _check_hears(path, network):
-    if models.INPUTS.get(network) not in ('waveform', 'spectrogram'):
+    if network not in models.NAMES or models.network(network).input not in (
+        'waveform',
+        'spectrogram',
+    ):
         raise ValueError(
             f'{path}: {network} does not listen to one microphone; expected the run of a student'
         )

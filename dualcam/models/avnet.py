@@ -39,6 +39,14 @@ def build(num_classes=14, seconds=1, frame_stride=1, mean=None, std_dev=None, la
     return keras.Model({'video': video, 'acoustic': acoustic}, logits, name='avnet')
 
 
+def build_head(num_classes=14, feature_stats=None, seconds=1, frame_stride=1, **options):
+    """The network above ResNet-50, see `models.build_head`."""
+    frames = resnet.clip_frames(seconds, frame_stride)
+    inputs, x = resnet.feature_input(len(frames), feature_stats)
+    acoustic, logits = head(x, num_classes, seconds, frame_stride, **options)
+    return keras.Model({'features': inputs, 'acoustic': acoustic}, logits, name='avnet')
+
+
 def head(features, num_classes, seconds, frame_stride=1, mean=None, std_dev=None):
     """The part that is trained.
 

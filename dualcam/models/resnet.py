@@ -146,6 +146,49 @@ def head(features, num_classes, num_frames):
     return layers.mean_logits(features, num_classes, num_frames, 'logits')
 
 
+def build_head(num_classes=14, feature_stats=None, **options):
+    """`build` above its backbone, see `models.build_head`."""
+    return _head_network('resnet50', num_classes, feature_stats, clip_frames(**options))
+
+
+def build_temporal_head(num_classes=14, feature_stats=None, **options):
+    """Likewise of `build_temporal`."""
+    frames = temporal_clip_frames(**options)
+    return _head_network('temporal_resnet50', num_classes, feature_stats, frames)
+
+
+def feature_input(num_frames, feature_stats=None):
+    """Where a head begins.
+
+    Args:
+        num_frames: of a clip.
+        feature_stats: mean and deviation [2048] to standardise features with, or None.
+
+    Returns:
+        (Keras input [batch, frames, 2048], Keras tensor of the features [batch * frames, 2048]).
+    """
+    inputs = keras.Input((num_frames, NUM_FEATURES), name='features')
+    x = keras.ops.reshape(inputs, [-1, NUM_FEATURES])
+    if feature_stats is not None:
+        x = layers.standardise(*feature_stats, name='standardise_features')(x)
+    return inputs, x
+
+
+def clip_frames(seconds=1, frame_stride=1, **_):
+    """Numbers of the frames of a clip that `build` with these options takes."""
+    return video.strided_frames(seconds, frame_stride)
+
+
+def temporal_clip_frames(seconds=1, num_frames=TEMPORAL_FRAMES, **_):
+    """Likewise of `build_temporal`."""
+    return video.spread_frames(seconds * schema.FRAMES_PER_SECOND, num_frames)
+
+
+def _head_network(name, num_classes, feature_stats, frames):
+    inputs, x = feature_input(len(frames), feature_stats)
+    return keras.Model(inputs, head(x, num_classes, len(frames)), name=name)
+
+
 def _unit(x, filters, stride, name, temporal_frames, layout):
     """A bottleneck unit; its stride lies in the 3x3 convolution, Keras' in the first 1x1."""
     first_stride, stride_of_3x3 = (stride, 1) if layout == 'keras' else (1, stride)

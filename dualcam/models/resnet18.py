@@ -7,6 +7,7 @@ All of it is trained, on one frame a second; a clip's map is the mean over its f
 
 import keras
 
+from dualcam.data import schema
 from dualcam.data.signal import video
 from dualcam.models import layers
 
@@ -67,6 +68,11 @@ def build_map(seconds=2, num_frames=None, width=1.0):
     inputs, maps = _maps(num_frames, width)
     maps = keras.ops.reshape(maps, [-1, num_frames, *maps.shape[1:]])
     return keras.Model(inputs, keras.ops.mean(maps, axis=1), name='resnet18_eccv')
+
+
+def clip_frames(seconds=2, num_frames=None, **_):
+    """Numbers of the frames of a clip that a network with these options takes: one a second."""
+    return video.spread_frames(seconds * schema.FRAMES_PER_SECOND, num_frames or seconds)
 
 
 def _maps(num_frames, width):

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 EMBEDDING_SIZE = 128
+FEATURES = 'fc2'
 
 _FILTERS = ((64,), (128,), (256, 256), (512, 512))  # of each stage; a pool follows it
 _HIDDEN = 4096
@@ -55,7 +56,7 @@ def build():
     x = keras.layers.Flatten()(x)  # time, bands, channels
     for name in ('fc1_1', 'fc1_2'):
         x = keras.layers.Dense(_HIDDEN, activation='relu', name=name)(x)
-    x = keras.layers.Dense(EMBEDDING_SIZE, name='fc2')(x)
+    x = keras.layers.Dense(EMBEDDING_SIZE, name=FEATURES)(x)
     return keras.Model(inputs, x, name='vggish')
 
 

@@ -16,26 +16,10 @@ import h5py
 import numpy as np
 
 from dualcam.files import atomic
-from dualcam.models import resnet
+from dualcam.models import registry, resnet
 
 ENDING = '.weights.h5'  # of files that `save` writes
 
-_SCOPES = {
-    'dualcamnet': 'DualCamNet',
-    'hearnet': 'hear_net',
-    'oursoundnet': 'SoundNet',
-    'soundnet8': 'SoundNet',
-    'avnet': 'DualCamNet',
-    'resnet50': 'resnet_v1_50',
-    'temporal_resnet50': 'resnet_v1_50',
-    'dualcamnet_eccv': 'DualCamNet',
-    'hearnet_eccv': 'hear_net',
-    'resnet18_eccv': 'resnet_v1',
-    'l3_audio': 'L3',
-    'l3_vision': 'L3',
-    'l3': 'L3',
-    'vggish': 'vggish',
-}
 _PARTS = {'kernel': 'weights', 'bias': 'biases'}
 _RESNET_UNIT = re.compile(r'(?:resnet_)?(block\d)_(unit_\d)_(\w+)')
 
@@ -48,11 +32,7 @@ def tf1_names(model):
     Raises:
         ValueError: no program wrote weights for such a network.
     """
-    if model.name not in _SCOPES:
-        raise ValueError(
-            f'{model.name}: there are no weights of other programs for it; expected '
-            f'one of {", ".join(_SCOPES)}'
-        )
+    _scope(model.name)
     names = {}
     for layer in model.layers:
         if layer.name.startswith('standardise'):
@@ -68,7 +48,7 @@ def tf1_names(model):
 
 
 def _tf1_place(network, layer):
-    scope = _SCOPES[network]
+    scope = _scope(network)
     backbone = 'resnet_v1_50' if network == 'avnet' else scope
     if unit := _RESNET_UNIT.fullmatch(layer):
         return '{}/{}/{}/bottleneck_v1/{}'.format(backbone, *unit.groups())
@@ -79,6 +59,16 @@ def _tf1_place(network, layer):
     if network == 'vggish' and '_' in layer:  # one of several layers in a scope
         return f'vggish/{layer.partition("_")[0]}/{layer}'
     return f'{scope}/{layer}'
+
+
+def _scope(network):
+    entry = registry.NETWORKS.get(network)
+    if entry is None or entry.scope is None:
+        known = [name for name, one in registry.NETWORKS.items() if one.scope]
+        raise ValueError(
+            f'{network}: no other program wrote weights for it; expected one of {", ".join(known)}'
+        )
+    return entry.scope
 
 
 def assign_tf1(model, arrays):

@@ -204,7 +204,7 @@ def split(params, model):
         return model.get_layer(params.network), model.get_layer(params.video_network)
     made = []
     for name in (params.network, params.video_network):
-        key, layer = models.INPUTS[name], models.FEATURES[name]
+        key, layer = models.network(name).input, models.network(name).features
         features = model.get_layer(layer).output
         count = model.input[key].shape[1]
         if name == params.video_network and count > 1:
@@ -232,7 +232,7 @@ def cut(params, store, windows, folder, teacher_sums=None):
     columns = {'video': store.labels['location'][windows[:, 0]]}
     if teacher_sums is not None:
         columns['teacher_feature'] = correspondence.clip_features(teacher_sums, windows)
-    kind = models.INPUTS[params.network]
+    kind = models.network(params.network).input
     ears = run_data.frontend(params.sound, folder) if kind == 'spectrogram' else None
     options = dict(params.video_options) | {'seconds': params.clips.sample_length}
     return record_clips.Clips(
@@ -241,7 +241,7 @@ def cut(params, store, windows, folder, teacher_sums=None):
         f'{kind}+{correspondence.FRAMES}',
         ears,
         columns,
-        models.feature_frames(params.video_network, options),
+        models.network(params.video_network).frames(**options),
     )
 
 
@@ -270,7 +270,7 @@ def _show(params, model, validation, classes, epoch, folder):
     networks = split(params, model)
     for batch in validation.batches(32):
         heard, seen = (
-            network(batch['input'][models.INPUTS[network.name]], training=False)
+            network(batch['input'][models.network(network.name).input], training=False)
             for network in networks
         )
         embeddings.append(triplet.audio_features(heard).numpy())

@@ -72,10 +72,8 @@ class RunParams:
     def __post_init__(self):
         if self.batch_norm not in ('frozen', 'authors'):
             raise ValueError(f'batch_norm {self.batch_norm!r}: expected frozen or authors')
-        if self.network not in models.INPUTS:
-            raise ValueError(
-                f'network {self.network!r}: expected one of {", ".join(models.INPUTS)}'
-            )
+        if self.network not in models.NAMES:
+            raise ValueError(f'network {self.network!r}: expected one of {", ".join(models.NAMES)}')
 
 
 def train(params, data, folder, teacher_logits=None, name='', profile=False):
@@ -132,7 +130,7 @@ def _train(params, data, folder, teacher_logits, name, profile):
     model = hardware.settled(
         params.loop, model, lambda: run_data.build(params, data.info.num_classes, folder)
     )
-    if models.INPUTS[params.network] in ('waveform', 'spectrogram'):
+    if models.network(params.network).input in ('waveform', 'spectrogram'):
         export_student(model, params, data.info, folder)
     if validation:
         _show(model, validation, data.info.classes, shown, board, folder)
@@ -197,9 +195,9 @@ def _show(model, validation, classes, shown, board, folder):
         },
     )
     samples.save(shown, logits, classes, folder / 'examples')
-    if models.FEATURES[model.name] not in [layer.name for layer in model.layers]:
+    if models.network(model.name).features not in [layer.name for layer in model.layers]:
         return  # a head on features that are its input
-    part = keras.Model(model.input, model.get_layer(models.FEATURES[model.name]).output)
+    part = keras.Model(model.input, model.get_layer(models.network(model.name).features).output)
     # Not traced: that would cost more than the few clips.
     features = np.concatenate(
         [part(batch['input'], training=False).numpy() for batch in validation.batches(32)]

@@ -108,7 +108,7 @@ def asked_frames(params, store, training, others):
     if 'features' not in kind_of(params):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     second, frame = np.divmod(
-        models.feature_frames(params.network, _options(params)), schema.FRAMES_PER_SECOND
+        models.network(params.network).frames(**_options(params)), schema.FRAMES_PER_SECOND
     )
     windows = [
         clips_lib.training_windows(
@@ -132,7 +132,7 @@ def frontend(params, folder=None):
         folder: of the run, with the statistics that spectrograms are normalised with; None
             leaves them as they are.
     """
-    kind, statistics = models.INPUTS[params.network], None
+    kind, statistics = models.network(params.network).input, None
     if kind == 'spectrogram' and folder is not None:
         names = frontends.NORMALISATIONS[params.normalisation]
         statistics = channel_statistics.load(pathlib.Path(folder) / 'stats', *names)
@@ -141,7 +141,7 @@ def frontend(params, folder=None):
         params.normalisation,
         statistics,
         params.band_limited,
-        models.spectrogram_params(params.network),
+        models.network(params.network).spectrogram,
     )
 
 
@@ -161,7 +161,7 @@ def cut(params, store, windows, folder, columns=None):
     kind = kind_of(params)
     frames = None
     if any(part in kind for part in ('features', 'video', 'frames')):
-        frames = models.feature_frames(params.network, _options(params))
+        frames = models.network(params.network).frames(**_options(params))
     ears = frontend(params, folder) if kind in ('waveform', 'spectrogram') else None
     return clips_lib.Clips(store, windows, kind, ears, columns, frames)
 
@@ -185,7 +185,7 @@ def gather_stats(params, store, rows, windows, folder):
             folder / 'stats', channel_statistics.gather(acoustic[row] for row in rows.reshape(-1))
         )
     if 'features' in kind and not (folder / 'stats_features').exists():
-        frames = models.feature_frames(params.network, _options(params))
+        frames = models.network(params.network).frames(**_options(params))
         channel_statistics.save(
             folder / 'stats_features',
             channel_statistics.gather(
@@ -213,7 +213,7 @@ def build_map(params, folder):
 
 def kind_of(params):
     """What clips are cut to for this run."""
-    kind = models.CLIPS[params.network]
+    kind = models.network(params.network).clips
     return kind.replace('features', 'video') if params.batch_norm == 'authors' else kind
 
 
@@ -227,6 +227,6 @@ def _trained_options(params, folder):
     if params.standardise and 'acoustic' in kind_of(params):
         names = 'mean', 'std_dev'
         options |= dict(zip(names, channel_statistics.load(folder / 'stats', *names), strict=True))
-    if params.network in ('hearnet', 'hearnet_eccv'):
+    if models.network(params.network).masks_bins:
         options['bins_heard'] = frontend(params, folder).bins_heard
     return options

@@ -35,7 +35,7 @@ class SoundData:
         if teacher_logits is not None:
             raise ValueError('a folder of sound has no acoustic images for a teacher')
         clip_samples = audio.num_samples(params.clips.sample_length)
-        kind = models.INPUTS[params.network]
+        kind = models.network(params.network).input
         training = sound_clips.windows(self.store, self.training, clip_samples)
         if kind == 'spectrogram' and not (folder / 'stats').exists():
             channel_statistics.save(

@@ -32,13 +32,12 @@ class TaggingParams:
     """All that decides the outcome of such a run, next to its data.
 
     Attributes:
-        network: what is judged and exported: one of `models.tagging_networks.NETWORKS`.
+        network: what is judged and exported: one of `models.TAGGING_NAMES`.
         method: 'alone' follows the labels; 'taught' a trained teacher too; 'fitnets' likewise,
             after a hint; 'mutual' learns together with a teacher. See `mutual.py`.
         loop: how long and how fast; AAAI 2021 has Adam, batches of 32 and a rate of 1e-3.
         clip_s: seconds of a clip.
-        sound: what the network, and a teacher beside it, hears; see
-            `models.tagging_networks.SOUND_SIZES`.
+        sound: what the network, and a teacher beside it, hears; see `cnn8.SOUND_SIZES`.
         width: factor on the numbers of CNN8's filters.
         crop_s: whole seconds of each clip that a training step sees; None for all of them.
         transfer: a `mutual.Transfer`, of 'taught' and 'mutual' runs what the student takes.
@@ -68,10 +67,9 @@ class TaggingParams:
     def __post_init__(self):
         if self.method not in METHODS:
             raise ValueError(f'method {self.method!r}: expected one of {", ".join(METHODS)}')
-        if models.INPUTS.get(self.network) != 'tagging':
+        if self.network not in models.TAGGING_NAMES:
             raise ValueError(
-                f'network {self.network!r}: expected one of '
-                f'{", ".join(models.tagging_networks.NETWORKS)}'
+                f'network {self.network!r}: expected one of {", ".join(models.TAGGING_NAMES)}'
             )
         if (self.transfer is not None) != (self.method in ('taught', 'mutual')):
             raise ValueError(
@@ -337,7 +335,9 @@ def _show(network, validation, classes, shown, board, folder):
         overlays.png(figures.pixels(figure))
     )
     samples.save_tagged(shown, shares, classes, tagging_scores.THRESHOLD, folder / 'examples')
-    part = keras.Model(network.input, network.get_layer(models.FEATURES[network.name]).output)
+    part = keras.Model(
+        network.input, network.get_layer(models.network(network.name).features).output
+    )
     words = [', '.join(np.array(classes)[row > 0]) or 'none' for row in labels]
     board.end(
         loop.predict(part, validation),

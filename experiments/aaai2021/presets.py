@@ -13,7 +13,7 @@ class Run:
     """One way to learn, without seed and size.
 
     Attributes:
-        network: what is judged, see `models.tagging.NETWORKS`.
+        network: what is judged, see `models.TAGGING_NAMES`.
         method: see `tagging_run.METHODS`.
         terms: of the transfer, some of `TERMS`; the others have the weight 0.
         sound: what is heard.

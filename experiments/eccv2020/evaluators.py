@@ -115,7 +115,7 @@ class OwnRecords:
     def score(self, spec, seed):
         """See `Evaluator`."""
         network, name, _ = tables.ROWS[spec.key]
-        needed = set() if name == features.VISION else {_STORED[models.INPUTS[network]]}
+        needed = set() if name == features.VISION else {_STORED[models.network(network).input]}
         if name != features.SOUND:
             needed.add('frames')
         if not needed <= set(self._judged.store.arrays):

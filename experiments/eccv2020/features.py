@@ -75,7 +75,9 @@ class PairFeatures:
 
     def _pairs(self, store, windows):
         clips = correspondence_run.cut(self.params, store, windows, self.folder)
-        asks = [(models.INPUTS[network.name], _compiled(network)) for network in self.networks]
+        asks = [
+            (models.network(network.name).input, _compiled(network)) for network in self.networks
+        ]
         for batch in progress_bars.bar(
             clips.batches(_BATCH), desc='features', unit='batch', total=-(-len(clips) // _BATCH)
         ):
@@ -97,7 +99,7 @@ class NetworkFeatures:
     def of(self, store, windows, wanted):
         """As `PairFeatures.of`; `wanted` is one name, the network's own kind."""
         (name,) = wanted
-        output = self.network.get_layer(models.FEATURES[self.network.name]).output
+        output = self.network.get_layer(models.network(self.network.name).features).output
         part = keras.Model(self.network.input, output, name=self.network.name)
         clips = run_data.cut(self.params, store, windows, self.folder)
         made = []

@@ -61,7 +61,7 @@ class Run:
 
     def modalities(self):
         """Names of what is read of the records for it and its teacher."""
-        own = {_MODALITIES[part] for part in models.CLIPS[self.network].split('+')}
+        own = {_MODALITIES[part] for part in models.network(self.network).clips.split('+')}
         return own | (self.teacher.modalities() if self.teacher else set())
 
 
@@ -208,7 +208,7 @@ class Workshop:
         asked = []
         for one, tests in wanted:
             for student_or_teacher in filter(None, (one, one.teacher)):
-                if 'features' not in models.CLIPS[student_or_teacher.network]:
+                if 'features' not in models.network(student_or_teacher.network).clips:
                     continue
                 params, _ = self._prepare(student_or_teacher, seed)
                 setting = self._lists[one.train_on]
@@ -367,7 +367,7 @@ class Workshop:
             self.preset.run_params(wanted.network, wanted.column, wanted.train_on, seed),
             dict(wanted.overrides),
         )
-        if 'features' in models.CLIPS[wanted.network]:
+        if 'features' in models.network(wanted.network).clips:
             params = dataclasses.replace(
                 params, backbone=self._backbone, batch_norm=self._video.batch_norm
             )

@@ -44,7 +44,7 @@ class Preset:
         if train_on == 'scenario_1':
             rate = self.scenario_1_rates.get(key, rate)
         taught = column in ('D', 'R')
-        student = models.CLIPS[network] in ('waveform', 'spectrogram')
+        student = models.network(network).clips in ('waveform', 'spectrogram')
         one_second = not student and network != 'temporal_resnet50'
         stride = self.frame_strides.get(network, 1)
         options = (('frame_stride', stride),) if stride != 1 else ()
@@ -94,7 +94,7 @@ PRESETS = {
         10,
         _PUBLISHED_RATES,
         _SCENARIO_1_RATES,
-        epochs=dict.fromkeys(models.CLIPS, 100),
+        epochs=dict.fromkeys(models.NAMES, 100),
         crops={
             'dualcamnet': 20,
             'resnet50': 20,
@@ -133,7 +133,7 @@ PRESETS = {
         5,
         _SHORT_RATES,
         {},
-        epochs=dict.fromkeys(models.CLIPS, 2),
+        epochs=dict.fromkeys(models.NAMES, 2),
         crops={
             'dualcamnet': 5,
             'resnet50': 5,

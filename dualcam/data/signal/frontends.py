@@ -36,7 +36,7 @@ class Frontend:
             deviation of the magnitudes or logarithms; None leaves spectrograms as they are.
         band_limited: whether the network has heard nothing above 6.1 kHz, as students that were
             trained on records of 12,288 Hz.
-        transform: an `audio.SpectrogramParams`; `models.spectrogram_params` says which one a
+        transform: an `audio.SpectrogramParams`; `models.network` says which one a
             network takes.
     """
 

@@ -242,6 +242,6 @@ def _kernels(model):
     return [
         kernel
         for part in parts
-        if part.name in models.REGULARIZED
+        if part.name in models.NETWORKS
         for kernel in models.regularized_kernels(part)
     ]

@@ -1,6 +1,6 @@
 """Learning several labels a clip, alone, from a frozen teacher, or with one (AAAI 2021).
 
-A teacher hears and sees, a student hears only; see `models/tagging_networks.py`. `MutualStep`
+A teacher hears and sees, a student hears only; see `models/cnn8.py`. `MutualStep`
 trains both
 at once, each following the labels, the other's answers, and the other's features: h^a of both
 (single-modal transfer), the teacher's h^v and the student's idea of it (cross-modal transfer).
@@ -33,7 +33,7 @@ from dualcam import losses, models
 from dualcam.data import pipelines
 from dualcam.evaluation import tagging_scores
 from dualcam.files import progress_bars
-from dualcam.models import tagging_networks
+from dualcam.models import cnn8
 from dualcam.training import steps
 
 _TAUGHT = 'teacher_'  # before the names of a teacher's answers in a batch
@@ -65,7 +65,7 @@ class TaggingStep(steps.Step):
 
     def __init__(self, model):
         super().__init__(model, models.trained_variables(model), [], 0.0)
-        self._network = tagging_networks.with_features(model)
+        self._network = cnn8.with_features(model)
 
     @staticmethod
     def score(labels, logits):
@@ -98,7 +98,7 @@ class TaughtStep(TaggingStep):
     def __init__(self, model, teacher, transfer=Transfer()):
         super().__init__(model)
         _check_pair(teacher, model, transfer)
-        self._teacher, self._transfer = tagging_networks.with_features(teacher), transfer
+        self._teacher, self._transfer = cnn8.with_features(teacher), transfer
 
     def losses(self, batch, training):
         """Named scalars, 'total' among them, and the logits [batch, classes]."""
@@ -176,8 +176,8 @@ class MutualStep(steps.Step):
             0.0,
         )
         self._networks = {
-            'student': tagging_networks.with_features(student),
-            'teacher': tagging_networks.with_features(teacher),
+            'student': cnn8.with_features(student),
+            'teacher': cnn8.with_features(teacher),
         }
 
     def losses(self, batch, training):
@@ -209,7 +209,7 @@ class TaughtClips:
 
     def __init__(self, clips, teacher, batch_size=32):
         self._clips = clips
-        network = tagging_networks.with_features(teacher)
+        network = cnn8.with_features(teacher)
         bar = progress_bars.bar(
             clips.batches(batch_size),
             desc='asking the teacher',
@@ -291,7 +291,7 @@ def _parts(labels, own, peer, transfer):
         )
     if transfer.single_modal:
         parts['single_modal'] = transfer.single_modal * losses.feature_distance(
-            peer[tagging_networks.AUDIO], own[tagging_networks.AUDIO]
+            peer[cnn8.AUDIO], own[cnn8.AUDIO]
         )
     if transfer.cross_modal:
         parts['cross_modal'] = transfer.cross_modal * losses.feature_distance(
@@ -302,16 +302,14 @@ def _parts(labels, own, peer, transfer):
 
 def _visual(answers):
     """h^v of a network that sees, and the idea of it of one that does not."""
-    return answers[
-        tagging_networks.VISUAL if tagging_networks.VISUAL in answers else tagging_networks.CROSS
-    ]
+    return answers[cnn8.VISUAL if cnn8.VISUAL in answers else cnn8.CROSS]
 
 
 def _check_pair(teacher, student, transfer):
     """A `ValueError` for features that are compared but do not go together."""
     for weight, there, here in (
-        (transfer.single_modal, tagging_networks.AUDIO, tagging_networks.AUDIO),
-        (transfer.cross_modal, tagging_networks.VISUAL, tagging_networks.CROSS),
+        (transfer.single_modal, cnn8.AUDIO, cnn8.AUDIO),
+        (transfer.cross_modal, cnn8.VISUAL, cnn8.CROSS),
     ):
         sizes = _size(teacher, there), _size(student, here)
         if weight and not sizes[0] == sizes[1] > 0:

@@ -51,7 +51,7 @@ def student(request, span, tmp_path_factory):
     """A network, its front end, and the folder of its SavedModel."""
     keras.utils.set_random_seed(5)
     model = models.build(request.param, 3)
-    ears = frontends.Frontend(models.INPUTS[request.param], statistics=span)
+    ears = frontends.Frontend(models.network(request.param).input, statistics=span)
     folder = tmp_path_factory.mktemp(request.param) / 'student' / '1'
     saved_models.export(model, folder, INFO, 5, ears)
     return model, ears, folder
@@ -100,7 +100,7 @@ def test_any_length_and_batch_gets_kerass_numbers(student, signatures, sound, se
     np.testing.assert_allclose(
         outputs['probabilities'], tf.nn.softmax(outputs['logits']), atol=1e-6
     )
-    embedding = models.FEATURES[model.name]
+    embedding = models.network(model.name).features
     assert outputs['embedding'].shape == (batch, model.get_layer(embedding).output.shape[-1])
 
 

@@ -43,7 +43,7 @@ def test_waveform(loader, sound):
 def test_spectrogram_and_normalisation(loader, sound):
     statistics = loader['global_mean'], loader['global_std_dev']
     ears = frontends.Frontend(
-        'spectrogram', 'mean_std', statistics, transform=models.spectrogram_params('hearnet_eccv')
+        'spectrogram', 'mean_std', statistics, transform=models.network('hearnet_eccv').spectrogram
     )
     magnitude, normalised = loader['magnitude'][:, 0], loader['normalized'][:, 0]
     assert ears.unnormalised(loader['waveform']).shape == (200, 257)
@@ -65,7 +65,7 @@ def test_frames(loader):
             video.spread_frames(24, count), loader[f'pick_indices_{count}_of_24']
         )
     np.testing.assert_array_equal(
-        models.feature_frames('resnet18_eccv', {'seconds': 2}), loader['pick_indices_2_of_24']
+        models.network('resnet18_eccv').frames(**{'seconds': 2}), loader['pick_indices_2_of_24']
     )
     theirs = video.subtract_means(video.fit(frames[:1]), bgr=True).numpy()[0]
     np.testing.assert_allclose(theirs[:4, :4], loader['video_frame0_out_corner'], atol=1e-4)
@@ -109,7 +109,7 @@ def test_dualcamnet(golden, stored):
     key = 'eccv_DualCamHybrid_map'
     model = models.build_map('dualcamnet_eccv', seconds=1)
     images = prepare(golden, key, model).reshape(2, 12, 36, 48, 12)
-    maps = output_of(model, models.FEATURES['dualcamnet_eccv'], images)  # of frames
+    maps = output_of(model, models.network('dualcamnet_eccv').features, images)  # of frames
     assert goldens.relative_l2(maps[:, ::2, ::2, ::4], stored[f'{key}/map']) < 1e-4
     clips = model(images, training=False).numpy()
     np.testing.assert_allclose(clips, maps.reshape(2, 12, 12, 16, 128).mean(axis=1), atol=1e-4)
@@ -143,7 +143,7 @@ def test_hearnet(golden, stored):
     spectrograms = prepare(golden, key, model)[:, :, 0]
     logits = model(spectrograms, training=False).numpy()
     assert goldens.relative_l2(logits, stored[f'{key}/logits']) < 1e-4
-    features = output_of(model, models.FEATURES['hearnet_eccv'], spectrograms)[:, 0]
+    features = output_of(model, models.network('hearnet_eccv').features, spectrograms)[:, 0]
     assert goldens.relative_l2(features, stored[f'{key}/fc2_128']) < 1e-4
 
 

@@ -53,7 +53,7 @@ def test_network(name, options, shape, rng, tmp_path):
     gradients = tape.gradient(loss, model.trainable_variables)
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         assert gradient is not None and np.any(gradient.numpy() != 0), variable.path
-    assert model.get_layer(models.FEATURES[name]) is not None
+    assert model.get_layer(models.network(name).features) is not None
     model.save_weights(tmp_path / 'a.weights.h5')
     other = models.build(name, num_classes=5, **options)
     other.load_weights(tmp_path / 'a.weights.h5')
@@ -204,7 +204,7 @@ def test_a_map_network_is_the_same_network_below_its_answer(name, shape, sizes, 
         layer.set_weights(named[layer.name].get_weights())
     inputs = rng.standard_normal((1, *shape)).astype(np.float32)
     made = part(inputs, training=False).numpy()
-    features = keras.Model(whole.input, whole.get_layer(models.FEATURES[name]).output)
+    features = keras.Model(whole.input, whole.get_layer(models.network(name).features).output)
     expected = features(inputs, training=False).numpy()
     if name == 'hearnet_eccv':
         np.testing.assert_allclose(np.maximum(made, 0), expected[:, 0], atol=1e-5)
@@ -236,7 +236,7 @@ def test_l3_net_is_its_two_parts_and_a_head(rng):
         for layer in alone.layers:
             if layer.weights and layer.name != 'logits':
                 layer.set_weights(whole.get_layer(layer.name).get_weights())
-        features = keras.Model(alone.input, alone.get_layer(models.FEATURES[part]).output)
+        features = keras.Model(alone.input, alone.get_layer(models.network(part).features).output)
         found[name] = features(inputs[name], training=False).numpy()
         assert found[name].shape[-1] == 512
     seen = found['frames'].reshape(2, 2, 512).mean(axis=1)

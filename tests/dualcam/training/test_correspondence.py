@@ -405,7 +405,7 @@ def test_l3_tells_pairs_and_says_how_often(tmp_path):
 
 def test_a_network_that_is_not_registered_has_no_penalty():
     model = correspondence.pair(keras.Model(*_unknown(), name='unknown'), frame_network())
-    assert 'unknown' not in models.REGULARIZED
+    assert 'unknown' not in models.NETWORKS
     parts, _ = correspondence.CorrespondenceStep(model).losses(ToyClips().batch(), True)
     assert 'l2' not in parts
 

@@ -64,7 +64,7 @@ def test_a_run_learns_and_is_found_again(
     logits = loop.predict(model, test)
     assert logits.shape == (2, 2)
     np.testing.assert_allclose(loop.predict(run.load(tmp_path), test), logits, atol=1e-4)
-    student = models.INPUTS[network] == 'spectrogram'
+    student = models.network(network).input == 'spectrogram'
     assert (tmp_path / 'saved_model' / '1').exists() == student
     # The run was shown the acoustic images as they lie against the video.
     np.testing.assert_array_equal(

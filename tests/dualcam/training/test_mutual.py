@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dualcam import models
 from dualcam.evaluation import tagging_scores
-from dualcam.models import tagging_networks
+from dualcam.models import cnn8
 from dualcam.training import checkpoints, loop
 from dualcam.training.recipes import mutual
 from tests.helpers import numpy_layers
@@ -54,7 +54,7 @@ class ToyClips:
 
 def make(name, seed=0, width=1 / 32):
     """A tiny network; those of other names have other weights, also in the part they share."""
-    keras.utils.set_random_seed(10 * seed + list(tagging_networks.NETWORKS).index(name))
+    keras.utils.set_random_seed(10 * seed + list(models.TAGGING_NAMES).index(name))
     return models.build(
         name,
         CLASSES,
@@ -67,7 +67,7 @@ def make(name, seed=0, width=1 / 32):
 
 
 def features_of(model, batch, training=True):
-    network = tagging_networks.with_features(model)
+    network = cnn8.with_features(model)
     outputs = network(models.inputs_of(model, batch['input']), training=training)
     return {name: values.numpy().astype(np.float64) for name, values in outputs.items()}
 
@@ -101,8 +101,8 @@ def test_all_terms_equal_numpy():
     teacher, student, batch = make('tagging_teacher'), make('tagging_student'), ToyClips().batch()
     t, s = features_of(teacher, batch), features_of(student, batch)
     labels = batch['label'].numpy()
-    single = distance(t[tagging_networks.AUDIO], s[tagging_networks.AUDIO])
-    cross = distance(t[tagging_networks.VISUAL], s[tagging_networks.CROSS])
+    single = distance(t[cnn8.AUDIO], s[cnn8.AUDIO])
+    cross = distance(t[cnn8.VISUAL], s[cnn8.CROSS])
     want = {
         'student_hard': entropy(labels, s['logits']),
         'student_soft': 0.5 * entropy(numpy_layers.sigmoid(t['logits']), s['logits']),
@@ -202,13 +202,10 @@ def test_a_frozen_teachers_terms_equal_numpy_and_it_stays_frozen(transfer, stude
     want = {
         'hard': entropy(batch['label'].numpy(), s['logits']),
         'soft': transfer.soft * entropy(numpy_layers.sigmoid(t['logits']), s['logits']),
-        'single_modal': transfer.single_modal
-        * distance(t[tagging_networks.AUDIO], s[tagging_networks.AUDIO]),
+        'single_modal': transfer.single_modal * distance(t[cnn8.AUDIO], s[cnn8.AUDIO]),
     }
     if transfer.cross_modal:
-        want['cross_modal'] = transfer.cross_modal * distance(
-            t[tagging_networks.VISUAL], s[tagging_networks.CROSS]
-        )
+        want['cross_modal'] = transfer.cross_modal * distance(t[cnn8.VISUAL], s[cnn8.CROSS])
     want = {name: value for name, value in want.items() if value}
     assert float(parts.pop('total')) == pytest.approx(sum(want.values()), rel=1e-4)
     assert {name: float(part) for name, part in parts.items()} == pytest.approx(want, rel=1e-4)

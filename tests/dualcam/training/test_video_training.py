@@ -70,7 +70,7 @@ def test_a_head_on_kept_features_is_the_whole_network(network, store, backbone, 
     for layer in head.layers:
         if layer.weights:
             whole.get_layer(layer.name).set_weights(layer.get_weights())
-    frames = models.feature_frames(network, dict(settings.options))
+    frames = models.network(network).frames(**dict(settings.options))
     images = store.frame_features.images(np.zeros(len(frames), int), frames)[None]
     seen = (
         images

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from dualcam import models
-from dualcam.models import resnet, tagging_networks
+from dualcam.models import cnn8, resnet
 from tests.helpers import numpy_layers
 
 FILTERS = (64, 64, 128, 128, 256, 256, 512, 512)
@@ -104,14 +104,12 @@ def by_numpy(model, inputs, training):
         for name in ('audio', 'soundnet', 'vggish')
         if name in inputs
     ]
-    found = {tagging_networks.AUDIO: np.concatenate(sound, axis=1)} if sound else {}
+    found = {cnn8.AUDIO: np.concatenate(sound, axis=1)} if sound else {}
     if 'visual' in inputs:
-        found[tagging_networks.VISUAL] = branch('visual')
-    if tagging_networks.CROSS in values:
-        weights, bias = values[tagging_networks.CROSS]
-        found[tagging_networks.CROSS] = numpy_layers.relu(
-            found[tagging_networks.AUDIO] @ weights + bias
-        )
+        found[cnn8.VISUAL] = branch('visual')
+    if cnn8.CROSS in values:
+        weights, bias = values[cnn8.CROSS]
+        found[cnn8.CROSS] = numpy_layers.relu(found[cnn8.AUDIO] @ weights + bias)
     weights, bias = values['logits']
     return {'logits': np.concatenate(list(found.values()), axis=1) @ weights + bias, **found}
 
@@ -121,7 +119,7 @@ def by_numpy(model, inputs, training):
 def test_all_outputs_equal_numpy(name, options, training, rng):
     model, inputs = make(name, options, rng)
     want = by_numpy(model, inputs, training)
-    got = tagging_networks.with_features(model)(inputs, training=training)
+    got = cnn8.with_features(model)(inputs, training=training)
     assert set(got) == set(want)
     for key, values in want.items():
         np.testing.assert_allclose(
@@ -148,9 +146,9 @@ def test_network(name, options, rng, tmp_path):
     gradients = tape.gradient(loss, model.trainable_variables)
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         assert gradient is not None and np.any(gradient.numpy() != 0), variable.path
-    assert models.INPUTS[name] == 'tagging' and models.REGULARIZED[name] == ()
-    embedding = model.get_layer(models.FEATURES[name]).output
-    assert embedding is tagging_networks.with_features(model).output[models.FEATURES[name]]
+    assert models.network(name).input == 'tagging' and models.network(name).regularized == ()
+    embedding = model.get_layer(models.network(name).features).output
+    assert embedding is cnn8.with_features(model).output[models.network(name).features]
     model.save_weights(tmp_path / 'a.weights.h5')
     other = models.build(name, 5, **options)
     other.load_weights(tmp_path / 'a.weights.h5')

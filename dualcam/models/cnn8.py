@@ -1,4 +1,4 @@
-"""Networks that tag a clip with several events (AAAI 2021; the audio part after Kong et al. 2018).
+"""CNN8, and the teacher and student built on it, which tag clips (AAAI 2021; Kong et al. 2018).
 
 The audio network hears a log-mel spectrogram by eight convolutions (CNN8) and, if wanted, further
 acoustic features, each by a branch of its own; all of it together is h^a. The visual branch makes
@@ -76,14 +76,6 @@ def build_student(num_classes=17, sound=('audio',), width=1.0):
     inputs, heard = _hear(sound, width)
     imagined = keras.layers.Dense(_BRANCH_UNITS, activation='relu', name=CROSS)(heard)
     return keras.Model(inputs, _answer([heard, imagined], num_classes), name='tagging_student')
-
-
-NETWORKS = {
-    'tagging_audio': build_audio,
-    'tagging_visual': build_visual,
-    'tagging_teacher': build_teacher,
-    'tagging_student': build_student,
-}
 
 
 def with_features(model):

@@ -1,0 +1,283 @@
+"""The networks by name, and what the rest of the package has to know of each."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from dualcam.data import audio
+from dualcam.models import (
+    avnet,
+    cnn8,
+    dualcamnet,
+    hearnet,
+    l3net,
+    resnet,
+    resnet18,
+    soundnet,
+    vggish,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """One network.
+
+    Attributes:
+        name: lower case; its Keras models have it too.
+        input: what it takes: 'acoustic', 'spectrogram', 'waveform', 'video' (frames of 224 x 224,
+            for a frozen ResNet-50), 'video+acoustic', 'frames' (of 224 x 298, one a second) or
+            'tagging' (a dictionary of log-mel spectrograms, features of frames and the like).
+        features: the layer whose output is its embedding, or its map.
+        build: makes it, with `num_classes` and options of its own; None for a network that gives
+            no logits of classes and is built by its own module.
+        build_map: makes its part below the logits, which learns correspondence; None without one.
+        build_head: makes the part above a frozen ResNet-50, which is trained; None without one.
+        regularized: layers whose kernels carry an L2 penalty in the authors' programs. (The
+            penalties of a frozen ResNet's kernels are constants, and left out; its logits layer
+            is trained against one.)
+        frames: from options of `build` to the numbers of a clip's frames that it takes; None for
+            a network without video.
+        spectrogram: of the sound that it takes.
+        masks_bins: whether `build` takes `bins_heard`, see `hearnet.build`.
+        scope: of its variables in the authors' programs, see `weights.tf1_names`; None where no
+            program wrote weights for it.
+    """
+
+    name: str
+    input: str
+    features: str
+    build: Callable[..., keras.Model] | None = None
+    build_map: Callable[..., keras.Model] | None = None
+    build_head: Callable[..., keras.Model] | None = None
+    regularized: tuple[str, ...] = ()
+    frames: Callable[..., np.ndarray] | None = None
+    spectrogram: audio.SpectrogramParams = dataclasses.field(
+        default_factory=audio.SpectrogramParams
+    )
+    masks_bins: bool = False
+    scope: str | None = None
+
+    @property
+    def clips(self) -> str:
+        """What clips are cut to for its training: `input`, but features of a frozen backbone,
+        which are cached, in place of video."""
+        return self.input.replace('video', 'features') if self.build_head else self.input
+
+
+NETWORKS = {
+    one.name: one
+    for one in (
+        Network(
+            'dualcamnet', 'acoustic', dualcamnet.FEATURES, dualcamnet.build, scope='DualCamNet'
+        ),
+        Network(
+            'hearnet',
+            hearnet.INPUT,
+            hearnet.FEATURES,
+            hearnet.build,
+            regularized=hearnet.REGULARIZED,
+            masks_bins=True,
+            scope='hear_net',
+        ),
+        Network(
+            'oursoundnet',
+            soundnet.INPUT,
+            soundnet.FEATURES,
+            soundnet.build,
+            regularized=soundnet.REGULARIZED,
+            scope='SoundNet',
+        ),
+        Network(
+            'soundnet8',
+            soundnet.INPUT,
+            soundnet.FEATURES,
+            soundnet.build_8,
+            regularized=soundnet.REGULARIZED_8,
+            scope='SoundNet',
+        ),
+        Network(
+            'resnet50',
+            resnet.INPUT,
+            resnet.FEATURES,
+            resnet.build,
+            build_head=resnet.build_head,
+            regularized=('logits',),
+            frames=resnet.clip_frames,
+            scope='resnet_v1_50',
+        ),
+        Network(
+            'temporal_resnet50',
+            resnet.INPUT,
+            resnet.FEATURES,
+            resnet.build_temporal,
+            build_head=resnet.build_temporal_head,
+            regularized=('logits',),
+            frames=resnet.temporal_clip_frames,
+            scope='resnet_v1_50',
+        ),
+        Network(
+            'avnet',
+            avnet.INPUT,
+            avnet.FEATURES,
+            avnet.build,
+            build_head=avnet.build_head,
+            regularized=('logits',),
+            frames=resnet.clip_frames,
+            scope='DualCamNet',
+        ),
+        Network(
+            'dualcamnet_eccv',
+            'acoustic',
+            dualcamnet.FEATURES_ECCV,
+            dualcamnet.build_eccv,
+            build_map=dualcamnet.build_eccv_map,
+            scope='DualCamNet',
+        ),
+        Network(
+            'hearnet_eccv',
+            hearnet.INPUT,
+            hearnet.FEATURES_ECCV,
+            hearnet.build_eccv,
+            build_map=hearnet.build_eccv_map,
+            regularized=hearnet.REGULARIZED,
+            spectrogram=hearnet.SPECTROGRAM_ECCV,
+            masks_bins=True,
+            scope='hear_net',
+        ),
+        Network(
+            'resnet18_eccv',
+            resnet18.INPUT,
+            resnet18.FEATURES,
+            resnet18.build,
+            build_map=resnet18.build_map,
+            regularized=resnet18.REGULARIZED,
+            frames=resnet18.clip_frames,
+            scope='resnet_v1',
+        ),
+        Network(
+            'l3_audio',
+            l3net.INPUT_AUDIO,
+            l3net.FEATURES_AUDIO,
+            l3net.build_audio,
+            regularized=l3net.REGULARIZED_AUDIO,
+            spectrogram=l3net.SPECTROGRAM,
+            scope='L3',
+        ),
+        Network(
+            'l3_vision',
+            l3net.INPUT_VISION,
+            l3net.FEATURES_VISION,
+            l3net.build_vision,
+            regularized=l3net.REGULARIZED_VISION,
+            frames=resnet18.clip_frames,
+            scope='L3',
+        ),
+        Network(
+            'l3',
+            f'{l3net.INPUT_AUDIO}+{l3net.INPUT_VISION}',
+            'fc1',
+            regularized=l3net.REGULARIZED,
+            spectrogram=l3net.SPECTROGRAM,
+            frames=resnet18.clip_frames,
+            scope='L3',
+        ),
+        Network('tagging_audio', cnn8.INPUT, cnn8.AUDIO, cnn8.build_audio),
+        Network('tagging_visual', cnn8.INPUT, cnn8.VISUAL, cnn8.build_visual),
+        Network('tagging_teacher', cnn8.INPUT, cnn8.AUDIO, cnn8.build_teacher),
+        Network('tagging_student', cnn8.INPUT, cnn8.AUDIO, cnn8.build_student),
+        Network('vggish', 'log-mel patches', vggish.FEATURES, scope='vggish'),
+    )
+}
+NAMES = tuple(name for name, one in NETWORKS.items() if one.build)  # what `build` knows
+TAGGING_NAMES = tuple(name for name in NAMES if NETWORKS[name].input == cnn8.INPUT)
+
+
+def network(name: str) -> Network:
+    """A network's entry.
+
+    Raises:
+        ValueError: no such network.
+    """
+    return _entry(name, NETWORKS)
+
+
+def build(name: str, num_classes: int = 14, **options) -> keras.Model:
+    """A network by its lower-case name.
+
+    Args:
+        name: one of `NAMES`.
+        num_classes: of the answer.
+        **options: of the network's own `build`.
+
+    Returns:
+        A `keras.Model` whose output is logits [batch, num_classes].
+
+    Raises:
+        ValueError: no such network.
+    """
+    return _entry(name, NAMES).build(num_classes=num_classes, **options)
+
+
+def build_map(name: str, **options) -> keras.Model:
+    """What a network of ECCV 2020 learns correspondence with, below its logits.
+
+    Its layers have the names and weights of `build`'s.
+
+    Args:
+        name: 'dualcamnet_eccv', 'resnet18_eccv' or 'hearnet_eccv'.
+        **options: of the network's own `build_map`.
+
+    Returns:
+        A `keras.Model` whose output is a clip's map [batch, 12, 16, 128], the mean over its
+        frames, not negative; for 'hearnet_eccv' features [batch, 128] of either sign.
+
+    Raises:
+        ValueError: no such network, or one without a map.
+    """
+    return _entry(name, [key for key, one in NETWORKS.items() if one.build_map]).build_map(
+        **options
+    )
+
+
+def build_head(name: str, num_classes: int = 14, feature_stats=None, **options) -> keras.Model:
+    """The part of a network on video that is trained, on features of its frames.
+
+    Args:
+        name: 'resnet50', 'temporal_resnet50' or 'avnet'.
+        num_classes: of the answer.
+        feature_stats: mean and deviation [2048] to standardise features with, or None.
+        **options: of the network's own `build`.
+
+    Returns:
+        A `keras.Model` from features [batch, frames, 2048] (avnet: a dictionary of `features`
+        and `acoustic`) to logits [batch, num_classes]; its layers are named as in `build`.
+
+    Raises:
+        ValueError: no such network, or one without a frozen backbone.
+    """
+    heads = [key for key, one in NETWORKS.items() if one.build_head]
+    return _entry(name, heads).build_head(num_classes, feature_stats, **options)
+
+
+def trained_variables(model: keras.Model) -> list[keras.Variable]:
+    """The variables that are trained: all but a ResNet-50's below its logits."""
+    return [
+        variable
+        for layer in model.layers
+        if not layer.name.startswith('resnet_')
+        for variable in layer.trainable_variables
+    ]
+
+
+def regularized_kernels(model: keras.Model) -> list[keras.Variable]:
+    """The kernels of a network, or of its part that `build_map` makes, with an L2 penalty."""
+    regularized = network(model.name).regularized
+    return [layer.kernel for layer in model.layers if layer.name in regularized]
+
+
+def _entry(name, names):
+    if name not in names:
+        raise ValueError(f'network {name!r}: expected one of {", ".join(names)}')
+    return NETWORKS[name]
