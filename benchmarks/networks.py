@@ -13,7 +13,7 @@ from dualcam.data.sources import datasets
 from dualcam.data.stores import record_store
 from dualcam.features import frame_features
 from dualcam.models import resnet
-from dualcam.training import hardware, loop, run, run_data
+from dualcam.training import hardware, loop, recipes, run, run_data
 from dualcam.training.recipes import supervised
 from records import writer
 
@@ -65,7 +65,7 @@ def pipelines(folder):
     info = datasets.read_description(folder / 'records')
     answers = np.random.default_rng(0).standard_normal((len(paths), 14)).astype(np.float32)
     for network, epochs, authors, reach in (('hearnet', 5, 11, '300'), ('oursoundnet', 4, 6, '70')):
-        params = run.RunParams(
+        params = supervised.RunParams(
             network,
             record_clips.ClipParams(10, 5, 6),
             loop.LoopParams(epochs),
@@ -73,7 +73,7 @@ def pipelines(folder):
             temperature=1.0,
         )
         data = run_data.RunData(held, paths[:-20], paths[-20:], info)
-        run.train(params, data, folder / network, answers)
+        run.train(recipes.DISTILLATION, params, data, folder / network, answers)
         history = json.loads((folder / network / 'metrics.json').read_text())['history']
         yield measure.row(
             f'distillation of {network}, from disk, epoch 2 on',
@@ -144,9 +144,9 @@ def batch_of(name, model, values):
 def regime(name, model):
     """The `step.Step` that a network learns by here."""
     if models.network(name).input == 'tagging':
-        from dualcam.training.recipes import mutual
+        from dualcam.training.recipes import tagging_steps
 
-        return mutual.TaggingStep(model)
+        return tagging_steps.TaggingStep(model)
     return supervised.SupervisedStep(model, 5e-4)
 
 

@@ -145,7 +145,7 @@ def _taught_rows(options, seeds, workshop):
             trained_on.append([])
             folder = arrays.train(one, seed)
             listener = students.open_listener(folder)
-            model, (like, _) = run.load(folder), run.described(folder)
+            model, like = run.load(folder), run.described(folder).params
             start = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
             params = workshop.params(one.network, seed, like)
             for split in untouched:

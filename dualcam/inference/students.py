@@ -16,7 +16,8 @@ from dualcam.data import audio
 from dualcam.evaluation import tagging_scores
 from dualcam.export import saved_model_safety, saved_models, tflite
 from dualcam.files import fingerprints, text_files
-from dualcam.training import correspondence_run, run, run_data, tagging_run
+from dualcam.training import run, run_data, tagging_data
+from dualcam.training.recipes import correspondence, tagging
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,8 +131,8 @@ def from_map(model, params, folder):
     """A `Listener` of a network on sound that learned without labels: it gives no answers.
 
     Args:
-        model: from `models.build_map`, or the sound side of L3-Net; see `pretext.split`.
-        params: the `pretext.PretextParams` of its run.
+        model: from `models.build_map`, or the sound side of L3-Net; see `correspondence.split`.
+        params: the `correspondence.CorrespondenceParams` of its run.
         folder: of the run, with the statistics that it hears by.
     """
     return from_model(
@@ -185,34 +186,26 @@ def from_model(model, frontend, seconds, classes, source):
 
 
 def _from_run(path):
-    if correspondence_run.is_pretext(path):
-        params, _ = correspondence_run.described(path)
-        _check_hears(path, params.network)
-        sound, _ = correspondence_run.split(params, correspondence_run.load(path))
+    saved = run.described(path)
+    params, network = saved.params, saved.params.network
+    if saved.kind == 'tagging':
+        if not tagging.needs_sound_only(params):
+            raise _deaf(path, f'{network} ({", ".join(params.sound)})')
+        frontend, seconds = tagging_data.frontend(params, path), params.clip_s
+        return from_model(run.load(path), frontend, seconds, saved.classes, path)
+    if models.network(network).input not in ('waveform', 'spectrogram'):
+        raise _deaf(path, network)
+    if saved.kind == 'correspondence':
+        sound, _ = correspondence.split(params, run.load(path))
         return from_map(sound, params, path)
-    if tagging_run.is_tagging(path):
-        params, classes = tagging_run.described(path)
-        if params.network == 'tagging_visual' or params.sound != ('audio',):
-            _check_hears(path, f'{params.network} ({", ".join(params.sound)})')
-        return from_model(
-            tagging_run.load(path), tagging_run.frontend(params, path), params.clip_s, classes, path
-        )
-    params, classes = run.described(path)
-    _check_hears(path, params.network)
-    model = run.load(path)
-    return from_model(
-        model, run_data.frontend(params, path), params.clips.sample_length, classes, path
+    frontend, seconds = run_data.frontend(params, path), params.clips.sample_length
+    return from_model(run.load(path), frontend, seconds, saved.classes, path)
+
+
+def _deaf(path, network):
+    return ValueError(
+        f'{path}: {network} does not listen to one microphone; expected the run of a student'
     )
-
-
-def _check_hears(path, network):
-    if network not in models.NAMES or models.network(network).input not in (
-        'waveform',
-        'spectrogram',
-    ):
-        raise ValueError(
-            f'{path}: {network} does not listen to one microphone; expected the run of a student'
-        )
 
 
 def _from_saved_model(path):

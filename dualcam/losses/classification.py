@@ -64,11 +64,18 @@ def distillation(labels, student_logits, teacher_logits, imitation, temperature)
         temperature: T of equation 4, above 0.
 
     Returns:
-        A scalar.
+        A scalar, the sum of `distillation_terms`.
     """
-    return (1.0 - imitation) * cross_entropy(
-        labels, student_logits
-    ) + imitation * soft_cross_entropy(teacher_logits, student_logits, temperature)
+    return tf.add_n(
+        distillation_terms(labels, student_logits, teacher_logits, imitation, temperature)
+    )
+
+
+def distillation_terms(labels, student_logits, teacher_logits, imitation, temperature):
+    """The two terms of `distillation`, weighted: that of the labels and that of the teacher."""
+    hard = cross_entropy(labels, student_logits)
+    soft = soft_cross_entropy(teacher_logits, student_logits, temperature)
+    return (1.0 - imitation) * hard, imitation * soft
 
 
 def binary_cross_entropy(labels, logits):

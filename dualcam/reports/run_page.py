@@ -31,17 +31,18 @@ figcaption { font-size: .9em } .wrong { color: #b00020 } .chart text { font-size
 """
 
 
-def write(folder):
+def write(folder, scores=None):
     """Writes report.html, whole or not at all.
 
     Args:
-        folder: of a run that has its run.json and metrics.json.
+        folder: of a run that has its run.json.
+        scores: what metrics.json will hold, where it is not there yet.
 
     Returns:
         Its path.
     """
     folder = pathlib.Path(folder)
-    described, scores = (_read(folder / name) for name in ('run.json', 'metrics.json'))
+    described, scores = _read(folder / 'run.json'), scores or _read(folder / 'metrics.json')
     classes, params = described['classes'], described['params']
     parts = [_head(folder, described, scores), '<h2>Curves</h2>', *_curves(scores['history'])]
     for path in (folder / 'answers.json', *sorted(folder.glob('test*.json'))):

@@ -78,7 +78,7 @@ def fit(
     folder,
     optimizer,
     name='',
-    board=None,
+    observers=(),
     profile=False,
     keep='best',
 ):
@@ -92,7 +92,7 @@ def fit(
         folder: of the run; checkpoints and TensorBoard curves go there.
         optimizer: a Keras optimizer.
         name: for the progress bar.
-        board: a `boards.Board`, or None.
+        observers: of the run, see `observers.Observer`.
         profile: trace ten steps of the first epoch of this call for TensorBoard's profile page.
         keep: which weights are chosen: those of the 'best' or of the 'last' epoch. The latter
             suits triplet losses, which are no measure of success across epochs: they pick their
@@ -133,8 +133,9 @@ def fit(
         lambda batch: step.losses(batch, training=False), reduce_retracing=True, autograph=False
     )
     written = curve_files.Curves(folder / 'tensorboard')
-    if board is not None and not history:
-        board.begin()
+    if not history:
+        for observer in observers:
+            observer.begin()
 
     def stop(clips, batch, where, losses):
         return nonfinite.error(where, losses, clips, batch, folder, progress.kept)
@@ -167,8 +168,8 @@ def fit(
                 if logits is not None:
                     labels = validation.columns['label']
                     curves[step.measure] = step.score(labels, logits)
-                    if board is not None:
-                        board.after_epoch(epoch + 1, labels, logits)
+                    for observer in observers:
+                        observer.after_epoch(epoch + 1, labels, logits)
                 record |= {f'validation/{key}': value for key, value in curves.items()}
                 shown['validation'] = f'{curves.get(step.measure, curves["total"]):.3f}'
             history.append(record)

@@ -1,210 +1,155 @@
 """A run is a folder: what it was made with, checkpoints, curves, scores, an exported student.
 
-run.json         parameters, seed, digests of the lists, versions, commit
+run.json         kind of recipe, parameters, seed, digests of the lists, versions, commit
 checkpoints/     the latest state and the best weights, see `checkpoints.py`
 tensorboard/     train and validation curves
 stats/           statistics of the training set that the input is normalised with
-examples/        a few validation clips with the answers to them
+saved_model/1/   the student, from a raw waveform on; of networks that need a microphone only
 metrics.json     the curves and the chosen epoch; written last, so it says the run is done
-saved_model/1/   the student, listening to a raw waveform
-report.html      all of it to look at
 .lock            locked by the process that trains the run
+
+What else a run's folder holds - predictions, examples, pictures, report.html - its observers wrote,
+see `dualcam/reports`.
 """
 
 import dataclasses
 import pathlib
+from collections.abc import Iterable
+from typing import Any
 
 import keras
-import numpy as np
 
-from dualcam import models
-from dualcam.data.clips import record_clips
-from dualcam.data.signal import augmentation, frontends
-from dualcam.evaluation import metrics
-from dualcam.export import saved_models
-from dualcam.models import resnet
-from dualcam.reports import samples, tensorboards
-from dualcam.training import hardware, loop, run_data, run_folder
-from dualcam.training.recipes import distillation, supervised
+from dualcam.training import hardware, loop, run_folder
+from dualcam.training.observers import MakeObserver, WatchedRun
+from dualcam.training.recipes import ALL, Recipe
+from dualcam.training.recipes.recipe import NETWORK
 
 
 @dataclasses.dataclass(frozen=True)
-class RunParams:
-    """All that decides the outcome of a run, next to its data.
+class Description:
+    """What a run's folder says of it.
 
     Attributes:
-        network: name, see `models.build`.
-        clips: how clips are cut.
-        loop: how long and how fast.
-        imitation, temperature: of the teacher; None without one.
-        weight_decay: of the L2 terms.
-        standardise: give acoustic images zero mean and unit deviation per cepstral channel,
-            features of video likewise.
-        options: further arguments of the network, as (name, value) pairs.
-        backbone: names the weights that the features of video come from
-            (`digest.of_weights`); None without video.
-        batch_norm: 'frozen' keeps a ResNet's normalisation as it is, so that its features are
-            worked out once; 'authors' feeds it batch statistics, which move its averages, as
-            the authors' programs do while they train the logits, at a hundred times the cost.
-        start: names the weights that layers start from (`RunData.start`); None draws all.
-        normalisation: of a student's spectrograms, see `frontend.Frontend`.
-        band_limited: whether a student's recordings have nothing above 6.1 kHz, likewise.
-        augment: an `augmentation.Augmentation` of training clips, or None. For folders of sound.
-        frontend_version: of the code that makes a student's input, `frontend.VERSION`.
+        kind: of its recipe, one of `recipes.ALL`.
+        params: its parameters, as its recipe's `run.train` took them.
+        classes: names.
     """
 
-    network: str
-    clips: record_clips.ClipParams
-    loop: loop.LoopParams
-    imitation: float | None = None
-    temperature: float | None = None
-    weight_decay: float = 5e-4
-    standardise: bool = False
-    options: tuple[tuple[str, object], ...] = ()
-    backbone: str | None = None
-    batch_norm: str = 'frozen'
-    start: str | None = None
-    normalisation: str = 'min_max'
-    band_limited: bool = True
-    augment: augmentation.Augmentation | None = None
-    frontend_version: int = frontends.VERSION
-
-    def __post_init__(self):
-        if self.batch_norm not in ('frozen', 'authors'):
-            raise ValueError(f'batch_norm {self.batch_norm!r}: expected frozen or authors')
-        if self.network not in models.NAMES:
-            raise ValueError(f'network {self.network!r}: expected one of {", ".join(models.NAMES)}')
+    kind: str
+    params: Any
+    classes: tuple[str, ...]
 
 
-def train(params, data, folder, teacher_logits=None, name='', profile=False):
-    """Trains a network and fills the run's folder; goes on where a stopped run was.
+def train(
+    recipe: Recipe,
+    params,
+    data,
+    folder: str | pathlib.Path,
+    teacher=None,
+    name: str = '',
+    profile: bool = False,
+    observers: Iterable[MakeObserver] = (),
+) -> keras.Model:
+    """Trains a network and fills the run's folder; resumes a run that was stopped.
 
     Args:
-        params: a `RunParams`.
-        data: an `inputs.RunData` or a `sound_data.SoundData`.
+        recipe: one of `dualcam.training.recipes`, which says what params, data and teacher are.
+        params: all that decides the outcome next to the data.
+        data: what is learned from.
         folder: of the run; if it is complete, nothing is done.
-        teacher_logits: [records of the store, classes], to learn from them too.
+        teacher: what is learned from besides, or None.
         name: for the progress bar.
         profile: see `loop.fit`.
+        observers: functions that are given a `WatchedRun` and return an `Observer`, such as
+            `run_reports.observe`.
 
     Returns:
-        The trained model.
+        The trained network.
 
     Raises:
-        ValueError: the folder belongs to a run with other parameters or data.
+        ValueError: the folder belongs to a run with other parameters or data; a teacher is
+            missing, or not wanted.
         loop.NotFinite, loop.Stopped, OSError: see `loop.fit`.
     """
     folder = pathlib.Path(folder)
-    with run_folder.claimed(folder, params, data) as trained:
-        if trained:
-            return load(folder)
-        return _train(params, data, folder, teacher_logits, name, profile)
+    recipe.check(params, teacher)
+    with run_folder.claimed(folder, recipe.kind, params, data) as is_trained:
+        if not is_trained:
+            return _train(recipe, params, data, folder, teacher, name, profile, observers)
+    return load(folder)
 
 
-def _train(params, data, folder, teacher_logits, name, profile):
+def _train(recipe, params, data, folder, teacher, name, profile, observers):
     keras.utils.set_random_seed(params.loop.seed)
-    training, validation = data.clips(params, folder, teacher_logits)
+    training, validation = recipe.clips(params, data, folder, teacher)
+    num_classes = data.info.num_classes
     with hardware.building(params.loop):
-        model = run_data.build(params, data.info.num_classes, folder)
-        for layer, values in data.start.items():
-            model.get_layer(layer).set_weights(values)
-        if 'video' in run_data.kind_of(params):
-            resnet.copy_weights(data.store.frame_features.network, model)
-        if teacher_logits is None:
-            step = supervised.SupervisedStep(model, params.weight_decay)
-        else:
-            step = distillation.DistillationStep(
-                model, params.imitation, params.temperature, params.weight_decay
-            )
+        networks = recipe.networks(params, num_classes, folder)
+        recipe.start(params, data, networks)
+        step = recipe.step(params, networks, teacher)
         optimizer = loop.make_optimizer(params.loop, len(training))
-    shown = samples.choose(validation)
-    board = (
-        tensorboards.Board(folder / 'tensorboard' / 'validation', data.info.classes, shown)
-        if validation
-        else None
-    )
+    watched = WatchedRun(folder, recipe.kind, params, tuple(data.info.classes), validation)
+    watching = [observe(watched) for observe in observers]
+    keep = recipe.keep(params)
     history = loop.fit(
-        step, training, validation, params.loop, folder, optimizer, name, board, profile
+        step, training, validation, params.loop, folder, optimizer, name, watching, profile, keep
     )
-    best = loop.chosen_epoch(history)
-    model = hardware.settled(
-        params.loop, model, lambda: run_data.build(params, data.info.num_classes, folder)
+    best = loop.chosen_epoch(history, keep, step.measure)
+    network = hardware.settled(
+        params.loop,
+        networks[NETWORK],
+        lambda: recipe.networks(params, num_classes, folder)[NETWORK],
     )
-    if models.network(params.network).input in ('waveform', 'spectrogram'):
-        export_student(model, params, data.info, folder)
-    if validation:
-        _show(model, validation, data.info.classes, shown, board, folder)
-    run_folder.complete(folder, history, best, training, validation)
-    return model
+    recipe.export(params, network, data.info, folder)
+    metrics = run_folder.metrics(history, best, training, validation)
+    for observer in watching:
+        observer.end(network, metrics)
+    run_folder.complete(folder, metrics)
+    return network
 
 
-def load(folder):
-    """The trained model of a run's folder, with its best weights.
+def load(folder: str | pathlib.Path) -> keras.Model:
+    """The trained network of a run's folder, with its best weights.
+
+    Raises:
+        ValueError: there is no such run.
+    """
+    return load_networks(folder)[NETWORK]
+
+
+def load_networks(folder: str | pathlib.Path) -> dict[str, keras.Model]:
+    """All trained networks of a run's folder, by their roles in its recipe.
 
     Raises:
         ValueError: there is no such run.
     """
     folder = pathlib.Path(folder)
-    params, classes = described(folder)
-    model = run_data.build(params, len(classes), folder)
-    run_folder.restore_best(folder, model)
-    return model
+    saved = described(folder)
+    recipe = ALL[saved.kind]
+    networks = recipe.networks(saved.params, len(saved.classes), folder)
+    run_folder.restore_best(folder, recipe.joined(networks))
+    return networks
 
 
-def described(folder):
-    """`RunParams` and class names of a run's folder.
+def described(folder: str | pathlib.Path) -> Description:
+    """What a run's folder says of it.
 
     Raises:
         ValueError: there is no such run, or another version of dualcam made it.
     """
-    return run_folder.read(folder, params_from_json)
-
-
-def params_from_json(fields):
-    """`RunParams` from what `run.json` holds."""
-    return RunParams(
-        **(
-            fields
-            | {
-                'clips': record_clips.ClipParams(**fields['clips']),
-                'loop': loop.LoopParams(**fields['loop']),
-                'options': tuple((key, value) for key, value in fields['options']),
-                'augment': fields.get('augment') and augmentation.Augmentation(**fields['augment']),
-            }
-        )
-    )
-
-
-def export_student(model, params, info, folder):
-    """Exports a student to `saved_model/1` and compares the reloaded one with it."""
-    ears = run_data.frontend(params, folder)
-    saved_models.export(model, folder / 'saved_model' / '1', info, params.clips.sample_length, ears)
-    saved_models.verify(model, folder / 'saved_model' / '1', params.clips.sample_length, ears)
-
-
-def _show(model, validation, classes, shown, board, folder):
-    """Answers to the validation clips, for the board, the report and whoever asks."""
-    logits = loop.predict(model, validation)
-    labels, answers = validation.columns['label'], np.argmax(logits, axis=-1)
-    run_folder.write_json(
-        folder / 'answers.json',
-        {
-            'accuracy': metrics.accuracy(labels, logits),
-            'labels': labels.tolist(),
-            'answers': answers.tolist(),
-        },
-    )
-    samples.save(shown, logits, classes, folder / 'examples')
-    if models.network(model.name).features not in [layer.name for layer in model.layers]:
-        return  # a head on features that are its input
-    part = keras.Model(model.input, model.get_layer(models.network(model.name).features).output)
-    # Not traced: that would cost more than the few clips.
-    features = np.concatenate(
-        [part(batch['input'], training=False).numpy() for batch in validation.batches(32)]
-    )
-    columns = {
-        'class': [classes[label] for label in labels],
-        'answer': [classes[answer] for answer in answers],
-    }
-    columns |= {'scenario': validation.scenarios.tolist()}
-    board.end(features.reshape(len(labels), -1, features.shape[-1]).mean(axis=1), columns)
+    try:
+        saved = run_folder.read(folder)
+        recipe = ALL[saved['kind']]
+        version = saved['params'].get('frontend_version', 1)
+        if version != recipe.frontend_version:
+            raise ValueError(
+                f'its network was trained on the input of version {version} of the front end, '
+                f'this is version {recipe.frontend_version}; train it again'
+            )
+        params = recipe.params_from_json(saved['params'])
+        return Description(recipe.kind, params, tuple(saved['classes']))
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f'{folder}: not the folder of a run, or of one that another version of '
+            f'dualcam made ({error!r})'
+        ) from error

@@ -1,6 +1,6 @@
 """From a run's parameters to what its network sees, and to the network itself.
 
-`run.py` trains and keeps; what clips, statistics and options a `run.RunParams` means, is here.
+`run.py` trains and keeps; what clips, statistics and options `supervised.RunParams` mean, is here.
 """
 
 import dataclasses
@@ -97,7 +97,7 @@ def asked_frames(params, store, training, others):
     """Which frames' features a run on video and its tests need.
 
     Args:
-        params: a `run.RunParams`.
+        params: a `supervised.RunParams`.
         store: holds the records.
         training: record paths of its training list.
         others: record paths of the lists that are cut without overlap.
@@ -128,7 +128,7 @@ def frontend(params, folder=None):
     """The `frontend.Frontend` of a student's run.
 
     Args:
-        params: a `run.RunParams`.
+        params: a `supervised.RunParams`.
         folder: of the run, with the statistics that spectrograms are normalised with; None
             leaves them as they are.
     """
@@ -149,7 +149,7 @@ def cut(params, store, windows, folder, columns=None):
     """Windows of a store as clips of the network of the run of this folder.
 
     Args:
-        params: a `run.RunParams`.
+        params: a `supervised.RunParams`.
         store: holds the records.
         windows: [clips, seconds] rows of it.
         folder: of the run, with its statistics.

@@ -13,9 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dualcam.data.signal import frontends
 from dualcam.files import atomic, locking, text_files
-from dualcam.reports import run_page
 from dualcam.training import checkpoints
 
 METRICS_FILE = 'metrics.json'  # written last: it says that the run is trained
@@ -24,7 +22,7 @@ _LOCK_FILE = '.lock'  # stays; what counts is who has it locked
 
 
 @contextlib.contextmanager
-def claimed(folder, params, data):
+def claimed(folder, kind, params, data):
     """Keeps other processes out of a run's folder while it is trained.
 
     Where another process trains this run, waits for it and then uses what it trained, or
@@ -32,6 +30,7 @@ def claimed(folder, params, data):
 
     Args:
         folder: of the run, a `pathlib.Path`; it is made, with its run.json.
+        kind: of its recipe.
         params: a frozen dataclass with `loop`, all that decides the outcome next to the data.
         data: has `info`, a `datasets.DatasetInfo`, and `described()`.
 
@@ -43,6 +42,7 @@ def claimed(folder, params, data):
         OSError: the folder cannot be written.
     """
     made_with = {
+        'kind': kind,
         'params': dataclasses.asdict(params),
         'classes': list(data.info.classes),
         'origin': data.info.origin,
@@ -89,8 +89,8 @@ def _check_same(folder, made_with):
     if not path.exists():
         return
     try:
-        before = dict(text_files.read_json(path))
-    except (ValueError, TypeError) as error:
+        before = read(folder)
+    except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path}: damaged ({error}); delete the run's folder") from error
     other = [key for key, value in made_with.items() if before.get(key) != value]
     if other:
@@ -100,43 +100,22 @@ def _check_same(folder, made_with):
         )
 
 
-def saved_params(folder):
-    """Parameters as the run.json of a folder has them; {} where there is none."""
-    try:
-        saved = text_files.read_json(pathlib.Path(folder) / _RUN_FILE)
-        return dict(saved['params'])
-    except (OSError, KeyError, ValueError, TypeError):
-        return {}
-
-
-def read(folder, params_from_json, version=frontends.VERSION):
-    """Parameters and class names of a run's folder.
-
-    Args:
-        folder: of the run.
-        params_from_json: makes the parameters of what `run.json` holds of them.
-        version: of the front end that this code has.
-
-    Returns:
-        (parameters, names of the classes).
+def read(folder: str | pathlib.Path) -> dict:
+    """What the run.json of a folder holds.
 
     Raises:
-        ValueError: there is no such run, or another version of dualcam made it.
+        OSError, ValueError, KeyError, TypeError: there is none, or it is not one.
     """
-    try:
-        saved = text_files.read_json(pathlib.Path(folder) / _RUN_FILE)
-        its_version = saved['params'].get('frontend_version', 1)
-        if its_version != version:
-            raise ValueError(
-                f'its network was trained on the input of version {its_version} of the front end, '
-                f'this is version {version}; train it again'
-            )
-        return params_from_json(saved['params']), tuple(saved['classes'])
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise ValueError(
-            f'{folder}: not the folder of a run, or of one that another version of '
-            f'dualcam made ({error!r})'
-        ) from error
+    saved = dict(text_files.read_json(pathlib.Path(folder) / _RUN_FILE))
+    # Before version 1.0, runs did not state their kind.
+    return {'kind': _unstated_kind(saved['params'])} | saved
+
+
+def _unstated_kind(params):
+    for field, kind in (('video_network', 'correspondence'), ('hint_epochs', 'tagging')):
+        if field in params:
+            return kind
+    return 'supervised' if params.get('imitation') is None else 'distillation'
 
 
 def write_json(path, value):
@@ -144,35 +123,31 @@ def write_json(path, value):
     atomic.write_text(path, json.dumps(value, indent=1) + '\n')
 
 
-def is_complete(folder):
-    """Whether a run has been trained; a report that is missing is written."""
-    if not (folder / METRICS_FILE).exists():
-        return False
-    if not (folder / run_page.FILE).exists():
-        run_page.write(folder)
-    return True
+def is_complete(folder: pathlib.Path) -> bool:
+    """Whether a run has been trained."""
+    return (folder / METRICS_FILE).exists()
 
 
-def complete(folder, history, best, training, validation):
-    """Notes that a run has been trained, and writes its report.
+def metrics(history: list[dict], best: int, training, validation) -> dict:
+    """What metrics.json holds.
 
     Args:
-        folder: of the run.
         history: what `loop.fit` gives.
         best: the chosen epoch, from 0.
         training, validation: the clips; validation may be None.
     """
-    write_json(
-        folder / METRICS_FILE,
-        {
-            'best_epoch': best,
-            'validation_accuracy': history[best].get('validation/accuracy'),
-            'training_clips': len(training),
-            'validation_clips': len(validation) if validation else 0,
-            'history': history,
-        },
-    )
-    run_page.write(folder)
+    return {
+        'best_epoch': best,
+        'validation_accuracy': history[best].get('validation/accuracy'),
+        'training_clips': len(training),
+        'validation_clips': len(validation) if validation else 0,
+        'history': history,
+    }
+
+
+def complete(folder: pathlib.Path, metrics: dict) -> None:
+    """Notes that a run has been trained."""
+    write_json(folder / METRICS_FILE, metrics)
 
 
 def restore_best(folder, model):

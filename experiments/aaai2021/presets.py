@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from dualcam.training import loop, tagging_run
-from dualcam.training.recipes import mutual
+from dualcam.training import loop
+from dualcam.training.recipes import tagging, tagging_steps
 
 TERMS = ('soft', 'single_modal', 'cross_modal')
 
@@ -14,7 +14,7 @@ class Run:
 
     Attributes:
         network: what is judged, see `models.TAGGING_NAMES`.
-        method: see `tagging_run.METHODS`.
+        method: see `tagging.METHODS`.
         terms: of the transfer, some of `TERMS`; the others have the weight 0.
         sound: what is heard.
         visual: what is seen of the frames, by the network or its teacher: 'fc2' or 'predictions'
@@ -88,16 +88,16 @@ class AaaiPreset:
     note: str = ''
 
     def params(self, run, seed, clip_s, visual=None, visual_size=None):
-        """`tagging_run.TaggingParams` of a `Run`; `visual` says in words what is seen."""
+        """`tagging.TaggingParams` of a `Run`; `visual` says in words what is seen."""
         transfer = None
         if run.terms:
-            transfer = mutual.Transfer(
+            transfer = tagging_steps.Transfer(
                 **{
                     term: weight if term in run.terms else 0.0
                     for term, weight in zip(TERMS, self.weights, strict=True)
                 }
             )
-        return tagging_run.TaggingParams(
+        return tagging.TaggingParams(
             run.network,
             run.method,
             dataclasses.replace(self.loop, seed=seed),

@@ -15,8 +15,9 @@ from dualcam.data.sources import datasets, tagging_lists
 from dualcam.data.stores import tagging_store
 from dualcam.evaluation import tagging_scores
 from dualcam.features import sound_features
-from dualcam.reports import run_page
-from dualcam.training import frame_network, run_folder, tagging_run
+from dualcam.reports import run_page, run_reports
+from dualcam.training import frame_network, recipes, run, run_folder, tagging_data
+from dualcam.training.recipes import tagging
 
 _ANSWERS = 'test_probabilities.npy'
 _HOLD_OUT_SEED = 0
@@ -134,8 +135,8 @@ class Workshop:
             network = self._trained(run, seed)
             params, folder = self._prepare(run, seed)
             clips = self._data(run).cut(params, self.rows['testing'], folder)
-            probabilities = tagging_run.probabilities(network, clips)
-            tagging_run.write_scores(folder, 'test', self.judge(probabilities))
+            probabilities = tagging.probabilities(network, clips)
+            run_reports.write_tagging_scores(folder, 'test', self.judge(probabilities))
             run_page.write(folder)
             with open(path.with_suffix('.partial'), 'wb') as file:
                 np.save(file, probabilities)
@@ -155,21 +156,28 @@ class Workshop:
         """Where a run is."""
         return self._prepare(run, seed)[1]
 
-    def _trained(self, run, seed):
-        params, folder = self._prepare(run, seed)
+    def _trained(self, wanted, seed):
+        params, folder = self._prepare(wanted, seed)
         if run_folder.is_complete(folder):
-            return tagging_run.load(folder)
-        teacher = self._trained(run.teacher, seed) if run.teacher else None
+            return run.load(folder)
+        teacher = self._trained(wanted.teacher, seed) if wanted.teacher else None
         print(f'training  {folder.name}')
-        return tagging_run.train(
-            params, self._data(run), folder, teacher, folder.name.rsplit('-', 1)[0], self._profile
+        return run.train(
+            recipes.TAGGING,
+            params,
+            self._data(wanted),
+            folder,
+            teacher,
+            folder.name.rsplit('-', 1)[0],
+            self._profile,
+            [run_reports.observe],
         )
 
     def _data(self, run):
         features = {name: self._features[name] for name in run.sound if name != 'audio'}
         if run.visual:
             features['visual'] = self._features[run.visual]
-        return tagging_run.TaggingData(
+        return tagging_data.TaggingData(
             self.store, self.rows['training'], self.rows['validation'], features, self.info
         )
 

@@ -12,7 +12,8 @@ from dualcam import models
 from dualcam.files import progress_bars
 from dualcam.inference import students
 from dualcam.losses import triplet
-from dualcam.training import correspondence_run, run_data
+from dualcam.training import run_data
+from dualcam.training.recipes import correspondence
 
 SOUND, VISION, BOTH = 'sound', 'vision', 'audio-visual'
 _BATCH = 32
@@ -22,9 +23,9 @@ class PairFeatures:
     """Of two networks that learned without labels.
 
     Attributes:
-        params: a `pretext.PretextParams`.
+        params: a `correspondence.CorrespondenceParams`.
         folder: of the run.
-        networks: on sound and on frames, see `pretext.split`.
+        networks: on sound and on frames, see `correspondence.split`.
     """
 
     def __init__(self, params, folder, networks):
@@ -74,7 +75,7 @@ class PairFeatures:
         return students.from_map(self.networks[0], self.params, self.folder)
 
     def _pairs(self, store, windows):
-        clips = correspondence_run.cut(self.params, store, windows, self.folder)
+        clips = correspondence.cut(self.params, store, windows, self.folder)
         asks = [
             (models.network(network.name).input, _compiled(network)) for network in self.networks
         ]
@@ -88,7 +89,7 @@ class NetworkFeatures:
     """Of one network that learned from labels.
 
     Attributes:
-        params: a `run.RunParams`.
+        params: a `supervised.RunParams`.
         folder: of the run.
         network: the trained model.
     """

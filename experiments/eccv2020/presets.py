@@ -3,7 +3,8 @@
 import dataclasses
 
 from dualcam.data.clips import record_clips
-from dualcam.training import correspondence_run, loop, run
+from dualcam.training import loop
+from dualcam.training.recipes import correspondence, supervised
 
 SECONDS = 2  # of a clip, and of a sequence of the lists
 ALPHAS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
@@ -42,9 +43,9 @@ class EccvPreset:
     note: str = ''
 
     def pretext_params(self, network, alpha, seed):
-        """`pretext.PretextParams`; alpha is None where there is no teacher."""
+        """`correspondence.CorrespondenceParams`; alpha is None where there is no teacher."""
         video_network = _VIDEO_NETWORKS[network]
-        return correspondence_run.PretextParams(
+        return correspondence.CorrespondenceParams(
             network,
             video_network,
             record_clips.ClipParams(SECONDS, SECONDS, 1),
@@ -58,9 +59,9 @@ class EccvPreset:
         )
 
     def supervised_params(self, network, taught, seed):
-        """`run.RunParams`; a taught network learns from a teacher's answers too."""
+        """`supervised.RunParams`; a taught network learns from a teacher's answers too."""
         shared = 0.5 if taught else None, 1.0 if taught else None
-        return run.RunParams(
+        return supervised.RunParams(
             network,
             record_clips.ClipParams(SECONDS, SECONDS, 1),
             dataclasses.replace(self.supervised, seed=seed),

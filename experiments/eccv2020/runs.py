@@ -1,9 +1,8 @@
 """ECCV 2020's networks, trained on the records of one folder and found again.
 
-Self-supervised ones learn sound and video from each other (`training/correspondence_run.py`),
-HearNet also
-from the trained DualCamNet; supervised ones, for comparison, from labels. A run's folder is named
-by a digest of all parameters and data.
+Self-supervised ones learn sound and video from each other (`training/recipes/correspondence.py`),
+HearNet also from the trained DualCamNet; supervised ones, for comparison, from labels. A run's
+folder is named by a digest of all parameters and data.
 """
 
 import dataclasses
@@ -18,8 +17,9 @@ from dualcam.data.clips import record_clips
 from dualcam.data.records import reading, take_lists
 from dualcam.data.sources import datasets
 from dualcam.data.stores import record_store
-from dualcam.training import correspondence_run, run, run_data
-from dualcam.training.recipes import correspondence, distillation
+from dualcam.reports import run_reports
+from dualcam.training import recipes, run, run_data
+from dualcam.training.recipes import correspondence, correspondence_steps, distillation
 from experiments.eccv2020 import presets
 from experiments.eccv2020.features import NetworkFeatures, PairFeatures
 from records import video_lists
@@ -93,22 +93,20 @@ class Workshop:
         """
         params, folder = self._pretext(network, seed, alpha)
         if (folder / 'metrics.json').exists():
-            model = correspondence_run.load(folder)
+            model = run.load(folder)
         else:
             sums = self._teacher_sums(seed) if params.alpha is not None else None
             print(f'training  {folder.name}')
-            model = correspondence_run.train(
-                params, self._data, folder, sums, folder.name.rsplit('-', 1)[0], self._profile
-            )
-        return PairFeatures(params, folder, correspondence_run.split(params, model))
+            model = self._train(recipes.CORRESPONDENCE, params, folder, sums)
+        return PairFeatures(params, folder, correspondence.split(params, model))
 
     def untrained(self, network, seed):
         """Features of the same networks as they were drawn, with the statistics of the run."""
         trained = self.pretext(network, seed)
         keras.utils.set_random_seed(seed)
-        model = correspondence_run.build(trained.params, trained.folder)
+        model = correspondence.build(trained.params, trained.folder)
         return PairFeatures(
-            trained.params, trained.folder, correspondence_run.split(trained.params, model)
+            trained.params, trained.folder, correspondence.split(trained.params, model)
         )
 
     def supervised(self, network, seed, taught=False):
@@ -129,10 +127,21 @@ class Workshop:
         else:
             logits = self._teacher_logits(seed) if taught else None
             print(f'training  {folder.name}')
-            model = run.train(
-                params, self._data, folder, logits, folder.name.rsplit('-', 1)[0], self._profile
-            )
+            recipe = recipes.DISTILLATION if taught else recipes.SUPERVISED
+            model = self._train(recipe, params, folder, logits)
         return NetworkFeatures(params, folder, model)
+
+    def _train(self, recipe, params, folder, teacher):
+        return run.train(
+            recipe,
+            params,
+            self._data,
+            folder,
+            teacher,
+            folder.name.rsplit('-', 1)[0],
+            self._profile,
+            [run_reports.observe],
+        )
 
     def _pretext(self, network, seed, alpha):
         """Parameters and folder of a run without labels."""
@@ -168,7 +177,7 @@ class Workshop:
         params = _of_one_second(teacher.params.sound)
         network = run_data.build_map(params, teacher.folder)
         network.set_weights(teacher.networks[0].get_weights())
-        return self._answers(correspondence.summed(network), params, teacher.folder)
+        return self._answers(correspondence_steps.summed(network), params, teacher.folder)
 
     def _teacher_logits(self, seed):
         """What the DualCamNet that learned from labels says of each record, [records, classes]."""
@@ -219,5 +228,5 @@ def labels(store_, windows):
 
 
 def _of_one_second(params):
-    """`run.RunParams` of the same network on single records, which it sees one at a time."""
+    """`supervised.RunParams` of the same network on single records, which it sees one at a time."""
     return dataclasses.replace(params, clips=record_clips.ClipParams(1, 1, 1))

@@ -22,8 +22,8 @@ from dualcam.features import frame_features
 from dualcam.files import fingerprints
 from dualcam.models import resnet, weights
 from dualcam.models import soundnet as soundnet_lib
-from dualcam.reports import run_page
-from dualcam.training import loop, run, run_data, run_folder
+from dualcam.reports import run_page, run_reports
+from dualcam.training import loop, recipes, run, run_data, run_folder
 from dualcam.training.recipes import distillation
 from experiments.shared import takes
 
@@ -96,7 +96,7 @@ class VideoParams:
     Attributes:
         backbone: file with the weights of ResNet-50; None for an untrained one, which is said.
         bgr: feed frames as the authors do, see `video.preprocess`.
-        batch_norm: see `run.RunParams`.
+        batch_norm: see `supervised.RunParams`.
     """
 
     backbone: str | None = None
@@ -359,7 +359,14 @@ class Workshop:
         )
         print(f'training  {folder.name}')
         return run.train(
-            params, data, folder, teacher_logits, folder.name.rsplit('-', 1)[0], self._profile
+            recipes.SUPERVISED if wanted.teacher is None else recipes.DISTILLATION,
+            params,
+            data,
+            folder,
+            teacher_logits,
+            folder.name.rsplit('-', 1)[0],
+            self._profile,
+            [run_reports.observe],
         )
 
     def _prepare(self, wanted, seed):
@@ -447,7 +454,7 @@ def _digest(start):
 
 
 def _overridden(params, values):
-    """`run.RunParams` with some values changed, the learning rate among them."""
+    """`supervised.RunParams` with some values changed, the learning rate among them."""
     if 'learning_rate' in values:
         values = values | {
             'loop': dataclasses.replace(params.loop, learning_rate=values.pop('learning_rate'))

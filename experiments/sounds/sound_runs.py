@@ -14,8 +14,9 @@ from dualcam.data.sources import datasets, splits
 from dualcam.data.stores import sound_store
 from dualcam.evaluation import metrics
 from dualcam.inference import students
-from dualcam.reports import run_page
-from dualcam.training import loop, run, run_data, run_folder, sound_data
+from dualcam.reports import run_page, run_reports
+from dualcam.training import loop, recipes, run, run_data, run_folder, sound_data
+from dualcam.training.recipes import supervised
 from experiments.shared import takes
 
 
@@ -45,9 +46,9 @@ class SoundPreset:
     hardware: dict = dataclasses.field(default_factory=dict)
 
     def run_params(self, network, seed):
-        """`run.RunParams` of a network."""
+        """`supervised.RunParams` of a network."""
         seconds = self.seconds[network]
-        return run.RunParams(
+        return supervised.RunParams(
             network=network,
             clips=record_clips.ClipParams(seconds, seconds, 1),
             loop=loop.LoopParams(
@@ -110,7 +111,7 @@ class SoundWorkshop:
         self._out, self._preset = pathlib.Path(out), preset
 
     def params(self, network, seed, like=None):
-        """`run.RunParams` of a network; with `like`, those of a run, its input as it was."""
+        """`supervised.RunParams` of a network; with `like`, those of a run, its input as it was."""
         params = self._preset.run_params(network, seed)
         if like is None:
             return params
@@ -144,7 +145,7 @@ class SoundWorkshop:
         """Trains on all files that a split does not test on, and tests.
 
         Args:
-            params: a `run.RunParams`.
+            params: a `supervised.RunParams`.
             split: a `splits.Split`; its validation files are learned from too.
             start: {layer: weights} to start from.
             start_name: where they are from.
@@ -160,7 +161,14 @@ class SoundWorkshop:
                 self.store, rows, np.zeros(0, np.int64), self.info, start or {}
             )
             print(f'training  {folder.name}')
-            model = run.train(params, data, folder, name=folder.name.rsplit('-', 1)[0])
+            model = run.train(
+                recipes.SUPERVISED,
+                params,
+                data,
+                folder,
+                name=folder.name.rsplit('-', 1)[0],
+                observers=[run_reports.observe],
+            )
             listener = students.from_model(
                 model,
                 run_data.frontend(params, folder),

@@ -4,7 +4,8 @@ import dataclasses
 
 from dualcam import models
 from dualcam.data.clips import record_clips
-from dualcam.training import loop, run
+from dualcam.training import loop
+from dualcam.training.recipes import supervised
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Preset:
     hardware: dict = dataclasses.field(default_factory=dict)
 
     def run_params(self, network, column, train_on, seed):
-        """`run.RunParams` of one cell of a table."""
+        """`supervised.RunParams` of one cell of a table."""
         key = (network, column)
         rate = self.learning_rates[key]
         if train_on == 'scenario_1':
@@ -50,7 +51,7 @@ class Preset:
         options = (('frame_stride', stride),) if stride != 1 else ()
         if network == 'temporal_resnet50' and self.temporal_frames != 5:
             options = (('num_frames', self.temporal_frames),)
-        return run.RunParams(
+        return supervised.RunParams(
             network=network,
             clips=record_clips.ClipParams(
                 self.total_length, 1 if one_second else 5, self.crops[network]

@@ -6,8 +6,15 @@ import numpy as np
 from dualcam import models
 from dualcam.data.clips import record_clips
 from dualcam.data.stores import tagging_store
-from dualcam.training import correspondence_run, loop, run, tagging_run
-from dualcam.training.recipes import distillation, mutual
+from dualcam.reports import run_reports
+from dualcam.training import loop, recipes, run, tagging_data
+from dualcam.training.recipes import (
+    correspondence,
+    distillation,
+    supervised,
+    tagging,
+    tagging_steps,
+)
 from tests.helpers import tagged_clips, toy_eccv
 
 EPOCHS = 3
@@ -21,8 +28,12 @@ def write_records(scratch):
     tagged_clips.write_records(scratch / 'records', _LABELS, _CLIP_S, np.random.default_rng(0))
 
 
+def _train(recipe, params, data, folder, teacher=None):
+    return run.train(recipe, params, data, folder, teacher, observers=[run_reports.observe])
+
+
 def _run_params(devices, **changes):
-    return run.RunParams(
+    return supervised.RunParams(
         'hearnet',
         record_clips.ClipParams(2, 2, 1),
         loop.LoopParams(EPOCHS, 4, 1e-3, devices=devices),
@@ -31,7 +42,8 @@ def _run_params(devices, **changes):
 
 
 def _supervised(_, folder, devices=1, dropout=0.5):
-    return run.train(
+    return _train(
+        recipes.SUPERVISED,
         _run_params(devices, options=(('dropout', dropout),) if dropout else ()),
         toy_eccv.make_data(toy_eccv.make_store()),
         folder,
@@ -47,7 +59,8 @@ def _distilled(_, folder, devices=1):
         seconds,
         folder.with_name(f'{folder.name}-answers.npy'),
     )
-    return run.train(
+    return _train(
+        recipes.DISTILLATION,
         _run_params(devices, imitation=0.5, temperature=2.0),
         toy_eccv.make_data(store),
         folder,
@@ -58,8 +71,9 @@ def _distilled(_, folder, devices=1):
 def _pretext(_, folder, devices=1):
     store = toy_eccv.make_store()
     sums = np.random.default_rng(1).random((len(store.paths), 128), np.float32)
-    return correspondence_run.train(
-        correspondence_run.PretextParams(
+    return _train(
+        recipes.CORRESPONDENCE,
+        correspondence.CorrespondenceParams(
             'hearnet_eccv',
             'resnet18_eccv',
             record_clips.ClipParams(2, 2, 1),
@@ -79,11 +93,12 @@ def _tagging(scratch, folder, network, method, devices, teacher=None, **changes)
     store = tagging_store.open_clips(paths, tagged_clips.INFO, scratch / 'cache')
     rows = np.arange(len(store.paths))
     seen = np.repeat(store.labels[:, None], _CLIP_S, axis=1)  # what frames would show
-    data = tagging_run.TaggingData(
+    data = tagging_data.TaggingData(
         store, rows[:_NUM_TRAINING], rows[_NUM_TRAINING:], {'visual': seen}, tagged_clips.INFO
     )
-    return tagging_run.train(
-        tagging_run.TaggingParams(
+    return _train(
+        recipes.TAGGING,
+        tagging.TaggingParams(
             network,
             method,
             loop.LoopParams(EPOCHS, 4, 3e-3, devices=devices),
@@ -101,7 +116,7 @@ def _tagging(scratch, folder, network, method, devices, teacher=None, **changes)
 
 def _mutual(scratch, folder, devices=1):
     return _tagging(
-        scratch, folder, 'tagging_student', 'mutual', devices, transfer=mutual.Transfer()
+        scratch, folder, 'tagging_student', 'mutual', devices, transfer=tagging_steps.Transfer()
     )
 
 
@@ -116,7 +131,7 @@ def _taught(scratch, folder, devices=1):
         'taught',
         devices,
         teacher,
-        transfer=mutual.Transfer(),
+        transfer=tagging_steps.Transfer(),
     )
 
 

@@ -13,6 +13,7 @@ from dualcam import losses
 from dualcam.files import atomic, progress_bars
 from dualcam.training import steps
 from dualcam.training.recipes import supervised
+from dualcam.training.recipes.recipe import NETWORK
 
 
 class DistillationStep(supervised.SupervisedStep):
@@ -36,11 +37,38 @@ class DistillationStep(supervised.SupervisedStep):
     def losses(self, batch, training):
         """Named scalars, 'total' among them, and the student's logits [batch, classes]."""
         logits = steps.answers(self.model, batch['input'], training)
-        hard = losses.cross_entropy(batch['label'], logits)
-        soft = losses.soft_cross_entropy(batch['teacher_logits'], logits, self._temperature)
-        return self.add_penalty(
-            {'hard': (1.0 - self._imitation) * hard, 'soft': self._imitation * soft}
-        ), logits
+        hard, soft = losses.distillation_terms(
+            batch['label'], logits, batch['teacher_logits'], self._imitation, self._temperature
+        )
+        return self.add_penalty({'hard': hard, 'soft': soft}), logits
+
+
+class DistillationRecipe(supervised.SupervisedRecipe):
+    """A student learns from labels and a teacher.
+
+    Its data are a `RunData`; the teacher is its logits of every record of the store, [records,
+    classes], see `answers`.
+    """
+
+    kind = 'distillation'
+
+    def check(self, params, teacher):
+        """Logits and what to do with them go together."""
+        if teacher is None or None in (params.imitation, params.temperature):
+            raise ValueError(
+                f'imitation {params.imitation}, temperature {params.temperature}, '
+                f"{'without' if teacher is None else 'with'} a teacher's logits: expected all three"
+            )
+
+    def step(self, params, networks, teacher):
+        """A `DistillationStep`; the logits are in the batches."""
+        del teacher
+        return DistillationStep(
+            networks[NETWORK], params.imitation, params.temperature, params.weight_decay
+        )
+
+
+DISTILLATION = DistillationRecipe()
 
 
 def answers(teacher, seconds, path, batch_size=32):

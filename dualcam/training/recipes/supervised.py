@@ -1,11 +1,67 @@
-"""Learning from labels."""
+"""Learning from labels (WACV 2020, section 4.3, columns G and Table 1)."""
+
+import dataclasses
 
 from dualcam import losses, models
-from dualcam.training import steps
+from dualcam.data.clips import record_clips
+from dualcam.data.signal import augmentation, frontends
+from dualcam.export import saved_models
+from dualcam.models import resnet
+from dualcam.training import loop, run_data, steps
+from dualcam.training.recipes.recipe import NETWORK, Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class RunParams:
+    """All that decides the outcome of a supervised or distilled run, next to its data.
+
+    Attributes:
+        network: name, see `models.build`.
+        clips: how clips are cut.
+        loop: how long and how fast.
+        imitation, temperature: of the teacher; None without one.
+        weight_decay: of the L2 terms.
+        standardise: give acoustic images zero mean and unit deviation per cepstral channel,
+            features of video likewise.
+        options: further arguments of the network, as (name, value) pairs.
+        backbone: names the weights that the features of video come from
+            (`fingerprints.of_weights`); None without video.
+        batch_norm: 'frozen' keeps a ResNet's normalisation as it is, so that its features are
+            computed once; 'authors' feeds it batch statistics, which move its averages, as the
+            authors' programs do while they train the logits, at a hundred times the cost.
+        start: names the weights that layers start from (`RunData.start`); None where all are
+            randomly initialised.
+        normalisation: of a student's spectrograms, see `frontends.Frontend`.
+        band_limited: whether a student's recordings have nothing above 6.1 kHz, likewise.
+        augment: an `augmentation.Augmentation` of training clips, or None. For folders of sound.
+        frontend_version: of the code that makes a student's input, `frontends.VERSION`.
+    """
+
+    network: str
+    clips: record_clips.ClipParams
+    loop: loop.LoopParams
+    imitation: float | None = None
+    temperature: float | None = None
+    weight_decay: float = 5e-4
+    standardise: bool = False
+    options: tuple[tuple[str, object], ...] = ()
+    backbone: str | None = None
+    batch_norm: str = 'frozen'
+    start: str | None = None
+    normalisation: str = 'min_max'
+    band_limited: bool = True
+    augment: augmentation.Augmentation | None = None
+    frontend_version: int = frontends.VERSION
+
+    def __post_init__(self):
+        if self.batch_norm not in ('frozen', 'authors'):
+            raise ValueError(f'batch_norm {self.batch_norm!r}: expected frozen or authors')
+        if self.network not in models.NAMES:
+            raise ValueError(f'network {self.network!r}: expected one of {", ".join(models.NAMES)}')
 
 
 class SupervisedStep(steps.Step):
-    """A network follows the labels (WACV 2020, section 4.3, columns G and Table 1)."""
+    """A network follows the labels."""
 
     def __init__(self, model, weight_decay=5e-4):
         super().__init__(
@@ -22,3 +78,57 @@ class SupervisedStep(steps.Step):
         else:
             hard = losses.cross_entropy(batch['label'], logits)
         return self.add_penalty({'hard': hard}), logits
+
+
+class SupervisedRecipe(Recipe):
+    """A network learns from labels; its data are a `RunData` or a `SoundData`."""
+
+    kind = 'supervised'
+    frontend_version = frontends.VERSION
+
+    def params_from_json(self, fields):
+        """`RunParams`."""
+        augment = fields.get('augment')
+        return RunParams(
+            **(
+                fields
+                | {
+                    'clips': record_clips.ClipParams(**fields['clips']),
+                    'loop': loop.LoopParams(**fields['loop']),
+                    'options': tuple((key, value) for key, value in fields['options']),
+                    'augment': augment and augmentation.Augmentation(**augment),
+                }
+            )
+        )
+
+    def clips(self, params, data, folder, teacher):
+        """See `RunData.clips` and `SoundData.clips`."""
+        return data.clips(params, folder, teacher)
+
+    def networks(self, params, num_classes, folder):
+        """The network, or its head on features of video."""
+        return {NETWORK: run_data.build(params, num_classes, folder)}
+
+    def start(self, params, data, networks):
+        """Weights of the data's `start`, and of a backbone that is fed video."""
+        for layer, values in data.start.items():
+            networks[NETWORK].get_layer(layer).set_weights(values)
+        if 'video' in run_data.kind_of(params):
+            resnet.copy_weights(data.store.frame_features.network, networks[NETWORK])
+
+    def step(self, params, networks, teacher):
+        """A `SupervisedStep`."""
+        del teacher
+        return SupervisedStep(networks[NETWORK], params.weight_decay)
+
+    def export(self, params, network, info, folder):
+        """The student of a waveform or a spectrogram; the reloaded one is compared with it."""
+        if models.network(params.network).input not in ('waveform', 'spectrogram'):
+            return
+        frontend = run_data.frontend(params, folder)
+        place, seconds = folder / 'saved_model' / '1', params.clips.sample_length
+        saved_models.export(network, place, info, seconds, frontend)
+        saved_models.verify(network, place, seconds, frontend)
+
+
+SUPERVISED = SupervisedRecipe()

@@ -15,7 +15,7 @@ from dualcam.data.stores import tagging_store
 from dualcam.features import tagging_frames
 from dualcam.models import frame_networks
 from dualcam.training import frame_network, loop
-from dualcam.training.recipes import mutual
+from dualcam.training.recipes import tagging_steps
 from tests.helpers.tagged_clips import COLOURS, INFO, write_records
 
 LABELS = [(0,), (1, 2), (2,), (0, 1, 2), (1,)]
@@ -304,7 +304,7 @@ def test_clips_go_through_the_loop_to_teacher_and_student(store, tmp_path):
     params = loop.LoopParams(epochs=1, batch_size=3)
     whole = tagging_clips.TaggingClips(store, np.arange(5), front, {'visual': features_of(store)})
     (record,) = loop.fit(
-        mutual.MutualStep(teacher, student),
+        tagging_steps.MutualStep(teacher, student),
         clips,
         whole,
         params,

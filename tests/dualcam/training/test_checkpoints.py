@@ -21,15 +21,15 @@ from dualcam.data.clips import record_clips
 from dualcam.data.sources import datasets
 from dualcam.training import (
     checkpoints,
-    correspondence_run,
     curve_files,
     loop,
     nonfinite,
+    recipes,
     run,
     run_folder,
     steps,
-    tagging_run,
 )
+from dualcam.training.recipes import correspondence, supervised, tagging
 
 WRITES = ('open', 'os.mkdir', 'os.rename', 'os.remove', 'os.rmdir', 'shutil.rmtree')
 dying = types.SimpleNamespace(folder=None, left=0)
@@ -143,7 +143,7 @@ def test_best_weights_of_an_epoch_that_does_not_count_are_not_the_best(tmp_path,
         raise Killed if text.count('epoch') == 2 else AssertionError
 
     go_on(tmp_path, 1, best=(1,))
-    monkeypatch.setattr(checkpoints.whole, 'write_text', stop)
+    monkeypatch.setattr(checkpoints.atomic, 'write_text', stop)
     with pytest.raises(Killed):
         go_on(tmp_path, 2, best=(2,))
     monkeypatch.undo()
@@ -351,25 +351,27 @@ def test_a_disk_that_fills_up_loses_no_whole_epoch(tmp_path, monkeypatch):
 DATA = types.SimpleNamespace(info=datasets.DatasetInfo(), described=dict)
 LOOP = loop.LoopParams(1)
 KINDS = {
-    run: run.RunParams('hearnet', record_clips.ClipParams(), LOOP),
-    correspondence_run: correspondence_run.PretextParams(
+    recipes.SUPERVISED: supervised.RunParams('hearnet', record_clips.ClipParams(), LOOP),
+    recipes.CORRESPONDENCE: correspondence.CorrespondenceParams(
         'hearnet_eccv', 'resnet18_eccv', record_clips.ClipParams(), LOOP
     ),
-    tagging_run: tagging_run.TaggingParams('tagging_audio', 'alone', LOOP, 10),
+    recipes.TAGGING: tagging.TaggingParams('tagging_audio', 'alone', LOOP, 10),
 }
+RUN = 'supervised', KINDS[recipes.SUPERVISED]
 
 
-@pytest.mark.parametrize('kind', KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize('recipe', KINDS, ids=lambda recipe: recipe.kind)
 def test_a_second_run_in_a_folder_waits_and_uses_what_the_first_trained(
-    kind, tmp_path, capsys, monkeypatch
+    recipe, tmp_path, capsys, monkeypatch
 ):
-    params, loaded = KINDS[kind], []
-    monkeypatch.setattr(kind, 'load', loaded.append)
-    monkeypatch.setattr(kind, '_train', lambda *_: pytest.fail('trained a second time'))
-    monkeypatch.setattr(run_folder.run_page, 'write', lambda _: None)
-    with run_folder.claimed(tmp_path, params, DATA) as trained:
+    params, loaded = KINDS[recipe], []
+    monkeypatch.setattr(run, 'load', loaded.append)
+    monkeypatch.setattr(run, '_train', lambda *_: pytest.fail('trained a second time'))
+    with run_folder.claimed(tmp_path, recipe.kind, params, DATA) as trained:
         assert not trained
-        second = threading.Thread(target=kind.train, args=(params, DATA, tmp_path), daemon=True)
+        second = threading.Thread(
+            target=run.train, args=(recipe, params, DATA, tmp_path), daemon=True
+        )
         second.start()
         (tmp_path / '.a.1.partial').mkdir()
         second.join(1.0)
@@ -384,22 +386,22 @@ def test_a_second_run_in_a_folder_waits_and_uses_what_the_first_trained(
     assert (tmp_path / '.a.1.partial').exists()  # the first process may be writing it
 
 
-@pytest.mark.parametrize('kind', KINDS, ids=lambda kind: kind.__name__)
-def test_a_folder_of_another_run_is_refused(kind, tmp_path):
-    params = KINDS[kind]
+@pytest.mark.parametrize('recipe', KINDS, ids=lambda recipe: recipe.kind)
+def test_a_folder_of_another_run_is_refused(recipe, tmp_path):
+    params = KINDS[recipe]
     other = dataclasses.replace(params, loop=loop.LoopParams(2))
     with (
-        run_folder.claimed(tmp_path, params, DATA),
+        run_folder.claimed(tmp_path, recipe.kind, params, DATA),
         pytest.raises(ValueError, match='other params'),
     ):
-        kind.train(other, DATA, tmp_path)
+        run.train(recipe, other, DATA, tmp_path)
     (tmp_path / '.a.1.partial').mkdir()
-    with run_folder.claimed(tmp_path, params, DATA):  # it is free again, and swept
+    with run_folder.claimed(tmp_path, recipe.kind, params, DATA):  # it is free again, and swept
         assert not (tmp_path / '.a.1.partial').exists()
 
 
 def test_a_run_whose_process_was_killed_is_trained_by_the_one_that_waits(tmp_path, capsys):
-    with run_folder.claimed(tmp_path, KINDS[run], DATA):
+    with run_folder.claimed(tmp_path, *RUN, DATA):
         pass
     hold = (
         'import fcntl, sys, time; file = open(sys.argv[1], "a"); '
@@ -411,7 +413,7 @@ def test_a_run_whose_process_was_killed_is_trained_by_the_one_that_waits(tmp_pat
         process.stdout.readline()
         killer = threading.Timer(1.0, process.kill)
         killer.start()
-        with run_folder.claimed(tmp_path, KINDS[run], DATA) as trained:
+        with run_folder.claimed(tmp_path, *RUN, DATA) as trained:
             assert not trained and process.wait() < 0
         killer.join()
     assert capsys.readouterr().err.startswith('waiting: process')
@@ -419,5 +421,10 @@ def test_a_run_whose_process_was_killed_is_trained_by_the_one_that_waits(tmp_pat
 
 def test_a_folder_that_cannot_be_written_is_an_error_at_once(tmp_path, capsys):
     (tmp_path / 'file').write_text('')
-    assert errors.exit_code(lambda: run.train(KINDS[run], DATA, tmp_path / 'file' / 'run')) == 1
+    assert (
+        errors.exit_code(
+            lambda: run.train(recipes.SUPERVISED, RUN[1], DATA, tmp_path / 'file' / 'run')
+        )
+        == 1
+    )
     assert f'{tmp_path}/file/run' in capsys.readouterr().err

@@ -14,7 +14,8 @@ from dualcam.data.records import reading
 from dualcam.data.signal import acoustic_images, channel_statistics
 from dualcam.data.stores import record_store
 from dualcam.export import saved_models
-from dualcam.training import loop, run, run_data
+from dualcam.training import loop, recipes, run, run_data
+from dualcam.training.recipes import supervised
 from tests.helpers import toy_eccv
 
 
@@ -39,7 +40,7 @@ NETWORKS = [
 
 
 def params(network, normalisation, options, rate, epochs):
-    return run.RunParams(
+    return supervised.RunParams(
         network,
         record_clips.ClipParams(2, 2, 1),
         loop.LoopParams(epochs, 3, rate),
@@ -54,9 +55,8 @@ def test_a_run_learns_and_is_found_again(
     network, normalisation, options, rate, data, store, tmp_path
 ):
     wanted = params(network, normalisation, options, rate, 2 if network.startswith('l3') else 3)
-    model = run.train(wanted, data, tmp_path)
-    saved = json.loads((tmp_path / 'run.json').read_text())
-    assert run.params_from_json(saved['params']) == wanted
+    model = run.train(recipes.SUPERVISED, wanted, data, tmp_path)
+    assert run.described(tmp_path).params == wanted
     history = json.loads((tmp_path / 'metrics.json').read_text())['history']
     assert history[-1]['train/total'] < history[0]['train/total']
     assert ('train/l2' in history[0]) == (network != 'dualcamnet_eccv')
@@ -76,7 +76,7 @@ def test_a_run_learns_and_is_found_again(
 def test_the_served_student_hears_with_its_own_front_end(data, tmp_path, rng):
     """Hop 219 and the training set's mean and deviation, written out in NumPy."""
     wanted = params('hearnet_eccv', 'mean_std', (), 1e-3, epochs=1)
-    model = run.train(wanted, data, tmp_path)
+    model = run.train(recipes.SUPERVISED, wanted, data, tmp_path)
     mean, deviation = channel_statistics.load(tmp_path / 'stats', 'mean', 'std_dev')
     served = tf.saved_model.load(str(tmp_path / 'saved_model' / '1')).signatures[
         saved_models.SIGNATURE
@@ -105,7 +105,7 @@ def test_records_with_video_go_the_whole_way(smoke, tmp_path):
     paths = sorted(map(str, (smoke / 'records').rglob('Data_00[12].tfrecord')))[:16]
     held = record_store.open_store(paths, ['acoustic', 'audio', 'frames'], tmp_path / 'cache')
     rows = record_clips.sequence_rows(held, paths, 2)
-    wanted = run.RunParams(
+    wanted = supervised.RunParams(
         'hearnet_eccv',
         record_clips.ClipParams(2, 2, 1),
         loop.LoopParams(1, 4, 1e-3),

@@ -12,7 +12,8 @@ from dualcam.data.clips import record_clips, sound_clips
 from dualcam.data.signal import augmentation, frontends, mfcc
 from dualcam.data.sources import datasets, sound_folders
 from dualcam.data.stores import sound_store
-from dualcam.training import loop, run, sound_data
+from dualcam.training import loop, recipes, run, sound_data
+from dualcam.training.recipes import supervised
 from tests.helpers.sound_folders import write_esc
 
 PLAIN = frontends.Frontend('spectrogram', 'log', band_limited=False)
@@ -26,7 +27,7 @@ def store(tmp_path_factory):
 
 
 def params(**changes):
-    return run.RunParams(
+    return supervised.RunParams(
         'hearnet',
         record_clips.ClipParams(1, 1, 1),
         loop.LoopParams(8, 8, 1e-3, schedule='cosine'),
@@ -126,22 +127,22 @@ def test_statistics_are_of_what_the_network_sees(store, tmp_path):
 @pytest.mark.slow
 def test_a_student_learns_two_tones_and_is_exported(store, tmp_path):
     made = data_of(store)
-    run.train(params(), made, tmp_path / 'run')
+    run.train(recipes.SUPERVISED, params(), made, tmp_path / 'run')
     history = loop_history(tmp_path / 'run')
     assert max(h['validation/accuracy'] for h in history) == 1.0
     rates = [h['learning_rate'] for h in history]
     assert rates == sorted(rates, reverse=True) and rates[-1] < 1e-5
     assert (tmp_path / 'run' / 'saved_model' / '1' / 'saved_model.pb').exists()
-    read, classes = run.described(tmp_path / 'run')
-    assert read == params() and classes == store.sound_set.classes
-    run.train(params(), made, tmp_path / 'run')  # complete: nothing to do
+    described = run.described(tmp_path / 'run')
+    assert described == run.Description('supervised', params(), store.sound_set.classes)
+    run.train(recipes.SUPERVISED, params(), made, tmp_path / 'run')  # complete: nothing to do
     with pytest.raises(ValueError, match='no acoustic images'):
         made.clips(params(), tmp_path / 'run', np.zeros((1, 2)))
 
 
 def test_without_validation_the_last_epoch_counts(store, tmp_path):
     short = dataclasses.replace(params(), loop=loop.LoopParams(2, 8, 1e-3))
-    run.train(short, data_of(store, slice(0, 4), slice(0, 0)), tmp_path / 'run')
+    run.train(recipes.SUPERVISED, short, data_of(store, slice(0, 4), slice(0, 0)), tmp_path / 'run')
     history = loop_history(tmp_path / 'run')
     assert loop.chosen_epoch(history) == 1
     assert not any(key.startswith('validation') for key in history[0])

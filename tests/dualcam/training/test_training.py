@@ -13,7 +13,8 @@ from dualcam import losses, models
 from dualcam.data.clips import record_clips
 from dualcam.data.sources import datasets
 from dualcam.data.stores import record_store
-from dualcam.training import checkpoints, loop, run, run_data
+from dualcam.reports import run_reports
+from dualcam.training import checkpoints, loop, recipes, run, run_data
 from dualcam.training.recipes import distillation, supervised
 
 INFO = datasets.DatasetInfo('toy', ('low', 'high', 'noise'), 'made up', 1)
@@ -52,7 +53,7 @@ def data(store):
 
 def params(network='hearnet', epochs=3, seconds=5, **changes):
     acoustic = network == 'dualcamnet'
-    return run.RunParams(
+    return supervised.RunParams(
         network,
         record_clips.ClipParams(5, 1 if acoustic else seconds, 2),
         loop.LoopParams(epochs, 4, 1e-3, seed=1),
@@ -69,13 +70,14 @@ def weights_of(model):
 @pytest.mark.parametrize('network', ['dualcamnet', 'hearnet'])
 def test_a_run_learns_and_leaves_all_it_promises(network, data, tmp_path, store):
     wanted = params(network, epochs=6)
-    model = run.train(wanted, data, tmp_path)
+    model = run.train(recipes.SUPERVISED, wanted, data, tmp_path, observers=[run_reports.observe])
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
     assert metrics['history'][-1]['train/total'] < metrics['history'][0]['train/total']
     assert metrics['validation_accuracy'] >= 2 / 3
     saved = json.loads((tmp_path / 'run.json').read_text())
     assert saved['classes'] == list(INFO.classes)
-    assert run.params_from_json(saved['params']) == wanted
+    assert saved['kind'] == 'supervised'
+    assert run.described(tmp_path) == run.Description('supervised', wanted, INFO.classes)
     assert saved['versions']['tensorflow'] == tf.__version__
     test = run_data.test_clips(wanted, store, data.validation, tmp_path)
     logits = loop.predict(model, test)
@@ -90,14 +92,14 @@ def test_a_run_learns_and_leaves_all_it_promises(network, data, tmp_path, store)
     assert {'loss/total', 'loss/hard', 'accuracy', 'learning_rate', 'clips_per_second'} <= tags
     # A complete run is not trained again, and its folder takes no other run.
     before = (tmp_path / 'metrics.json').stat().st_mtime_ns
-    run.train(wanted, data, tmp_path)
+    run.train(recipes.SUPERVISED, wanted, data, tmp_path)
     assert (tmp_path / 'metrics.json').stat().st_mtime_ns == before
     with pytest.raises(ValueError, match='other params'):
-        run.train(params(network, epochs=7), data, tmp_path)
+        run.train(recipes.SUPERVISED, params(network, epochs=7), data, tmp_path)
 
 
 def test_a_stopped_run_ends_where_an_unstopped_one_does(data, tmp_path, monkeypatch):
-    whole = run.train(params(), data, tmp_path / 'whole')
+    whole = run.train(recipes.SUPERVISED, params(), data, tmp_path / 'whole')
     original, calls = checkpoints.Progress.save, []
 
     def stop(self, history, keep):
@@ -108,9 +110,9 @@ def test_a_stopped_run_ends_where_an_unstopped_one_does(data, tmp_path, monkeypa
 
     monkeypatch.setattr(checkpoints.Progress, 'save', stop)
     with pytest.raises(KeyboardInterrupt):
-        run.train(params(), data, tmp_path / 'stopped')
+        run.train(recipes.SUPERVISED, params(), data, tmp_path / 'stopped')
     monkeypatch.setattr(checkpoints.Progress, 'save', original)
-    resumed = run.train(params(), data, tmp_path / 'stopped')
+    resumed = run.train(recipes.SUPERVISED, params(), data, tmp_path / 'stopped')
     assert calls == [0, 1, 2]
     for a, b in zip(weights_of(whole), weights_of(resumed), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -152,8 +154,12 @@ def test_layers_start_from_given_weights(data, tmp_path):
     still = dataclasses.replace(
         params(epochs=1), start='digest', loop=loop.LoopParams(1, 4, 1e-12, seed=1)
     )
-    given = run.train(still, dataclasses.replace(data, start=start), tmp_path / 'given')
-    drawn = run.train(dataclasses.replace(still, start=None), data, tmp_path / 'drawn')
+    given = run.train(
+        recipes.SUPERVISED, still, dataclasses.replace(data, start=start), tmp_path / 'given'
+    )
+    drawn = run.train(
+        recipes.SUPERVISED, dataclasses.replace(still, start=None), data, tmp_path / 'drawn'
+    )
     for layer in ('conv1', 'conv2'):
         want = other if layer == 'conv2' else drawn
         np.testing.assert_allclose(
@@ -228,12 +234,12 @@ def test_steps_name_their_losses_and_train_the_student_only(store):
 def test_a_loss_that_is_not_finite_ends_the_run(data, tmp_path):
     wild = dataclasses.replace(params(), loop=loop.LoopParams(3, 4, 1e30))
     with pytest.raises(loop.NotFinite, match='epoch 1, step'):
-        run.train(wild, data, tmp_path)
+        run.train(recipes.SUPERVISED, wild, data, tmp_path)
     assert not (tmp_path / 'metrics.json').exists()
 
 
 def test_a_run_with_another_front_end_is_refused(data, tmp_path):
-    run.train(params(epochs=1), data, tmp_path)
+    run.train(recipes.SUPERVISED, params(epochs=1), data, tmp_path)
     saved = json.loads((tmp_path / 'run.json').read_text())
     del saved['params']['frontend_version']
     (tmp_path / 'run.json').write_text(json.dumps(saved))
@@ -242,7 +248,7 @@ def test_a_run_with_another_front_end_is_refused(data, tmp_path):
 
 
 def test_a_trace_is_written_on_request(data, tmp_path):
-    run.train(params(epochs=1), data, tmp_path, profile=True)
+    run.train(recipes.SUPERVISED, params(epochs=1), data, tmp_path, profile=True)
     (trace,) = tmp_path.rglob('*.xplane.pb')
     assert 'tensorboard/train/plugins/profile' in trace.as_posix() and trace.stat().st_size > 1000
 

@@ -13,7 +13,8 @@ from dualcam.data.sources import datasets
 from dualcam.data.stores import record_store
 from dualcam.features import frame_features
 from dualcam.models import resnet
-from dualcam.training import loop, run, run_data
+from dualcam.training import loop, recipes, run, run_data
+from dualcam.training.recipes import supervised
 from records import writer
 
 INFO = datasets.DatasetInfo('tiny', ('left', 'right'), 'made up', 1)
@@ -49,7 +50,7 @@ def store(rng, tmp_path, backbone):
 
 def params(network, epochs=2, **changes):
     options = () if network == 'temporal_resnet50' else (('frame_stride', 12),)
-    return run.RunParams(
+    return supervised.RunParams(
         network,
         record_clips.ClipParams(1, 1, 1),
         loop.LoopParams(epochs, batch_size=4, learning_rate=1e-2),
@@ -64,7 +65,7 @@ def params(network, epochs=2, **changes):
 def test_a_head_on_kept_features_is_the_whole_network(network, store, backbone, tmp_path):
     data = run_data.RunData(store, store.paths[:6], store.paths[6:], INFO)
     settings = params(network)
-    head = run.train(settings, data, tmp_path / 'run')
+    head = run.train(recipes.SUPERVISED, settings, data, tmp_path / 'run')
     whole = models.build(network, 2, **dict(settings.options))
     resnet.copy_weights(backbone, whole)
     for layer in head.layers:
@@ -86,7 +87,9 @@ def test_a_head_on_kept_features_is_the_whole_network(network, store, backbone, 
 
 def test_a_head_learns_what_frames_show(store, tmp_path):
     data = run_data.RunData(store, store.paths[:6], store.paths[6:], INFO)
-    head = run.train(params('resnet50', 12, standardise=True), data, tmp_path / 'run')
+    head = run.train(
+        recipes.SUPERVISED, params('resnet50', 12, standardise=True), data, tmp_path / 'run'
+    )
     made = run_data.test_clips(
         params('resnet50', standardise=True), store, store.paths, tmp_path / 'run'
     )
@@ -98,7 +101,9 @@ def test_a_head_learns_what_frames_show(store, tmp_path):
 @pytest.mark.slow
 def test_the_authors_way_moves_averages_and_no_kernel(store, backbone, tmp_path):
     data = run_data.RunData(store, store.paths[:4], store.paths[4:], INFO)
-    model = run.train(params('resnet50', 1, batch_norm='authors'), data, tmp_path / 'run')
+    model = run.train(
+        recipes.SUPERVISED, params('resnet50', 1, batch_norm='authors'), data, tmp_path / 'run'
+    )
     assert model.input_shape == (None, 1, 224, 224, 3)
     for layer in filter(lambda layer: layer.weights, backbone.layers):
         for before, after in zip(layer.weights, model.get_layer(layer.name).weights, strict=True):
@@ -125,7 +130,7 @@ def test_frames_asked_for_in_one_pass_are_all_that_runs_need(store, tmp_path, mo
         types.SimpleNamespace(read_frames=lambda *_: pytest.fail('a frame was not asked for')),
     )
     data = run_data.RunData(store, store.paths[:4], store.paths[4:6], INFO)
-    head = run.train(settings, data, tmp_path / 'run')
+    head = run.train(recipes.SUPERVISED, settings, data, tmp_path / 'run')
     logits = loop.predict(
         head, run_data.test_clips(settings, store, store.paths[6:], tmp_path / 'run')
     )

@@ -12,7 +12,7 @@ from dualcam import losses, models
 from dualcam.losses import triplet
 from dualcam.training import checkpoints, loop
 from dualcam.training import steps as step_lib
-from dualcam.training.recipes import correspondence, distillation
+from dualcam.training.recipes import correspondence_steps, distillation
 from tests.dualcam.losses import test_triplet
 
 PARAMS = loop.LoopParams(epochs=6, batch_size=8, learning_rate=3e-3, seed=1)
@@ -80,7 +80,7 @@ def frame_network(channels=CHANNELS):
 
 def joint(seed=5):
     keras.utils.set_random_seed(seed)
-    return correspondence.pair(sound_network(), frame_network())
+    return correspondence_steps.pair(sound_network(), frame_network())
 
 
 def pair_teller(seed=5):
@@ -114,7 +114,7 @@ def weights_of(model):
 
 def test_a_pair_is_its_two_networks():
     sound, frames = sound_network(), frame_network()
-    model = correspondence.pair(sound, frames)
+    model = correspondence_steps.pair(sound, frames)
     inputs = ToyClips().inputs
     assert set(model.input) == {'spectrogram', 'frames'}
     outputs = model(inputs)
@@ -124,17 +124,17 @@ def test_a_pair_is_its_two_networks():
     np.testing.assert_array_equal(model(inputs)['audio'], sound(inputs['spectrogram']))
     maps = keras.Input((2, 3, 4), name='acoustic')
     same = keras.Model(maps, keras.layers.Dense(CHANNELS)(maps), name='maps')
-    assert correspondence.pair(same, frames).output['audio'].shape == (None, 2, 3, CHANNELS)
+    assert correspondence_steps.pair(same, frames).output['audio'].shape == (None, 2, 3, CHANNELS)
     for wrong in (sound_network(5), keras.Model(maps, keras.layers.Dense(5)(maps), name='maps')):
         with pytest.raises(ValueError, match='expected two maps'):
-            correspondence.pair(wrong, frames)
+            correspondence_steps.pair(wrong, frames)
     with pytest.raises(ValueError, match='expected two maps'):
-        correspondence.pair(sound, sound_network())
+        correspondence_steps.pair(sound, sound_network())
 
 
 def test_losses_are_those_of_the_epoch_and_validation_sees_the_hardest():
     model, batch = joint(), ToyClips().batch()
-    step = correspondence.CorrespondenceStep(model)
+    step = correspondence_steps.CorrespondenceStep(model)
     outputs = model(batch['input'])
     tiled = np.maximum(outputs['audio'], 0)[:, None, None] * np.ones((1, 2, 3, 1))
     features = test_triplet.naive_features(tiled, outputs['video'].numpy())
@@ -161,13 +161,13 @@ def test_losses_are_those_of_the_epoch_and_validation_sees_the_hardest():
         assert float(parts['total']) == pytest.approx(want + float(penalty), rel=1e-4)
         assert float(parts['positive']) == pytest.approx(distances[positive].mean(), rel=1e-4)
         assert float(parts['negative']) == pytest.approx(distances[~positive].mean(), rel=1e-4)
-    plain = correspondence.CorrespondenceStep(model, weight_decay=0.0, all_epochs=0)
+    plain = correspondence_steps.CorrespondenceStep(model, weight_decay=0.0, all_epochs=0)
     assert set(plain.losses(batch, True)[0]) == set(parts) - {'l2'}
     assert float(plain.losses(batch, True)[0]['total']) == pytest.approx(hardest, rel=1e-4)
 
 
 def test_a_run_learns_both_networks_and_shows_its_curves(tmp_path, summaries):
-    step = correspondence.CorrespondenceStep(joint())
+    step = correspondence_steps.CorrespondenceStep(joint())
     before = weights_of(step.model)
     params = dataclasses.replace(PARAMS, epochs=12, learning_rate=0.01)
     history = fit(step, tmp_path, params, keep='last')
@@ -190,8 +190,8 @@ def test_a_run_learns_both_networks_and_shows_its_curves(tmp_path, summaries):
 @pytest.mark.parametrize(
     'make',
     [
-        lambda: correspondence.CorrespondenceStep(joint()),
-        lambda: correspondence.L3Step(pair_teller()),
+        lambda: correspondence_steps.CorrespondenceStep(joint()),
+        lambda: correspondence_steps.L3Step(pair_teller()),
     ],
 )
 def test_a_stopped_run_ends_where_an_unstopped_one_does(tmp_path, monkeypatch, make):
@@ -244,7 +244,7 @@ class Falling(step_lib.Step):
         return {'total': tf.reduce_sum(self.model.kernel**2)}, None
 
 
-class Recorder(correspondence.CorrespondenceStep):
+class Recorder(correspondence_steps.CorrespondenceStep):
     """Remembers what clips it was given."""
 
     def __init__(self, model):
@@ -269,7 +269,7 @@ def test_validation_batches_are_the_same_each_epoch_mixed_and_of_one_size(tmp_pa
 
 
 def test_a_batch_of_one_video_is_left_out(tmp_path):
-    step = correspondence.CorrespondenceStep(joint())
+    step = correspondence_steps.CorrespondenceStep(joint())
     batch = {'label': tf.constant([1, 1, 1]), 'video': tf.constant([4, 4, 4])}
     assert not step.usable(batch)
     assert step.usable(batch | {'video': tf.constant([4, 4, 5])})
@@ -296,12 +296,12 @@ def test_transfer_adds_the_triplets_of_the_trained_networks_features():
     distances = np.square(anchors[:, None] - batch['teacher_feature'].numpy()).sum(axis=-1)
     positive = triplet.same_video(batch['label'], batch['video']).numpy()
     everything, _, hardest, _ = test_triplet.naive_losses(distances, positive, 0.2)
-    own = correspondence.CorrespondenceStep(model)
+    own = correspondence_steps.CorrespondenceStep(model)
     for epoch, want in ((0, everything), (4, hardest)):
         own.start_epoch(epoch)
         plain, _ = own.losses(batch, True)
         for alpha in (0.0, 0.3, 0.9):
-            step = correspondence.TransferStep(model, alpha)
+            step = correspondence_steps.TransferStep(model, alpha)
             step.start_epoch(epoch)
             parts, logits = step.losses(batch, True)
             assert logits is None and set(parts) == set(plain) | {'transfer'}
@@ -313,18 +313,18 @@ def test_transfer_adds_the_triplets_of_the_trained_networks_features():
                 float(parts['triplet'] + parts['transfer'] + plain['l2']), rel=1e-5
             )
     with pytest.raises(ValueError, match=r'alpha 1.5: expected 0 - 1'):
-        correspondence.TransferStep(model, 1.5)
+        correspondence_steps.TransferStep(model, 1.5)
     maps = keras.Input((2, 3, 4), name='acoustic')
-    hears_maps = correspondence.pair(
+    hears_maps = correspondence_steps.pair(
         keras.Model(maps, keras.layers.Dense(CHANNELS)(maps), name='maps'), frame_network()
     )
     with pytest.raises(ValueError, match='gives vectors'):
-        correspondence.TransferStep(hears_maps, 0.5)
+        correspondence_steps.TransferStep(hears_maps, 0.5)
 
 
 def test_a_transfer_run_brings_sounds_close_to_the_trained_features(tmp_path):
     history = fit(
-        correspondence.TransferStep(joint(), 0.5, all_epochs=12),
+        correspondence_steps.TransferStep(joint(), 0.5, all_epochs=12),
         tmp_path,
         dataclasses.replace(PARAMS, epochs=12),
         keep='last',
@@ -347,15 +347,15 @@ def test_features_of_clips_come_from_single_records_exactly(rng, tmp_path):
             return [{'input': records[i : i + size]} for i in range(0, 9, size)]
 
     sums = distillation.answers(
-        correspondence.summed(network), Seconds(), tmp_path / 'sums.npy', batch_size=4
+        correspondence_steps.summed(network), Seconds(), tmp_path / 'sums.npy', batch_size=4
     )
     assert sums.shape == (9, 6)
     windows = np.array([[0, 1], [1, 2], [7, 8]])
-    got = correspondence.clip_features(sums, windows)
+    got = correspondence_steps.clip_features(sums, windows)
     whole = network(records[windows].reshape(3, 24, 2, 3, 4))
     np.testing.assert_allclose(got, triplet.audio_features(whole), atol=1e-6)
     assert got.dtype == np.float32
-    np.testing.assert_array_equal(correspondence.clip_features(0 * sums, windows), 0.0)
+    np.testing.assert_array_equal(correspondence_steps.clip_features(0 * sums, windows), 0.0)
 
 
 def test_false_pairs_take_the_next_other_video(rng):
@@ -363,10 +363,10 @@ def test_false_pairs_take_the_next_other_video(rng):
         ([0, 0, 0, 0], [1, 1, 2, 2], [2, 2, 0, 0]),
         ([0, 1, 1], [3, 3, 3], [1, 0, 0]),
     ):
-        got = correspondence.other_videos(np.array(labels), np.array(videos))
+        got = correspondence_steps.other_videos(np.array(labels), np.array(videos))
         assert got.numpy().tolist() == want
     labels, videos = rng.integers(0, 2, 30), rng.integers(0, 3, 30)
-    got = correspondence.other_videos(labels, videos).numpy()
+    got = correspondence_steps.other_videos(labels, videos).numpy()
     for clip, other in enumerate(got):
         candidates = [(clip + k) % 30 for k in range(1, 30)]
         assert other == next(
@@ -376,10 +376,10 @@ def test_false_pairs_take_the_next_other_video(rng):
 
 def test_l3_tells_pairs_and_says_how_often(tmp_path):
     model, batch = pair_teller(), ToyClips().batch()
-    step = correspondence.L3Step(model)
+    step = correspondence_steps.L3Step(model)
     parts, logits = step.losses(batch, training=True)
     assert logits is None and set(parts) == {'correspondence', 'total', 'accuracy'}
-    other = correspondence.other_videos(batch['label'], batch['video']).numpy()
+    other = correspondence_steps.other_videos(batch['label'], batch['video']).numpy()
     true = model(batch['input']).numpy()
     false = model(
         batch['input'] | {'spectrogram': tf.gather(batch['input']['spectrogram'], other)}
@@ -404,9 +404,9 @@ def test_l3_tells_pairs_and_says_how_often(tmp_path):
 
 
 def test_a_network_that_is_not_registered_has_no_penalty():
-    model = correspondence.pair(keras.Model(*_unknown(), name='unknown'), frame_network())
+    model = correspondence_steps.pair(keras.Model(*_unknown(), name='unknown'), frame_network())
     assert 'unknown' not in models.NETWORKS
-    parts, _ = correspondence.CorrespondenceStep(model).losses(ToyClips().batch(), True)
+    parts, _ = correspondence_steps.CorrespondenceStep(model).losses(ToyClips().batch(), True)
     assert 'l2' not in parts
 
 

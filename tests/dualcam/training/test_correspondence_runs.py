@@ -11,7 +11,9 @@ from dualcam.data.clips import record_clips
 from dualcam.data.signal import acoustic_images, video
 from dualcam.inference import students
 from dualcam.losses import triplet
-from dualcam.training import correspondence_run, loop, run_folder
+from dualcam.reports import run_reports
+from dualcam.training import loop, recipes, run, run_data
+from dualcam.training.recipes import correspondence
 from tests.helpers import toy_eccv
 
 SMALL = (('num_frames', 1), ('width', 0.125))
@@ -35,8 +37,14 @@ def params(network, **changes):
         'options': (('frame_stride', 6),) if network == 'dualcamnet_eccv' else (),
         'standardise': True,
     } | changes
-    return correspondence_run.PretextParams(
+    return correspondence.CorrespondenceParams(
         network, clips=record_clips.ClipParams(2, 2, 1), loop=loop.LoopParams(2, 6, 1e-3), **fields
+    )
+
+
+def train(wanted, data, folder, sums=None):
+    return run.train(
+        recipes.CORRESPONDENCE, wanted, data, folder, sums, observers=[run_reports.observe]
     )
 
 
@@ -44,7 +52,7 @@ def params(network, **changes):
 def dualcamnet(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp('dualcamnet')
     wanted = params('dualcamnet_eccv')
-    return wanted, folder, correspondence_run.train(wanted, data, folder)
+    return wanted, folder, train(wanted, data, folder)
 
 
 @pytest.fixture(scope='module')
@@ -52,14 +60,14 @@ def hearnet(data, store, tmp_path_factory):
     folder = tmp_path_factory.mktemp('hearnet')
     wanted = params('hearnet_eccv', alpha=0.5)
     sums = np.random.default_rng(1).random((len(store.paths), 128), np.float32)
-    return wanted, folder, correspondence_run.train(wanted, data, folder, sums)
+    return wanted, folder, train(wanted, data, folder, sums)
 
 
 def test_sound_images_and_frames_of_a_clip_are_of_the_same_seconds(store, data, dualcamnet):
     """A positive pair is the same second of the same video."""
     wanted, folder, _ = dualcamnet
     _, (windows, _) = data.windows(wanted)
-    made = correspondence_run.cut(wanted, store, windows, folder)
+    made = correspondence.cut(wanted, store, windows, folder)
     (batch,) = made.batches(32, (0, 1))
     assert batch['clip'].numpy().tolist() != list(range(6))
     for place, number in enumerate(batch['clip'].numpy()):
@@ -81,10 +89,8 @@ def test_sound_images_and_frames_of_a_clip_are_of_the_same_seconds(store, data, 
 def test_a_run_leaves_all_it_promises(which, request, data, store):
     wanted, folder, model = request.getfixturevalue(which)
     saved = json.loads((folder / 'run.json').read_text())
-    assert correspondence_run.params_from_json(saved['params']) == wanted and saved['classes'] == [
-        'low',
-        'high',
-    ]
+    assert saved['kind'] == 'correspondence'
+    assert run.described(folder) == run.Description('correspondence', wanted, ('low', 'high'))
     history = json.loads((folder / 'metrics.json').read_text())['history']
     assert len(history) == 2 and not any('accuracy' in key for key in history[0])
     assert ('train/transfer' in history[0]) == (which == 'hearnet')
@@ -97,8 +103,8 @@ def test_a_run_leaves_all_it_promises(which, request, data, store):
     assert len((board / 'embeddings.tsv').read_text().splitlines()) == 2
     assert (board / 'metadata.tsv').read_text().splitlines()[0] == 'class\tvideo'
     _, (_, windows) = data.windows(wanted)
-    (batch,) = correspondence_run.cut(wanted, store, windows, folder).batches(8)
-    again = correspondence_run.load(folder)
+    (batch,) = correspondence.cut(wanted, store, windows, folder).batches(8)
+    again = run.load(folder)
     for name, values in model(batch['input']).items():
         np.testing.assert_allclose(again(batch['input'])[name], values, atol=1e-5)
 
@@ -106,18 +112,18 @@ def test_a_run_leaves_all_it_promises(which, request, data, store):
 def test_a_complete_run_is_not_trained_again_and_another_is_refused(dualcamnet, data, monkeypatch):
     wanted, folder, _ = dualcamnet
     monkeypatch.setattr(loop, 'fit', None)
-    correspondence_run.train(wanted, data, folder)
+    run.train(recipes.CORRESPONDENCE, wanted, data, folder)
     with pytest.raises(ValueError, match='another folder or delete it'):
-        correspondence_run.train(params('dualcamnet_eccv', margin=0.3), data, folder)
+        run.train(recipes.CORRESPONDENCE, params('dualcamnet_eccv', margin=0.3), data, folder)
     with pytest.raises(ValueError, match='goes with what a teacher says'):
-        correspondence_run.train(params('hearnet_eccv', alpha=0.5), data, folder)
+        run.train(recipes.CORRESPONDENCE, params('hearnet_eccv', alpha=0.5), data, folder)
 
 
 def test_the_teacher_s_features_are_those_of_the_clips(hearnet, store, data):
     wanted, folder, _ = hearnet
     _, (windows, _) = data.windows(wanted)
     sums = np.random.default_rng(1).random((len(store.paths), 128), np.float32)
-    (batch,) = correspondence_run.cut(wanted, store, windows, folder, sums).batches(32)
+    (batch,) = correspondence.cut(wanted, store, windows, folder, sums).batches(32)
     want = sums[windows].mean(axis=1)
     want /= np.linalg.norm(want, axis=1, keepdims=True)
     np.testing.assert_allclose(batch['teacher_feature'], want, atol=1e-6)
@@ -128,8 +134,8 @@ def test_a_network_that_learned_from_video_listens(hearnet):
     listener = students.open_listener(folder)
     assert listener.seconds == 2 and listener.classes == () and 'fc1' in listener.layers
     signal = np.random.default_rng(3).standard_normal((2, audio.num_samples(2))).astype(np.float32)
-    ears = correspondence_run.inputs.frontend(wanted.sound, folder)
-    sound, _ = correspondence_run.split(wanted, model)
+    ears = run_data.frontend(wanted.sound, folder)
+    sound, _ = correspondence.split(wanted, model)
     np.testing.assert_allclose(listener.listen()(signal), sound(ears.hear(signal)), atol=1e-4)
     with pytest.raises(ValueError, match='logits'):
         listener.listen('logits')
@@ -149,13 +155,13 @@ def test_l3_net_tells_pairs_and_comes_apart(data, store, tmp_path):
         standardise=False,
         normalisation='log',
     )
-    model = correspondence_run.train(wanted, data, tmp_path)
+    model = train(wanted, data, tmp_path)
     history = json.loads((tmp_path / 'metrics.json').read_text())['history']
     assert 0 <= history[-1]['validation/accuracy'] <= 1
     assert not (tmp_path / 'pictures').exists()  # it has no maps
-    sound, vision = correspondence_run.split(wanted, model)
+    sound, vision = correspondence.split(wanted, model)
     _, (_, windows) = data.windows(wanted)
-    (batch,) = correspondence_run.cut(wanted, store, windows, tmp_path).batches(8)
+    (batch,) = correspondence.cut(wanted, store, windows, tmp_path).batches(8)
     heard, seen = sound(batch['input']['spectrogram']), vision(batch['input']['frames'])
     assert heard.shape == seen.shape == (2, 64)
     head = model.get_layer('fc2')(model.get_layer('fc1')(tf.concat([seen, heard], axis=-1)))
@@ -166,7 +172,7 @@ def test_pairs_that_do_not_go_together_are_refused():
     with pytest.raises(ValueError, match='hearnet_eccv with resnet18_eccv'):
         params('hearnet_eccv', video_network='l3_vision')
     with pytest.raises(ValueError, match='not the folder of a run'):
-        run_folder.read('nowhere', correspondence_run.params_from_json)
+        run.described('nowhere')
 
 
 @pytest.mark.parametrize('shape', [(4, 5), (4, 2, 3, 5)])

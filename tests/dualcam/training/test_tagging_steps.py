@@ -12,12 +12,12 @@ from dualcam import models
 from dualcam.evaluation import tagging_scores
 from dualcam.models import cnn8
 from dualcam.training import checkpoints, loop
-from dualcam.training.recipes import mutual
+from dualcam.training.recipes import tagging_steps
 from tests.helpers import numpy_layers
 
 CLASSES, FRAMES = 4, 6
 PARAMS = loop.LoopParams(epochs=4, batch_size=8, learning_rate=3e-3, seed=1)
-ALONE = mutual.Transfer(0.0, 0.0, 0.0)
+ALONE = tagging_steps.Transfer(0.0, 0.0, 0.0)
 
 
 class ToyClips:
@@ -113,14 +113,17 @@ def test_all_terms_equal_numpy():
         'teacher_single_modal': 3.0 * single,
         'teacher_cross_modal': 4.0 * cross,
     }
-    step = mutual.MutualStep(
-        teacher, student, mutual.Transfer(0.5, 0.3, 0.2), mutual.Transfer(2.0, 3.0, 4.0)
+    step = tagging_steps.MutualStep(
+        teacher,
+        student,
+        tagging_steps.Transfer(0.5, 0.3, 0.2),
+        tagging_steps.Transfer(2.0, 3.0, 4.0),
     )
     parts, logits = step.losses(batch, training=True)
     np.testing.assert_allclose(logits, s['logits'], rtol=1e-5, atol=1e-6)
     assert float(parts.pop('total')) == pytest.approx(sum(want.values()), rel=1e-5)
     assert {name: float(part) for name, part in parts.items()} == pytest.approx(want, rel=1e-5)
-    same = mutual.MutualStep(teacher, student).losses(batch, training=True)[0]
+    same = tagging_steps.MutualStep(teacher, student).losses(batch, training=True)[0]
     assert float(same['student_single_modal']) == pytest.approx(single, rel=1e-5)
     assert single > 0.1 and cross > 0.1
     assert float(same['teacher_soft']) == pytest.approx(want['teacher_soft'] / 2, rel=1e-5)
@@ -128,7 +131,7 @@ def test_all_terms_equal_numpy():
 
 def test_no_term_of_one_network_has_a_gradient_in_the_other():
     teacher, student, batch = make('tagging_teacher'), make('tagging_student'), ToyClips().batch()
-    step = mutual.MutualStep(teacher, student)
+    step = tagging_steps.MutualStep(teacher, student)
     own = {'student': student.trainable_variables, 'teacher': teacher.trainable_variables}
     with tf.GradientTape(persistent=True) as tape:
         parts, _ = step.losses(batch, training=True)
@@ -148,10 +151,10 @@ def test_with_all_weights_zero_both_learn_as_if_alone():
     batch = ToyClips().batch()
     alone = {name: make(name) for name in ('tagging_teacher', 'tagging_student')}
     for model in alone.values():
-        descend(mutual.TaggingStep(model), batch)
+        descend(tagging_steps.TaggingStep(model), batch)
     together = [make(name) for name in alone]
     start = weights_of(together[1])
-    descend(mutual.MutualStep(*together, ALONE), batch)
+    descend(tagging_steps.MutualStep(*together, ALONE), batch)
     for one, other in zip(alone.values(), together, strict=True):
         for a, b in zip(one.variables, other.variables, strict=True):
             np.testing.assert_allclose(a, b, rtol=0, atol=1e-7, err_msg=a.path)
@@ -161,13 +164,18 @@ def test_with_all_weights_zero_both_learn_as_if_alone():
 
 
 @pytest.mark.parametrize(
-    'transfer', [mutual.Transfer(1, 0, 0), mutual.Transfer(0, 1, 0), mutual.Transfer(0, 0, 1)]
+    'transfer',
+    [
+        tagging_steps.Transfer(1, 0, 0),
+        tagging_steps.Transfer(0, 1, 0),
+        tagging_steps.Transfer(0, 0, 1),
+    ],
 )
 def test_any_weight_above_zero_shows_in_both_networks(transfer):
     batch, kernels = ToyClips().batch(), []
     for weights in (transfer, ALONE):
         networks = make('tagging_teacher'), make('tagging_student')
-        descend(mutual.MutualStep(*networks, weights), batch, 1)
+        descend(tagging_steps.MutualStep(*networks, weights), batch, 1)
         # What the cross-modal term changes in the teacher lies in its visual branch.
         layers = ('visual_dense' if transfer.cross_modal else 'conv8'), 'conv8'
         kernels.append(
@@ -183,21 +191,21 @@ def test_any_weight_above_zero_shows_in_both_networks(transfer):
 @pytest.mark.parametrize(
     'transfer, student',
     [
-        (mutual.Transfer(1, 0, 0), 'tagging_audio'),
-        (mutual.Transfer(0, 0, 1), 'tagging_student'),
-        (mutual.Transfer(0.4, 0.7, 0.1), 'tagging_student'),
+        (tagging_steps.Transfer(1, 0, 0), 'tagging_audio'),
+        (tagging_steps.Transfer(0, 0, 1), 'tagging_student'),
+        (tagging_steps.Transfer(0.4, 0.7, 0.1), 'tagging_student'),
     ],
 )
 def test_a_frozen_teachers_terms_equal_numpy_and_it_stays_frozen(transfer, student):
     teacher, own, clips = make('tagging_teacher'), make(student), ToyClips()
     before = weights_of(teacher)
-    taught = mutual.TaughtClips(clips, teacher, batch_size=7)
+    taught = tagging_steps.TaughtClips(clips, teacher, batch_size=7)
     assert len(taught) == 24 and taught.columns['label'] is clips.columns['label']
     batch = next(iter(taught.batches(8, 3)))
     t, s = features_of(teacher, clips.batch(), training=False), features_of(own, clips.batch())
     for name, values in t.items():  # shuffled along with the clips
         np.testing.assert_allclose(batch[f'teacher_{name}'], values, rtol=1e-4, atol=1e-5)
-    step = mutual.TaughtStep(own, teacher, transfer)
+    step = tagging_steps.TaughtStep(own, teacher, transfer)
     parts, logits = step.losses(batch, training=True)
     want = {
         'hard': entropy(batch['label'].numpy(), s['logits']),
@@ -223,9 +231,9 @@ def test_a_frozen_teachers_terms_equal_numpy_and_it_stays_frozen(transfer, stude
 
 def test_fitnets_learn_the_hint_first_and_then_from_answers():
     teacher, student = make('tagging_teacher'), make('tagging_audio')
-    batch = mutual.TaughtClips(ToyClips(), teacher).batches(24)
+    batch = tagging_steps.TaughtClips(ToyClips(), teacher).batches(24)
     (batch,) = batch
-    step = mutual.FitNetsStep(student, teacher, hint_epochs=2)
+    step = tagging_steps.FitNetsStep(student, teacher, hint_epochs=2)
     head, start = student.get_layer('logits'), student.get_layer('logits').kernel.numpy()
     for epoch in (0, 1):
         step.start_epoch(epoch)
@@ -241,30 +249,32 @@ def test_fitnets_learn_the_hint_first_and_then_from_answers():
     descend(step, batch, 2)
     assert np.abs(head.kernel - start).max() > 1e-3
     with pytest.raises(ValueError, match='hint_epochs 0'):
-        mutual.FitNetsStep(student, teacher, 0)
+        tagging_steps.FitNetsStep(student, teacher, 0)
 
 
 def test_networks_that_do_not_go_together_are_refused():
     teacher, student, audio = (make(f'tagging_{kind}') for kind in ('teacher', 'student', 'audio'))
-    mutual.MutualStep(teacher, audio, mutual.Transfer(cross_modal=0.0))
-    mutual.MutualStep(make('tagging_audio', 1), audio, mutual.Transfer(1, 0, 0))  # two of a kind
+    tagging_steps.MutualStep(teacher, audio, tagging_steps.Transfer(cross_modal=0.0))
+    tagging_steps.MutualStep(
+        make('tagging_audio', 1), audio, tagging_steps.Transfer(1, 0, 0)
+    )  # two of a kind
     wide = make('tagging_student', width=1 / 16)
     for wrong, message in (
         (audio, 'cross_modal_feature of tagging_audio has 0:'),
         (wide, '16 values, audio_feature of tagging_student has 32:'),
     ):
-        for step in (mutual.MutualStep, lambda t, s: mutual.TaughtStep(s, t)):
+        for step in (tagging_steps.MutualStep, lambda t, s: tagging_steps.TaughtStep(s, t)):
             with pytest.raises(ValueError, match=message):
                 step(teacher, wrong)
         with pytest.raises(ValueError, match=message):
-            mutual.MutualStep(teacher, wrong, ALONE, mutual.Transfer())
+            tagging_steps.MutualStep(teacher, wrong, ALONE, tagging_steps.Transfer())
     with pytest.raises(ValueError, match='expected the same classes'):
-        mutual.MutualStep(teacher, models.build('tagging_student', 3, width=1 / 32), ALONE)
+        tagging_steps.MutualStep(teacher, models.build('tagging_student', 3, width=1 / 32), ALONE)
     with pytest.raises(ValueError, match='expected weights of 0 or more'):
-        mutual.Transfer(single_modal=-1.0)
+        tagging_steps.Transfer(single_modal=-1.0)
     with pytest.raises(ValueError, match=r"'visual'\] missing"):
         blind = ToyClips().batch() | {'input': {'audio': tf.zeros((8, 16, 64))}}
-        mutual.MutualStep(teacher, student).losses(blind, True)
+        tagging_steps.MutualStep(teacher, student).losses(blind, True)
 
 
 def fit(step, folder, params=PARAMS, training=None):
@@ -281,7 +291,7 @@ def fit(step, folder, params=PARAMS, training=None):
 @pytest.mark.slow
 def test_a_run_learns_and_its_best_epoch_has_the_best_map(tmp_path, summaries):
     teacher, student = make('tagging_teacher'), make('tagging_student')
-    step = mutual.MutualStep(teacher, student)
+    step = tagging_steps.MutualStep(teacher, student)
     history = fit(step, tmp_path, dataclasses.replace(PARAMS, epochs=12))
     measured = [epoch['validation/mAP'] for epoch in history]
     best = loop.chosen_epoch(history, measure=step.measure)
@@ -306,7 +316,7 @@ def test_a_run_learns_and_its_best_epoch_has_the_best_map(tmp_path, summaries):
 @pytest.mark.slow
 def test_a_stopped_run_ends_where_an_unstopped_one_does(tmp_path, monkeypatch):
     def new():
-        return mutual.MutualStep(make('tagging_teacher'), make('tagging_student'))
+        return tagging_steps.MutualStep(make('tagging_teacher'), make('tagging_student'))
 
     whole = new()
     wanted = fit(whole, tmp_path / 'whole')
@@ -331,10 +341,10 @@ def test_a_stopped_run_ends_where_an_unstopped_one_does(tmp_path, monkeypatch):
 
 def test_a_taught_run_goes_through_the_loop(tmp_path):
     teacher = make('tagging_teacher')
-    fit(mutual.TaggingStep(teacher), tmp_path / 'teacher')
+    fit(tagging_steps.TaggingStep(teacher), tmp_path / 'teacher')
     student = make('tagging_audio')
-    step = mutual.FitNetsStep(student, teacher, hint_epochs=1)
-    taught = [mutual.TaughtClips(ToyClips(seed=seed), teacher) for seed in (0, 1)]
+    step = tagging_steps.FitNetsStep(student, teacher, hint_epochs=1)
+    taught = [tagging_steps.TaughtClips(ToyClips(seed=seed), teacher) for seed in (0, 1)]
     history = loop.fit(
         step, *taught, PARAMS, tmp_path / 'student', keras.optimizers.Adam(PARAMS.learning_rate)
     )

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from dualcam.reports import figures, run_page, samples, tensorboards
+from dualcam.reports import figures, run_page, samples, tensorboard
 
 CLASSES = ('rain', 'dog bark', 'clock <tick>')
 
@@ -53,7 +53,7 @@ def test_samples_are_of_as_many_classes_as_can_be(chosen):
 
 
 def test_an_epoch_is_written_with_names_answers_and_scores(chosen, tmp_path, summaries):
-    board = tensorboards.Board(tmp_path, CLASSES, chosen)
+    board = tensorboard.Board(tmp_path, CLASSES, chosen)
     board.begin()
     board.after_epoch(1, Clips().columns['label'], LOGITS)
     board.end(LOGITS, {'class': ['a'] * 7, 'answer': ['b'] * 7, 'scenario': range(7)})

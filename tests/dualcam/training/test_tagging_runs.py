@@ -14,13 +14,14 @@ from dualcam.data.sources import sound_files, sound_folders
 from dualcam.data.stores import tagging_store
 from dualcam.export import saved_models, tflite
 from dualcam.inference import classification, embeddings, students
-from dualcam.training import checkpoints, loop, run, tagging_run
-from dualcam.training.recipes import mutual
+from dualcam.reports import run_reports
+from dualcam.training import checkpoints, loop, recipes, run, tagging_data
+from dualcam.training.recipes import tagging, tagging_steps
 from tests.helpers.tagged_clips import INFO, RATE_HZ, sound, write_records
 
 CLIP_S = 2
 LABELS = [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2)] * 4
-ALL = mutual.Transfer()
+ALL = tagging_steps.Transfer()
 
 
 @pytest.fixture(scope='module')
@@ -32,7 +33,7 @@ def data(tmp_path_factory):
     visual = np.repeat(store.labels[:, None], CLIP_S, axis=1)
     visual = visual + 0.1 * rng.standard_normal(visual.shape)
     rows = np.arange(len(store.paths))
-    return tagging_run.TaggingData(
+    return tagging_data.TaggingData(
         store, rows[:18], rows[18:], {'visual': np.float32(visual)}, INFO
     )
 
@@ -41,8 +42,14 @@ def params(network, method='alone', epochs=6, **changes):
     fields = {'width': 1 / 16}
     if method != 'alone' or network in ('tagging_teacher', 'tagging_visual'):
         fields |= {'visual': 'made up', 'visual_size': INFO.num_classes}
-    return tagging_run.TaggingParams(
+    return tagging.TaggingParams(
         network, method, loop.LoopParams(epochs, 6, 3e-3), CLIP_S, **(fields | changes)
+    )
+
+
+def train(wanted, data, folder, teacher=None):
+    return run.train(
+        recipes.TAGGING, wanted, data, folder, teacher, observers=[run_reports.observe]
     )
 
 
@@ -53,19 +60,19 @@ def together(data, tmp_path_factory):
         params('tagging_student', 'mutual', transfer=ALL),
         tmp_path_factory.mktemp('runs') / 'mutual',
     )
-    return wanted, folder, tagging_run.train(wanted, data, folder)
+    return wanted, folder, train(wanted, data, folder)
 
 
 @pytest.fixture(scope='module')
 def teacher(data, tmp_path_factory):
-    return tagging_run.train(
+    return train(
         params('tagging_teacher', epochs=3), data, tmp_path_factory.mktemp('runs') / 'teacher'
     )
 
 
 def test_a_folder_holds_all_of_a_mutual_run(together, data, summaries):
     wanted, folder, student = together
-    assert tagging_run.described(folder) == (wanted, INFO.classes)
+    assert run.described(folder) == run.Description('tagging', wanted, INFO.classes)
     metrics = json.loads((folder / 'metrics.json').read_text())
     history = metrics['history']
     assert metrics['best_epoch'] == loop.best_epoch(history, 'mAP')
@@ -84,9 +91,9 @@ def test_a_folder_holds_all_of_a_mutual_run(together, data, summaries):
         history[metrics['best_epoch']]['validation/mAP']
     )
     assert set(found['average_precision']) == set(INFO.classes)
-    networks = tagging_run.load_networks(folder)
+    networks = run.load_networks(folder)
     np.testing.assert_allclose(
-        loop.predict(networks['student'], validation),
+        loop.predict(networks['network'], validation),
         loop.predict(student, validation),
         rtol=1e-5,
         atol=1e-6,
@@ -117,37 +124,35 @@ def test_a_stopped_mutual_run_ends_where_it_would_have(together, data, tmp_path,
 
     monkeypatch.setattr(checkpoints.Progress, 'save', save)
     with pytest.raises(KeyboardInterrupt):
-        tagging_run.train(wanted, data, tmp_path / 'run')
+        train(wanted, data, tmp_path / 'run')
     monkeypatch.undo()
-    again = tagging_run.train(wanted, data, tmp_path / 'run')
+    again = train(wanted, data, tmp_path / 'run')
     for ours, theirs in zip(again.variables, student.variables, strict=True):
         np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
 
 
 def test_a_taught_run_asks_its_teacher_and_says_what_is_missing(data, teacher, tmp_path):
-    wanted = params('tagging_audio', 'taught', 2, transfer=mutual.Transfer(1.0, 0.0, 0.0))
+    wanted = params('tagging_audio', 'taught', 2, transfer=tagging_steps.Transfer(1.0, 0.0, 0.0))
     with pytest.raises(ValueError, match='expected a trained teacher'):
-        tagging_run.train(wanted, data, tmp_path / 'run')
+        train(wanted, data, tmp_path / 'run')
     with pytest.raises(ValueError, match='expected no teacher'):
-        tagging_run.train(params('tagging_audio'), data, tmp_path / 'run', teacher)
-    tagging_run.train(wanted, data, tmp_path / 'run', teacher)
+        train(params('tagging_audio'), data, tmp_path / 'run', teacher)
+    train(wanted, data, tmp_path / 'run', teacher)
     history = json.loads((tmp_path / 'run' / 'metrics.json').read_text())['history']
     assert {'train/hard', 'train/soft', 'validation/soft'} <= set(history[0])
     assert 'train/single_modal' not in history[0]
     # Stretches differ in each epoch: the teacher is asked in every step.
     cropped = dataclasses.replace(wanted, crop_s=1)
-    tagging_run.train(cropped, data, tmp_path / 'cropped', teacher)
+    train(cropped, data, tmp_path / 'cropped', teacher)
     hinted = params('tagging_audio', 'fitnets', 2, hint_epochs=1)
-    tagging_run.train(hinted, data, tmp_path / 'hinted', teacher)
+    train(hinted, data, tmp_path / 'hinted', teacher)
     curves = json.loads((tmp_path / 'hinted' / 'metrics.json').read_text())['history']
     assert curves[0]['train/hard'] == 0.0 < curves[0]['train/single_modal']
     assert curves[1]['train/hard'] > 0.0 == curves[1]['train/single_modal']
     with pytest.raises(ValueError, match='takes visual, which the data lack; they have sound'):
-        tagging_run.train(
-            wanted, dataclasses.replace(data, features={}), tmp_path / 'blind', teacher
-        )
+        train(wanted, dataclasses.replace(data, features={}), tmp_path / 'blind', teacher)
     with pytest.raises(ValueError, match='another folder'):
-        tagging_run.train(dataclasses.replace(wanted, width=1 / 8), data, tmp_path / 'run', teacher)
+        train(dataclasses.replace(wanted, width=1 / 8), data, tmp_path / 'run', teacher)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +173,7 @@ def test_the_student_is_served_as_it_was_trained(together, data, tmp_path):
     """Run, SavedModel by samples and by WAV bytes, and TFLite give the same."""
     wanted, folder, student = together
     clips = data.cut(wanted, data.validation, folder)
-    expected = tagging_run.probabilities(student, clips)
+    expected = tagging.probabilities(student, clips)
     waveforms = data.store.waveforms(data.validation)
     loaded = tf.saved_model.load(str(folder / 'saved_model' / '1'))
     served = loaded.signatures[saved_models.SIGNATURE](waveform=tf.constant(waveforms))
@@ -302,7 +307,7 @@ def test_a_table_of_tflite_forms_has_their_map(together, data, tmp_path, capsys)
 
 
 def test_what_sees_cannot_listen(data, teacher, tmp_path):
-    tagging_run.train(params('tagging_visual', epochs=1), data, tmp_path / 'visual')
+    train(params('tagging_visual', epochs=1), data, tmp_path / 'visual')
     assert not (tmp_path / 'visual' / 'saved_model').exists()
     with pytest.raises(ValueError, match='does not listen to one microphone'):
         students.open_listener(tmp_path / 'visual')
@@ -312,7 +317,6 @@ def test_what_sees_cannot_listen(data, teacher, tmp_path):
             tmp_path / '1',
             INFO,
             CLIP_S,
-            tagging_run.frontend(params('tagging_audio'), tmp_path / 'visual'),
+            tagging_data.frontend(params('tagging_audio'), tmp_path / 'visual'),
         )
-    with pytest.raises(ValueError, match='not the folder of a run'):
-        run.described(tmp_path / 'visual')
+    assert run.load(tmp_path / 'visual').name == 'tagging_visual'

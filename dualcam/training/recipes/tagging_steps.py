@@ -247,6 +247,14 @@ class TaughtClips:
         """As the clips'."""
         return self._clips.records(number)
 
+    def waveform(self, number):
+        """As the clips'."""
+        return self._clips.waveform(number)
+
+    def picture(self, number, size):
+        """As the clips'."""
+        return self._clips.picture(number, size)
+
 
 def joint(teacher, student):
     """Two networks as one, for checkpoints.

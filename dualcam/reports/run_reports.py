@@ -1,0 +1,228 @@
+"""What is shown of a run, by an observer for each kind: pass `observe` to `run.train`.
+
+TensorBoard gets more than curves (`tensorboard.py`), and the run's folder gets
+
+answers.json             predictions of the validation clips (one class per clip)
+events_validation.json   scores of the validation clips (several events per clip)
+examples/                a few validation clips with their predictions
+pictures/                where the networks look, or how well each event is found
+report.html              all of it on one page
+"""
+
+import dataclasses
+import pathlib
+
+import keras
+import numpy as np
+
+from dualcam import models
+from dualcam.data import schema
+from dualcam.evaluation import metrics, tagging_scores
+from dualcam.losses import triplet
+from dualcam.reports import figures, overlays, run_page, samples, tensorboard
+from dualcam.training import loop, run_folder
+from dualcam.training.observers import Observer, WatchedRun
+from dualcam.training.recipes import correspondence, tagging
+
+_COMPARED = 12  # clips in the picture of similarities
+_SMALL = 298, 224  # pixels of one
+
+
+class LabelReport(Observer):
+    """Of a run with one class per clip."""
+
+    def __init__(self, run: WatchedRun):
+        self._run = run
+        self._samples = samples.choose(run.validation)
+        self._board = tensorboard.Board(_validation_events(run), run.classes, self._samples)
+
+    def begin(self):
+        """Spectrograms and sounds of the samples."""
+        if self._run.validation:
+            self._board.begin()
+
+    def after_epoch(self, epoch, labels, logits):
+        """Confusion matrix, precisions and samples."""
+        self._board.after_epoch(epoch, labels, logits)
+
+    def end(self, network, run_metrics):
+        """Predictions, examples, embeddings and the page."""
+        if self._run.validation:
+            self._show(network)
+        run_page.write(self._run.folder, run_metrics)
+
+    def _show(self, network):
+        run, validation = self._run, self._run.validation
+        logits = loop.predict(network, validation)
+        labels, answers = validation.columns['label'], np.argmax(logits, axis=-1)
+        run_folder.write_json(
+            run.folder / 'answers.json',
+            {
+                'accuracy': metrics.accuracy(labels, logits),
+                'labels': labels.tolist(),
+                'answers': answers.tolist(),
+            },
+        )
+        samples.save(self._samples, logits, run.classes, run.folder / 'examples')
+        layer = models.network(network.name).features
+        if layer not in [one.name for one in network.layers]:
+            return  # a head on features that are its input
+        part = keras.Model(network.input, network.get_layer(layer).output)
+        # Not traced: that would cost more than the few clips.
+        features = np.concatenate(
+            [part(batch['input'], training=False).numpy() for batch in validation.batches(32)]
+        )
+        self._board.end(
+            features.reshape(len(labels), -1, features.shape[-1]).mean(axis=1),
+            {
+                'class': [run.classes[label] for label in labels],
+                'answer': [run.classes[answer] for answer in answers],
+                'scenario': validation.scenarios.tolist(),
+            },
+        )
+
+
+class CorrespondenceReport(Observer):
+    """Of a run without labels: it has no predictions to follow."""
+
+    def __init__(self, run: WatchedRun):
+        self._run = run
+
+    def begin(self):
+        """Nothing."""
+
+    def after_epoch(self, epoch, labels, logits):
+        """Nothing: its steps give no logits."""
+
+    def end(self, network, run_metrics):
+        """Embeddings for the projector, where the networks look, and the page."""
+        run, validation = self._run, self._run.validation
+        place = _validation_events(run)
+        for path in place.glob(f'events.*{tensorboard.SUFFIX}'):  # a call was stopped after this
+            path.unlink()
+        board = tensorboard.Board(place, run.classes, [])
+        labels = np.asarray(validation.columns['label'])
+        heard, similarities = _listen_and_look(run.params, network, validation)
+        if similarities:
+            self._show(board, labels, similarities, run_metrics['best_epoch'] + 1)
+        board.end(
+            heard,
+            {
+                'class': [run.classes[label] for label in labels],
+                'video': [
+                    f'{run.classes[label]} {number}'
+                    for label, number in zip(labels, validation.columns['video'], strict=True)
+                ],
+            },
+        )
+        run_page.write(run.folder, run_metrics)
+
+    def _show(self, board, labels, similarities, epoch):
+        classes = self._run.classes
+        chosen = samples.spread(labels, _COMPARED)
+        picture = overlays.sheet(
+            [_over_frame(similarities[number], self._run.validation, number) for number in chosen],
+            [
+                f'{classes[labels[number]]}: {values.min():.2f} - {values.max():.2f}'
+                for number, values in ((number, similarities[number]) for number in chosen)
+            ],
+        )
+        board.picture('where the networks look', picture, epoch)
+        _write_picture(self._run.folder, 'where_the_networks_look', picture)
+
+
+class TaggingReport(Observer):
+    """Of a run with several events per clip."""
+
+    def __init__(self, run: WatchedRun):
+        self._run = run
+        self._samples = samples.choose_tagged(run.validation)
+        self._board = tensorboard.TaggingBoard(_validation_events(run), run.classes, self._samples)
+
+    def begin(self):
+        """Spectrograms, sounds and frames of the samples."""
+        self._board.begin()
+
+    def after_epoch(self, epoch, labels, logits):
+        """Average precision of each event."""
+        self._board.after_epoch(epoch, labels, logits)
+
+    def end(self, network, run_metrics):
+        """Scores, examples, embeddings and the page."""
+        run, validation = self._run, self._run.validation
+        labels = validation.columns['label']
+        shares = tagging.probabilities(network, validation)
+        found = tagging_scores.evaluate(labels, shares, run.classes)
+        write_tagging_scores(run.folder, 'validation', found)
+        figure = tagging_scores.precision_figure(
+            {network.name: found.average_precision},
+            run.classes,
+            'average precision of each event, validation clips',
+        )
+        _write_picture(run.folder, 'average_precision', figures.pixels(figure))
+        samples.save_tagged(
+            self._samples, shares, run.classes, tagging_scores.THRESHOLD, run.folder / 'examples'
+        )
+        layer = models.network(network.name).features
+        part = keras.Model(network.input, network.get_layer(layer).output)
+        events = [', '.join(np.array(run.classes)[row > 0]) or 'none' for row in labels]
+        self._board.end(
+            loop.predict(part, validation),
+            {'events': events, 'first event': [text.partition(', ')[0] for text in events]},
+        )
+        run_page.write(run.folder, run_metrics)
+
+
+_OBSERVERS = {
+    'supervised': LabelReport,
+    'distillation': LabelReport,
+    'correspondence': CorrespondenceReport,
+    'tagging': TaggingReport,
+}
+
+
+def observe(run: WatchedRun) -> Observer:
+    """The observer of a run's kind, for `run.train`."""
+    return _OBSERVERS[run.kind](run)
+
+
+def write_tagging_scores(
+    folder: pathlib.Path, split: str, scores: tagging_scores.TaggingScores
+) -> None:
+    """Writes the scores of a split's clips, which the page shows."""
+    run_folder.write_json(folder / run_page.EVENTS.format(split), dataclasses.asdict(scores))
+
+
+def _validation_events(run):
+    return run.folder / 'tensorboard' / 'validation'
+
+
+def _write_picture(folder, name, picture):
+    (folder / run_page.PICTURES).mkdir(exist_ok=True)
+    (folder / run_page.PICTURES / f'{name}.png').write_bytes(overlays.png(picture))
+
+
+def _listen_and_look(params, model, clips):
+    """Features of the clips' sounds [clips, channels], and {clip: similarity [rows, cols] of its
+    sound to each place of its frame}, empty for networks without maps."""
+    networks, features, similarities = correspondence.split(params, model), [], {}
+    for batch in clips.batches(32):
+        heard, seen = (
+            network(batch['input'][models.network(network.name).input], training=False)
+            for network in networks
+        )
+        features.append(triplet.audio_features(heard).numpy())
+        if len(seen.shape) == 4:
+            similarities |= zip(
+                batch['clip'].numpy(), triplet.similarity(heard, seen).numpy(), strict=True
+            )
+    return np.concatenate(features), similarities
+
+
+def _over_frame(similarity, clips, number):
+    """A similarity [rows, cols] over the frame in the middle of a clip, scaled to its own range."""
+    low, high = similarity.min(), similarity.max()
+    middle = clips.seconds * schema.FRAMES_PER_SECOND // 2
+    return overlays.overlay(
+        (similarity - low) / max(high - low, 1e-9), clips.picture(number, middle), _SMALL
+    )

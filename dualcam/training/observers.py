@@ -1,0 +1,57 @@
+"""Who may watch a run: pictures, pages and sounds hang on here, and training knows none of them."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class WatchedRun:
+    """A run that is about to be trained.
+
+    Attributes:
+        folder: of the run.
+        kind: of its recipe.
+        params: its parameters.
+        classes: names.
+        validation: its validation clips, or None.
+    """
+
+    folder: pathlib.Path
+    kind: str
+    params: Any
+    classes: tuple[str, ...]
+    validation: Any
+
+
+class Observer(Protocol):
+    """Watches one run. What it leaves in the run's folder must not depend on interruptions.
+
+    TensorBoard event files below the run's `tensorboard` are cut back to the last complete epoch
+    before a run resumes, see `curve_files`.
+    """
+
+    def begin(self) -> None:
+        """Called before the first epoch, not where a run resumes after it."""
+
+    def after_epoch(self, epoch: int, labels: np.ndarray, logits: np.ndarray) -> None:
+        """Called after each epoch, from 1, with the validation clips' labels and logits.
+
+        Not called where there are no validation clips, or where a step gives no logits.
+        """
+
+    def end(self, network: keras.Model, metrics: dict) -> None:
+        """Called once the chosen weights are in place and the network is exported.
+
+        Args:
+            network: the trained network, in float32 on one device.
+            metrics: what metrics.json will hold. It is written afterwards, so that a run counts
+                as trained only if its observers have ended.
+        """
+
+
+MakeObserver = Callable[[WatchedRun], Observer]

@@ -1,0 +1,247 @@
+"""Learning without labels from what is heard and seen at once (ECCV 2020, sections 3 and 4).
+
+A network on sound and one on video learn together: `CorrespondenceStep` by triplets of clips,
+`TransferStep` with a trained DualCamNet's features beside, and `L3Step`, the baseline of
+Arandjelovic and Zisserman (2017), by telling true pairs from false ones. A batch holds 'input' (a
+dictionary of the sound-side input and 'frames'), 'label' and 'video', the video's number.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dualcam import losses, models
+from dualcam.losses import triplet
+from dualcam.training import steps
+
+FRAMES = 'frames'
+MARGIN = 0.2
+ALL_EPOCHS = 4  # in which all triplets count; then the hardest of each anchor
+
+
+def pair(audio_model, video_model):
+    """Two networks as one that takes a clip's sound and frames.
+
+    Args:
+        audio_model: from sound to a map [batch, rows, cols, channels] or a vector [batch,
+            channels]; its input's name becomes the key, 'acoustic' or 'spectrogram'.
+        video_model: from frames to a map [batch, rows, cols, channels].
+
+    Returns:
+        A `keras.Model` from {<sound-side input>, 'frames'} to {'audio', 'video'}. The networks
+        are parts of it: what it learns, they have learnt.
+
+    Raises:
+        ValueError: the outputs do not go together.
+    """
+    sound, picture = audio_model.output_shape, video_model.output_shape
+    if len(picture) != 4 or tuple(sound[1:]) not in (picture[1:], picture[3:]):
+        raise ValueError(
+            f'{audio_model.name} gives {sound[1:]}, {video_model.name} gives '
+            f'{picture[1:]}: expected two maps [rows, cols, channels] of one shape, '
+            'or a vector of as many channels and a map; see models.build_map'
+        )
+    inputs = {
+        name: keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype, name=name)
+        for name, model in ((audio_model.inputs[0].name, audio_model), (FRAMES, video_model))
+    }
+    name = audio_model.inputs[0].name
+    return keras.Model(
+        inputs,
+        {'audio': audio_model(inputs[name]), 'video': video_model(inputs[FRAMES])},
+        name='correspondence',
+    )
+
+
+class _ComparedStep(steps.Step):
+    """A step that sets a batch's clips against each other: it needs those of two videos."""
+
+    compares = True
+
+    def __init__(self, model, weight_decay):
+        super().__init__(model, model.trainable_variables, _kernels(model), weight_decay)
+
+    def usable(self, batch):
+        """Whether a batch has clips of two videos."""
+        clips = np.stack([batch['label'].numpy(), batch['video'].numpy()])
+        return bool((clips != clips[:, :1]).any())
+
+
+class CorrespondenceStep(_ComparedStep):
+    """Sounds come close to audio-visual features of their own video, by triplets.
+
+    All triplets with a loss count in the first epochs, then the hardest of each anchor.
+    Validation always looks at the hardest, so that its epochs can be compared.
+
+    Args:
+        model: see `pair`.
+        margin: of squared distances between features of length 1.
+        weight_decay: of the two networks' L2 terms.
+        all_epochs: the epochs in which all triplets count.
+    """
+
+    def __init__(self, model, margin=MARGIN, weight_decay=5e-4, all_epochs=ALL_EPOCHS):
+        super().__init__(model, weight_decay)
+        self._margin, self._all_epochs = margin, all_epochs
+        self._epoch = tf.Variable(0, trainable=False)
+
+    def start_epoch(self, epoch):
+        """Says which triplets count from now on."""
+        self._epoch.assign(epoch)
+
+    def losses(self, batch, training):
+        """Named scalars and no logits.
+
+        Returns:
+            ({'total', 'triplet', 'l2' (with a penalty), 'active': share of all triplets that
+            have a loss, 'positive', 'negative': mean squared distances}, None).
+        """
+        outputs = steps.answers(self.model, batch['input'], training)
+        positive = triplet.same_video(batch['label'], batch['video'])
+        distances = triplet.squared_distances(
+            triplet.audio_features(outputs['audio']),
+            triplet.audio_visual_features(outputs['audio'], outputs['video']),
+        )
+        loss, active = self._triplets(distances, positive, training)
+        parts = self._parts(loss, outputs['audio'], batch, positive, training)
+        return self.add_penalty(parts) | {
+            'active': active,
+            'positive': tf.reduce_mean(tf.boolean_mask(distances, positive)),
+            'negative': tf.reduce_mean(tf.boolean_mask(distances, ~positive)),
+        }, None
+
+    def _parts(self, loss, audio, batch, positive, training):
+        """What is added up to the total, the L2 terms aside."""
+        del audio, batch, positive, training
+        return {'triplet': loss}
+
+    def _triplets(self, distances, positive, training):
+        """The epoch's loss, and the share of all triplets that have one."""
+        everything, active = triplet.all_triplets(distances, positive, self._margin)
+        hardest, _ = triplet.hardest_triplets(distances, positive, self._margin)
+        early = training & (self._epoch < self._all_epochs)
+        return tf.where(early, everything, hardest), active
+
+
+class TransferStep(CorrespondenceStep):
+    """The same, and a network on one microphone's sound comes close to a trained DualCamNet.
+
+    The total is (1 - alpha) * the triplets of `CorrespondenceStep` + alpha * those of HearNet's
+    embeddings, as anchors, and DualCamNet's features of the batch's clips, which stand in the
+    batch as 'teacher_feature' [batch, channels], see `clip_features`. Both follow one schedule.
+
+    Args:
+        model: see `pair`; its sound-side output is a vector.
+        alpha: the transfer's share, 0 - 1.
+        margin, weight_decay, all_epochs: as for `CorrespondenceStep`.
+    """
+
+    def __init__(self, model, alpha, margin=MARGIN, weight_decay=5e-4, all_epochs=ALL_EPOCHS):
+        if not 0.0 <= alpha <= 1.0:
+            raise ValueError(f'alpha {alpha}: expected 0 - 1')
+        shape = model.output['audio'].shape
+        if len(shape) != 2:
+            raise ValueError(
+                f'sounds are maps {shape[1:]}: features are transferred to a network '
+                'that gives vectors, such as hearnet_eccv'
+            )
+        super().__init__(model, margin, weight_decay, all_epochs)
+        self._alpha = alpha
+
+    def _parts(self, loss, audio, batch, positive, training):
+        # The embedding is linear and stays so here; the ReLU belongs to the product with video.
+        anchors = tf.math.l2_normalize(audio, axis=-1)
+        distances = triplet.squared_distances(anchors, batch['teacher_feature'])
+        transfer, _ = self._triplets(distances, positive, training)
+        return {'triplet': (1.0 - self._alpha) * loss, 'transfer': self._alpha * transfer}
+
+
+class L3Step(_ComparedStep):
+    """A network tells whether sound and frames are of one clip: the L3-Net baseline.
+
+    A batch makes as many false pairs as true ones: each clip's frames meet the sound of the next
+    clip in the batch that is of another video. Batches are shuffled by the seed and the epoch, so
+    it is another one in every epoch, and the same one in a run that goes on.
+
+    Args:
+        model: from {<sound-side input>, 'frames'} to logits [batch, 2]; 1 says they correspond.
+        weight_decay: of the L2 terms.
+    """
+
+    def __init__(self, model, weight_decay=5e-4):
+        super().__init__(model, weight_decay)
+        (self._sound,) = set(model.input) - {FRAMES}
+
+    def losses(self, batch, training):
+        """Named scalars, of which 'accuracy' is the share of pairs told, and no logits."""
+        sound, frames = batch['input'][self._sound], batch['input'][FRAMES]
+        other = tf.gather(sound, other_videos(batch['label'], batch['video']))
+        # One pass for both halves: batch normalisation must not tell them apart.
+        logits = steps.answers(
+            self.model,
+            {
+                self._sound: tf.concat([sound, other], axis=0),
+                FRAMES: tf.concat([frames, frames], axis=0),
+            },
+            training,
+        )
+        true = tf.ones(tf.shape(sound)[0], tf.int64)
+        answers = tf.concat([true, tf.zeros_like(true)], axis=0)
+        right = tf.cast(tf.argmax(logits, axis=-1) == answers, tf.float32)
+        parts = self.add_penalty({'correspondence': losses.cross_entropy(answers, logits)})
+        return parts | {'accuracy': tf.reduce_mean(right)}, None
+
+
+def other_videos(labels, videos):
+    """For each clip the next one, around the end, that is of another video.
+
+    Args:
+        labels, videos: [clips] integers, see `triplet.same_video`.
+
+    Returns:
+        [clips] numbers of clips.
+    """
+    count = tf.shape(labels)[0]
+    clips = tf.range(count)
+    distance = (clips - clips[:, None]) % count  # [clips, clips]
+    return tf.argmin(tf.where(triplet.same_video(labels, videos), count, distance), axis=1)
+
+
+def summed(map_model):
+    """A map network with its map summed over space, for `distillation.answers`.
+
+    Returns:
+        A `keras.Model` to [batch, channels].
+    """
+    return keras.Model(
+        map_model.input,
+        keras.ops.sum(map_model.output, axis=(1, 2)),
+        name=f'{map_model.name}_summed',
+    )
+
+
+def clip_features(record_sums, windows):
+    """The trained network's features of clips, from what it says of single records.
+
+    A clip's map is the mean of its records' maps, and both that and the sum over space are
+    linear: the mean of the sums is the sum of the mean.
+
+    Args:
+        record_sums: [records, channels], the answers of a `summed` network to every record.
+        windows: [clips, seconds] rows of it.
+
+    Returns:
+        [clips, channels] float32 of length 1, for the column 'teacher_feature'.
+    """
+    return tf.math.l2_normalize(record_sums[windows].mean(axis=1), axis=-1).numpy()
+
+
+def _kernels(model):
+    """Kernels with an L2 penalty of a network, or of the networks that it is made of."""
+    parts = [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]
+    return [
+        kernel
+        for part in parts
+        if part.name in models.NETWORKS
+        for kernel in models.regularized_kernels(part)
+    ]

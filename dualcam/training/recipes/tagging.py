@@ -1,0 +1,185 @@
+"""Learning several labels a clip: alone, from a trained teacher, or with one (AAAI 2021).
+
+Of a mutual run the checkpoints hold student and teacher, and the student is what is handed out and
+exported. What is learned from a batch is in `tagging_steps.py`.
+"""
+
+import dataclasses
+
+import numpy as np
+import scipy.special
+
+from dualcam import models
+from dualcam.data.signal import logmel
+from dualcam.export import saved_models
+from dualcam.training import loop, tagging_data
+from dualcam.training.recipes import tagging_steps
+from dualcam.training.recipes.recipe import NETWORK, Recipe
+
+METHODS = ('alone', 'taught', 'fitnets', 'mutual')
+TEACHER = 'teacher'  # the key of a mutual run's teacher among its networks
+_TEACHER_NAME = 'tagging_teacher'
+
+
+@dataclasses.dataclass(frozen=True)
+class TaggingParams:
+    """All that decides the outcome of such a run, next to its data.
+
+    Attributes:
+        network: what is judged and exported: one of `models.TAGGING_NAMES`.
+        method: 'alone' follows the labels; 'taught' a trained teacher too; 'fitnets' likewise,
+            after a hint; 'mutual' learns together with a teacher. See `tagging_steps.py`.
+        loop: how long and how fast; AAAI 2021 has Adam, batches of 32 and a rate of 1e-3.
+        clip_s: seconds of a clip.
+        sound: what the network, and a teacher beside it, hears; see `cnn8.SOUND_SIZES`.
+        width: factor on the numbers of CNN8's filters.
+        crop_s: whole seconds of each clip that a training step sees; None for all of them.
+        transfer: a `tagging_steps.Transfer`, of 'taught' and 'mutual' runs what the student takes.
+        teacher_transfer: what the teacher of a mutual run takes; None for the same.
+        hint_epochs: of FitNets' first stage.
+        visual: what the features of frames are, in words; None where no frame is seen.
+        visual_size: how many of them a frame has.
+        frontend: a `logmel.LogMelParams`.
+        frontend_version: of the code that makes the input, `logmel.VERSION`.
+    """
+
+    network: str
+    method: str
+    loop: loop.LoopParams
+    clip_s: int
+    sound: tuple[str, ...] = ('audio',)
+    width: float = 1.0
+    crop_s: int | None = None
+    transfer: tagging_steps.Transfer | None = None
+    teacher_transfer: tagging_steps.Transfer | None = None
+    hint_epochs: int = 0
+    visual: str | None = None
+    visual_size: int | None = None
+    frontend: logmel.LogMelParams = dataclasses.field(default_factory=logmel.LogMelParams)
+    frontend_version: int = logmel.VERSION
+
+    def __post_init__(self):
+        if self.method not in METHODS:
+            raise ValueError(f'method {self.method!r}: expected one of {", ".join(METHODS)}')
+        if self.network not in models.TAGGING_NAMES:
+            raise ValueError(
+                f'network {self.network!r}: expected one of {", ".join(models.TAGGING_NAMES)}'
+            )
+        if (self.transfer is not None) != (self.method in ('taught', 'mutual')):
+            raise ValueError(
+                f'method {self.method} with transfer {self.transfer}: taught and '
+                'mutual runs have one'
+            )
+        if self.sees and not self.visual_size:
+            raise ValueError(
+                f'{self.network}, {self.method}: sees frames; expected visual and visual_size'
+            )
+
+    @property
+    def sees(self):
+        """Whether this network, or what teaches it, takes features of frames."""
+        return self.method != 'alone' or self.network in (_TEACHER_NAME, 'tagging_visual')
+
+
+class TaggingRecipe(Recipe):
+    """A network tags clips; its data are a `TaggingData`.
+
+    The teacher is the trained network that a 'taught' or 'fitnets' run follows.
+    """
+
+    kind = 'tagging'
+    frontend_version = logmel.VERSION
+
+    def params_from_json(self, fields):
+        """`TaggingParams`."""
+        peers = {
+            key: fields[key] and tagging_steps.Transfer(**fields[key])
+            for key in ('transfer', 'teacher_transfer')
+        }
+        return TaggingParams(
+            **(
+                fields
+                | peers
+                | {
+                    'loop': loop.LoopParams(**fields['loop']),
+                    'sound': tuple(fields['sound']),
+                    'frontend': logmel.LogMelParams(**fields['frontend']),
+                }
+            )
+        )
+
+    def check(self, params, teacher):
+        """Runs of some methods have a teacher."""
+        if (teacher is not None) != (params.method in ('taught', 'fitnets')):
+            raise ValueError(
+                f'method {params.method}: '
+                + ('expected no teacher' if teacher else 'expected a trained teacher')
+            )
+
+    def clips(self, params, data, folder, teacher):
+        """Clips of the data, with the teacher's predictions where these are always the same."""
+        data.gather_stats(params, folder)
+        training = data.cut(params, data.training, folder, params.crop_s)
+        validation = data.cut(params, data.validation, folder)
+        if teacher is not None:
+            validation = tagging_steps.TaughtClips(validation, teacher)
+            if params.crop_s is None:
+                training = tagging_steps.TaughtClips(training, teacher)
+        return training, validation
+
+    def networks(self, params, num_classes, folder):
+        """The network, and of a mutual run `TEACHER`."""
+        del folder
+        heard = {'sound': params.sound, 'width': params.width}
+        options = {
+            'tagging_visual': {'visual_size': params.visual_size},
+            _TEACHER_NAME: heard | {'visual_size': params.visual_size},
+        }
+        roles = {NETWORK: params.network}
+        if params.method == 'mutual':
+            roles = {TEACHER: _TEACHER_NAME, **roles}
+        return {
+            role: models.build(network, num_classes, **options.get(network, heard))
+            for role, network in roles.items()
+        }
+
+    def joined(self, networks):
+        """Teacher and student of a mutual run as one."""
+        if TEACHER not in networks:
+            return networks[NETWORK]
+        return tagging_steps.joint(networks[TEACHER], networks[NETWORK])
+
+    def step(self, params, networks, teacher):
+        """Of the run's method."""
+        network = networks[NETWORK]
+        if params.method == 'mutual':
+            return tagging_steps.MutualStep(
+                networks[TEACHER], network, params.transfer, params.teacher_transfer
+            )
+        if params.method == 'taught':
+            return tagging_steps.TaughtStep(network, teacher, params.transfer)
+        if params.method == 'fitnets':
+            return tagging_steps.FitNetsStep(network, teacher, params.hint_epochs)
+        return tagging_steps.TaggingStep(network)
+
+    def export(self, params, network, info, folder):
+        """The network, if it needs only a microphone; the reloaded one is compared with it."""
+        if not needs_sound_only(params):
+            return
+        frontend = tagging_data.frontend(params, folder)
+        place = folder / 'saved_model' / '1'
+        saved_models.export(network, place, info, params.clip_s, frontend)
+        saved_models.verify(network, place, params.clip_s, frontend)
+
+
+TAGGING = TaggingRecipe()
+
+
+def needs_sound_only(params):
+    """Whether the network of a run needs no more than a microphone."""
+    return params.sound == ('audio',) and params.network in ('tagging_audio', 'tagging_student')
+
+
+def probabilities(network, clips):
+    """Probability of each event in each clip, [clips, classes] float64."""
+    return scipy.special.expit(loop.predict(network, clips).astype(np.float64))
