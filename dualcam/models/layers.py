@@ -1,5 +1,7 @@
 """Building blocks that several networks share."""
 
+import contextlib
+import contextvars
 import functools
 
 import keras
@@ -249,7 +251,53 @@ def _convolve_row(layer, inputs, kernel, padding):
     return keras.ops.squeeze(layer.activation(outputs + layer.bias), 1)
 
 
-class FusedBatchNormalization(keras.layers.BatchNormalization):
+_batch_moments: contextvars.ContextVar[dict | None] = contextvars.ContextVar(
+    'batch_moments', default=None
+)
+
+
+@contextlib.contextmanager
+def collecting_moments(norms):
+    """Normalisations called inside use the statistics of their batch, and hand them out.
+
+    Nothing else of a network changes: it may be called with `training=False`, so that dropout is
+    off and no moving average moves.
+
+    Args:
+        norms: `BatchNormalization` layers; others normalise as ever.
+
+    Yields:
+        {id of a layer: [(mean [channels], variance [channels], number of values behind them)]},
+        an entry for each call, to be filled while the network is called.
+    """
+    collected = {id(norm): [] for norm in norms}
+    token = _batch_moments.set(collected)
+    try:
+        yield collected
+    finally:
+        _batch_moments.reset(token)
+
+
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras' batch normalisation over the last axis, see also `collecting_moments`."""
+
+    def call(self, inputs, training=None):
+        """See the class."""
+        collected = _batch_moments.get()
+        if collected is None or id(self) not in collected:
+            return self.normalise(inputs, training)
+        x = tf.cast(inputs, tf.float32)
+        mean, variance = tf.nn.moments(x, axes=list(range(len(x.shape) - 1)))
+        collected[id(self)].append((mean, variance, tf.size(x) // x.shape[-1]))
+        outputs = tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
+        return tf.cast(outputs, self.compute_dtype)
+
+    def normalise(self, inputs, training):
+        """What a layer does outside `collecting_moments`."""
+        return super().call(inputs, training=training)
+
+
+class FusedBatchNormalization(BatchNormalization):
     """Batch normalisation of [batch, steps, channels] or images by TensorFlow's one-pass kernel.
 
     On a long signal or a large image the plain form reads and writes it five times over. The
@@ -257,12 +305,12 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     has.
     """
 
-    def call(self, inputs, training=None):
+    def normalise(self, inputs, training):
         """See the class."""
         if not (training and self.trainable):
-            return super().call(inputs, training=False)
+            return super().normalise(inputs, training=False)
         if self.compute_dtype != 'float32':
-            return super().call(inputs, training=True)
+            return super().normalise(inputs, training=True)
         images = inputs if len(inputs.shape) == 4 else inputs[:, :, None]
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             images, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
@@ -288,7 +336,7 @@ def normalised_convolution(
         [batch, rows, cols, filters].
     """
     x = keras.layers.Conv2D(filters, size, strides, padding, use_bias=False, name=name)(x)
-    x = keras.layers.BatchNormalization(epsilon=1e-5, momentum=momentum, name=f'{name}_norm')(x)
+    x = BatchNormalization(epsilon=1e-5, momentum=momentum, name=f'{name}_norm')(x)
     return keras.layers.ReLU()(x) if relu else x
 
 

@@ -19,7 +19,14 @@ import tensorflow as tf
 from dualcam import models
 from dualcam.evaluation import ties
 from dualcam.files import progress_bars
-from dualcam.training import checkpoints, curve_files, hardware, nonfinite, optimizers
+from dualcam.training import (
+    checkpoints,
+    curve_files,
+    hardware,
+    nonfinite,
+    optimizers,
+    population_statistics,
+)
 
 NotFinite = nonfinite.NotFinite
 
@@ -35,8 +42,14 @@ _LOSS_TOLERANCE = ties.tolerance(LOSS_TERMS, 1.0, np.float32)
 class LoopParams:
     """How long and how fast (WACV 2020, section 5: Adam, batch 32, 100 epochs).
 
-    `schedule` is 'constant', or 'cosine', which lets the rate fall to zero over the epochs. What
-    `precision` and `devices` mean, see `hardware`.
+    Attributes:
+        epochs, batch_size, learning_rate, seed: of the training.
+        schedule: 'constant', or 'cosine', which lets the rate fall to zero over the epochs.
+        precision, devices: see `hardware`.
+        batch_norm_averages: of the normalisations that are trained: 'moving', as the authors have
+            them, or 'measured' over the training clips before each validation and at the end, see
+            `population_statistics`. Moving ones lag behind the weights in short trainings.
+        batch_norm_clips: how many training clips they are measured on; None for all.
     """
 
     epochs: int = 100
@@ -46,8 +59,18 @@ class LoopParams:
     schedule: str = 'constant'
     precision: str = 'float32'
     devices: int = 1
+    batch_norm_averages: str = 'moving'
+    batch_norm_clips: int | None = None
 
     def __post_init__(self):
+        if self.batch_norm_averages not in ('moving', 'measured'):
+            raise ValueError(
+                f'batch_norm_averages {self.batch_norm_averages!r}: expected moving or measured'
+            )
+        if self.batch_norm_clips is not None and self.batch_norm_clips < 2:
+            raise ValueError(
+                f'batch_norm_clips {self.batch_norm_clips}: expected 2 or more, or None for all'
+            )
         hardware.check(self.precision, self.devices)
         if self.schedule not in ('constant', 'cosine'):
             raise ValueError(f'schedule {self.schedule!r}: expected constant or cosine')
@@ -132,6 +155,11 @@ def fit(
     answer = tf.function(
         lambda batch: step.losses(batch, training=False), reduce_retracing=True, autograph=False
     )
+    population = (
+        population_statistics.PopulationStatistics(step)
+        if params.batch_norm_averages == 'measured'
+        else None
+    )
     written = curve_files.Curves(folder / 'tensorboard')
     if not history:
         for observer in observers:
@@ -163,6 +191,10 @@ def fit(
             record |= {f'train/{key}': value for key, value in curves.items()}
             measure = step.measure if step.measure in curves else 'total'
             shown = {'loss' if measure == 'total' else measure: f'{curves[measure]:.3f}'}
+            if population is not None and (validation is not None or epoch == params.epochs - 1):
+                population.measure(
+                    training, params.batch_size, (params.seed, epoch), params.batch_norm_clips
+                )
             if validation is not None:
                 logits, curves = _answer_all(step, answer, validation, params, epoch, stop)
                 if logits is not None:

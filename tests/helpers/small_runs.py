@@ -18,6 +18,7 @@ from dualcam.training.recipes import (
 from tests.helpers import tagged_clips, toy_eccv
 
 EPOCHS = 3
+CLIPS = record_clips.ClipParams(2, 2, 1)
 _CLIP_S = 1
 _LABELS = [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2)] * 2
 _NUM_TRAINING = 9
@@ -32,25 +33,25 @@ def _train(recipe, params, data, folder, teacher=None):
     return run.train(recipe, params, data, folder, teacher, observers=[run_reports.observe])
 
 
-def _run_params(devices, **changes):
+def _run_params(loop_changes, **changes):
     return supervised.RunParams(
         'hearnet',
-        record_clips.ClipParams(2, 2, 1),
-        loop.LoopParams(EPOCHS, 4, 1e-3, devices=devices),
+        CLIPS,
+        loop.LoopParams(EPOCHS, 4, 1e-3, **loop_changes),
         **changes,
     )
 
 
-def _supervised(_, folder, devices=1, dropout=0.5):
+def _supervised(_, folder, dropout=0.5, **loop_changes):
     return _train(
         recipes.SUPERVISED,
-        _run_params(devices, options=(('dropout', dropout),) if dropout else ()),
+        _run_params(loop_changes, options=(('dropout', dropout),) if dropout else ()),
         toy_eccv.make_data(toy_eccv.make_store()),
         folder,
     )
 
 
-def _distilled(_, folder, devices=1):
+def _distilled(_, folder, **loop_changes):
     store = toy_eccv.make_store()
     keras.utils.set_random_seed(2)
     seconds = record_clips.Clips(store, np.arange(len(store.paths))[:, None], 'acoustic')
@@ -61,14 +62,14 @@ def _distilled(_, folder, devices=1):
     )
     return _train(
         recipes.DISTILLATION,
-        _run_params(devices, imitation=0.5, temperature=2.0),
+        _run_params(loop_changes, imitation=0.5, temperature=2.0),
         toy_eccv.make_data(store),
         folder,
         answers,
     )
 
 
-def _pretext(_, folder, devices=1):
+def _pretext(_, folder, **loop_changes):
     store = toy_eccv.make_store()
     sums = np.random.default_rng(1).random((len(store.paths), 128), np.float32)
     return _train(
@@ -76,8 +77,8 @@ def _pretext(_, folder, devices=1):
         correspondence.CorrespondenceParams(
             'hearnet_eccv',
             'resnet18_eccv',
-            record_clips.ClipParams(2, 2, 1),
-            loop.LoopParams(EPOCHS, 6, 1e-3, devices=devices),
+            CLIPS,
+            loop.LoopParams(EPOCHS, 6, 1e-3, **loop_changes),
             alpha=0.5,
             all_epochs=1,
             video_options=(('num_frames', 1), ('width', 0.125)),
@@ -88,7 +89,7 @@ def _pretext(_, folder, devices=1):
     )
 
 
-def _tagging(scratch, folder, network, method, devices, teacher=None, **changes):
+def _tagging(scratch, folder, network, method, loop_changes, teacher=None, **changes):
     paths = [str(path) for path in (scratch / 'records').rglob('*.tfrecord')]
     store = tagging_store.open_clips(paths, tagged_clips.INFO, scratch / 'cache')
     rows = np.arange(len(store.paths))
@@ -101,7 +102,7 @@ def _tagging(scratch, folder, network, method, devices, teacher=None, **changes)
         tagging.TaggingParams(
             network,
             method,
-            loop.LoopParams(EPOCHS, 4, 3e-3, devices=devices),
+            loop.LoopParams(EPOCHS, 4, 3e-3, **loop_changes),
             _CLIP_S,
             width=1 / 16,
             visual='made up',
@@ -114,13 +115,19 @@ def _tagging(scratch, folder, network, method, devices, teacher=None, **changes)
     )
 
 
-def _mutual(scratch, folder, devices=1):
+def _mutual(scratch, folder, **loop_changes):
     return _tagging(
-        scratch, folder, 'tagging_student', 'mutual', devices, transfer=tagging_steps.Transfer()
+        scratch,
+        folder,
+        'tagging_student',
+        'mutual',
+        loop_changes,
+        transfer=tagging_steps.Transfer(),
     )
 
 
-def _taught(scratch, folder, devices=1):
+def _taught(scratch, folder, **loop_changes):
+    keras.utils.set_random_seed(2)
     teacher = models.build(
         'tagging_teacher', tagged_clips.INFO.num_classes, width=1 / 16, visual_size=3
     )
@@ -129,18 +136,18 @@ def _taught(scratch, folder, devices=1):
         folder,
         'tagging_student',
         'taught',
-        devices,
+        loop_changes,
         teacher,
         transfer=tagging_steps.Transfer(),
     )
 
 
-def _visual(scratch, folder, devices=1):
-    return _tagging(scratch, folder, 'tagging_visual', 'alone', devices)
+def _visual(scratch, folder, **loop_changes):
+    return _tagging(scratch, folder, 'tagging_visual', 'alone', loop_changes)
 
 
-# Functions of the folder of records, that of the run and the number of devices; each returns the
-# trained network.
+# Functions of the folder of records, that of the run and what differs in its `LoopParams`; each
+# returns the trained network.
 REGIMES = {
     'supervised': _supervised,
     'distilled': _distilled,

@@ -5,6 +5,8 @@
 Prints JSON for `tests/dualcam/training/test_hardware.py`.
 """
 
+import collections
+import functools
 import json
 import pathlib
 import sys
@@ -28,6 +30,9 @@ RECIPES = {
     'mutual': (2,),
     'visual': (2,),
 }
+_OPTIONS = collections.defaultdict(
+    dict, supervised={'dropout': 0.0}, visual={'batch_norm_averages': 'measured'}
+)
 
 
 def network(norm=False):
@@ -101,13 +106,15 @@ def train_runs(scratch):
     progress_bars.hide()
     made = {}
     for name, numbers in RECIPES.items():
-        options = {'dropout': 0.0} if name == 'supervised' else {}
         made[name] = []
         for devices in numbers:
             folder = scratch / f'{name}-{devices}'
-            model = small_runs.REGIMES[name](scratch, folder, devices, **options)
+            model = small_runs.REGIMES[name](scratch, folder, devices=devices, **_OPTIONS[name])
             made[name].append(_described(folder, model))
     folder = scratch / 'stopped'
+    train = functools.partial(
+        small_runs.REGIMES['visual'], scratch, folder, devices=2, **_OPTIONS['visual']
+    )
     save = checkpoints.Progress.save
 
     def stop(progress, history, keep):
@@ -117,10 +124,10 @@ def train_runs(scratch):
 
     checkpoints.Progress.save = stop
     try:
-        small_runs.REGIMES['visual'](scratch, folder, 2)
+        train()
     except loop.Stopped:
         checkpoints.Progress.save = save
-    made['resumed'] = [_described(folder, small_runs.REGIMES['visual'](scratch, folder, 2))]
+    made['resumed'] = [_described(folder, train())]
     return made
 
 

@@ -1,0 +1,82 @@
+"""Batch normalisation's averages, measured over the training clips (Wu and Johnson 2021).
+
+Moving averages lag behind the weights in short trainings. Here the clips go through the network
+once; each normalisation uses the statistics of its batch, as in training, and its population mean
+and variance are those of all batches together, by the law of total variance. For a layer below
+which nothing is normalised that is exact; above, it is exact for the batches at hand.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dualcam import models
+from dualcam.models import layers
+
+
+class PopulationStatistics:
+    """Measures the averages of the normalisations that a step trains.
+
+    Args:
+        step: a `steps.Step`. Normalisations whose scale and offset it does not train, such as a
+            frozen backbone's, keep their averages.
+    """
+
+    def __init__(self, step):
+        trained = {id(variable) for variable in step.variables}
+        self.norms = [
+            norm
+            for norm in _normalisations(step.model)
+            if any(id(variable) in trained for variable in norm.trainable_variables)
+        ]
+
+        def moments(inputs):
+            with layers.collecting_moments(self.norms) as collected:
+                step.model(models.inputs_of(step.model, inputs), training=False)
+            return [collected[id(norm)] for norm in self.norms]
+
+        self._moments = tf.function(moments, reduce_retracing=True, autograph=False)
+
+    def measure(
+        self, clips, batch_size: int, shuffle_seed: tuple[int, ...], max_clips: int | None = None
+    ) -> None:
+        """Replaces the averages; nothing else of the network changes.
+
+        Args:
+            clips: training clips. They are shuffled, since lists hold clips of a class side by
+                side, and go through in batches of as equal a size as can be.
+            batch_size: at most so many clips at a time.
+            shuffle_seed: chooses the batches.
+            max_clips: how many clips are looked at; None for all.
+        """
+        if not self.norms:
+            return
+        count = min(len(clips), max_clips or len(clips))
+        size = -(-count // -(-count // batch_size))
+        collected, left = [[] for _ in self.norms], count
+        for batch in clips.batches(size, shuffle_seed):
+            inputs = tf.nest.map_structure(lambda values, left=left: values[:left], batch['input'])
+            for found, calls in zip(collected, self._moments(inputs), strict=True):
+                found += [[np.asarray(part, np.float64) for part in call] for call in calls]
+            left -= min(left, len(batch['label']))
+            if not left:
+                break
+        for norm, found in zip(self.norms, collected, strict=True):
+            means, variances, counts = (np.stack(parts) for parts in zip(*found, strict=True))
+            shares = (counts / counts.sum())[:, None]
+            mean = np.sum(shares * means, axis=0)
+            norm.moving_mean.assign(mean)
+            norm.moving_variance.assign(
+                np.sum(shares * (variances + np.square(means - mean)), axis=0)
+            )
+
+
+def _normalisations(model):
+    """The normalisations of a network, or of the networks that it is made of, each once."""
+    found = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found |= {id(norm): norm for norm in _normalisations(layer)}
+        elif isinstance(layer, layers.BatchNormalization):
+            found[id(layer)] = layer
+    return list(found.values())
