@@ -1,1 +1,1 @@
-"""Regimes, the loop, and runs."""
+"""Recipes, steps, the loop, and runs."""

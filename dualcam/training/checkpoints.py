@@ -1,13 +1,13 @@
-"""What a run goes on from: the state after its last whole epoch, and the weights that count.
+"""What a run resumes from: the state after its last complete epoch, and the chosen weights.
 
-    history.json      the curves of the whole epochs
+    history.json      the curves of the complete epochs
     latest/ckpt-N     model, optimizer and random numbers' state after epoch N; ckpt-0 is what the
                       run began with
-    best/ckpt-N       weights alone, of the best epoch so far
+    best/ckpt-N       only the weights, of the best epoch so far
 
-`history.json` is replaced after the others, in one piece, and says how many epochs there are: what
-was written for later ones is not there for who reads, and what went before is removed only then.
-So a process may be killed at any instruction.
+`history.json` is replaced last, atomically, and says how many epochs are complete: readers ignore
+checkpoints of later epochs, and those of earlier ones are removed only afterwards. So a process may
+be killed at any instruction.
 """
 
 import json
@@ -33,11 +33,11 @@ class Progress:
         folder: a `pathlib.Path`, the run's `checkpoints`.
 
     Attributes:
-        kept: where the last whole epoch's state is, in words.
+        kept: where the last complete epoch's state is, in words.
     """
 
     def __init__(self, model, optimizer, folder):
-        # Keras leaves out where its dropout is in its random numbers.
+        # Keras does not save the state of its dropout's random numbers.
         self._state = tf.train.Checkpoint(
             model=model,
             optimizer=optimizer,
@@ -48,30 +48,30 @@ class Progress:
         self.kept = 'nothing is kept yet'
 
     def restore(self):
-        """Brings model and optimizer to the last whole epoch.
+        """Restores model and optimizer as they were after the last complete epoch.
 
         Returns:
-            The curves up to it, a list; None where nothing was kept.
+            The curves up to it, a list; None where nothing was saved.
 
         Raises:
-            ValueError: the checkpoint is damaged, or another model's; it is named.
+            ValueError: the checkpoint is damaged, or another model's; the message names it.
         """
         history = _history(self._folder)
         latest, best = (_newest(self._folder / name, len(history)) for name in (_LATEST, _BEST))
         if latest is None:
             return None
         _read(self._state, self._folder / _LATEST, latest)
-        # Of epochs that do not count: they might pass for what will be written in their place.
+        # Of incomplete epochs: they might pass for what will be written in their place.
         _keep_only(self._folder / _LATEST, latest)
         _keep_only(self._folder / _BEST, best)
-        self._say(latest)
+        self._note(latest)
         return history[:latest]
 
     def save(self, history, keep):
-        """Keeps the state after `len(history)` epochs, and the weights to `keep` as the best.
+        """Saves the state after `len(history)` epochs, and with `keep` the weights as the best.
 
         Raises:
-            OSError: it cannot be written; what was kept before is as it was.
+            OSError: it cannot be written; what was saved before is unchanged.
         """
         number = len(history)
         written = [(_LATEST, self._state)] + ([(_BEST, self._weights)] if keep else [])
@@ -84,19 +84,18 @@ class Progress:
         except (OSError, tf.errors.OpError) as error:
             raise OSError(
                 f'{self._folder}: the state after epoch {number} cannot be written '
-                f'({str(error).strip().splitlines()[0]}); {self.kept}. Make room, then '
-                'the same call goes on'
+                f'({str(error).strip().splitlines()[0]}); {self.kept}. Free some space, then '
+                'the same call resumes'
             ) from error
-        self._say(number)
+        self._note(number)
         for name, _ in written:
             _keep_only(self._folder / name, number)
 
     def check_room(self):
-        """Takes, for a moment, the room that the run will need beyond what it has kept.
+        """Allocates, for a moment, the disk space that the run will need beyond what it has.
 
-        For the time between two epochs that is a second state and, of the best weights, two;
-        and at the end those of the exported network: twice a state, in which Adam has two
-        numbers beside each weight.
+        Between two epochs that is a second state and two copies of the best weights, at the end
+        the exported network: twice a state, in which Adam has two numbers beside each weight.
 
         Raises:
             OSError: there is less.
@@ -110,37 +109,41 @@ class Progress:
         except OSError as error:
             raise OSError(
                 f'{self._folder}: {needed / 2**20:.0f} MiB, which this run will need, '
-                f'are not to be had ({error.strerror}); make room, or choose another '
+                f'are not available ({error.strerror}); free some space, or choose another '
                 'folder'
             ) from error
         finally:
             partial.unlink(missing_ok=True)
 
     def restore_best(self):
-        """Brings the model to its best weights."""
+        """Restores the best weights."""
         restore_best(self._folder, self._weights)
 
-    def _say(self, number):
+    def _note(self, number):
         when = f'after epoch {number}' if number else 'before the first epoch'
         self.kept = f'the state {when} is kept in {_prefix(self._folder / _LATEST, number)}'
 
 
 def restore_best(folder, weights):
-    """Brings a `tf.train.Checkpoint` of a model to the best weights of a run's `checkpoints`.
+    """Restores the best weights of a run's `checkpoints`.
+
+    Args:
+        folder: the run's `checkpoints`.
+        weights: a `tf.train.Checkpoint` of the model.
 
     Raises:
-        ValueError: there are none, or they are damaged; the folder is named.
+        ValueError: there are none, or they are damaged; the message names the folder.
     """
     number = _newest(folder / _BEST, len(_history(folder)))
     if number is None:
         raise ValueError(
-            f'{folder}: no checkpoint of the best weights; the run has not come far enough'
+            f'{folder}: no checkpoint of the best weights; the run has not got that far'
         )
     _read(weights, folder / _BEST, number)
 
 
 def _history(folder):
-    """The curves of the epochs that count; none where there is no such file."""
+    """The curves of the complete epochs; none where there is no such file."""
     path = folder / _HISTORY
     try:
         return list(text_files.read_json(path)) if path.exists() else []
@@ -149,7 +152,7 @@ def _history(folder):
 
 
 def _newest(folder, count):
-    """The highest number of a checkpoint in a folder that is not above `count`, or None."""
+    """The highest number of a checkpoint in a folder, up to `count`, or None."""
     if not folder.is_dir():
         return None
     numbers = [int(match.group(1)) for match in map(_INDEX.fullmatch, os.listdir(folder)) if match]
@@ -162,15 +165,15 @@ def _read(checkpoint, folder, number):
         checkpoint.read(str(prefix)).assert_existing_objects_matched()
     except (tf.errors.OpError, AssertionError, ValueError) as error:
         raise ValueError(
-            f'{prefix}: not a whole checkpoint of this network '
+            f'{prefix}: not a complete checkpoint of this network '
             f"({str(error).strip().splitlines()[0]}); delete the run's folder"
         ) from error
 
 
 def _keep_only(folder, number):
-    """Removes all of a folder but one checkpoint; None removes all."""
+    """Removes everything in a folder but one checkpoint; None removes all."""
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.is_dir():  # of a write that was cut off
+        if path.is_dir():  # of an interrupted write
             shutil.rmtree(path)
         elif not path.name.startswith(f'ckpt-{number}.'):
             path.unlink()

@@ -1,7 +1,7 @@
-"""TensorBoard's event files of a run: its scalars, written and, for a run that goes on, cut back.
+"""TensorBoard's event files of a run: scalars are written and, for a run that resumes, cut back.
 
 A run that was killed repeats an epoch whose curves, pictures and tables may have been written
-already. They are taken out before it goes on, so that each is there once.
+already. They are removed before it resumes, so that each is there once.
 """
 
 import pathlib
@@ -16,8 +16,8 @@ class Curves:
     """Writes scalars of training and validation side by side.
 
     Args:
-        folder: of the event files; each kind has a folder in it. Nothing is made before the
-            first scalar.
+        folder: of the event files; training and validation have folders in it, which are made
+            with their first scalars.
     """
 
     def __init__(self, folder):
@@ -28,8 +28,8 @@ class Curves:
 
         Args:
             record: {'epoch': from 0, 'train/...': scalar, 'validation/...': scalar, ...}; what
-                has no kind goes with training.
-            measure: the scalar that is no loss.
+                belongs to neither is written with training.
+            measure: name of the scalar that is not a loss.
         """
         for key, value in record.items():
             kind, _, curve = key.rpartition('/')
@@ -56,10 +56,10 @@ class Curves:
 
 
 def forget_after(folder, epoch):
-    """Takes out of all event files below a folder what belongs to later epochs.
+    """Removes from all event files below a folder what belongs to later epochs.
 
     Args:
-        folder: holds event files, which nobody has open; it need not be there.
+        folder: holds event files, which no process has open; it need not exist.
         epoch: the last one that counts, from 1; 0 removes the files.
     """
     for path in sorted(pathlib.Path(folder).rglob('events.*')):

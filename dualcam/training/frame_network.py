@@ -1,8 +1,8 @@
-"""What the visual branch of AAAI 2021 sees of frames: VGG-16's features, or a stand-in's.
+"""The frame features of AAAI 2021's visual branch: VGG-16's, or those of a small stand-in.
 
-The paper takes VGG-16 as ImageNet left it. Without that file a small network is trained here, to
-tell a training clip's labels from each of its frames; labels of what is heard but not seen are
-noise to it. What the features are, every run has to say: `visual_features` returns the words.
+The paper takes VGG-16 as trained on ImageNet. Without that file a small network is trained here to
+predict a training clip's labels from each of its frames; labels of what is heard but not seen are
+noise to it. Every run has to say what its features are: `visual_features` returns the words.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ STAND_IN = (
 
 @dataclasses.dataclass(frozen=True)
 class FrameTrainingParams:
-    """How the small network learns; Adam, the rate falls to zero along a cosine.
+    """How the small network is trained: Adam, the rate falls to zero along a cosine.
 
     Frames are flipped and shifted at random.
     """
@@ -49,13 +49,13 @@ def visual_features(
     Args:
         store: a `tagging_store.TaggingStore`.
         training_rows: [n] rows of it that the stand-in may learn from.
-        folder: where networks and features are kept.
+        folder: where networks and features are cached.
         weights: a file with VGG-16's weights, or None.
         layer: of VGG-16, 'fc2' or 'predictions'.
         params: a `FrameTrainingParams`, of the stand-in.
 
     Returns:
-        (a `features.KeptFeatures`, one line for titles and run.json).
+        (a `frame_features.KeptFeatures`, one line for titles and run.json).
     """
     if weights is not None:
         network, what = frame_networks.vgg16(weights, layer), f'frames seen by VGG-16 ({layer})'
@@ -65,12 +65,12 @@ def visual_features(
 
 
 def train_small(store, rows, folder, params=FrameTrainingParams()):
-    """The stand-in for VGG-16, trained unless that has been done.
+    """The stand-in for VGG-16; it is trained unless that has been done.
 
     Args:
         store: a `tagging_store.TaggingStore`.
         rows: [n] rows of it to learn from.
-        folder: where its weights are kept, by the clips and the parameters.
+        folder: where its weights are cached, by the clips and the parameters.
         params: a `FrameTrainingParams`.
 
     Returns:
@@ -144,7 +144,7 @@ def _learn(tagger, pixels, labels, params):
 
 
 def _moved(frames, rng):
-    """Frames, half of them mirrored, each shifted; what leaves on one side comes in again."""
+    """Frames, half of them mirrored, each shifted circularly."""
     reach = frames.shape[1] // 14
     return np.stack(
         [

@@ -1,14 +1,14 @@
-"""What a run is worked out on, and in what numbers: mixed precision, several devices.
+"""What a run computes on, and in what numbers: mixed precision, several devices.
 
-    float32            all of it; the default, and what goldens and published tables are
-    mixed_bfloat16     products of 16 bits with the range of float32, on recent GPUs and processors
-    mixed_float16      products of 16 bits for older GPUs; the loss is scaled, so that small
-                       gradients are kept, and steps with infinite ones are left out
+    float32            the default, of the goldens and the published tables too
+    mixed_bfloat16     16-bit products with the range of float32, on recent GPUs and processors
+    mixed_float16      16-bit products for older GPUs; the loss is scaled, so that small gradients
+                       are kept, and steps with infinite ones are skipped
 
 Weights, the optimizer's state and losses are float32 in any case. Several devices each take their
-share of a batch; gradients are added up, so that a step is that of the whole batch but for batch
-normalisation, whose statistics are each device's own. The network that a run hands out and exports
-is in float32 on one device.
+share of a batch; gradients are summed, so that a step is that of the whole batch, except that batch
+normalisation has each device's own statistics. The network that a run returns and exports is in
+float32 on one device.
 """
 
 import contextlib
@@ -28,14 +28,14 @@ def check(precision, devices):
         raise ValueError(f'{devices} devices: expected 1 or more')
     if devices > 1 and precision == 'mixed_float16':
         raise ValueError(
-            'mixed_float16 on several devices: its loss scale is worked out for one; '
+            'mixed_float16 on several devices: its loss scale is computed for one; '
             'take mixed_bfloat16'
         )
 
 
 @contextlib.contextmanager
 def building(params):
-    """Networks and optimizers built inside are for a `loop.LoopParams`'s precision and devices.
+    """Networks and optimizers built inside have a `loop.LoopParams`'s precision and devices.
 
     Raises:
         ValueError: there are fewer devices.
@@ -77,7 +77,7 @@ def settled(params, model, rebuild):
         rebuild: function that builds it again.
 
     Returns:
-        `model` itself where it is so already, or another with its weights.
+        `model` itself if it is already, or another with its weights.
     """
     if params.precision == 'float32' and params.devices == 1:
         return model
@@ -87,15 +87,15 @@ def settled(params, model, rebuild):
 
 
 def part_of(batch, devices):
-    """What the device that this is called for, within `Strategy.run`, takes of a batch.
+    """The part of a batch for the device that this is called on, within `Strategy.run`.
 
     Args:
         batch: nested tensors whose first axis is the clips.
         devices: how many share it.
 
     Returns:
-        (the part, never empty; its share of the batch, 0 - 1, which is 0 where clips are fewer
-        than devices and one of another's is taken).
+        (the part, never empty; its share of the batch, 0 - 1, which is 0 where there are fewer
+        clips than devices and another device's clip is repeated).
     """
     number = tf.distribute.get_replica_context().replica_id_in_sync_group
     size = tf.shape(tf.nest.flatten(batch)[0])[0]

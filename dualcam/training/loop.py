@@ -1,10 +1,11 @@
-"""The loop: steps, epochs, checkpoints, curves. What is learned, a step says.
+"""The loop: batches, epochs, checkpoints, curves. What is learned is up to a step.
 
-After each epoch the validation clips are answered; the weights with the best validation accuracy
-(or what else the step measures) are kept: of those that are equal up to rounding, the ones with the
-smaller validation loss; where clips have no class to be told, that loss decides. On request it is
-the last ones. A run that was stopped goes on after its last whole epoch and ends at the weights,
-scores and curves that it would have had (`checkpoints.py`, `curve_files.py`).
+After each epoch the network predicts the validation clips. The weights with the best validation
+accuracy (or another measure of the step) are chosen; of those that are equal up to rounding, the
+ones with the smaller validation loss. Where there is no such measure, the loss alone decides. On
+request the last epoch's weights are chosen. A run that was stopped resumes after its last complete
+epoch and ends with the weights, scores and curves that it would have had (`checkpoints.py`,
+`curve_files.py`).
 """
 
 import contextlib
@@ -90,7 +91,7 @@ def make_optimizer(params, num_clips):
 
 
 class Stopped(KeyboardInterrupt):
-    """Ctrl-C while a run learned; the message says what is kept and how to go on."""
+    """Ctrl-C during training; the message says what is kept and how to resume."""
 
 
 def fit(
@@ -108,9 +109,9 @@ def fit(
     """Trains `step.model` and leaves it with the chosen weights.
 
     Args:
-        step: a `step.Step`.
-        training: `clips.Clips` or `sound_clips.SoundClips`.
-        validation: likewise, or None, and the last epoch's weights are the chosen ones.
+        step: a `steps.Step`.
+        training: clips, such as `record_clips.Clips` or `sound_clips.SoundClips`.
+        validation: likewise, or None; the last epoch's weights are then chosen.
         params: a `LoopParams`.
         folder: of the run; checkpoints and TensorBoard curves go there.
         optimizer: a Keras optimizer.
@@ -118,41 +119,43 @@ def fit(
         observers: of the run, see `observers.Observer`.
         profile: trace ten steps of the first epoch of this call for TensorBoard's profile page.
         keep: which weights are chosen: those of the 'best' or of the 'last' epoch. The latter
-            suits triplet losses, which are no measure of success across epochs: they pick their
-            triplets by the network itself, and one that answers everything alike has a loss of
-            the margin, less than many a better network's.
+            suits triplet losses, which do not compare epochs: the network itself picks the
+            triplets, and one whose outputs are all alike has a loss of the margin, less than
+            that of many a better network.
 
     Returns:
-        The curves: a list with one dictionary of scalars an epoch.
+        The curves: a list with one dictionary of scalars per epoch.
 
     Raises:
-        NotFinite: a loss or a gradient was; the message names epoch, step and the batch's files,
-            and says what is kept.
-        Stopped: Ctrl-C; likewise.
+        NotFinite: a loss or a gradient is not finite; the message names epoch, step and the
+            batch's files, and says what is kept.
+        Stopped: Ctrl-C; the message says what is kept.
         OSError: the disk is full, or will be.
-        ValueError: another `keep`; clips of one video only, for a step that compares videos; such
-            a step on several devices; a damaged checkpoint.
+        ValueError: an unknown `keep`; clips of a single video, for a step that compares videos;
+            such a step on several devices; a damaged checkpoint.
     """
     if keep not in ('best', 'last'):
         raise ValueError(f'keep {keep!r}: expected best or last')
     if step.compares and params.devices > 1:
         raise ValueError(
             f'{params.devices} devices: this run compares the clips of a batch with '
-            'each other, and a device has a part of them only; take one'
+            'each other, and a device has only a part of them; take one'
         )
     folder = pathlib.Path(folder)
-    with hardware.strategy(params.devices).scope():  # its averages lie where the variables do
+    with hardware.strategy(params.devices).scope():  # its averages are placed as the variables are
         optimizer.build(step.variables)
     progress = checkpoints.Progress(step.model, optimizer, folder / 'checkpoints')
     history = progress.restore()
     if history is None:
         history = []
-        progress.save(history, keep=False)  # what to go on from, and a disk that takes it
+        progress.save(
+            history, keep=False
+        )  # something to resume from, and proof that it can be saved
     progress.check_room()
     (folder / nonfinite.FILE).unlink(missing_ok=True)
     curve_files.forget_after(folder / 'tensorboard', len(history))
     train_step = make_train_step(step, optimizer, params.devices)
-    answer = tf.function(
+    predict_batch = tf.function(
         lambda batch: step.losses(batch, training=False), reduce_retracing=True, autograph=False
     )
     population = (
@@ -196,7 +199,7 @@ def fit(
                     training, params.batch_size, (params.seed, epoch), params.batch_norm_clips
                 )
             if validation is not None:
-                logits, curves = _answer_all(step, answer, validation, params, epoch, stop)
+                logits, curves = _predict_all(step, predict_batch, validation, params, epoch, stop)
                 if logits is not None:
                     labels = validation.columns['label']
                     curves[step.measure] = step.score(labels, logits)
@@ -214,7 +217,7 @@ def fit(
             progress.save(history, len(history) - 1 == chosen)
             epochs.set_postfix(shown, refresh=False)
     except KeyboardInterrupt as interrupt:
-        raise Stopped(f'stopped: {progress.kept}; the same call goes on from there') from interrupt
+        raise Stopped(f'stopped: {progress.kept}; the same call resumes from there') from interrupt
     progress.restore_best()
     written.close()
     return history
@@ -264,15 +267,15 @@ def make_train_step(step, optimizer, devices=1):
     """A compiled step.
 
     Args:
-        step: a `step.Step`.
+        step: a `steps.Step`.
         optimizer: a Keras optimizer, built for the step's variables.
         devices: how many share a batch, for which both were built, see `hardware.building`.
 
     Returns:
-        A function from a batch to (named scalars; how many clips were right, or None; whether the
-        loss and all gradients are finite).
+        A function from a batch to (named scalars; how many predictions are right, or None; whether
+        the loss and all gradients are finite).
     """
-    # One that scales the loss looks for infinite gradients itself, and leaves such steps out.
+    # An optimizer that scales the loss skips steps with infinite gradients by itself.
     is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
     def learn(batch, share=None):
@@ -316,7 +319,7 @@ def make_train_step(step, optimizer, devices=1):
 
 
 def _epoch(step, train_step, training, params, epoch, stop, traced=None):
-    """Trains for one epoch; returns the means of its scalars, and the accuracy."""
+    """Trains for one epoch; returns the means of its scalars, and the accuracy if there is one."""
     sums, right, seen = {}, None, 0
     batches = training.batches(params.batch_size, (params.seed, epoch))
     with (
@@ -349,17 +352,17 @@ def _epoch(step, train_step, training, params, epoch, stop, traced=None):
     return _means(sums, seen) | ({} if right is None else {'accuracy': right / seen})
 
 
-def _answer_all(step, answer, clips, params, epoch, stop):
+def _predict_all(step, predict_batch, clips, params, epoch, stop):
     """Logits of the validation clips, or None without any, and the means of their scalars."""
     sums, logits, seen = {}, [], 0
     batch_size, seed = params.batch_size, None
     if step.compares:
-        # A loss depends on how many clips are compared: batches of one size. And on how many of
-        # them are of one video: lists hold those side by side, training shuffles them.
+        # A loss depends on how many clips are compared, so batches have one size; and on how many
+        # of them are of one video, so they are shuffled: lists hold those side by side.
         num_batches = -(-len(clips) // batch_size)
         batch_size, seed = -(-len(clips) // num_batches), params.seed
     for number, batch in enumerate(filter(step.usable, clips.batches(batch_size, seed))):
-        losses, part = answer(batch)
+        losses, part = predict_batch(batch)
         losses = {key: float(value) for key, value in losses.items()}
         if not np.isfinite(losses['total']):
             raise stop(clips, batch, f'epoch {epoch + 1}, validation batch {number + 1}', losses)

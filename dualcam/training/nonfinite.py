@@ -1,4 +1,4 @@
-"""What is said, and kept, of a batch that gives a loss or a gradient that is not finite."""
+"""The error for a batch whose loss or gradient is not finite, and the file that lists its clips."""
 
 import json
 
@@ -16,7 +16,7 @@ class NotFinite(ValueError):
 
 
 def error(where, losses, clips, batch, folder, kept):
-    """A `NotFinite` that names the batch's clips; all of them go into a file.
+    """A `NotFinite` that names the batch's clips; a file lists all of them.
 
     Args:
         where: epoch and step, in words.
@@ -55,8 +55,8 @@ def error(where, losses, clips, batch, folder, kept):
     more = f' and {len(named) - _NAMED} more' if len(named) > _NAMED else ''
     return NotFinite(
         f'{where}: a loss or a gradient is not finite, the losses are {losses}; '
-        + ('values that are not finite come from ' if damaged else 'the batch is made of ')
+        + ('values that are not finite come from ' if damaged else 'the batch consists of ')
         + f'{", ".join(named[:_NAMED])}{more} (all clips: {folder / FILE}). '
-        f'{kept[0].upper()}{kept[1:]}: once the cause is mended, the same call goes on from '
-        'there; other records, or a lower learning rate, are another run'
+        f'{kept[0].upper()}{kept[1:]}: once the cause is fixed, the same call resumes from '
+        'there; other records, or a lower learning rate, make another run'
     )

@@ -1,4 +1,4 @@
-"""Adam whose step is one operation a variable.
+"""Adam with one operation per variable and step.
 
 Keras' own reads and writes weights and both averages several times over, which takes a seventh of
 a HearNet step on a processor.

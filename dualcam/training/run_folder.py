@@ -1,4 +1,4 @@
-"""The folder of a run: what it was made with, and files that are there whole or not at all."""
+"""The folder of a run: what it was made with, its lock, and files that are written atomically."""
 
 import contextlib
 import dataclasses
@@ -16,9 +16,9 @@ import tensorflow as tf
 from dualcam.files import atomic, locking, text_files
 from dualcam.training import checkpoints
 
-METRICS_FILE = 'metrics.json'  # written last: it says that the run is trained
+METRICS_FILE = 'metrics.json'  # written last: the run is then trained
 _RUN_FILE = 'run.json'
-_LOCK_FILE = '.lock'  # stays; what counts is who has it locked
+_LOCK_FILE = '.lock'  # stays; what counts is which process has it locked
 
 
 @contextlib.contextmanager
@@ -26,10 +26,10 @@ def claimed(folder, kind, params, data):
     """Keeps other processes out of a run's folder while it is trained.
 
     Where another process trains this run, waits for it and then uses what it trained, or
-    continues the training if that process was stopped. A trained run is anybody's to read.
+    continues the training if that process was stopped. A trained run can be read by any process.
 
     Args:
-        folder: of the run, a `pathlib.Path`; it is made, with its run.json.
+        folder: of the run, a `pathlib.Path`; it is created, with its run.json.
         kind: of its recipe.
         params: a frozen dataclass with `loop`, all that decides the outcome next to the data.
         data: has `info`, a `datasets.DatasetInfo`, and `described()`.
@@ -84,7 +84,7 @@ def claimed(folder, kind, params, data):
 
 
 def _check_same(folder, made_with):
-    """A `ValueError` where a folder holds another run."""
+    """A `ValueError` if a folder holds another run."""
     path = folder / _RUN_FILE
     if not path.exists():
         return
@@ -119,7 +119,7 @@ def _unstated_kind(params):
 
 
 def write_json(path, value):
-    """Writes JSON, whole or not at all."""
+    """Writes JSON atomically."""
     atomic.write_text(path, json.dumps(value, indent=1) + '\n')
 
 
@@ -151,7 +151,7 @@ def complete(folder: pathlib.Path, metrics: dict) -> None:
 
 
 def restore_best(folder, model):
-    """Brings a model to the best weights of a run's folder.
+    """Restores the best weights of a run's folder.
 
     Raises:
         ValueError: the run has no such weights yet, or they are damaged.

@@ -1,4 +1,4 @@
-"""What a run on a folder of sound learns from; the counterpart of `inputs.RunData`."""
+"""What a run on a folder of sound learns from; the counterpart of `run_data.RunData`."""
 
 import dataclasses
 import hashlib

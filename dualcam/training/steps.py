@@ -1,4 +1,4 @@
-"""What a regime of training tells the loop: `loop.fit` takes any step of this kind."""
+"""What is learned from a batch: `loop.fit` takes any step of this kind."""
 
 import tensorflow as tf
 
@@ -10,15 +10,15 @@ class Step:
     """One way to learn from a batch.
 
     A step also has `losses(batch, training)`, which returns named scalars, 'total' among them,
-    and logits [batch, classes]. Where clips have no class to be told, the logits are None; a
-    scalar 'accuracy' is then one of the curves, if it is there.
+    and logits [batch, classes], or None where no classes are predicted. A scalar 'accuracy' is
+    then one of the curves, if there is one.
 
     Attributes:
         model: the network that learns.
         variables: what is trained.
-        compares: whether the clips of a batch are set against each other. Validation clips are
-            then mixed, once for all epochs.
-        measure: name of the curve that tells good epochs from bad ones, see `score`.
+        compares: whether the clips of a batch are compared with each other. Validation clips are
+            then shuffled, in the same way for all epochs.
+        measure: name of the curve that ranks epochs, see `score`.
     """
 
     compares = False
@@ -39,22 +39,22 @@ class Step:
         return metrics.accuracy(labels, logits)
 
     def start_epoch(self, epoch):
-        """Called before each epoch with its number, from 0, also when a run goes on."""
+        """Called before each epoch with its number, from 0, also when a run resumes."""
 
     def usable(self, batch):
-        """Whether there is something to learn from a batch; others are left out."""
+        """Whether there is something to learn from a batch; others are skipped."""
         del batch
         return True
 
     def add_penalty(self, parts):
-        """`parts` with the L2 penalty, where there is one, and their 'total'."""
+        """`parts` with the L2 penalty, if there is one, and their 'total'."""
         if self._kernels and self._weight_decay:
             parts = parts | {'l2': losses.l2_penalty(self._kernels, self._weight_decay)}
         return parts | {'total': tf.add_n(list(parts.values()))}
 
 
-def answers(network, inputs, training):
-    """What a network says, in float32 whatever it computes in: a tensor, or a dictionary."""
+def outputs(network, inputs, training):
+    """A network's outputs in float32, whatever it computes in: a tensor, or a dictionary."""
     return tf.nest.map_structure(
         lambda values: tf.cast(values, tf.float32), network(inputs, training=training)
     )

@@ -188,7 +188,7 @@ class Workshop:
         return self._answers(network, params, teacher.folder)
 
     def _answers(self, network, params, folder):
-        return distillation.answers(
+        return distillation.record_predictions(
             network,
             run_data.record_clips(params, self.store, folder),
             folder / f'answers_{self.store.digest}.npy',

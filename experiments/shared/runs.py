@@ -315,7 +315,7 @@ class Workshop:
     def _answers(self, teacher, seed):
         """A teacher's logits of every record, [records, classes], worked out once."""
         params, folder = self._prepare(teacher, seed)
-        return distillation.answers(
+        return distillation.record_predictions(
             self._trained(teacher, seed),
             run_data.record_clips(params, self.store, folder),
             folder / f'answers_{self.store.digest}.npy',

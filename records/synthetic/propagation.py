@@ -132,7 +132,5 @@ def _fill_transfer(transfer, places_m, positions_m):
     power, done = np.exp(-2j * np.pi * turns), 1
     while done < bins:
         count = min(done, bins - done)
-        np.multiply(
-            transfer[:count], power.astype(np.complex64), out=transfer[done : done + count]
-        )
+        np.multiply(transfer[:count], power.astype(np.complex64), out=transfer[done : done + count])
         power, done = power * power, done + count

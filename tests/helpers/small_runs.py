@@ -55,7 +55,7 @@ def _distilled(_, folder, **loop_changes):
     store = toy_eccv.make_store()
     keras.utils.set_random_seed(2)
     seconds = record_clips.Clips(store, np.arange(len(store.paths))[:, None], 'acoustic')
-    answers = distillation.answers(
+    answers = distillation.record_predictions(
         models.build('dualcamnet', 2, seconds=1),
         seconds,
         folder.with_name(f'{folder.name}-answers.npy'),

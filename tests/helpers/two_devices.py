@@ -65,7 +65,7 @@ class CheckedStep(steps.Step):
 
     def losses(self, batch, training):
         """Named scalars and the logits."""
-        logits = steps.answers(self.model, batch['input'], training)
+        logits = steps.outputs(self.model, batch['input'], training)
         assert logits.dtype == tf.float32
         return self.add_penalty({'hard': losses_lib.cross_entropy(batch['label'], logits)}), logits
 

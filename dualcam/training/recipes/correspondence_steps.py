@@ -1,8 +1,8 @@
-"""Learning without labels from what is heard and seen at once (ECCV 2020, sections 3 and 4).
+"""Steps that learn without labels, from sound and video together (ECCV 2020, sections 3 and 4).
 
 A network on sound and one on video learn together: `CorrespondenceStep` by triplets of clips,
-`TransferStep` with a trained DualCamNet's features beside, and `L3Step`, the baseline of
-Arandjelovic and Zisserman (2017), by telling true pairs from false ones. A batch holds 'input' (a
+`TransferStep` from a trained DualCamNet's features as well, and `L3Step`, the baseline of
+Arandjelovic and Zisserman (2017), by classifying pairs as true or false. A batch holds 'input' (a
 dictionary of the sound-side input and 'frames'), 'label' and 'video', the video's number.
 """
 
@@ -28,11 +28,11 @@ def pair(audio_model, video_model):
         video_model: from frames to a map [batch, rows, cols, channels].
 
     Returns:
-        A `keras.Model` from {<sound-side input>, 'frames'} to {'audio', 'video'}. The networks
-        are parts of it: what it learns, they have learnt.
+        A `keras.Model` from {<sound-side input>, 'frames'} to {'audio', 'video'}. It shares its
+        weights with the two networks, which are its layers.
 
     Raises:
-        ValueError: the outputs do not go together.
+        ValueError: the shapes of the outputs do not match.
     """
     sound, picture = audio_model.output_shape, video_model.output_shape
     if len(picture) != 4 or tuple(sound[1:]) not in (picture[1:], picture[3:]):
@@ -54,7 +54,7 @@ def pair(audio_model, video_model):
 
 
 class _ComparedStep(steps.Step):
-    """A step that sets a batch's clips against each other: it needs those of two videos."""
+    """A step that compares the clips of a batch: it needs those of at least two videos."""
 
     compares = True
 
@@ -62,7 +62,7 @@ class _ComparedStep(steps.Step):
         super().__init__(model, model.trainable_variables, _kernels(model), weight_decay)
 
     def usable(self, batch):
-        """Whether a batch has clips of two videos."""
+        """Whether a batch has clips of more than one video."""
         clips = np.stack([batch['label'].numpy(), batch['video'].numpy()])
         return bool((clips != clips[:, :1]).any())
 
@@ -86,7 +86,7 @@ class CorrespondenceStep(_ComparedStep):
         self._epoch = tf.Variable(0, trainable=False)
 
     def start_epoch(self, epoch):
-        """Says which triplets count from now on."""
+        """Sets which triplets count."""
         self._epoch.assign(epoch)
 
     def losses(self, batch, training):
@@ -96,7 +96,7 @@ class CorrespondenceStep(_ComparedStep):
             ({'total', 'triplet', 'l2' (with a penalty), 'active': share of all triplets that
             have a loss, 'positive', 'negative': mean squared distances}, None).
         """
-        outputs = steps.answers(self.model, batch['input'], training)
+        outputs = steps.outputs(self.model, batch['input'], training)
         positive = triplet.same_video(batch['label'], batch['video'])
         distances = triplet.squared_distances(
             triplet.audio_features(outputs['audio']),
@@ -111,7 +111,7 @@ class CorrespondenceStep(_ComparedStep):
         }, None
 
     def _parts(self, loss, audio, batch, positive, training):
-        """What is added up to the total, the L2 terms aside."""
+        """The terms of the total, apart from the L2 terms."""
         del audio, batch, positive, training
         return {'triplet': loss}
 
@@ -124,11 +124,11 @@ class CorrespondenceStep(_ComparedStep):
 
 
 class TransferStep(CorrespondenceStep):
-    """The same, and a network on one microphone's sound comes close to a trained DualCamNet.
+    """As `CorrespondenceStep`, and a network on one microphone's sound approaches a DualCamNet.
 
     The total is (1 - alpha) * the triplets of `CorrespondenceStep` + alpha * those of HearNet's
-    embeddings, as anchors, and DualCamNet's features of the batch's clips, which stand in the
-    batch as 'teacher_feature' [batch, channels], see `clip_features`. Both follow one schedule.
+    embeddings, as anchors, and a trained DualCamNet's features of the batch's clips, which are in
+    the batch as 'teacher_feature' [batch, channels], see `clip_features`. Both follow one schedule.
 
     Args:
         model: see `pair`; its sound-side output is a vector.
@@ -149,7 +149,7 @@ class TransferStep(CorrespondenceStep):
         self._alpha = alpha
 
     def _parts(self, loss, audio, batch, positive, training):
-        # The embedding is linear and stays so here; the ReLU belongs to the product with video.
+        # Without the ReLU, which belongs to the product with video: the embedding is linear here.
         anchors = tf.math.l2_normalize(audio, axis=-1)
         distances = triplet.squared_distances(anchors, batch['teacher_feature'])
         transfer, _ = self._triplets(distances, positive, training)
@@ -157,14 +157,14 @@ class TransferStep(CorrespondenceStep):
 
 
 class L3Step(_ComparedStep):
-    """A network tells whether sound and frames are of one clip: the L3-Net baseline.
+    """A network predicts whether sound and frames are of one clip: the L3-Net baseline.
 
-    A batch makes as many false pairs as true ones: each clip's frames meet the sound of the next
-    clip in the batch that is of another video. Batches are shuffled by the seed and the epoch, so
-    it is another one in every epoch, and the same one in a run that goes on.
+    A batch gives as many false pairs as true ones: each clip's frames are paired with the sound of
+    the next clip in the batch that is of another video. Batches are shuffled by the seed and the
+    epoch, so that it is another clip in every epoch, and the same one in a run that resumes.
 
     Args:
-        model: from {<sound-side input>, 'frames'} to logits [batch, 2]; 1 says they correspond.
+        model: from {<sound-side input>, 'frames'} to logits [batch, 2]; class 1: they correspond.
         weight_decay: of the L2 terms.
     """
 
@@ -173,11 +173,11 @@ class L3Step(_ComparedStep):
         (self._sound,) = set(model.input) - {FRAMES}
 
     def losses(self, batch, training):
-        """Named scalars, of which 'accuracy' is the share of pairs told, and no logits."""
+        """Named scalars, of which 'accuracy' is that of the pairs, and no logits."""
         sound, frames = batch['input'][self._sound], batch['input'][FRAMES]
         other = tf.gather(sound, other_videos(batch['label'], batch['video']))
-        # One pass for both halves: batch normalisation must not tell them apart.
-        logits = steps.answers(
+        # One pass for both halves: batch normalisation must not give them away.
+        logits = steps.outputs(
             self.model,
             {
                 self._sound: tf.concat([sound, other], axis=0),
@@ -186,14 +186,14 @@ class L3Step(_ComparedStep):
             training,
         )
         true = tf.ones(tf.shape(sound)[0], tf.int64)
-        answers = tf.concat([true, tf.zeros_like(true)], axis=0)
-        right = tf.cast(tf.argmax(logits, axis=-1) == answers, tf.float32)
-        parts = self.add_penalty({'correspondence': losses.cross_entropy(answers, logits)})
+        labels = tf.concat([true, tf.zeros_like(true)], axis=0)
+        right = tf.cast(tf.argmax(logits, axis=-1) == labels, tf.float32)
+        parts = self.add_penalty({'correspondence': losses.cross_entropy(labels, logits)})
         return parts | {'accuracy': tf.reduce_mean(right)}, None
 
 
 def other_videos(labels, videos):
-    """For each clip the next one, around the end, that is of another video.
+    """For each clip the next one, wrapping around, that is of another video.
 
     Args:
         labels, videos: [clips] integers, see `triplet.same_video`.
@@ -208,7 +208,7 @@ def other_videos(labels, videos):
 
 
 def summed(map_model):
-    """A map network with its map summed over space, for `distillation.answers`.
+    """A map network with its map summed over space, for `distillation.record_predictions`.
 
     Returns:
         A `keras.Model` to [batch, channels].
@@ -221,13 +221,13 @@ def summed(map_model):
 
 
 def clip_features(record_sums, windows):
-    """The trained network's features of clips, from what it says of single records.
+    """The trained network's features of clips, from its outputs for single records.
 
     A clip's map is the mean of its records' maps, and both that and the sum over space are
     linear: the mean of the sums is the sum of the mean.
 
     Args:
-        record_sums: [records, channels], the answers of a `summed` network to every record.
+        record_sums: [records, channels], the outputs of a `summed` network for every record.
         windows: [clips, seconds] rows of it.
 
     Returns:
@@ -237,7 +237,7 @@ def clip_features(record_sums, windows):
 
 
 def _kernels(model):
-    """Kernels with an L2 penalty of a network, or of the networks that it is made of."""
+    """The kernels with an L2 penalty of a network, or of the networks that it consists of."""
     parts = [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]
     return [
         kernel

@@ -1,8 +1,8 @@
-"""Learning from labels and from a frozen teacher, which is asked once per record.
+"""Learning from labels and from a frozen teacher, which sees each record once.
 
 DualCamNet's temporal convolution sees one record at a time, so a record's logits do not depend
-on the clip it is part of: the mean over a clip's records is what the teacher says of the clip.
-That is exact, and a step then costs what the student costs.
+on the clip it is part of: their mean over a clip's records is the teacher's logits of the clip.
+That is exact, and a step costs no more than the student does.
 """
 
 import pathlib
@@ -17,12 +17,12 @@ from dualcam.training.recipes.recipe import NETWORK
 
 
 class DistillationStep(supervised.SupervisedStep):
-    """A student follows the labels and a teacher's softened answers (WACV 2020, equation 4).
+    """A student follows the labels and a teacher's softened predictions (WACV 2020, equation 4).
 
     Args:
         model: the student.
         imitation: lambda, the teacher's share.
-        temperature: T, which softens the teacher's answers.
+        temperature: T, which softens the teacher's predictions.
         weight_decay: of the student's own L2 terms.
     """
 
@@ -36,7 +36,7 @@ class DistillationStep(supervised.SupervisedStep):
 
     def losses(self, batch, training):
         """Named scalars, 'total' among them, and the student's logits [batch, classes]."""
-        logits = steps.answers(self.model, batch['input'], training)
+        logits = steps.outputs(self.model, batch['input'], training)
         hard, soft = losses.distillation_terms(
             batch['label'], logits, batch['teacher_logits'], self._imitation, self._temperature
         )
@@ -47,7 +47,7 @@ class DistillationRecipe(supervised.SupervisedRecipe):
     """A student learns from labels and a teacher.
 
     Its data are a `RunData`; the teacher is its logits of every record of the store, [records,
-    classes], see `answers`.
+    classes], see `record_predictions`.
     """
 
     kind = 'distillation'
@@ -71,13 +71,14 @@ class DistillationRecipe(supervised.SupervisedRecipe):
 DISTILLATION = DistillationRecipe()
 
 
-def answers(teacher, seconds, path, batch_size=32):
-    """The teacher's logits of every record of a store, worked out once and kept.
+def record_predictions(teacher, seconds, path, batch_size=32):
+    """The teacher's logits of every record of a store, computed once and cached.
 
     Args:
         teacher: a network on clips of one second.
-        seconds: `clips.Clips` of every record, see `inputs.record_clips`.
-        path: of the .npy file that keeps them.
+        seconds: `record_clips.Clips` of every record, see `run_data.record_clips`.
+        path: of the .npy file that caches them.
+        batch_size: records that go through the teacher at a time.
 
     Returns:
         [records, classes] float32.
@@ -91,7 +92,7 @@ def answers(teacher, seconds, path, batch_size=32):
             teacher.predict_on_batch(batch['input'])
             for batch in progress_bars.bar(
                 batches,
-                desc='asking the teacher',
+                desc='predictions of the teacher',
                 unit='batch',
                 total=-(-len(seconds) // batch_size),
             )

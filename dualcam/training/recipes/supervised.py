@@ -70,7 +70,7 @@ class SupervisedStep(steps.Step):
 
     def losses(self, batch, training):
         """Named scalars, 'total' among them, and the logits [batch, classes]."""
-        logits = steps.answers(self.model, batch['input'], training)
+        logits = steps.outputs(self.model, batch['input'], training)
         if 'other_label' in batch:
             hard = losses.mixed_cross_entropy(
                 batch['label'], batch['other_label'], batch['other_share'], logits

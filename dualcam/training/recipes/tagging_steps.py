@@ -1,10 +1,9 @@
-"""Learning several labels a clip, alone, from a frozen teacher, or with one (AAAI 2021).
+"""Steps that learn several labels per clip: alone, from a frozen teacher, or with one (AAAI 2021).
 
-A teacher hears and sees, a student hears only; see `models/cnn8.py`. `MutualStep`
-trains both
-at once, each following the labels, the other's answers, and the other's features: h^a of both
-(single-modal transfer), the teacher's h^v and the student's idea of it (cross-modal transfer).
-The rows of the paper's Table 3, as read here:
+A teacher hears and sees, a student only hears; see `models/cnn8.py`. `MutualStep` trains both at
+once, each following the labels, the other's predictions, and the other's features: h^a of both
+(single-modal transfer), and the teacher's h^v and the student's estimate of it (cross-modal
+transfer). The rows of the paper's Table 3, as read here:
 
     standard backpropagation  TaggingStep(tagging_audio)
     knowledge distillation    TaughtStep(tagging_audio, Transfer(1, 0, 0)); as Hinton et al.,
@@ -14,12 +13,12 @@ The rows of the paper's Table 3, as read here:
     FitNets                   FitNetsStep(tagging_audio): as Romero et al., first a hint, then
                               distillation; the hint is h^a, which the proposed method transfers
     deep mutual learning      MutualStep(tagging_teacher, tagging_audio, Transfer(1, 0, 0)); as
-                              Zhang et al., answers only
+                              Zhang et al., predictions only
     proposed student          MutualStep(tagging_teacher, tagging_student)
 
 and of Table 2 the last one with `Transfer(soft=0)` for "without mutual learning",
 `Transfer(single_modal=0)` and `Transfer(cross_modal=0)`. A batch holds 'input', a dictionary with
-all that either network takes, and 'label' [batch, classes], 0 or 1; the logits handed to the loop
+all that either network takes, and 'label' [batch, classes], 0 or 1; the logits returned to the loop
 are the student's, and their mean average precision chooses the epoch.
 """
 
@@ -36,17 +35,17 @@ from dualcam.files import progress_bars
 from dualcam.models import cnn8
 from dualcam.training import steps
 
-_TAUGHT = 'teacher_'  # before the names of a teacher's answers in a batch
+_TAUGHT = 'teacher_'  # prefix of a teacher's outputs in a batch
 
 
 @dataclasses.dataclass(frozen=True)
 class Transfer:
-    """What a network takes from its peer, beside the labels with weight 1 (equations' symbols).
+    """Weights of what a network learns from its peer, next to labels of weight 1.
 
     Attributes:
         soft: lambda, of the cross-entropy with the peer's probabilities.
         single_modal: gamma, of the distance between both h^a.
-        cross_modal: omega, of the distance between h^v and the student's idea of it.
+        cross_modal: omega, of the distance between h^v and the student's estimate of it.
     """
 
     soft: float = 1.0
@@ -74,17 +73,17 @@ class TaggingStep(steps.Step):
 
     def losses(self, batch, training):
         """Named scalars, 'total' among them, and the logits [batch, classes]."""
-        answers = _answers(self._network, batch, training)
+        own = _outputs(self._network, batch, training)
         return self.add_penalty(
-            {'hard': losses.binary_cross_entropy(batch['label'], answers['logits'])}
-        ), answers['logits']
+            {'hard': losses.binary_cross_entropy(batch['label'], own['logits'])}
+        ), own['logits']
 
 
 class TaughtStep(TaggingStep):
     """A network follows the labels and a frozen teacher.
 
-    The teacher's answers go along with the clips where these are `TaughtClips`. Where clips are
-    cut anew in every epoch, it is asked in every step.
+    The teacher's outputs are in the batches where clips are `TaughtClips`. Where clips are cut
+    anew in every epoch, the teacher runs in every step.
 
     Args:
         model: what learns.
@@ -92,7 +91,7 @@ class TaughtStep(TaggingStep):
         transfer: a `Transfer`.
 
     Raises:
-        ValueError: a feature that should be compared is not there, or of another size.
+        ValueError: a feature that is to be compared is missing, or of another size.
     """
 
     def __init__(self, model, teacher, transfer=Transfer()):
@@ -102,23 +101,23 @@ class TaughtStep(TaggingStep):
 
     def losses(self, batch, training):
         """Named scalars, 'total' among them, and the logits [batch, classes]."""
-        own = _answers(self._network, batch, training)
+        own = _outputs(self._network, batch, training)
         taught = {
             name.removeprefix(_TAUGHT): batch[name] for name in batch if name.startswith(_TAUGHT)
         }
         if not taught:
-            taught = _answers(self._teacher, batch, training=False)
+            taught = _outputs(self._teacher, batch, training=False)
         parts = _parts(batch['label'], own, taught, self._transfer)
-        return self.add_penalty(self._weighed(parts)), own['logits']
+        return self.add_penalty(self._weighted(parts)), own['logits']
 
-    def _weighed(self, parts):
+    def _weighted(self, parts):
         return parts
 
 
 class FitNetsStep(TaughtStep):
-    """First the teacher's h^a alone is learned, then labels and answers without it.
+    """First only the teacher's h^a is learned, then labels and predictions without it.
 
-    Both networks' h^a are of one size, so no regressor stands between them.
+    Both networks' h^a have the same size, so there is no regressor between them.
 
     Args:
         model, teacher: as for `TaughtStep`.
@@ -133,10 +132,10 @@ class FitNetsStep(TaughtStep):
         self._hinted = tf.Variable(1.0, trainable=False)
 
     def start_epoch(self, epoch):
-        """Says which stage it is."""
+        """Sets the stage."""
         self._hinted.assign(float(epoch < self._hint_epochs))
 
-    def _weighed(self, parts):
+    def _weighted(self, parts):
         return {
             name: part * (self._hinted if name == 'single_modal' else 1.0 - self._hinted)
             for name, part in parts.items()
@@ -144,19 +143,19 @@ class FitNetsStep(TaughtStep):
 
 
 class MutualStep(steps.Step):
-    """Teacher and student learn at once; one call of the optimizer moves both.
+    """Teacher and student learn at once; one optimizer step updates both.
 
-    What a network takes from its peer stands still while it is compared: no term of one network
-    has a gradient in the other. With all weights zero each of them learns as if it were alone.
+    No term of one network has a gradient in the other. With all weights zero each of them learns
+    as if it were alone.
 
     Args:
         teacher, student: from `models.build`; they learn.
-        student_transfer: a `Transfer`, what the student takes from the teacher.
-        teacher_transfer: likewise the other way; default the student's.
+        student_transfer: a `Transfer`, what the student learns from the teacher.
+        teacher_transfer: the other way round; default the student's.
 
     Raises:
-        ValueError: they tell other classes, or a feature that should be compared is not there, or
-            of another size.
+        ValueError: their classes differ, or a feature that is to be compared is missing, or of
+            another size.
     """
 
     measure = 'mAP'
@@ -184,27 +183,27 @@ class MutualStep(steps.Step):
         """Named scalars and the student's logits [batch, classes].
 
         Returns:
-            ({'total': of both, and each network's 'student_hard', 'student_soft',
-            'student_single_modal', 'student_cross_modal', 'teacher_hard' ... as far as their
-            weights are not zero}, logits).
+            ({'total': of both, and those of 'student_hard', 'student_soft',
+            'student_single_modal', 'student_cross_modal', 'teacher_hard' ... whose weights are
+            not zero}, logits).
         """
-        answers = {
-            role: _answers(network, batch, training) for role, network in self._networks.items()
+        outputs = {
+            role: _outputs(network, batch, training) for role, network in self._networks.items()
         }
         parts = {}
         for role, peer in (('student', 'teacher'), ('teacher', 'student')):
-            own = _parts(batch['label'], answers[role], answers[peer], self._transfers[role])
+            own = _parts(batch['label'], outputs[role], outputs[peer], self._transfers[role])
             parts |= {f'{role}_{name}': part for name, part in own.items()}
-        return self.add_penalty(parts), answers['student']['logits']
+        return self.add_penalty(parts), outputs['student']['logits']
 
 
 class TaughtClips:
-    """Clips with what a frozen teacher says of them: it is asked once, before the first epoch.
+    """Clips with a frozen teacher's outputs, which are computed once, before the first epoch.
 
     Args:
         clips: whose batches hold the same sound and frames of a clip in every epoch.
         teacher: a trained tagging network.
-        batch_size: clips that it is asked of at a time.
+        batch_size: clips that go through it at a time.
     """
 
     def __init__(self, clips, teacher, batch_size=32):
@@ -212,16 +211,16 @@ class TaughtClips:
         network = cnn8.with_features(teacher)
         bar = progress_bars.bar(
             clips.batches(batch_size),
-            desc='asking the teacher',
+            desc='predictions of the teacher',
             unit='batch',
             total=-(-len(clips) // batch_size),
         )
-        answers = [
+        outputs = [
             network.predict_on_batch(models.inputs_of(network, batch['input'])) for batch in bar
         ]
         self.columns = clips.columns | {
-            f'{_TAUGHT}{name}': np.concatenate([part[name] for part in answers])
-            for name in answers[0]
+            f'{_TAUGHT}{name}': np.concatenate([part[name] for part in outputs])
+            for name in outputs[0]
         }
 
     def __len__(self):
@@ -229,7 +228,7 @@ class TaughtClips:
 
     def batches(self, batch_size, shuffle_seed=None):
         """As the clips', with 'teacher_logits', 'teacher_audio_feature' and so on."""
-        said = {
+        taught = {
             name: tf.constant(values)
             for name, values in self.columns.items()
             if name.startswith(_TAUGHT)
@@ -238,7 +237,7 @@ class TaughtClips:
             pipelines.plain(
                 lambda batch: (
                     batch
-                    | {name: tf.gather(values, batch['clip']) for name, values in said.items()}
+                    | {name: tf.gather(values, batch['clip']) for name, values in taught.items()}
                 )
             )
         )
@@ -263,7 +262,7 @@ def joint(teacher, student):
         A Keras model to {'teacher', 'student'}, logits [batch, classes]; it shares their weights.
 
     Raises:
-        ValueError: they tell other classes.
+        ValueError: their classes differ.
     """
     if teacher.output_shape != student.output_shape:
         raise ValueError(
@@ -286,12 +285,12 @@ def joint(teacher, student):
     )
 
 
-def _answers(network, batch, training):
-    return steps.answers(network, models.inputs_of(network, batch['input']), training)
+def _outputs(network, batch, training):
+    return steps.outputs(network, models.inputs_of(network, batch['input']), training)
 
 
 def _parts(labels, own, peer, transfer):
-    """The weighed terms of one network; those with weight 0 are left out."""
+    """The weighted terms of one network; those of weight 0 are left out."""
     parts = {'hard': losses.binary_cross_entropy(labels, own['logits'])}
     if transfer.soft:
         parts['soft'] = transfer.soft * losses.soft_binary_cross_entropy(
@@ -308,13 +307,13 @@ def _parts(labels, own, peer, transfer):
     return parts
 
 
-def _visual(answers):
-    """h^v of a network that sees, and the idea of it of one that does not."""
-    return answers[cnn8.VISUAL if cnn8.VISUAL in answers else cnn8.CROSS]
+def _visual(outputs):
+    """h^v of a network that sees, or the estimate of it of one that does not."""
+    return outputs[cnn8.VISUAL if cnn8.VISUAL in outputs else cnn8.CROSS]
 
 
 def _check_pair(teacher, student, transfer):
-    """A `ValueError` for features that are compared but do not go together."""
+    """A `ValueError` for features that are to be compared but do not match."""
     for weight, there, here in (
         (transfer.single_modal, cnn8.AUDIO, cnn8.AUDIO),
         (transfer.cross_modal, cnn8.VISUAL, cnn8.CROSS),
@@ -329,5 +328,5 @@ def _check_pair(teacher, student, transfer):
 
 
 def _size(network, name):
-    """Values of a feature; 0 where a network has none of that name."""
+    """Number of values of a feature; 0 where a network has none of that name."""
     return sum(layer.output.shape[-1] for layer in network.layers if layer.name == name)

@@ -1,4 +1,4 @@
-"""A run that is stopped at any point goes on as if it had not been, and says what stops it."""
+"""A run that is stopped at any point resumes as if it had not been, and says what stopped it."""
 
 import dataclasses
 import json
@@ -74,7 +74,7 @@ def new_progress(folder):
     return checkpoints.Progress(model, optimizer, folder), model.weights[0]
 
 
-def go_on(folder, num_epochs, best):
+def resume(folder, num_epochs, best):
     """Counts epochs from where a folder is; gives the weight in the end."""
     progress, weight = new_progress(folder)
     history = progress.restore()
@@ -92,15 +92,15 @@ def go_on(folder, num_epochs, best):
     return float(weight[0, 0])
 
 
-def test_killed_at_any_write_a_run_goes_on_from_its_last_whole_epoch(tmp_path, kill_at):
+def test_killed_at_any_write_a_run_resumes_from_its_last_complete_epoch(tmp_path, kill_at):
     for count in range(1, 1000):
         folder = tmp_path / str(count)
         kill_at(count)
         try:
-            go_on(folder, 3, best=(1, 2))
+            resume(folder, 3, best=(1, 2))
         except Killed:
             kill_at(10**9)
-            assert go_on(folder, 3, best=(1, 2)) == 2
+            assert resume(folder, 3, best=(1, 2)) == 2
             names = {
                 str(path.relative_to(folder))
                 for path in folder.rglob('*')
@@ -131,9 +131,9 @@ def test_a_checkpoint_that_was_cut_off_does_not_count(name, tmp_path, monkeypatc
 
     monkeypatch.setattr(tf.train.Checkpoint, 'write', torn)
     with pytest.raises(Killed):
-        go_on(tmp_path, 3, best=(1, 2))
+        resume(tmp_path, 3, best=(1, 2))
     monkeypatch.undo()
-    assert go_on(tmp_path, 3, best=(1, 2)) == 2
+    assert resume(tmp_path, 3, best=(1, 2)) == 2
 
 
 def test_best_weights_of_an_epoch_that_does_not_count_are_not_the_best(tmp_path, monkeypatch):
@@ -142,22 +142,22 @@ def test_best_weights_of_an_epoch_that_does_not_count_are_not_the_best(tmp_path,
     def stop(path, text):
         raise Killed if text.count('epoch') == 2 else AssertionError
 
-    go_on(tmp_path, 1, best=(1,))
+    resume(tmp_path, 1, best=(1,))
     monkeypatch.setattr(checkpoints.atomic, 'write_text', stop)
     with pytest.raises(Killed):
-        go_on(tmp_path, 2, best=(2,))
+        resume(tmp_path, 2, best=(2,))
     monkeypatch.undo()
     assert (tmp_path / 'best' / 'ckpt-2.index').exists()
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     checkpoints.restore_best(tmp_path, tf.train.Checkpoint(model=model))
     assert float(model.weights[0][0, 0]) == 1
-    assert go_on(tmp_path, 2, best=()) == 1
+    assert resume(tmp_path, 2, best=()) == 1
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
-    go_on(tmp_path, 2, best=(1,))
+    resume(tmp_path, 2, best=(1,))
     os.truncate(tmp_path / 'latest' / 'ckpt-2.index', 20)
-    with pytest.raises(ValueError, match='latest/ckpt-2: not a whole checkpoint'):
+    with pytest.raises(ValueError, match='latest/ckpt-2: not a complete checkpoint'):
         new_progress(tmp_path)[0].restore()
     (tmp_path / 'history.json').write_text('[{')
     with pytest.raises(ValueError, match=r'history\.json: damaged'):
@@ -261,7 +261,7 @@ def heard_ctrl_c():
 
 
 @pytest.mark.usefixtures('heard_ctrl_c')
-def test_ctrl_c_keeps_the_last_whole_epoch_and_says_how_to_go_on(tmp_path, capsys):
+def test_ctrl_c_keeps_the_last_complete_epoch_and_says_how_to_resume(tmp_path, capsys):
     def at_start(epoch):
         if epoch == 1:
             signal.raise_signal(signal.SIGINT)
@@ -270,20 +270,20 @@ def test_ctrl_c_keeps_the_last_whole_epoch_and_says_how_to_go_on(tmp_path, capsy
     assert code == 130
     assert (
         f'the state after epoch 1 is kept in {tmp_path}/a/checkpoints/latest/ckpt-1; the same '
-        'call goes on from there'
+        'call resumes from there'
     ) in capsys.readouterr().err
     equal(fit(tmp_path / 'a'), fit(tmp_path / 'b'))
     assert errors.exit_code(lambda: signal.raise_signal(signal.SIGINT)) == 130
     assert 'stopped: the same call goes on' in capsys.readouterr().err
 
 
-def test_what_is_not_finite_is_named_and_the_mended_run_goes_on(tmp_path):
+def test_what_is_not_finite_is_named_and_the_fixed_run_resumes(tmp_path):
     damaged = ToyClips((-4, -3, np.inf, -1, 1, 2, 3, 4))
     with pytest.raises(
         loop.NotFinite,
         match=(
             r'epoch 1, step \d: .* come from /r/2\.tfrecord \(all clips: .*not_finite\.json\)\. '
-            r'The state before the first epoch is kept in .*ckpt-0: .*the same call goes on'
+            r'The state before the first epoch is kept in .*ckpt-0: .*the same call resumes'
         ),
     ):
         fit(tmp_path / 'a', damaged)
@@ -304,7 +304,7 @@ def test_a_gradient_that_is_not_finite_is_found_in_its_own_step(tmp_path):
             root += 0.0 * tf.add_n([tf.reduce_sum(values) for values in self.variables])
             return {'total': root}, self.model(batch['input'])
 
-    with pytest.raises(loop.NotFinite, match=r'epoch 1, step 1: .*the batch is made of /r/'):
+    with pytest.raises(loop.NotFinite, match=r'epoch 1, step 1: .*the batch consists of /r/'):
         loop.fit(
             Steep(),
             ToyClips(),
@@ -319,7 +319,7 @@ def test_a_full_disk_is_an_error_before_the_first_epoch(tmp_path):
     epochs, limits = [], resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
     try:
-        with pytest.raises(OSError, match=r'32 MiB, which this run will need, are not to be had'):
+        with pytest.raises(OSError, match=r'32 MiB, which this run will need, are not available'):
             fit(tmp_path, at_start=epochs.append)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -341,7 +341,7 @@ def test_a_disk_that_fills_up_loses_no_whole_epoch(tmp_path, monkeypatch):
     with pytest.raises(
         OSError,
         match=r'after epoch 2 cannot be written \(no space left\); the '
-        r'state after epoch 1 is kept in .*/ckpt-1\. Make room',
+        r'state after epoch 1 is kept in .*/ckpt-1\. Free some space',
     ):
         fit(tmp_path / 'a')
     monkeypatch.undo()

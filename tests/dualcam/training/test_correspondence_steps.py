@@ -346,7 +346,7 @@ def test_features_of_clips_come_from_single_records_exactly(rng, tmp_path):
         def batches(self, size):
             return [{'input': records[i : i + size]} for i in range(0, 9, size)]
 
-    sums = distillation.answers(
+    sums = distillation.record_predictions(
         correspondence_steps.summed(network), Seconds(), tmp_path / 'sums.npy', batch_size=4
     )
     assert sums.shape == (9, 6)

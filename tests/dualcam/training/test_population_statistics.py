@@ -53,7 +53,7 @@ class NumberStep(steps.Step):
         super().__init__(model, variables or model.trainable_variables, [], 0.0)
 
     def losses(self, batch, training):
-        logits = steps.answers(self.model, batch['input'], training)
+        logits = steps.outputs(self.model, batch['input'], training)
         return self.add_penalty({'hard': losses.cross_entropy(batch['label'], logits)}), logits
 
 

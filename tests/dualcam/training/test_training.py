@@ -172,7 +172,7 @@ def test_a_teacher_is_asked_once_per_record_exactly(store, tmp_path):
     keras.utils.set_random_seed(2)
     teacher = models.build('dualcamnet', 3, seconds=1)
     seconds = record_clips.Clips(store, np.arange(60)[:, None], 'acoustic')
-    answers = distillation.answers(teacher, seconds, tmp_path / 'answers.npy')
+    answers = distillation.record_predictions(teacher, seconds, tmp_path / 'answers.npy')
     whole = models.build('dualcamnet', 3, seconds=5)
     whole.set_weights(teacher.get_weights())
     images = store.arrays['acoustic'][:10].reshape(2, 60, 36, 48, 12)
@@ -180,7 +180,7 @@ def test_a_teacher_is_asked_once_per_record_exactly(store, tmp_path):
     np.testing.assert_allclose(answers[:10].reshape(2, 5, 3).mean(axis=1), direct, atol=1e-4)
     (tmp_path / 'answers.npy').touch()
     np.testing.assert_array_equal(
-        distillation.answers(None, None, tmp_path / 'answers.npy'), answers
+        distillation.record_predictions(None, None, tmp_path / 'answers.npy'), answers
     )
 
 
