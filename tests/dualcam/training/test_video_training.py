@@ -126,7 +126,7 @@ def test_frames_asked_for_in_one_pass_are_all_that_runs_need(store, tmp_path, mo
     # In there alone: samples for the eye may read what they like.
     monkeypatch.setattr(
         frame_features,
-        'reader',
+        'reading',
         types.SimpleNamespace(read_frames=lambda *_: pytest.fail('a frame was not asked for')),
     )
     data = run_data.RunData(store, store.paths[:4], store.paths[4:6], INFO)
