@@ -306,13 +306,13 @@ def test_test_splits_are_not_read(made, smoke, monkeypatch, column, tmp_path):
         run_data, 'record_clips', lambda params, _, folder: record_clips(params, store, folder)
     )
 
-    def answers(teacher, seconds, path):
-        logits = distillation_answers(teacher, seconds, path).copy()
+    def predictions(teacher, seconds, path):
+        logits = record_predictions(teacher, seconds, path).copy()
         logits[[row for row in range(len(logits)) if row not in allowed]] = np.nan
         return logits
 
-    distillation_answers = distillation.answers
-    monkeypatch.setattr(distillation, 'answers', answers)
+    record_predictions = distillation.record_predictions
+    monkeypatch.setattr(distillation, 'record_predictions', predictions)
     grid = grids.points(column, [1e-3], [2.0], [0.5])
     found = grids.fill(search, grid, workshop, [7], tmp_path)  # a seed of no other test
     assert np.isfinite(found[0].loss)
