@@ -1,4 +1,4 @@
-"""What is minimised: cross-entropies, terms of mutual learning, triplets."""
+"""Loss functions: cross-entropies, terms of mutual learning, triplets."""
 
 from dualcam.losses.classification import binary_cross_entropy as binary_cross_entropy
 from dualcam.losses.classification import cross_entropy as cross_entropy

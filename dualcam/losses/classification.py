@@ -1,8 +1,8 @@
-"""What is minimised: softened cross-entropies (WACV 2020, section 4.3), and the terms of mutual
-learning with several labels a clip (AAAI 2021).
+"""Losses of classes: softened cross-entropies (WACV 2020, section 4.3), and the terms of mutual
+learning with several labels per clip (AAAI 2021).
 
-The latter add up over classes or features and are averaged over the batch: the AAAI paper gives
-all of them the weight 1, which sets like beside like only if they are added up in one way.
+The latter are summed over classes or features and averaged over the batch: the AAAI paper gives
+all of them the weight 1, which balances them only if they are summed in the same way.
 """
 
 import tensorflow as tf
@@ -22,7 +22,7 @@ def cross_entropy(labels, logits):
 
 
 def mixed_cross_entropy(labels, other_labels, other_shares, logits):
-    """Mean cross-entropy of clips that were mixed of two (Zhang et al., ICLR 2018).
+    """Mean cross-entropy of clips that were mixed from two (Zhang et al., ICLR 2018).
 
     Args:
         labels, other_labels: [batch] integers.
@@ -40,11 +40,12 @@ def mixed_cross_entropy(labels, other_labels, other_shares, logits):
 
 
 def soft_cross_entropy(teacher_logits, student_logits, temperature):
-    """Mean cross-entropy of the student against a teacher's softened answers.
+    """Mean cross-entropy of the student against a teacher's softened predictions.
 
     Args:
-        teacher_logits, student_logits: [batch, classes]; the temperature divides the teacher's
-            only, and there is no factor temperature**2, as in the authors' program.
+        teacher_logits, student_logits: [batch, classes]; only the teacher's are
+            divided by the temperature, and there is no factor temperature**2, as in the
+            authors' program.
         temperature: above 0.
 
     Returns:
@@ -79,7 +80,7 @@ def distillation_terms(labels, student_logits, teacher_logits, imitation, temper
 
 
 def binary_cross_entropy(labels, logits):
-    """Binary cross-entropy of several labels a clip.
+    """Binary cross-entropy of several labels per clip.
 
     Args:
         labels: [batch, classes], 0 - 1.

@@ -1,8 +1,8 @@
-"""AVNet, the teacher that sees video and acoustic images (WACV 2020, section 4.2).
+"""AVNet, the teacher on video and acoustic images (WACV 2020, section 4.2).
 
 ResNet-50 with a 1024-d logits layer beside DualCamNet up to its 1024-d layer, frame by frame;
-both are concatenated, and two more layers answer. DualCamNet, the 1024-d layer and the head are
-trained, ResNet-50 below them is not.
+both are concatenated and followed by two more layers. DualCamNet, the 1024-d layer and the head
+are trained, ResNet-50 below them is not.
 """
 
 import keras
@@ -18,22 +18,22 @@ def build(num_classes=14, seconds=1, frame_stride=1, mean=None, std_dev=None, la
     """The network.
 
     Args:
-        num_classes: of the answer.
+        num_classes: of the logits.
         seconds: records in a clip.
-        frame_stride: 1 answers for every frame; n for every n-th only.
+        frame_stride: 1 uses every frame; n only every n-th.
         mean, std_dev: [12] of the cepstral channels, to standardise them with, or None.
         layout: of ResNet-50, see `resnet.build`.
 
     Returns:
         A Keras model from a dictionary of `video` [batch, frames, 224, 224, 3], RGB with the
-        means subtracted, only the frames that are answered for, and `acoustic`
+        means subtracted, only the frames that are used, and `acoustic`
         [batch, seconds * 12, 36, 48, 12], to logits [batch, classes]. Its layer `frame_logits`
         holds those of every frame.
     """
-    answered = len(range(frame_stride // 2, schema.FRAMES_PER_SECOND, frame_stride)) * seconds
-    video = keras.Input((answered, *resnet.IMAGE_SHAPE), name='video')
+    used = len(range(frame_stride // 2, schema.FRAMES_PER_SECOND, frame_stride)) * seconds
+    video = keras.Input((used, *resnet.IMAGE_SHAPE), name='video')
     features = resnet.backbone(
-        keras.ops.reshape(video, [-1, *resnet.IMAGE_SHAPE]), answered, layout=layout
+        keras.ops.reshape(video, [-1, *resnet.IMAGE_SHAPE]), used, layout=layout
     )
     acoustic, logits = head(features, num_classes, seconds, frame_stride, mean, std_dev)
     return keras.Model({'video': video, 'acoustic': acoustic}, logits, name='avnet')
@@ -60,8 +60,8 @@ def head(features, num_classes, seconds, frame_stride=1, mean=None, std_dev=None
     acoustic = keras.Input(
         (seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE), name='acoustic'
     )
-    heard, answered = dualcamnet.trunk(acoustic, seconds, frame_stride, mean=mean, std_dev=std_dev)
+    heard, used = dualcamnet.trunk(acoustic, seconds, frame_stride, mean=mean, std_dev=std_dev)
     seen = keras.layers.Dense(1024, name='logits')(features)
     x = keras.ops.concatenate([seen, heard], axis=-1)
     x = keras.layers.Dense(1000, activation='relu', name=FEATURES)(x)
-    return acoustic, layers.mean_logits(x, num_classes, answered, 'fc2')
+    return acoustic, layers.mean_logits(x, num_classes, used, 'fc2')

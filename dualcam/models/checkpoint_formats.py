@@ -1,8 +1,8 @@
-"""Files of weights of three kinds, by the authors' variable names.
+"""Three formats of weight files, by the authors' variable names.
 
 TensorFlow checkpoints, Keras' own ResNet-50 and SoundNet's Torch 7 files. A file's names and
-shapes come first and its values when asked for, so that a shape can be refused before memory is
-taken for it (`models/weight_import.py`).
+shapes are read first and its values on demand, so that a shape can be refused before memory is
+allocated for it (`models/weight_import.py`).
 """
 
 import collections.abc
@@ -50,10 +50,9 @@ class Source:
     Attributes:
         kind: of the file.
         arrays: {authors' variable name: `Stored`}.
-        left: names of what has no such name.
+        left: names of arrays without such a name.
         layout: of a ResNet-50 that these weights fit, or None for both.
-        whole: whether what a network has besides is missing by mistake; SoundNet's file never
-            has all of a network.
+        whole: whether the file should have all of a network; SoundNet's never has.
     """
 
     kind: str
@@ -64,7 +63,7 @@ class Source:
 
 
 def open_source(path, network):
-    """The weights of a file, its kind told from what it holds.
+    """The weights of a file, whose format is recognised by its content.
 
     Args:
         path: of a checkpoint (its prefix or one of its files), a Keras HDF5 or Torch 7 file.

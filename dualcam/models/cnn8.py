@@ -1,12 +1,12 @@
 """CNN8, and the teacher and student built on it, which tag clips (AAAI 2021; Kong et al. 2018).
 
-The audio network hears a log-mel spectrogram by eight convolutions (CNN8) and, if wanted, further
-acoustic features, each by a branch of its own; all of it together is h^a. The visual branch makes
-h^v of features of the clip's frames. A teacher answers from h^a and h^v; a student from h^a and
-what it imagines h^v to be, relu(W_c h^a + b_c). All give logits: the sigmoid is outside.
+The audio network takes a log-mel spectrogram through eight convolutions (CNN8) and, optionally,
+further acoustic features, each through a branch of its own; all of it together is h^a. The visual
+branch computes h^v from features of the clip's frames. A teacher's logits come from h^a and h^v, a
+student's from h^a and its estimate of h^v, relu(W_c h^a + b_c). The sigmoid is not part of them.
 
-A convolution or dense layer that batch normalisation follows has no bias here: the normalisation
-subtracts the mean and has an offset of its own, so a bias would change no answer.
+Convolutions and dense layers that are followed by batch normalisation have no bias here: the
+normalisation subtracts the mean and has an offset of its own, so a bias would change nothing.
 """
 
 import keras
@@ -14,10 +14,10 @@ import keras
 from dualcam.models import layers
 
 INPUT = 'tagging'
-# Channels of what may be heard: bands of the log-mel spectrogram; conv7 of SoundNet-8; VGGish.
+# Channels of the sound inputs: bands of the log-mel spectrogram; conv7 of SoundNet-8; VGGish.
 SOUND_SIZES = {'audio': 64, 'soundnet': 1024, 'vggish': 128}
 VISUAL_SIZE = 4096  # fc2 of VGG-16
-# Layers whose outputs are h^a, h^v and the student's idea of h^v.
+# Layers whose outputs are h^a, h^v and the student's estimate of h^v.
 AUDIO, VISUAL, CROSS = 'audio_feature', 'visual_feature', 'cross_modal_feature'
 
 _FILTERS = (64, 64, 128, 128, 256, 256, 512, 512)
@@ -33,8 +33,8 @@ def build_audio(num_classes=17, sound=('audio',), width=1.0):
     classes at width 1.
 
     Args:
-        num_classes: of the answer.
-        sound: which of `SOUND_SIZES` it hears.
+        num_classes: of the logits.
+        sound: its inputs, of `SOUND_SIZES`.
         width: factor on the numbers of filters of the eight convolutions.
 
     Returns:
@@ -46,14 +46,14 @@ def build_audio(num_classes=17, sound=('audio',), width=1.0):
         ValueError: another name in `sound`, or a width that leaves no filter.
     """
     inputs, heard = _hear(sound, width)
-    return keras.Model(inputs, _answer([heard], num_classes), name='tagging_audio')
+    return keras.Model(inputs, _logits([heard], num_classes), name='tagging_audio')
 
 
 def build_visual(num_classes=17, visual_size=VISUAL_SIZE):
     """The visual branch alone.
 
     Args:
-        num_classes: of the answer.
+        num_classes: of the logits.
         visual_size: features of a frame.
 
     Returns:
@@ -61,25 +61,25 @@ def build_visual(num_classes=17, visual_size=VISUAL_SIZE):
         [batch, classes].
     """
     inputs, seen = _see(visual_size)
-    return keras.Model(inputs, _answer([seen], num_classes), name='tagging_visual')
+    return keras.Model(inputs, _logits([seen], num_classes), name='tagging_visual')
 
 
 def build_teacher(num_classes=17, sound=('audio',), width=1.0, visual_size=VISUAL_SIZE):
-    """The teacher, which hears and sees; arguments and result as above."""
+    """The teacher, on sound and frames; arguments and result as above."""
     inputs, heard = _hear(sound, width)
     visual, seen = _see(visual_size)
-    return keras.Model(inputs | visual, _answer([heard, seen], num_classes), name='tagging_teacher')
+    return keras.Model(inputs | visual, _logits([heard, seen], num_classes), name='tagging_teacher')
 
 
 def build_student(num_classes=17, sound=('audio',), width=1.0):
-    """The student, which hears and imagines what is seen; arguments and result as above."""
+    """The student, on sound only; arguments and result as above."""
     inputs, heard = _hear(sound, width)
-    imagined = keras.layers.Dense(_BRANCH_UNITS, activation='relu', name=CROSS)(heard)
-    return keras.Model(inputs, _answer([heard, imagined], num_classes), name='tagging_student')
+    estimate = keras.layers.Dense(_BRANCH_UNITS, activation='relu', name=CROSS)(heard)
+    return keras.Model(inputs, _logits([heard, estimate], num_classes), name='tagging_student')
 
 
 def with_features(model):
-    """The same network with what lies below its answer.
+    """The same network with the features below its logits.
 
     Args:
         model: one of those above.
@@ -139,7 +139,7 @@ def _branch(x, name, last):
     return keras.layers.GlobalAveragePooling1D(name=last)(x)
 
 
-def _answer(features, num_classes):
+def _logits(features, num_classes):
     """Logits [batch, classes] from one or two features [batch, features]."""
     x = keras.layers.Concatenate()(features) if len(features) > 1 else features[0]
     return keras.layers.Dense(num_classes, name='logits')(x)

@@ -1,12 +1,12 @@
-"""DualCamNet, the teacher that sees acoustic images (WACV 2020, section 4.2, Figure 4).
+"""DualCamNet, the teacher on acoustic images (WACV 2020, section 4.2, Figure 4).
 
-A temporal convolution joins the 12 frames of one record; the rest sees each frame alone and
-answers for it; a second's logits are the mean over its frames. The paper's text has pooling
-with stride 1 and batch normalisation; the authors' code and their Figure 4 have stride 2 and
-none, and so has this.
+A temporal convolution joins the 12 frames of one record; the other layers process each frame by
+itself, and a second's logits are the mean over its frames. The paper's text has pooling with
+stride 1 and batch normalisation; the authors' code and their Figure 4 have stride 2 and no
+normalisation, and so has this.
 
 ECCV 2020's ends in a map of 12 x 16 places instead, which is multiplied with the map of a video
-frame; its answers to labels come from the map's sum over all places.
+frame; its logits come from the map's sum over all places.
 """
 
 import keras
@@ -31,12 +31,12 @@ def build(
     """The network.
 
     Args:
-        num_classes: of the answer.
+        num_classes: of the logits.
         seconds: records in a clip.
-        frame_stride: 1 answers for every frame; n for every n-th only, at 1 / n of the cost,
-            with the same weights.
+        frame_stride: 1 uses every frame; n only every n-th, at 1 / n of the cost, with the same
+            weights.
         batch_norm: normalise after each convolution below `full1`, as the paper's text says.
-        dropout: rate before full1, fc1 and fc2; the authors feed one of 0.5 that nothing uses.
+        dropout: rate before full1, fc1 and fc2; the authors feed a rate of 0.5 that is not used.
         mean, std_dev: [12] of the cepstral channels, to standardise the input with; None for
             cepstra as they are.
 
@@ -47,10 +47,10 @@ def build(
     inputs = keras.Input(
         (seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE), name='acoustic'
     )
-    x, answered = trunk(inputs, seconds, frame_stride, batch_norm, dropout, mean, std_dev)
+    x, used = trunk(inputs, seconds, frame_stride, batch_norm, dropout, mean, std_dev)
     drop = _dropout(dropout)
     x = keras.layers.Dense(1000, activation='relu', name='fc1')(drop(x))
-    logits = layers.mean_logits(drop(x), num_classes, answered, 'fc2')
+    logits = layers.mean_logits(drop(x), num_classes, used, 'fc2')
     return keras.Model(inputs, logits, name='dualcamnet')
 
 
@@ -64,9 +64,9 @@ def trunk(
         seconds, frame_stride, batch_norm, dropout, mean, std_dev: as in `build`.
 
     Returns:
-        ([batch * answered, 1024], number of frames of a clip that are answered for).
+        ([batch * used, 1024], number of frames of a clip that are used).
     """
-    x, answered = _joined_frames(acoustic, frame_stride, batch_norm, mean, std_dev)
+    x, used = _joined_frames(acoustic, frame_stride, batch_norm, mean, std_dev)
     for name, filters in (('conv2', 32), ('conv3', 64)):
         x = keras.layers.Conv2D(
             filters, 5, padding='same', activation=None if batch_norm else 'relu', name=name
@@ -77,23 +77,24 @@ def trunk(
         x = keras.layers.MaxPooling2D(2, name=name.replace('conv', 'pool'))(x)
     # The 9x12 VALID convolution covers all that is left, so it is a matrix product.
     x = keras.layers.Conv2D(1024, (9, 12), activation='relu', name=FEATURES)(_dropout(dropout)(x))
-    return keras.ops.reshape(x, [-1, 1024]), seconds * answered
+    return keras.ops.reshape(x, [-1, 1024]), seconds * used
 
 
 def build_eccv(num_classes=10, seconds=2, frame_stride=1, mean=None, std_dev=None):
-    """ECCV 2020's network with labels to answer.
+    """ECCV 2020's network for labels.
 
     Args:
-        num_classes: of the answer.
+        num_classes: of the logits.
         seconds: records in a clip.
         frame_stride, mean, std_dev: as in `build`.
 
     Returns:
-        A Keras model as that of `build`. The authors answer frame by frame with the sum over a
-        map's places, so that logits are large; a clip's are the mean over its frames.
+        A Keras model like that of `build`. A frame's logits are computed from the sum over its
+        map's places, as in the authors' program, so they are large; a clip's are the mean over
+        its frames.
     """
-    inputs, maps, answered = _maps(seconds, frame_stride, mean, std_dev)
-    logits = layers.mean_logits(keras.ops.sum(maps, axis=(1, 2)), num_classes, answered, 'full1')
+    inputs, maps, used = _maps(seconds, frame_stride, mean, std_dev)
+    logits = layers.mean_logits(keras.ops.sum(maps, axis=(1, 2)), num_classes, used, 'full1')
     return keras.Model(inputs, logits, name='dualcamnet_eccv')
 
 
@@ -107,25 +108,25 @@ def build_eccv_map(seconds=2, frame_stride=1, mean=None, std_dev=None):
         A Keras model from [batch, seconds * 12, 36, 48, 12] to a clip's map, the mean over its
         frames, [batch, 12, 16, 128]. Its layers are those of `build_eccv`.
     """
-    inputs, maps, answered = _maps(seconds, frame_stride, mean, std_dev)
-    maps = keras.ops.reshape(maps, [-1, answered, *MAP_SHAPE])
+    inputs, maps, used = _maps(seconds, frame_stride, mean, std_dev)
+    maps = keras.ops.reshape(maps, [-1, used, *MAP_SHAPE])
     return keras.Model(inputs, keras.ops.mean(maps, axis=1), name='dualcamnet_eccv')
 
 
 def _maps(seconds, frame_stride, mean, std_dev):
-    """Input, maps [batch * answered, 12, 16, 128] of its frames, and how many of a clip."""
+    """Input, maps [batch * used, 12, 16, 128] of its frames, and how many of a clip are used."""
     inputs = keras.Input(
         (seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE), name='acoustic'
     )
-    x, answered = _joined_frames(inputs, frame_stride, False, mean, std_dev)
+    x, used = _joined_frames(inputs, frame_stride, False, mean, std_dev)
     x = keras.layers.Conv2D(32, 5, padding='same', activation='relu', name='conv2')(x)
     x = keras.layers.MaxPooling2D(3, name='pool2')(x)
     x = keras.layers.Conv2D(128, 5, padding='same', name='conv3')(x)
-    return inputs, keras.layers.ReLU(name=FEATURES_ECCV)(x), seconds * answered
+    return inputs, keras.layers.ReLU(name=FEATURES_ECCV)(x), seconds * used
 
 
 def _joined_frames(acoustic, frame_stride, batch_norm, mean, std_dev):
-    """Images that know their record's other frames, and how many of a record's 12 are kept.
+    """Frames after the temporal convolution, and how many of a record's 12 are kept.
 
     Returns:
         ([batch * seconds * kept, 36, 48, 12], kept).
@@ -139,7 +140,7 @@ def _joined_frames(acoustic, frame_stride, batch_norm, mean, std_dev):
     x = keras.ops.reshape(x, [-1, frames, rows * cols, cepstra])
     kept = len(range(frame_stride // 2, frames, frame_stride))
     if frame_stride != 1:
-        # Only where an answer is asked for, with the zeros past the record that SAME padding has.
+        # Only at the frames that are kept, with the zeros past the record that SAME padding has.
         first, length = frame_stride // 2, (kept - 1) * frame_stride + 7
         x = keras.ops.pad(x, [[0, 0], [3, 3], [0, 0], [0, 0]])[:, first : first + length]
     x = keras.layers.Conv2D(

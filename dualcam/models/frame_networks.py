@@ -1,8 +1,8 @@
-"""Networks that look at single frames for AAAI 2021's visual branch.
+"""Networks on single frames for AAAI 2021's visual branch.
 
 VGG-16 with ImageNet's weights, from a file of Keras' own, gives the paper's 4096 features ('fc2')
-or 1000 ('predictions'). Where there are no weights, a small network takes its place, which
-`training/frame_network.py` trains on the frames at hand.
+or 1000 ('predictions'). Without weights, a small network takes its place, which
+`training/frame_network.py` trains on the training clips' frames.
 """
 
 import pathlib
@@ -18,8 +18,8 @@ def vgg16(weights, layer='fc2'):
 
     Args:
         weights: `vgg16_weights_tf_dim_ordering_tf_kernels.h5` or another file that holds the
-            weights of `keras.applications.VGG16` with its top; None leaves them as they are
-            drawn.
+            weights of `keras.applications.VGG16` with its top; None leaves it randomly
+            initialised.
         layer: 'fc2' after its ReLU, or 'predictions', ImageNet's probabilities.
 
     Returns:
@@ -51,12 +51,12 @@ def vgg16(weights, layer='fc2'):
 
 
 def small(num_classes):
-    """A small network that tells classes from frames.
+    """A small network that predicts classes from frames.
 
     Returns:
         Two `keras.Model`s that share their layers, from [frames, 112, 112, 3], RGB less
         `video.MEANS`: to logits [frames, num_classes], and to the features [frames, 128] below
-        them, each the strongest answer of a filter anywhere in the frame.
+        them, each the largest output of a filter anywhere in the frame.
     """
     inputs = keras.Input((SMALL_SIDE, SMALL_SIDE, 3), name='frames')
     x = keras.layers.Rescaling(1 / 64)(inputs)

@@ -1,10 +1,10 @@
-"""HearNet, the student that sees a spectrogram (WACV 2020, section 4.2).
+"""HearNet, the student on spectrograms (WACV 2020, section 4.2).
 
 All its convolutions run along time only, so they are one-dimensional here; the authors' [k, 1]
 kernels are the same numbers (`models/weights.py`).
 
-ECCV 2020's hears 2 s, of which the pools leave one step, and has 128 features before its answer:
-with ReLU where it answers to labels, as they come where it learns from video or a teacher's map.
+ECCV 2020's takes 2 s, of which the pools leave one step, and has 128 features below its logits:
+with ReLU where it learns from labels, without where it learns from video or a teacher's map.
 """
 
 import keras
@@ -24,14 +24,14 @@ def build(num_classes=14, seconds=5, num_frames=None, dropout=0.0, bins_heard=No
     """The network.
 
     Args:
-        num_classes: of the answer.
+        num_classes: of the logits.
         seconds: of a clip.
         num_frames: of its spectrogram; default what `audio.SpectrogramParams` gives for so many
-            seconds. Where less than four steps are left after the pools (the kernel of conv4),
-            the kernel takes what is left; where more are, their answers are averaged.
-        dropout: rate before fc1 and fc2. The authors feed one of 0.5 that nothing uses.
-        bins_heard: frequency bins that are ever other than zero; conv1 leaves out the rest, which
-            changes no number and saves near half of its work on recordings of 12,288 Hz.
+            seconds. If fewer than four steps are left after the pools (the kernel of conv4), the
+            kernel covers what is left; if there are more, their logits are averaged.
+        dropout: rate before fc1 and fc2. The authors feed a rate of 0.5 that is not used.
+        bins_heard: number of frequency bins that are not always zero; conv1 skips the others,
+            which changes no number and saves nearly half of its work on recordings of 12,288 Hz.
 
     Returns:
         A Keras model from normalised spectrograms [batch, frames, 257] to logits [batch,
@@ -42,16 +42,16 @@ def build(num_classes=14, seconds=5, num_frames=None, dropout=0.0, bins_heard=No
 
 
 def head(x, num_classes, dropout):
-    """fc1 and fc2 over [batch, steps, 1024], averaged over the steps; OurSoundNet has it too."""
+    """fc1 and fc2 on [batch, steps, 1024], averaged over the steps; OurSoundNet has them too."""
     x = _dense(x, (('fc1', 1000, 'relu'), ('fc2', num_classes, None)), dropout)
     return keras.layers.GlobalAveragePooling1D(name='logits')(x)
 
 
 def build_eccv(num_classes=10, seconds=2, dropout=0.0, bins_heard=None):
-    """ECCV 2020's network with labels to answer.
+    """ECCV 2020's network for labels.
 
     Args:
-        num_classes: of the answer.
+        num_classes: of the logits.
         seconds: of a clip.
         dropout: rate before fc1, fc2 and fc3.
         bins_heard: as in `build`.
@@ -89,10 +89,10 @@ def build_eccv_map(seconds=2, bins_heard=None):
 
 
 def _trunk(params, seconds, num_frames, bins_heard):
-    """Input, and what is made of it up to conv5, [batch, steps, 1024]."""
+    """Input, and the output of conv5, [batch, steps, 1024]."""
     if num_frames is None:
         num_frames = params.num_frames(audio.num_samples(seconds))
-    # Below 2 s the third pool would have nothing to pool unless it may look past the end.
+    # Below 2 s the third pool would have nothing to pool unless its window may exceed the end.
     padding = 'valid' if num_frames >= 125 else 'same'
     inputs = keras.Input((num_frames, params.num_bins), name=INPUT)
     x = inputs

@@ -2,12 +2,13 @@
 
 Arandjelovic and Zisserman, "Look, Listen and Learn", ICCV 2017, section 2.1: a network for either
 input, of four blocks of two 3x3 convolutions with batch normalisation, pooled by 2 between the
-blocks and over all places at the end, which leaves 512 features; both together say yes or no.
+blocks and over all places at the end, which leaves 512 features; from both, two dense layers
+predict whether they correspond.
 
-Theirs sees 1 s of sound as a log spectrogram of 257 x 199 and images of 224 x 224. Here it gets
-what ECCV 2020's networks get, so that they compare: 2 s as a spectrogram of 200 x 257, an image
-of one channel with time along its rows, and whole frames of 224 x 298. Logarithms
-(`frontend.Frontend` with 'log') are closest to theirs.
+Theirs takes 1 s of sound as a log spectrogram of 257 x 199 and images of 224 x 224. Here it takes
+the inputs of ECCV 2020's networks, so that they are comparable: 2 s as a spectrogram of 200 x 257,
+an image of one channel with time along its rows, and whole frames of 224 x 298. Logarithms
+(`frontends.Frontend` with 'log') are closest to theirs.
 """
 
 import keras
@@ -35,12 +36,12 @@ _MOMENTUM = 0.9
 
 
 def build_audio(num_classes=10, seconds=2, width=1.0):
-    """The network for sound with labels to answer.
+    """The network on sound, for labels.
 
     Args:
-        num_classes: of the answer.
+        num_classes: of the logits.
         seconds: of a clip.
-        width: share of the paper's filters, for runs of minutes.
+        width: factor on the paper's numbers of filters, for short runs.
 
     Returns:
         A Keras model from normalised spectrograms [batch, frames, 257], of `SPECTROGRAM`, to
@@ -56,7 +57,7 @@ def build_vision(num_classes=10, seconds=2, num_frames=None, width=1.0):
     """The network for images with labels to answer.
 
     Args:
-        num_classes: of the answer.
+        num_classes: of the logits.
         seconds: of a clip.
         num_frames: of a clip; default one a second.
         width: as in `build_audio`.
@@ -73,7 +74,7 @@ def build_vision(num_classes=10, seconds=2, num_frames=None, width=1.0):
 
 
 def build_correspondence(seconds=2, num_frames=1, width=1.0):
-    """Both networks together: do this sound and this image come from the same second?
+    """Both networks together: do this sound and this image correspond?
 
     Args:
         seconds: of the sound.

@@ -12,12 +12,12 @@ import tensorflow as tf
 class FramedConv1D(keras.layers.Layer):
     """A strided convolution over a long signal with few channels, as one matrix product.
 
-    Gives what ZeroPadding1D(padding) and Conv1D(filters, kernel_size, strides) give, but `block`
-    outputs at a time: one input channel and a stride of 2 starve a convolution kernel, while
-    the same work as [.., frame] x [frame, block * filters] keeps the processor busy.
+    Computes what ZeroPadding1D(padding) and Conv1D(filters, kernel_size, strides) compute, but
+    `block` outputs at a time: with one input channel and a stride of 2, convolution kernels are
+    slow, while the same work as [.., frame] x [frame, block * filters] uses a processor fully.
 
-    Input [batch, samples, channels]; output [batch, blocks * block, filters]: the outputs that
-    do not fill a block at the end are left out, as VALID pooling by `block` ignores them too.
+    Input [batch, samples, channels]; output [batch, blocks * block, filters]: outputs that do not
+    fill a block at the end are dropped, since VALID pooling by `block` ignores them too.
 
     Args:
         filters: output channels.
@@ -33,7 +33,7 @@ class FramedConv1D(keras.layers.Layer):
         self.padding, self.block = padding, block
 
     def build(self, input_shape):
-        """Makes kernel [taps, channels, filters] and bias [filters]."""
+        """Creates kernel [taps, channels, filters] and bias [filters]."""
         self.kernel = self.add_weight(
             (self.kernel_size, input_shape[-1], self.filters),
             initializer='glorot_uniform',
@@ -44,12 +44,12 @@ class FramedConv1D(keras.layers.Layer):
     def call(self, inputs):
         """See the class."""
         channels = inputs.shape[-1]
-        step = self.strides * self.block  # samples a block
+        step = self.strides * self.block  # samples per block
         frame = step - self.strides + self.kernel_size
         padded = tf.pad(inputs, [[0, 0], [self.padding, self.padding], [0, 0]])
         outputs = (padded.shape[1] - self.kernel_size) // self.strides + 1
         blocks = outputs // self.block
-        # A frame is a few whole steps: cut the signal once a step, and set steps side by side.
+        # A frame is a few whole steps: cut the signal into steps, and concatenate those of a frame.
         parts = -(-frame // step)
         needed = (blocks + parts - 1) * step
         padded = tf.pad(padded, [[0, 0], [0, max(0, needed - padded.shape[1])], [0, 0]])
@@ -79,7 +79,7 @@ class FramedConv1D(keras.layers.Layer):
         }
 
     def _frame_weights(self, frame, channels):
-        """The kernel at each of a block's places: [frame * channels, block * filters]."""
+        """The kernel at each place of a block: [frame * channels, block * filters]."""
         rows = []
         kernel = tf.reshape(self.kernel, [self.kernel_size * channels, self.filters])
         for place in range(self.block):
@@ -90,14 +90,14 @@ class FramedConv1D(keras.layers.Layer):
 
 
 class PartialConv1D(keras.layers.Conv1D):
-    """A convolution of whose input channels only the first ones are ever other than zero.
+    """A convolution of whose input channels all but the first ones are always zero.
 
-    Weights and results are those of Conv1D, of which TensorFlow makes a convolution over one
-    row. Here bias and activation stand before that row is dropped, so that TFLite makes one
-    operation of the three: with eight bits, only what leaves it is rounded.
+    Weights and results are those of Conv1D, which TensorFlow implements as a convolution over one
+    row. Here bias and activation come before that row is dropped, so that TFLite fuses the three:
+    with eight bits, only the result is rounded.
 
     Args:
-        heard: how many; None for all.
+        heard: number of channels that are not always zero; None for all.
     """
 
     def __init__(self, filters, kernel_size, heard=None, **kwargs):
@@ -118,11 +118,10 @@ class PartialConv1D(keras.layers.Conv1D):
 class SpectralConv1D(PartialConv1D):
     """The same with many taps, in training by Fourier transforms of blocks (overlap and save).
 
-    A block's transform has a product of matrices for each frequency instead of one for each tap
-    and output: 52 instead of 275 for 25 outputs of 11 taps, each complex product made of three
-    real ones. What is transformed, multiplied and transformed back differs from a plain
-    convolution by rounding only. That is what it is where no gradient is wanted, in 16 bits, and
-    on GPUs, which have kernels for it. Padding is 'same'.
+    A block's transform takes a matrix product per frequency instead of one per tap and output: 52
+    instead of 275 for 25 outputs of 11 taps, each complex product computed as three real ones. The
+    result differs from a plain convolution by rounding only. Where no gradient is needed, in 16
+    bits, and on GPUs, which have kernels for it, it is a plain convolution. Padding is 'same'.
     """
 
     def call(self, inputs, training=None):
@@ -139,9 +138,9 @@ class SpectralConv1D(PartialConv1D):
 
 
 class StridedSpectralConv1D(keras.layers.Conv1D):
-    """Conv1D with padding 'valid' and taps a multiple of its stride, likewise.
+    """Likewise Conv1D with padding 'valid' whose number of taps is a multiple of its stride.
 
-    Samples between one output and the next become channels of one step.
+    The samples from one output to the next become channels of one step.
     """
 
     def call(self, inputs, training=None):
@@ -168,7 +167,7 @@ def _correlate(x, kernel, before, num_outputs, hop=25):
     Args:
         x: [batch, steps, channels].
         kernel: [taps, channels, filters].
-        before: zeros in front; as many as it takes stand behind.
+        before: zeros in front; as many as needed are appended.
         num_outputs: steps of the result.
         hop: outputs of a block.
 
@@ -180,7 +179,7 @@ def _correlate(x, kernel, before, num_outputs, hop=25):
     block, length = hop + taps - 1, blocks * hop + taps - 1
     x = tf.pad(x, [[0, 0], [before, length - x.shape[1] - before], [0, 0]])
     of_block, of_kernel, back = _block_transforms(taps, hop)
-    # Places of a block, times clips and blocks: all of them in one matrix product.
+    # Positions of a block, times clips and blocks: all of them in one matrix product.
     places = (
         np.arange(block)[:, None, None]
         + hop * np.arange(blocks)
@@ -201,8 +200,8 @@ def _correlate(x, kernel, before, num_outputs, hop=25):
 def _block_transforms(taps, hop):
     """A correlation with `taps` taps as back @ ((of_block @ block) * (of_kernel @ kernel)).
 
-    With the transform X of a block and W of the kernel, conj(W) X is transformed back, by three
-    real products a frequency: Wr (Xr + Xi), (Wr - Wi) Xi and (Wi + Wr) Xr. The first frequency is
+    With the transform X of a block and W of the kernel, conj(W) X is transformed back, from three
+    real products per frequency: Wr (Xr + Xi), (Wr - Wi) Xi and (Wi + Wr) Xr. The first frequency is
     real.
 
     Returns:
@@ -300,9 +299,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 class FusedBatchNormalization(BatchNormalization):
     """Batch normalisation of [batch, steps, channels] or images by TensorFlow's one-pass kernel.
 
-    On a long signal or a large image the plain form reads and writes it five times over. The
-    kernel's variance, which the moving average follows, has Bessel's correction, as TF-Slim's
-    has.
+    On a long signal or a large image the plain form reads and writes it five times. The kernel's
+    variance, which the moving average follows, has Bessel's correction, like TF-Slim's.
     """
 
     def normalise(self, inputs, training):
@@ -323,14 +321,14 @@ class FusedBatchNormalization(BatchNormalization):
 def normalised_convolution(
     x, filters, size, name, strides=1, padding='same', relu=True, momentum=0.997
 ):
-    """A 2-D convolution without bias, batch normalisation and, unless told otherwise, ReLU.
+    """A 2-D convolution without bias, batch normalisation and, by default, ReLU.
 
     Args:
         x: Keras tensor [batch, rows, cols, channels].
         filters, size, strides, padding: of the convolution, the layer `name`.
         name: the normalisation is called `<name>_norm`.
-        relu: whether negative values become zero.
-        momentum: share that the moving averages keep in a step.
+        relu: whether a ReLU follows.
+        momentum: share of the moving averages that is kept in a step.
 
     Returns:
         [batch, rows, cols, filters].
@@ -351,11 +349,11 @@ def standardise(mean, std_dev, name='standardise'):
 
 
 def mean_logits(x, num_classes, num_frames, name):
-    """The last layer of a network that answers frame by frame.
+    """The last layer of a network that has logits of each frame.
 
     Args:
         x: Keras tensor [batch * num_frames, channels].
-        num_classes: of the answer.
+        num_classes: of the logits.
         num_frames: of a clip.
         name: of the dense layer.
 

@@ -1,13 +1,13 @@
-"""ResNet-50 and Temporal ResNet-50, the teachers that see video (WACV 2020, section 4.2).
+"""ResNet-50 and Temporal ResNet-50, the teachers on video (WACV 2020, section 4.2).
 
 Version 1 in TF-Slim's layout: the last unit of a block has its stride, strided convolutions pad
 the same number of zeros on both sides whatever the size, and shortcuts are subsampled. Only the
-logits layer is trained; what lies below gives 2048 features a frame, which can therefore be
-worked out once a record (`features/frame_features.py`).
+logits layer is trained; the layers below give 2048 features per frame, which can therefore be
+computed once per record (`features/frame_features.py`).
 
 Temporal ResNet-50 has a convolution over three frames after the 3x3 convolution of each block's
-second unit. It starts as the identity and the authors never train it, so a frame's features do
-not depend on its neighbours until weights from elsewhere say so.
+second unit. It is initialised as the identity and the authors never train it, so a frame's
+features do not depend on its neighbours unless imported weights make them.
 """
 
 import keras
@@ -22,7 +22,7 @@ IMAGE_SHAPE = video.SHAPE
 NUM_FEATURES = 2048
 TEMPORAL_FRAMES = 5
 LAYOUTS = ('slim', 'keras')
-NETWORKS = ('resnet50', 'temporal_resnet50', 'avnet')  # all that have a backbone
+NETWORKS = ('resnet50', 'temporal_resnet50', 'avnet')  # those with a frozen backbone
 _KERAS_PADDING = 'keras_pool_pad'
 
 # filters inside, units, stride of the last unit
@@ -30,12 +30,12 @@ _BLOCKS = ((64, 3, 2), (128, 4, 2), (256, 6, 2), (512, 3, 1))
 
 
 def build(num_classes=14, seconds=1, frame_stride=1, layout='slim'):
-    """ResNet-50: an answer a frame, averaged over a clip.
+    """ResNet-50: logits of each frame, averaged over a clip.
 
     Args:
-        num_classes: of the answer.
+        num_classes: of the logits.
         seconds: records in a clip.
-        frame_stride: 1 answers for every frame; n for every n-th only.
+        frame_stride: 1 uses every frame; n only every n-th.
         layout: 'slim', or 'keras' for the weights of Keras' own ResNet-50.
 
     Returns:
@@ -48,10 +48,10 @@ def build(num_classes=14, seconds=1, frame_stride=1, layout='slim'):
 
 
 def build_temporal(num_classes=14, num_frames=TEMPORAL_FRAMES, seconds=None, layout='slim'):
-    """Temporal ResNet-50: a few frames of a clip, seen together.
+    """Temporal ResNet-50: a few frames of a clip, processed together.
 
     Args:
-        num_classes: of the answer.
+        num_classes: of the logits.
         num_frames: of a clip.
         seconds: of a clip; the network is the same for any.
         layout: as in `build`.
@@ -63,7 +63,7 @@ def build_temporal(num_classes=14, num_frames=TEMPORAL_FRAMES, seconds=None, lay
 
 
 def build_backbone(layout='slim'):
-    """What is below the logits: a Keras model from [frames, 224, 224, 3] to [frames, 2048]."""
+    """The network below the logits: a Keras model from [frames, 224, 224, 3] to [frames, 2048]."""
     images = keras.Input(IMAGE_SHAPE, name='images')
     return keras.Model(images, backbone(images, 1, layout=layout), name='resnet50_backbone')
 
@@ -89,8 +89,8 @@ def backbone(images, num_frames, temporal=False, layout='slim'):
 
     Args:
         images: Keras tensor [batch * num_frames, 224, 224, 3].
-        num_frames: that belong together.
-        temporal: with convolutions over them.
+        num_frames: of a clip.
+        temporal: whether there are convolutions over a clip's frames.
         layout: as in `build`.
 
     Returns:
@@ -111,7 +111,7 @@ def backbone(images, num_frames, temporal=False, layout='slim'):
     for number, (filters, units, stride) in enumerate(_BLOCKS, 1):
         for unit in range(1, units + 1):
             if layout == 'keras':
-                # A block is halved where it begins, not where the one before it ends.
+                # The stride is in a block's first unit, not in the last one of the block before.
                 stride_of_unit = 2 if unit == 1 and number > 1 else 1
             else:
                 stride_of_unit = stride if unit == units else 1
@@ -137,7 +137,7 @@ def head(features, num_classes, num_frames):
 
     Args:
         features: Keras tensor [batch * num_frames, 2048].
-        num_classes: of the answer.
+        num_classes: of the logits.
         num_frames: of a clip.
 
     Returns:
@@ -221,6 +221,6 @@ def _unit(x, filters, stride, name, temporal_frames, layout):
 
 
 def _identity(shape, dtype=None):
-    """A kernel [3, 1, channels, channels] that passes the middle frame on."""
+    """A kernel [3, 1, channels, channels] that copies the middle frame."""
     middle = keras.ops.eye(shape[2], dtype=dtype)[None, None]
     return keras.ops.pad(middle, [(1, 1), (0, 0), (0, 0), (0, 0)])

@@ -1,4 +1,4 @@
-"""ResNet-18 of ECCV 2020, which sees whole video frames of 224 x 298.
+"""ResNet-18 of ECCV 2020, on whole video frames of 224 x 298.
 
 Version 1 without its last block: the first unit of a block has its stride. A 3x4 convolution
 without padding then gives a map of 12 x 16 places, those of the acoustic map, 128 channels each.
@@ -33,13 +33,13 @@ _MOMENTUM = 0.9
 
 
 def build(num_classes=10, seconds=2, num_frames=None, width=1.0):
-    """The network with labels to answer.
+    """The network for labels.
 
     Args:
-        num_classes: of the answer.
+        num_classes: of the logits.
         seconds: of a clip.
-        num_frames: of a clip; default one a second.
-        width: share of the filters below the map, for runs of minutes.
+        num_frames: of a clip; default one per second.
+        width: factor on the numbers of filters below the map, for short runs.
 
     Returns:
         A Keras model from [batch, frames, 224, 298, 3] float32, RGB with the means subtracted

@@ -1,9 +1,9 @@
-"""OurSoundNet, the student that hears a waveform: SoundNet-5 with a new end (WACV 2020, 4.2).
+"""OurSoundNet, the student on waveforms: SoundNet-5 with a new end (WACV 2020, section 4.2).
 
 SoundNet-8 (Aytar, Vondrick, Torralba, NIPS 2016) with the same new end is here too.
 
 Each convolution pads its zeros on both sides, then batch normalisation and ReLU; pools are VALID.
-Pooling before the ReLU gives the same numbers and works on an eighth of them.
+Pooling before the ReLU gives the same numbers, and the ReLU then has an eighth of the work.
 """
 
 import keras
@@ -42,9 +42,8 @@ def build(num_classes=14, seconds=5, dropout=0.0):
     """The network.
 
     Args:
-        num_classes: of the answer.
-        seconds: of a clip, 4 or more; where conv5 leaves several steps their answers are
-            averaged.
+        num_classes: of the logits.
+        seconds: of a clip, 4 or more; if conv5 leaves several steps, their logits are averaged.
         dropout: rate before fc1 and fc2.
 
     Returns:

@@ -1,9 +1,9 @@
-"""A reader of Torch 7's binary files, as far as networks in them need it.
+"""A reader of Torch 7's binary files, as far as networks stored in them need it.
 
 Such a file is one tree of nil, numbers, strings, booleans, tables and objects; tensors point into
 storages, and what was written already is referred to by its number. Only these are read: nothing
-in the file is run, functions are refused, and every length is held against what is left of the
-file before memory is taken for it. Arrays are views of the file's own bytes, so a file cannot
+in the file is run, functions are refused, and every length is checked against the rest of the
+file before memory is allocated for it. Arrays are views of the file's own bytes, so a file cannot
 grow in memory. Little-endian, as the library writes on PCs; types, strings and tables are counted
 in 32 bits, sizes of tensors in 64, or in 32 where the writing machine had no longer ones.
 """
@@ -55,7 +55,7 @@ def read(path):
         and `TorchObject`s.
 
     Raises:
-        ValueError: the file is truncated, or holds something else; it is named.
+        ValueError: the file is truncated, or holds something else; the message names it.
     """
     path = pathlib.Path(path)
     data = path.read_bytes()

@@ -1,11 +1,11 @@
-"""VGGish, a network trained on sound of millions of videos (Hershey et al., ICASSP 2017).
+"""VGGish, a network trained on the sound of millions of videos (Hershey et al., ICASSP 2017).
 
 The public definition: the four stages of a small VGG over patches of log-mel spectrogram, two
 dense layers of 4096 and one of 128, which is linear (as the definition has it since 2020; before,
 a ReLU followed). Its weights come from the published TensorFlow checkpoint by
 `models/weight_import.py`.
-The whitening that YouTube-8M's features went through is left out: each branch of a tagging network
-starts with a dense layer and a normalisation of its own.
+The whitening of YouTube-8M's features is left out: each branch of a tagging network starts with a
+dense layer and a normalisation of its own.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ _HIDDEN = 4096
 
 @dataclasses.dataclass(frozen=True)
 class PatchParams:
-    """The network's input, as it was trained: 25 ms windows each 10 ms, 64 bands of mel."""
+    """The input that it was trained on: 25 ms windows every 10 ms, 64 mel bands."""
 
     sample_rate_hz: int = 16_000
     window: int = 400  # samples, periodic Hann

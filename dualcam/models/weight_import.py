@@ -1,4 +1,4 @@
-"""Gives a network the weights of a file that another program wrote, and says what did not fit.
+"""Gives a network the weights of a file that another program wrote, and reports what did not fit.
 
 The kinds of files are in `models/checkpoint_formats.py`; what `dualcam import-weights` makes
 of one is read by `weights.load`.
@@ -14,7 +14,7 @@ from dualcam.models import checkpoint_formats, resnet, weights
 
 _LOGITS = 'resnet_v1_50/logits/'
 _IMAGENET_CLASSES = (1000, 1001)
-# What a ResNet-50 trained on ImageNet has none of. A file has all of such a part, or nothing.
+# Parts that a ResNet-50 trained on ImageNet lacks. A file has all of such a part, or nothing.
 _PARTS_OF_OURS = (
     re.compile(r'(resnet_v1_50/logits|DualCamNet|AVNet)/'),
     re.compile(r'resnet_v1_50/.+/conv_temp/'),
@@ -27,8 +27,8 @@ class Report:
 
     Attributes:
         source: kind of file.
-        taken: variables that have the file's values now.
-        left: what the file holds besides.
+        taken: variables that now have the file's values.
+        left: what else the file holds.
         missing: variables that the file does not hold; they keep their values.
     """
 
@@ -50,17 +50,17 @@ def import_weights(path, model, allow_missing=False):
         path: of a TensorFlow checkpoint (its prefix or one of its files), a Keras HDF5 file or
             a Torch 7 file.
         model: built by `dualcam.models.build`; for Keras' file with `layout='keras'`.
-        allow_missing: take what there is of a file that lacks variables. What ResNets trained
-            on ImageNet and SoundNets never have (our logits, temporal convolutions, DualCamNet,
-            SoundNet's new end) may be missing in any case.
+        allow_missing: accept a file that lacks variables. Those that ResNets trained on ImageNet
+            and SoundNets never have (our logits, temporal convolutions, DualCamNet, SoundNet's
+            new end) may be missing in any case.
 
     Returns:
         A `Report`.
 
     Raises:
-        ValueError: the file is damaged, of another shape, holds a part of the network only, or
+        ValueError: the file is damaged, of another shape, holds only a part of the network or
             nothing of it, or a ResNet-50 of the other layout; the message names file and
-            variable, and the model is as before.
+            variable, and the model is unchanged.
     """
     source = checkpoint_formats.open_source(path, model.name)
     names = weights.tf1_names(model)
@@ -103,7 +103,7 @@ def _is_imagenets(name, stored, variable):
 
 
 def _check_missing(path, network, missing, taken):
-    """A `ValueError` for what is missing, but for parts that are missing as a whole."""
+    """A `ValueError` for what is missing, except for parts that are missing as a whole."""
     for part in _PARTS_OF_OURS:
         if not any(part.match(name) for name in taken):
             missing = [name for name in missing if not part.match(name)]
@@ -111,7 +111,7 @@ def _check_missing(path, network, missing, taken):
         more = f' and {len(missing) - 1} more of' if len(missing) > 1 else ' of'
         raise ValueError(
             f'{path}: {missing[0]}{more} {network} missing; allow_missing leaves '
-            'what is missing as it was drawn'
+            'what is missing randomly initialised'
         )
 
 

@@ -1,7 +1,6 @@
 """A network's weights by the authors' names, and in files.
 
-`models/checkpoint_formats.py` brings other programs' files to these names. The authors'
-TensorFlow 1
+`models/checkpoint_formats.py` maps other programs' files to these names. The authors' TensorFlow 1
 variables are called <scope>/<layer>/weights, biases, and norm/gamma, beta, moving_mean,
 moving_variance; convolutions along time have kernels [k, 1, in, out], the temporal ones
 [k, 1, 1, in, out], and dense layers [1, 1, in, out]. ResNet's follow TF-Slim:
@@ -79,7 +78,7 @@ def assign_tf1(model, arrays):
         arrays: {TF1 variable name: array}, all of the network's and no others.
 
     Raises:
-        KeyError: names what is missing or left over.
+        KeyError: variables are missing or left over; the message names them.
         ValueError: an array has another number of values than its variable, or its axes of
             length above 1 are not the variable's.
     """
@@ -103,7 +102,7 @@ def check_shape(name, shape, variable):
 
 
 def save(model, path):
-    """Writes a network's weights to a `.weights.h5` file, whole or not at all.
+    """Writes a network's weights to a `.weights.h5` file, atomically.
 
     The file notes the network's name and the layout of its ResNet-50.
 
@@ -125,7 +124,7 @@ def load(model, path):
 
     Raises:
         ValueError: the file is damaged, or another network's, or of the other layout of
-            ResNet-50; it is named, and the network is as before.
+            ResNet-50; the message names it, and the network is unchanged.
     """
     path = pathlib.Path(path)
     if not path.name.endswith(ENDING):
@@ -147,7 +146,7 @@ def load(model, path):
     before = model.get_weights()
     try:
         model.load_weights(path)
-    except Exception as error:  # whatever Keras happens to stumble over in a foreign file
+    except Exception as error:  # Keras raises various kinds for a foreign file
         model.set_weights(before)
         raise ValueError(
             f'{path}: not the weights of {model.name}, or damaged '
@@ -168,12 +167,12 @@ def _open(path):
         raise ValueError(f'{path}: no such file') from None
     except OSError as error:
         raise ValueError(
-            f'{path}: not a whole file of weights ({error}); make it with dualcam import-weights'
+            f'{path}: not a complete file of weights ({error}); make it with dualcam import-weights'
         ) from error
 
 
 def _check_sizes(path, file, model):
-    """Refuses arrays larger than any of the network's before memory is taken for them."""
+    """Refuses arrays larger than any of the network's before memory is allocated for them."""
     largest = max(int(np.prod(weight.shape)) for weight in model.weights)
 
     def check(name, item):
@@ -185,7 +184,7 @@ def _check_sizes(path, file, model):
     try:
         file.visititems(check)
     except (OSError, RuntimeError, KeyError) as error:
-        raise ValueError(f'{path}: not a whole file of weights ({error})') from error
+        raise ValueError(f'{path}: not a complete file of weights ({error})') from error
 
 
 def _long_axes(shape):
