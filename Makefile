@@ -6,7 +6,9 @@
 #   FOLDS=1,2                 of them only these cross-validation folds (ESC)
 #   SUBJECTS=2                simulated subjects, 1 - 9, instead of the preset's number
 #   DATA_SEED=1               other embedded data (AVIA, ACIVW, tagging) in other folders; 0
-#   SEEDS=0,1,2               several seeds give mean and deviation
+#   SEEDS=0,1,2               seeds of the runs: three by default, one with smoke and in make grid,
+#                             five in make eccv with ACIVW
+#   PUBLISH=docs/results      folder that the JSON of the tables is copied to
 #   VIDEO=1                   records with video, which column R needs; always with table1 and
 #                             AVIA, and once they are there
 #   BACKBONE=FILE             weights of ResNet-50, see dualcam import-weights
@@ -18,7 +20,7 @@
 #   ACIVW=DIR                 the real data set of make eccv: DIR/class_C/data_DDD
 #   TABLE=1|2|3|4  COMPLETE=1  which table make eccv makes (2), and all of its rows
 #   TAGGED=DIR                the real data of make aaai: records of records.convert_tagging
-#   TABLE=1|..|6              which table make aaai makes (3); its SEEDS are 0,1,2
+#   TABLE=1|..|6              which table make aaai makes (3)
 #   VGG16=FILE SOUNDNET8=FILE VGGISH=FILE  weights that make aaai takes
 #   SOUNDS=DIR                the folder of sound that make esc10 trains on
 #   LOGS=DIR                  what make tensorboard shows
@@ -36,7 +38,8 @@ SOURCES ?=
 FOLDS ?=
 SUBJECTS ?=
 DATA_SEED ?= 0
-SEEDS ?= 0
+SEEDS ?=
+PUBLISH ?=
 TAGGED ?=
 PRESET ?= $(if $(AVIA)$(ACIVW)$(TAGGED),paper,demo)
 # What tells embedded data apart: the recordings they are made of and the seed.
@@ -71,8 +74,6 @@ AAAI := work/tagging$(if $(TAGGED),,-$(PRESET)$(OF_SOURCES)$(OF_SEED))
 # out on seed 0.
 TAGGING_SEED := $(shell expr $(DATA_SEED) + 1)
 TAGGED_RECORDS := $(or $(TAGGED),$(AAAI)/records)
-# The paper averages three seeds.
-AAAI_SEEDS := $(if $(filter file,$(origin SEEDS)),0$(COMMA)1$(COMMA)2,$(SEEDS))
 
 ifneq ($(filter-out demo smoke paper,$(PRESET)),)
 $(error PRESET=$(PRESET): expected demo, smoke or paper)
@@ -91,8 +92,9 @@ CLIP_S := $(if $(filter smoke,$(PRESET)),2,$(if $(filter paper,$(PRESET)),10,4))
 PY := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
+RUN_SEEDS = $(if $(SEEDS),--seeds=$(SEEDS)) $(if $(PUBLISH),--publish=$(PUBLISH))
 HARDWARE = $(if $(PRECISION),--precision=$(PRECISION)) $(if $(DEVICES),--devices=$(DEVICES))
-ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) --seeds=$(SEEDS) $(WEIGHTS) $(HARDWARE)
+ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) $(RUN_SEEDS) $(WEIGHTS) $(HARDWARE)
 
 .PHONY: setup lint test tfrecords table1 table2 table3 table4 esc10 eccv aaai confusion grid
 .PHONY: tensorboard bench clean
@@ -179,7 +181,7 @@ endif
 
 eccv: $(ECCV)/records/.made
 	$(PY) experiments/run_eccv2020.py --table=$(TABLE) --records=$(ECCV)/records \
-	  --out=$(ECCV)/results-$(PRESET) --preset=$(PRESET) --seeds=$(SEEDS) $(HARDWARE) \
+	  --out=$(ECCV)/results-$(PRESET) --preset=$(PRESET) $(RUN_SEEDS) $(HARDWARE) \
 	  $(if $(TARGET),--target=$(TARGET)) $(if $(COMPLETE),--complete)
 
 ifeq ($(TAGGED),)
@@ -200,7 +202,7 @@ endif
 
 aaai: $(if $(TAGGED),setup,$(AAAI)/records/.made)
 	$(PY) experiments/run_aaai2021.py --table=$(TABLE) --records=$(TAGGED_RECORDS) \
-	  --out=$(AAAI)/results-$(PRESET) --preset=$(PRESET) --seeds=$(AAAI_SEEDS) $(HARDWARE) \
+	  --out=$(AAAI)/results-$(PRESET) --preset=$(PRESET) $(RUN_SEEDS) $(HARDWARE) \
 	  $(if $(VGG16),--vgg16=$(VGG16)) $(if $(SOUNDNET8),--soundnet8=$(SOUNDNET8)) \
 	  $(if $(VGGISH),--vggish=$(VGGISH))
 

@@ -4,8 +4,8 @@
         [--column=D] [--preset=demo] [--learning_rates=1e-3,1e-4,1e-5] \\
         [--temperatures=1,2,5,10] [--imitations=0,0.25,0.5,0.75,1] [--seeds=0]
 
-Trains one student a point and seed: 51 at the values above (a teacher that is not imitated has no
-temperature), and their teacher once; for column G, one a learning rate. Stopped and called again
+Trains one student per point and seed: 51 at the values above (a teacher that is not imitated has no
+temperature), and their teacher once; for column G, one per learning rate. Stopped and called again
 it resumes. The result is in <out>/grid/<network>-<column>-<train_on>/.
 """
 
@@ -59,8 +59,8 @@ if __name__ == '__main__':
         'column', 'D', 'G: from labels; D: from labels and DualCamNet; R: and ResNet-50.'
     )
     flags.DEFINE_list('learning_rates', ['1e-3', '1e-4', '1e-5'], 'Of Adam.')
-    flags.DEFINE_list('temperatures', ['1', '2', '5', '10'], "T, of the teacher's answers.")
+    flags.DEFINE_list('temperatures', ['1', '2', '5', '10'], "T, of the teacher's predictions.")
     flags.DEFINE_list(
         'imitations', ['0', '0.25', '0.5', '0.75', '1'], "lambda, the teacher's share."
     )
-    command.start(_body)
+    command.start(_body, video=True, soundnet=True, seeds=dict.fromkeys(command.SEEDS, (0,)))

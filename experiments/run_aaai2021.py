@@ -76,4 +76,4 @@ if __name__ == '__main__':
     flags.DEFINE_string('vgg16', None, 'Weights of keras.applications.VGG16 with its top (.h5).')
     flags.DEFINE_string('soundnet8', None, 'SoundNet-8, as its authors published it (.t7).')
     flags.DEFINE_string('vggish', None, 'VGGish, as its authors published it (checkpoint).')
-    command.start(_body)
+    command.start(_body, jobs=True)

@@ -56,4 +56,4 @@ def _body(options, preset, seeds):
 
 
 if __name__ == '__main__':
-    command.start(_body)
+    command.start(_body, video=True, soundnet=True)

@@ -1,7 +1,7 @@
 """WACV 2020, Table 2: OurSoundNet from hard labels (G) and from its teachers' soft labels too.
 
     python experiments/run_table2.py --records=DIR --out=DIR [--preset=demo] [--seeds=0,1,2]
-        [--backbone=resnet50.weights.h5]
+        [--backbone=resnet50.weights.h5] [--soundnet=soundnet5.weights.h5]
 
 D learns from DualCamNet, R from ResNet-50; both teachers' own accuracies stand beside. Four
 training settings (each scenario, and all), tested on their own test split and on all data of the
@@ -21,4 +21,4 @@ from experiments.wacv2020 import tables
 TABLE = tables.student_spec(2, 'OurSoundNet', 'oursoundnet', 'wacv2020_table2_oursoundnet.csv')
 
 if __name__ == '__main__':
-    command.run(TABLE)
+    command.run(TABLE, soundnet=True)

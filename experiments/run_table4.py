@@ -6,8 +6,9 @@
 
 Rows: students taught by DualCamNet on all scenarios of the records, as feature extractors (mean
 over each file's windows); SoundNet-5 where its weights are given; and two floors that nothing was
-learned for, statistics of MFCC and students as they were drawn. k is odd and chosen on validation
-data. Published values stand beside where the target is theirs, DCASE 2018 task 1A: its
+learned for, statistics of MFCC and randomly initialised students. k is odd and chosen on
+validation data; features are compared as they are, with those of training files (--standardise
+does otherwise). Published values stand beside where the target is theirs, DCASE 2018 task 1A: its
 development set, fold 1. A folder with ESC's fold names is tested on each fold, any other one on a
 fifth of its files.
 """
@@ -42,7 +43,11 @@ def _body(options, preset, seeds):
     }
     workshop = command.open_workshop(options, preset, list(students.values()))
     target = transfer.Target(
-        found, f'{options.out}/cache/embeddings', options.max_bad, [int(k) for k in options.ks]
+        found,
+        f'{options.out}/cache/embeddings',
+        options.max_bad,
+        [int(k) for k in options.ks],
+        plain=not options.standardise,
     )
     published = {}
     if kind == 'dcase2018':
@@ -155,4 +160,10 @@ def _body(options, preset, seeds):
 if __name__ == '__main__':
     flags.DEFINE_string('target', None, 'dcase2018:DIR or folder:DIR.', required=True)
     flags.DEFINE_list('ks', ['1', '3', '5', '7', '9'], 'Odd k to choose from.')
-    command.start(_body)
+    flags.DEFINE_bool(
+        'standardise',
+        False,
+        'k-NN: bring features to zero mean and unit deviation, and let validation files count as '
+        'neighbours once k is chosen.',
+    )
+    command.start(_body, soundnet=True)

@@ -1,6 +1,8 @@
 """What the commands here share: their flags, their seeds, and how they end."""
 
 import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from experiments.shared import provenance  # first of all: the wall time counts from here
 
@@ -8,11 +10,17 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its sta
 
 from absl import app, flags, logging
 
+SEEDS = {'paper': (0, 1, 2), 'demo': (0, 1, 2), 'smoke': (0,)}
 NEEDS_VIDEO = 'it takes records with video (records.convert_avia --modalities=0,1,2)'
 
 
-def run(spec):
-    """Parses the flags, fills a `wacv2020.tables.Spec`, and prints where it was written."""
+def run(spec, soundnet=False):
+    """Parses the flags, fills a `wacv2020.tables.Spec`, and prints where it was written.
+
+    Args:
+        spec: of the table.
+        soundnet: whether OurSoundNet is in it.
+    """
 
     def body(options, preset, seeds):
         from experiments.shared import parallel, runs
@@ -47,7 +55,7 @@ def run(spec):
         print('\n' + write(made, options, seeds, workshop.store.digest))
         print(f'{written(made, options)}; runs: {options.out}/runs; curves: make tensorboard')
 
-    start(body)
+    start(body, video=True, soundnet=soundnet, jobs=True)
 
 
 def write(table, options, seeds, data, folder=None):
@@ -92,20 +100,22 @@ def open_workshop(options, preset, wanted):
     """The `runs.Workshop` of a command.
 
     Args:
-        options: the flags.
+        options: the flags; what the command does not have is left at its default.
         preset: a `presets.Preset`.
         wanted: all `runs.Run`s that will be asked for.
     """
     from experiments.shared import runs
 
-    video = runs.VideoParams(options.backbone, options.bgr, options.batch_norm)
+    video = runs.VideoParams()
+    if 'backbone' in options:
+        video = runs.VideoParams(options.backbone, options.bgr, options.batch_norm)
     workshop = runs.Workshop(
         options.records,
         options.out,
         preset,
         wanted,
         video,
-        options.soundnet,
+        options.soundnet if 'soundnet' in options else None,
         options.profile,
         options.max_bad,
     )
@@ -119,13 +129,27 @@ def list_skipped(store):
         print('left out:', message)
 
 
-def start(body, records=True):
-    """Parses the flags, with those that all commands share, and ends the program with `body`.
+def start(
+    body: Callable[[Any, Any, list[int]], None],
+    *,
+    records: bool = True,
+    video: bool = False,
+    soundnet: bool = False,
+    jobs: bool = False,
+    seeds: Mapping[str, Sequence[int]] = SEEDS,
+) -> None:
+    """Parses the flags, and ends the program with `body`.
+
+    A command has the flags that it uses, and no others: absl refuses the rest.
 
     Args:
         body: function of the flags, a `presets.Preset` and the list of seeds. Flags of its own
             are to be defined before.
         records: whether --records must be given.
+        video: whether there are networks that see video by ResNet-50.
+        soundnet: whether OurSoundNet is trained or judged.
+        jobs: whether runs are trained side by side.
+        seeds: {preset: default of --seeds}.
     """
     import tensorflow as tf
 
@@ -136,38 +160,40 @@ def start(body, records=True):
     flags.DEFINE_string('records', None, 'Folder with the records.', required=records)
     flags.DEFINE_string('out', None, 'Where runs and results go.', required=True)
     flags.DEFINE_string('preset', 'demo', 'Size: paper, demo or smoke.')
-    flags.DEFINE_string(
-        'backbone',
-        None,
-        'Weights of ResNet-50 (.weights.h5), for teachers that see video; default untrained.',
-    )
-    flags.DEFINE_string(
-        'soundnet',
-        None,
-        'Weights of SoundNet-5 (.weights.h5) that OurSoundNet starts from; default drawn.',
-    )
-    flags.DEFINE_bool('bgr', False, 'Feed video as the authors do, for weights they trained.')
-    flags.DEFINE_enum(
-        'batch_norm',
-        'frozen',
-        ['frozen', 'authors'],
-        'Of ResNet-50 while its logits are trained; authors takes days.',
-    )
+    if video:
+        flags.DEFINE_string(
+            'backbone', None, 'Weights of ResNet-50 (.weights.h5); default randomly initialised.'
+        )
+        flags.DEFINE_bool('bgr', False, 'Feed video as the authors do, for weights they trained.')
+        flags.DEFINE_enum(
+            'batch_norm',
+            'frozen',
+            ['frozen', 'authors'],
+            'Of ResNet-50 while its logits are trained; authors takes days.',
+        )
+    if soundnet:
+        flags.DEFINE_string(
+            'soundnet',
+            None,
+            'Weights of SoundNet-5 (.weights.h5) that OurSoundNet starts from; default randomly '
+            'initialised.',
+        )
     flags.DEFINE_integer(
         'max_bad',
         0,
-        'Records, or files of sound, that cannot be read and may '
-        'be left out (a record with its sequence); they are listed.',
+        'Unreadable records, or sound files, that may be left out (a record with its sequence); '
+        'they are listed.',
         lower_bound=0,
     )
     flags.DEFINE_bool('profile', False, 'Trace ten steps of each new run for TensorBoard.')
-    flags.DEFINE_integer(
-        'jobs',
-        None,
-        'Runs of a table that are trained at a time; default one a '
-        'processor, up to 4, and one with a GPU.',
-        lower_bound=1,
-    )
+    if jobs:
+        flags.DEFINE_integer(
+            'jobs',
+            None,
+            'Runs that are trained at the same time; default one per core, up to 4, and one with '
+            'a GPU.',
+            lower_bound=1,
+        )
     flags.DEFINE_enum(
         'precision',
         'float32',
@@ -176,23 +202,33 @@ def start(body, records=True):
     )
     flags.DEFINE_integer('devices', 1, 'GPUs that share each batch.', lower_bound=1)
     flags.DEFINE_string('publish', None, 'Folder that the JSON of the table is copied to.')
-    flags.DEFINE_list('seeds', ['0'], 'Seeds, as in 0,1,2; several give mean and deviation.')
+    defaults = '; '.join(
+        f'{",".join(map(str, of_preset))} with {name}' for name, of_preset in seeds.items()
+    )
+    flags.DEFINE_list('seeds', None, f'Seeds of the runs, as in 0,1,2; default {defaults}.')
 
     def main(_):
         logging.set_verbosity(logging.WARNING)
         # A new network is a new trace: TensorFlow takes a table's many networks for a mistake.
         tf.get_logger().setLevel('ERROR')
         options = flags.FLAGS
-        try:
-            seeds = list(dict.fromkeys(int(seed) for seed in options.seeds))
-        except ValueError:
-            seeds = []
-        if not seeds or min(seeds) < 0:
-            raise ValueError(
-                f'--seeds={",".join(options.seeds)}: expected whole numbers from 0, as in 0,1,2'
-            )
-        if options.devices > 1:
+        preset = presets.preset_named(options.preset)
+        chosen = list(seeds[options.preset])
+        if options.seeds is not None:
+            chosen = read_seeds(options.seeds)
+        if jobs and options.devices > 1:
             options.jobs = 1  # runs side by side would share them
-        return body(options, chosen_preset(options, presets.preset_named(options.preset)), seeds)
+        return body(options, chosen_preset(options, preset), chosen)
 
     app.run(errors.clean_errors(main))
+
+
+def read_seeds(texts: Sequence[str]) -> list[int]:
+    """Seeds of the flag, each once, in their order; others than whole numbers are an error."""
+    try:
+        found = list(dict.fromkeys(int(text) for text in texts))
+    except ValueError:
+        found = []
+    if not found or min(found) < 0:
+        raise ValueError(f'--seeds={",".join(texts)}: expected whole numbers from 0, as in 0,1,2')
+    return found
