@@ -26,7 +26,7 @@ _SOUND_KEYS = (schema.SOUND_DATA, schema.SOUND_RATE, schema.SOUND_START, schema.
 # What folders say of their records: {kind: (pattern, labels, what the folders count from)}.
 _PLACES = {
     'AVIA': (
-        re.compile(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)/[^/]+$'),
+        re.compile(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)(?:_take_\d+)?/[^/]+$'),
         ('location', 'subject', 'action'),
         1,
     ),

@@ -9,9 +9,17 @@ import pathlib
 
 from dualcam.data import schema
 from dualcam.files import progress_bars
-from records import conversion, convert_acivw, convert_avia, convert_sounds, convert_tagging
+from records import (
+    conversion,
+    convert_acivw,
+    convert_array,
+    convert_avia,
+    convert_sounds,
+    convert_tagging,
+)
 
 _CONVERT = {
+    'convert_array': convert_array.convert,
     'convert_avia': convert_avia.convert,
     'convert_acivw': convert_acivw.convert,
     'convert_sounds': convert_sounds.convert,

@@ -25,7 +25,7 @@ _AHEAD = _THREADS + 8  # records that are read before they are asked for
 
 # What of a path is the same on every machine.
 _PLACE = re.compile(
-    r'(?:Location_\d+/Subject_\d+/Action_\d+|class_\d+/data_\d+)/Data_\d+'
+    r'(?:Location_\d+/Subject_\d+/Action_\d+(?:_take_\d+)?|class_\d+/data_\d+)/Data_\d+'
     + re.escape(schema.RECORD_SUFFIX)
 )
 

@@ -5,7 +5,8 @@ a test on other seconds of a take that was trained on measures memory. Here a ta
 together, and each class of each scenario is split for itself: of its takes about 15 % validate,
 `test_share` test (rounded down), at least one each, and the rest trains. Takes are dealt subject
 by subject, so that the held-out takes of a class come from as many subjects as there are. Takes
-of the unseen subjects are in no list but their own.
+of the unseen subjects are in no list but their own. Where the rule says `by_subject`, whole
+subjects are dealt instead, the same ones in all scenarios.
 
 `record_lists` has the authors' rule, which AVIA's own tables use.
 """
@@ -22,7 +23,7 @@ from dualcam.data.sources import datasets
 UNSEEN_SUBJECTS = 'unseen_subjects.txt'
 
 _VALIDATION_SHARE = 0.15
-_FOLDER = re.compile(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)')
+_FOLDER = re.compile(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)(?:_take_\d+)?')
 
 
 def make_take_lists(
@@ -65,9 +66,14 @@ def make_take_lists(
         )
     parts = {'training.txt': [], 'validation.txt': [], 'testing.txt': []}
     unseen = []
+    owners = _subject_lists(root, num_seconds, rule, seed) if rule.by_subject else {}
     for (place, action), by_subject in takes.items():
         rng = np.random.default_rng([seed, place, action])
         unseen += [take for subject in rule.unseen_subjects for take in by_subject.pop(subject, [])]
+        if rule.by_subject:
+            for subject, own in by_subject.items():
+                parts[owners[subject]] += own
+            continue
         dealt = _dealt(by_subject, rng)
         if len(dealt) < 3:
             raise ValueError(
@@ -80,6 +86,13 @@ def make_take_lists(
         parts['testing.txt'] += dealt[:num_test]
         parts['validation.txt'] += dealt[num_test : num_test + num_valid]
         parts['training.txt'] += dealt[num_test + num_valid :]
+    empty = [name for name, part in parts.items() if not part]
+    if empty:
+        raise ValueError(
+            f'{root}: no takes for {" and ".join(empty)}'
+            + (f' in location {location}' if location else '')
+            + '; its subjects are all in other lists'
+        )
     if rule.unseen_subjects:
         if not unseen:
             raise ValueError(
@@ -150,6 +163,24 @@ def _takes(root, num_seconds, take_s, location):
                 for start in range(0, count - length + 1, length)
             ]
     return takes
+
+
+def _subject_lists(root, num_seconds, rule, seed):
+    """{subject: name of its list}, of the subjects of all scenarios."""
+    found = _takes(root, num_seconds, rule.take_s, None)
+    subjects = sorted({one for by_subject in found.values() for one in by_subject})
+    subjects = [one for one in subjects if one not in rule.unseen_subjects]
+    if len(subjects) < 3:
+        raise ValueError(
+            f'{root}: {len(subjects)} subjects with takes of {num_seconds} s or more; expected 3, '
+            'one for each list, or lists by take'
+        )
+    order = np.random.default_rng(seed).permutation(subjects).tolist()
+    num_test = max(1, int(rule.test_share * len(order) + 1e-9))
+    num_valid = max(1, round(_VALIDATION_SHARE * len(order)))
+    names = ['testing.txt'] * num_test + ['validation.txt'] * num_valid
+    names += ['training.txt'] * (len(order) - len(names))
+    return dict(zip(order, names, strict=True))
 
 
 def _dealt(by_subject, rng):

@@ -56,11 +56,13 @@ class TakeRule:
         unseen_subjects: subjects, counted from 1 as the folders count, that are neither trained
             nor validated on and have a list of their own.
         test_share: share of the other subjects' takes that test.
+        by_subject: whole subjects validate and test, the same ones in all scenarios.
     """
 
     take_s: int | None = None
     unseen_subjects: tuple[int, ...] = ()
     test_share: float = 0.15
+    by_subject: bool = False
 
     def __post_init__(self):
         if self.take_s is not None and self.take_s < 1:
@@ -135,6 +137,8 @@ def write_description(folder, info):
     fields = dataclasses.asdict(info)
     rule = fields.pop('take_rule')
     if rule is not None:
+        if not rule['by_subject']:
+            del rule['by_subject']
         fields['lists'] = {'rule': _BY_TAKE, **rule}
     atomic.write_text(path, json.dumps(fields, indent=1) + '\n')
 
@@ -150,4 +154,5 @@ def _take_rule(fields):
         None if take_s is None else int(take_s),
         tuple(map(int, fields.get('unseen_subjects', ()))),
         float(fields.get('test_share', TakeRule.test_share)),
+        bool(fields.get('by_subject', False)),
     )

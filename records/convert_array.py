@@ -1,0 +1,440 @@
+"""Takes of any array to one-second records, with acoustic images, sound and video.
+
+    python -m records.convert_array --takes=takes.csv --array=FILE --out=RECORDS
+
+takes.csv has a row per take: recording, video, class, subject, place, start, end (see
+`records.array_takes`). Sound of any rate and format becomes 12,288 Hz, the array's images are
+beamformed and compressed as the papers' are, video is scaled to 480 x 640. Writes
+OUT/Location_LL/Subject_SS/Action_AAA/Data_NNN.tfrecord, each further take of the same three into
+Action_AAA_take_NN, and dataset.json with the classes, their origin and the rule of the lists.
+
+A take gives as many records as it has whole seconds (--length=keep). With --length=cut longer ones
+end after --seconds, with --length=repeat shorter ones start over until they have as many too; the
+last line counts what was left out, cut and repeated. Records that exist are left as they are.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+from absl import app, flags
+
+from dualcam.acoustics import (
+    beamforming,
+    cepstra,
+    geometry_files,
+    microphones,
+    recordings,
+    videos,
+    views,
+)
+from dualcam.data import schema
+from dualcam.data.sources import datasets
+from dualcam.files import progress_bars
+from records import array_takes, conversion, manifest, writer
+
+FULL_SCALE = 2**23  # of the int32 samples in records, those of 24-bit converters
+_SECONDS_AT_A_TIME = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """What a conversion did.
+
+    Attributes:
+        written, existing: records.
+        rest_s: seconds at the ends of takes that are no whole second, left out.
+        cut_s: seconds of takes beyond the length.
+        repeated_s: seconds that are repetitions.
+        short: takes shorter than a second, without records.
+        without_video: seconds of which a part has no picture of its own.
+    """
+
+    written: int
+    existing: int
+    rest_s: float
+    cut_s: int
+    repeated_s: int
+    short: int
+    without_video: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Planned:
+    """A take and its records: (path, second of the take that it holds)."""
+
+    take: array_takes.ArrayTake
+    recording: recordings.Recording
+    duration_s: float
+    seconds: int
+    rows: tuple[tuple[str, int], ...]
+
+
+def convert(
+    takes,
+    array,
+    out,
+    modalities=None,
+    unit=None,
+    array_from='behind',
+    camera_m=(0.0, 0.0, 0.0),
+    channels=None,
+    focus_m=1.5,
+    view_deg=None,
+    calibration=None,
+    mirrored=False,
+    upside_down=False,
+    length='keep',
+    seconds=None,
+    by='take',
+    overwrite=False,
+    compression_level=1,
+    processes=1,
+    only=None,
+):
+    """Converts all takes of a table; see the module's text.
+
+    Args:
+        takes: the table.
+        array: file of the layout, or the name of a built-in one.
+        out: root of the records.
+        modalities: `schema.Modality`s; None for images, sound and, where all takes have it, video.
+        unit, array_from, camera_m: see `geometry_files.find_array`.
+        channels: see `recordings.parse_channels`.
+        focus_m: distance to focus at; 0 or None for plane waves.
+        view_deg, calibration, mirrored, upside_down: see `views.make_view`.
+        length: of `array_takes.LENGTHS`.
+        seconds: that it cuts or repeats to.
+        by: how lists are to be split, 'take' or 'subject'.
+        overwrite: write records anew that exist.
+        compression_level: of GZIP.
+        processes: not needed: beamforming takes all processors by itself.
+        only: paths of records below `out`, of one take, to write anew; no others then.
+
+    Returns:
+        `Counts`; as a tuple they begin with records written and existing.
+
+    Raises:
+        ValueError: the table or a file of it is not as expected, or `out` holds other records.
+        OSError: see `conversion.writing`.
+    """
+    if length not in array_takes.LENGTHS or (length == 'keep') != (seconds is None):
+        raise ValueError(
+            f'--length={length} --seconds={seconds}: expected keep, or cut or repeat with --seconds'
+        )
+    table = array_takes.read_takes(takes)
+    layout = geometry_files.find_array(array, unit, array_from, tuple(camera_m))
+    planned = [_plan(take, channels, layout, length, seconds) for take in table.takes]
+    modalities = modalities or _default_modalities(table)
+    _check_video(table, modalities)
+    view = _view(table, modalities, view_deg, calibration, mirrored, upside_down)
+    positions = np.round(layout.positions_m, 6)
+    settings = {
+        'modalities': [one.name for one in modalities],
+        'microphones': hashlib.sha256(positions.tobytes()).hexdigest()[:16],
+        'focus_m': focus_m or 0.0,
+        'view_deg': [round(angle, 4) for angle in view.rim_deg()],
+        'channels': channels or '',
+        'length': length,
+        'seconds': seconds or 0,
+    }
+    built_in = str(array) in geometry_files.BUILT_IN
+    call = conversion.Call(
+        'convert_array',
+        {'takes': takes, 'calibration': calibration} | ({} if built_in else {'array': array}),
+        ({'array': array} if built_in else {})
+        | {
+            'modalities': settings['modalities'],
+            'unit': unit,
+            'array_from': array_from,
+            'camera_m': list(camera_m),
+            'channels': channels,
+            'focus_m': focus_m,
+            'view_deg': None if view_deg is None else list(view_deg),
+            'mirrored': mirrored,
+            'upside_down': upside_down,
+            'length': length,
+            'seconds': seconds,
+            'by': by,
+            'compression_level': compression_level,
+        },
+    )
+    sources = {path: _source(one, second) for one in planned for path, second in one.rows}
+    _check_same(out, table, sources, overwrite)
+    without_video = 0
+    with conversion.writing(out, settings, call, sources, overwrite, only, processes) as missing:
+        rule = datasets.TakeRule(by_subject=by == 'subject')
+        datasets.write_description(out, table.description(rule, pathlib.Path(layout.name).name))
+        to_do = [one for one in planned if any(path in missing for path, _ in one.rows)]
+        if to_do:
+            beamformer = None
+            if schema.ACOUSTIC in modalities:
+                beamformer = beamforming.Beamformer(
+                    microphones.MicArray(
+                        layout.name, recordings.match_array(to_do[0].recording, layout).positions_m
+                    ),
+                    view.grid(),
+                    focus_m or None,
+                )
+            with progress_bars.bar(total=len(missing), unit='record') as bar:
+                for one in to_do:
+                    without_video += _convert_take(
+                        one, missing, beamformer, modalities, view, out, compression_level, bar
+                    )
+    rests = sum(one.duration_s - one.seconds for one in planned)
+    return dataclasses.astuple(
+        Counts(
+            len(missing),
+            len(sources) - len(missing),
+            round(rests, 3),
+            sum(max(0, one.seconds - len(one.rows)) for one in planned),
+            sum(max(0, len(one.rows) - one.seconds) for one in planned),
+            sum(not one.seconds for one in planned),
+            without_video,
+        )
+    )
+
+
+def _plan(take, channels, layout, length, seconds):
+    """The `_Planned` of a take."""
+    try:
+        recording = recordings.open_recording(take.recording, channels)
+        recordings.match_array(recording, layout)
+    except ValueError as error:
+        raise ValueError(f'row {take.row}: {error}') from error
+    if take.start_s >= recording.duration_s:
+        raise ValueError(
+            f'row {take.row}: starts at {take.start_s:g} s, but {take.recording} has '
+            f'{recording.duration_s:g} s'
+        )
+    end_s = min(take.end_s or recording.duration_s, recording.duration_s)
+    duration_s = end_s - take.start_s
+    whole = int(duration_s + 1e-6)
+    count = whole
+    if length != 'keep' and whole:
+        count = min(whole, seconds) if length == 'cut' else seconds
+    rows = tuple((conversion.record_path(take.folder, i), i % whole) for i in range(count))
+    return _Planned(take, recording, duration_s, whole, rows)
+
+
+def _source(planned, second):
+    first = second * schema.FRAMES_PER_SECOND
+    frames = range(first, first + schema.FRAMES_PER_SECOND)
+    take = planned.take
+    return conversion.second_source(str(take.recording.name), frames) | {'start_s': take.start_s}
+
+
+def _default_modalities(table):
+    kinds = [schema.ACOUSTIC, schema.AUDIO]
+    return kinds + ([schema.VIDEO] if all(take.video for take in table.takes) else [])
+
+
+def _check_video(table, modalities):
+    lacking = [take.row for take in table.takes if take.video is None]
+    if schema.VIDEO in modalities and lacking:
+        raise ValueError(
+            f'{table.path}: row {lacking[0]} has no video, and {len(lacking) - 1} more; '
+            'convert with --modalities=0,1'
+        )
+
+
+def _view(table, modalities, view_deg, calibration, mirrored, upside_down):
+    """The view that all takes share: that of the first video."""
+    first = next((take.video for take in table.takes if take.video), None)
+    size = videos.open_video(first).size if first is not None else None
+    if size is None or schema.VIDEO not in modalities:
+        size = None if calibration is None else size
+    return views.make_view(view_deg, calibration, size, mirrored, upside_down)
+
+
+def _check_same(out, table, sources, overwrite):
+    """Whether records that are there are of the same takes; raises a `ValueError` otherwise."""
+    if overwrite or not (pathlib.Path(out) / datasets.DESCRIPTION_FILE).exists():
+        return
+    before = datasets.read_description(out).classes
+    if before != table.classes[: len(before)]:
+        raise ValueError(
+            f'{out}: has records of the classes {", ".join(before)}, but {table.path} begins with '
+            f'{", ".join(table.classes[: len(before)])}; add rows at the end, or --overwrite'
+        )
+    entries, _ = manifest.read(out)
+    for path, source in sources.items():
+        if path in entries and entries[path].source != source:
+            raise ValueError(
+                f'{out}/{path}: was made of {entries[path].source}, but {table.path} now says '
+                f'{source}; add rows at the end, choose another --out, or --overwrite'
+            )
+
+
+def _convert_take(planned, missing, beamformer, modalities, view, out, compression_level, bar):
+    """Writes the records of a take that are missing; returns seconds without pictures."""
+    wanted: dict[int, list[str]] = {}
+    for path, second in planned.rows:
+        if path in missing:
+            wanted.setdefault(second, []).append(path)
+    lacking = 0
+    pictures = _pictures(planned, view) if schema.VIDEO in modalities else None
+    for first, samples in _seconds_of(planned):
+        count = len(samples) // schema.ARRAY_RATE_HZ
+        shown = [next(pictures) for _ in range(count)] if pictures else [None] * count
+        if not any(first + i in wanted for i in range(count)):
+            continue
+        frames = _frames(samples, planned)
+        images = None
+        if beamformer is not None:
+            energies = beamformer.band_energies(frames, cepstra.mel_filters())
+            images = cepstra.energies_to_cepstra(energies)
+        for i in range(count):
+            part = slice(i * schema.FRAMES_PER_SECOND, (i + 1) * schema.FRAMES_PER_SECOND)
+            held = {}
+            if images is not None:
+                held['acoustic'] = list(images[part])
+            if schema.AUDIO in modalities:
+                held['audio'] = list(frames[part, :1])
+            if pictures:
+                held['video'], complete = shown[i]
+            for path in wanted.get(first + i, ()):
+                lacking += bool(pictures) and not complete
+                example = writer.second_to_example(planned.take.labels, held)
+                writer.write_record(pathlib.Path(out) / path, example, compression_level)
+                conversion.finish(out, path, _source(planned, first + i))
+                bar.update(1)
+    return lacking
+
+
+def _seconds_of(planned) -> Iterator[tuple[int, np.ndarray]]:
+    """(first second, [whole seconds of samples, channels]) of a take at the array's rate."""
+    rate_hz, take = schema.ARRAY_RATE_HZ, planned.take
+    blocks = planned.recording.blocks(None, take.start_s, take.end_s, rate_hz)
+    held, first = np.zeros((0, planned.recording.num_channels), np.float32), 0
+    for block in blocks:
+        held = np.concatenate([held, block])
+        whole = len(held) // rate_hz
+        if whole >= _SECONDS_AT_A_TIME:
+            yield first, held[: whole * rate_hz]
+            held, first = held[whole * rate_hz :], first + whole
+    missed = (planned.seconds - first) * rate_hz - len(held)
+    if missed > 0:  # resampling may end a sample early
+        held = np.concatenate([held, np.zeros((missed, held.shape[1]), np.float32)])
+    if planned.seconds > first:
+        yield first, held[: (planned.seconds - first) * rate_hz]
+
+
+def _frames(samples, planned):
+    """[frames, mics, 1024] int32."""
+    scaled = np.round(samples.astype(np.float64) * FULL_SCALE)
+    if np.abs(scaled).max(initial=0) >= 2**31:
+        raise ValueError(
+            f'{planned.take.recording}: samples up to {np.abs(samples).max():g}; expected less '
+            'than 256, as of integers within 1 or of pascals'
+        )
+    cut = scaled.astype(np.int32).reshape(-1, schema.SAMPLES_PER_FRAME, samples.shape[1])
+    return np.ascontiguousarray(np.swapaxes(cut, 1, 2))
+
+
+def _pictures(planned, view) -> Iterator[tuple[list[np.ndarray], bool]]:
+    """For each second its 12 pictures [480, 640, 3] BGR, and whether the video has them all.
+
+    Before and after the video its first and last picture stay.
+    """
+    take = planned.take
+    height, width, _ = schema.VIDEO_SHAPE
+    video = videos.open_video(take.video)
+    times_s = (
+        take.start_s
+        - take.video_offset_s
+        + np.arange(planned.seconds * schema.FRAMES_PER_SECOND) / schema.FRAMES_PER_SECOND
+    )
+    _, first = next(video.pictures((width, height), view))
+    last, second, complete = first, [], True
+    for picture in video.at(times_s, (width, height), view):
+        complete &= picture is not None
+        last = last if picture is None else picture
+        second.append(np.ascontiguousarray(last[..., ::-1]))
+        if len(second) == schema.FRAMES_PER_SECOND:
+            yield second, complete
+            second, complete = [], True
+
+
+def said(counts: Counts, out) -> str:
+    """The last line of a conversion."""
+    parts = [f'{counts.written} records written, {counts.existing} were there']
+    if counts.rest_s:
+        parts.append(f'{counts.rest_s:g} s at the ends of takes, less than a second each, left out')
+    if counts.short:
+        parts.append(f'{counts.short} takes are shorter than a second and have none')
+    if counts.cut_s:
+        parts.append(f'{counts.cut_s} s cut off')
+    if counts.repeated_s:
+        parts.append(f'{counts.repeated_s} s are repetitions')
+    if counts.without_video:
+        parts.append(f'{counts.without_video} s lack pictures of their own')
+    return '; '.join(parts) + f': {out}'
+
+
+def main(_):
+    """The command."""
+    options = flags.FLAGS
+    shared = conversion.shared_options()
+    if not options['modalities'].present:
+        shared['modalities'] = None
+    counts = convert(
+        options.takes,
+        options.array,
+        unit=options.unit,
+        array_from=options.array_from,
+        camera_m=_numbers('camera_m', (3,)),
+        channels=options.channels,
+        focus_m=options.focus_m,
+        view_deg=_numbers('view_deg', (1, 2)) if options.view_deg else None,
+        calibration=options.calibration,
+        mirrored=options.mirrored,
+        upside_down=options.upside_down,
+        length=options.length,
+        seconds=options.seconds,
+        by=options.by,
+        **shared,
+    )
+    print(said(Counts(*counts), options.out))
+
+
+def _numbers(name, counts):
+    cells = getattr(flags.FLAGS, name)
+    try:
+        values = tuple(map(float, cells))
+    except ValueError:
+        values = ()
+    if len(values) not in counts or not np.isfinite(values).all():
+        raise ValueError(
+            f'--{name}={",".join(cells)}: expected {" or ".join(map(str, counts))} numbers'
+        )
+    return values
+
+
+if __name__ == '__main__':
+    from dualcam.cli import errors
+
+    conversion.define_flags()
+    flags.DEFINE_string('takes', None, 'Table of the takes.', required=True)
+    flags.DEFINE_string(
+        'array', None, 'File with the microphones, or dualcam or uma16.', required=True
+    )
+    flags.DEFINE_enum('unit', None, list(geometry_files.UNITS), 'Of --array; default metres.')
+    flags.DEFINE_enum(
+        'array_from', 'behind', list(geometry_files.SIDES), 'The layout is as seen from there.'
+    )
+    flags.DEFINE_list('camera_m', ['0', '0', '0'], 'Where the camera is in the layout, metres.')
+    flags.DEFINE_string('channels', None, 'Those of the microphones, as in 1-16 or -5.')
+    flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
+    flags.DEFINE_list('view_deg', [], 'Horizontal and vertical field of view; default 60.')
+    flags.DEFINE_string('calibration', None, "File of OpenCV, in --view_deg's place.")
+    flags.DEFINE_bool('mirrored', False, 'The videos have left and right exchanged.')
+    flags.DEFINE_bool('upside_down', False, 'The videos are turned by 180 degrees.')
+    flags.DEFINE_enum(
+        'length', 'keep', list(array_takes.LENGTHS), 'Of takes: as they are, cut, or repeated too.'
+    )
+    flags.DEFINE_integer('seconds', None, 'That --length cuts or repeats to.', lower_bound=1)
+    flags.DEFINE_enum('by', 'take', ['take', 'subject'], 'How lists are split.')
+    app.run(errors.clean_errors(main))
