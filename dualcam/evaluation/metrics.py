@@ -5,7 +5,7 @@ import scipy.special
 import sklearn.metrics
 
 
-def accuracy(labels, logits):
+def accuracy(labels: np.ndarray, logits: np.ndarray) -> float:
     """Share of clips whose largest logit is the label's.
 
     Args:
@@ -18,7 +18,7 @@ def accuracy(labels, logits):
     return float(sklearn.metrics.accuracy_score(labels, np.argmax(logits, axis=-1)))
 
 
-def cross_entropy(labels, logits):
+def cross_entropy(labels: np.ndarray, logits: np.ndarray) -> float:
     """Mean cross-entropy of the labels, in nats.
 
     Args:
@@ -32,7 +32,7 @@ def cross_entropy(labels, logits):
     return float(-np.mean(log_shares[np.arange(len(labels)), labels]))
 
 
-def confusion(labels, answers, num_classes):
+def confusion(labels: np.ndarray, answers: np.ndarray, num_classes: int) -> np.ndarray:
     """How often each class was given each answer.
 
     Args:

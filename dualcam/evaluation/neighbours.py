@@ -10,6 +10,7 @@ data; of classes with as many of the k nearest, the first one wins.
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import sklearn.exceptions
@@ -51,7 +52,14 @@ class Outcome:
             return np.diag(self.confusion) / self.confusion.sum(axis=1)
 
 
-def nearest_neighbours(training, validation, testing, num_classes, ks=ODD_KS, plain=False):
+def nearest_neighbours(
+    training: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    testing: tuple[np.ndarray, np.ndarray],
+    num_classes: int,
+    ks: Sequence[int] = ODD_KS,
+    plain: bool = False,
+) -> Outcome:
     """k nearest neighbours, k chosen on validation data.
 
     Args:
@@ -77,7 +85,12 @@ def nearest_neighbours(training, validation, testing, num_classes, ks=ODD_KS, pl
     return _choose(_answers_by_neighbours, ks, training, validation, testing, num_classes, plain)
 
 
-def linear_probe(training, validation, testing, num_classes):
+def linear_probe(
+    training: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    testing: tuple[np.ndarray, np.ndarray],
+    num_classes: int,
+) -> Outcome:
     """Logistic regression, its penalty chosen on validation data; see `nearest_neighbours`."""
     return _choose(_answers_by_regression, _PENALTIES, training, validation, testing, num_classes)
 

@@ -11,6 +11,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import threadpoolctl
@@ -52,7 +53,13 @@ class Ranks:
         return {k: float(np.mean(self.places[chosen] <= k)) for k in self.ks}
 
 
-def ranks(audio, video, labels, ks=KS, block=2048):
+def ranks(
+    audio: np.ndarray,
+    video: np.ndarray,
+    labels: np.ndarray,
+    ks: Sequence[int] = KS,
+    block: int = 2048,
+) -> Ranks:
     """Rank-k retrieval from each sound to audio-visual features.
 
     Args:
@@ -94,7 +101,9 @@ def ranks(audio, video, labels, ks=KS, block=2048):
     return Ranks(np.concatenate(places), tuple(ks), labels)
 
 
-def ranks_of_features(audio, vision, labels, ks=KS):
+def ranks_of_features(
+    audio: np.ndarray, vision: np.ndarray, labels: np.ndarray, ks: Sequence[int] = KS
+) -> Ranks:
     """Rank-k retrieval among features that do not depend on the sound, as L3-Net's.
 
     Args:
@@ -115,7 +124,7 @@ def ranks_of_features(audio, vision, labels, ks=KS):
     return Ranks(_places(distances, labels, labels, tolerance), tuple(ks), labels)
 
 
-def chance(labels, ks=KS):
+def chance(labels: np.ndarray, ks: Sequence[int] = KS) -> dict[int, float]:
     """{k: what `Ranks.shares` is on average where candidates come in any order}."""
     labels = np.asarray(labels)
     total, shares = len(labels), {}

@@ -9,6 +9,7 @@ the means, and named.
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import sklearn.metrics
@@ -47,7 +48,12 @@ class TaggingScores:
     num_clips: int
 
 
-def evaluate(labels, probabilities, classes, threshold=THRESHOLD):
+def evaluate(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    threshold: float = THRESHOLD,
+) -> TaggingScores:
     """All scores of a network, or of an ensemble.
 
     Args:
@@ -102,7 +108,7 @@ def evaluate(labels, probabilities, classes, threshold=THRESHOLD):
     )
 
 
-def mean_average_precision(labels, scores):
+def mean_average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     """Mean over classes of `average_precisions`.
 
     Raises:
@@ -116,7 +122,7 @@ def mean_average_precision(labels, scores):
     return float(np.nanmean(precisions))
 
 
-def average_precisions(labels, scores):
+def average_precisions(labels: np.ndarray, scores: np.ndarray):
     """Average precision of each class's ranking of the clips.
 
     Args:
@@ -130,7 +136,7 @@ def average_precisions(labels, scores):
     return _of_classes(sklearn.metrics.average_precision_score, labels, scores, labels.any(axis=0))
 
 
-def ensemble(answers):
+def ensemble(answers: np.ndarray):
     """Probabilities of several runs of one network, averaged.
 
     Args:
@@ -151,7 +157,7 @@ def ensemble(answers):
     return functools.reduce(np.add, (np.asarray(one, np.float64) for one in answers)) / len(answers)
 
 
-def precision_figure(precisions, classes, title, note=''):
+def precision_figure(precisions, classes: Sequence[str], title: str, note: str = ''):
     """Average precision of each class as bars, methods side by side (Figure 4).
 
     Args:

@@ -13,6 +13,8 @@ import pathlib
 from google.protobuf import message
 from tensorflow.core.protobuf import saved_model_pb2
 
+from dualcam.files.path_types import AnyPath
+
 # What exported students are made of; `export.verify` tells of a new one's that are not here.
 _NAMES = """
     Abs AddV2 Any ArgMax Assert AssignVariableOp BatchMatMulV2 BiasAdd Cast CheckNumerics
@@ -30,7 +32,7 @@ _COMPUTING = frozenset(_NAMES.split())
 _ON_FILES = frozenset(('MergeV2Checkpoints', 'RestoreV2', 'SaveV2', 'ShardedFilename'))
 
 
-def check(folder):
+def check(folder: AnyPath) -> None:
     """Refuses a SavedModel that could do more than compute.
 
     Args:

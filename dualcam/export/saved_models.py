@@ -33,9 +33,11 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam import models
-from dualcam.data.signal import wav, windowing
+from dualcam.data.signal import frontends, logmel, wav, windowing
+from dualcam.data.sources import datasets
 from dualcam.evaluation import tagging_scores
 from dualcam.export import saved_model_safety
+from dualcam.files.path_types import AnyPath
 
 SIGNATURE, WAV_SIGNATURE, WINDOW_SIGNATURE = 'serving_default', 'serve_wav_bytes', 'window'
 OUTPUTS = ('logits', 'probabilities', 'embedding')
@@ -43,7 +45,13 @@ _SHORTEST_S = 1
 _WINDOWS_AT_ONCE = 32
 
 
-def export(model, folder, info, seconds, frontend):
+def export(
+    model: keras.Model,
+    folder: AnyPath,
+    info: datasets.DatasetInfo,
+    seconds: int,
+    frontend: frontends.Frontend | logmel.LogMelFrontend,
+) -> None:
     """Writes a SavedModel; an existing one there is replaced.
 
     Args:
@@ -89,12 +97,18 @@ def export(model, folder, info, seconds, frontend):
     os.replace(partial, folder)
 
 
-def tags(network):
+def tags(network: str) -> bool:
     """Whether a network tells several events of a clip, each with a probability of its own."""
     return models.network(network).input == 'tagging'
 
 
-def verify(model, folder, seconds, frontend, tolerance=1e-4):
+def verify(
+    model: keras.Model,
+    folder: AnyPath,
+    seconds: int,
+    frontend: frontends.Frontend | logmel.LogMelFrontend,
+    tolerance: float = 1e-4,
+) -> None:
     """Reloads a SavedModel and compares it with the network it was made of.
 
     Raises:

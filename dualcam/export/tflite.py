@@ -22,12 +22,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dualcam.export import saved_model_safety, saved_models
 from dualcam.files import atomic
+from dualcam.files.path_types import AnyPath
 
 KINDS = ('float32', 'float16', 'int8')
 SUFFIX = '.tflite'
@@ -37,7 +39,9 @@ _SMALL_BYTES = 4096  # of weights that stay as they are
 _ASSETS = ('class_names.txt', 'metadata.json')
 
 
-def convert(saved_model, path, kind, examples=None):
+def convert(
+    saved_model: AnyPath, path: AnyPath, kind: str, examples: np.ndarray | None = None
+) -> None:
     """Writes a `.tflite` file; an existing one is replaced once the new one is whole.
 
     Args:
@@ -86,7 +90,7 @@ def convert(saved_model, path, kind, examples=None):
                 archive.write(saved_model / 'assets' / name, name)
 
 
-def open_file(path, num_threads=None):
+def open_file(path: AnyPath, num_threads: int | None = None) -> tuple[Any, dict]:
     """An interpreter's `window` signature, and what `metadata.json` says.
 
     Raises:

@@ -5,10 +5,11 @@ The latter are summed over classes or features and averaged over the batch: the 
 all of them the weight 1, which balances them only if they are summed in the same way.
 """
 
+import keras
 import tensorflow as tf
 
 
-def cross_entropy(labels, logits):
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Mean cross-entropy of class numbers.
 
     Args:
@@ -21,7 +22,9 @@ def cross_entropy(labels, logits):
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
 
 
-def mixed_cross_entropy(labels, other_labels, other_shares, logits):
+def mixed_cross_entropy(
+    labels: tf.Tensor, other_labels: tf.Tensor, other_shares: tf.Tensor, logits: tf.Tensor
+) -> tf.Tensor:
     """Mean cross-entropy of clips that were mixed from two (Zhang et al., ICLR 2018).
 
     Args:
@@ -39,7 +42,9 @@ def mixed_cross_entropy(labels, other_labels, other_shares, logits):
     return tf.reduce_mean((1.0 - other_shares) * of(labels) + other_shares * of(other_labels))
 
 
-def soft_cross_entropy(teacher_logits, student_logits, temperature):
+def soft_cross_entropy(
+    teacher_logits: tf.Tensor, student_logits: tf.Tensor, temperature: float
+) -> tf.Tensor:
     """Mean cross-entropy of the student against a teacher's softened predictions.
 
     Args:
@@ -55,7 +60,13 @@ def soft_cross_entropy(teacher_logits, student_logits, temperature):
     return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, student_logits))
 
 
-def distillation(labels, student_logits, teacher_logits, imitation, temperature):
+def distillation(
+    labels: tf.Tensor,
+    student_logits: tf.Tensor,
+    teacher_logits: tf.Tensor,
+    imitation: float,
+    temperature: float,
+) -> tf.Tensor:
     """(1 - imitation) * cross-entropy with the labels + imitation * that with the teacher.
 
     Args:
@@ -72,14 +83,20 @@ def distillation(labels, student_logits, teacher_logits, imitation, temperature)
     )
 
 
-def distillation_terms(labels, student_logits, teacher_logits, imitation, temperature):
+def distillation_terms(
+    labels: tf.Tensor,
+    student_logits: tf.Tensor,
+    teacher_logits: tf.Tensor,
+    imitation: float,
+    temperature: float,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The two terms of `distillation`, weighted: that of the labels and that of the teacher."""
     hard = cross_entropy(labels, student_logits)
     soft = soft_cross_entropy(teacher_logits, student_logits, temperature)
     return (1.0 - imitation) * hard, imitation * soft
 
 
-def binary_cross_entropy(labels, logits):
+def binary_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Binary cross-entropy of several labels per clip.
 
     Args:
@@ -93,12 +110,12 @@ def binary_cross_entropy(labels, logits):
     return tf.reduce_mean(tf.reduce_sum(each, axis=-1))
 
 
-def soft_binary_cross_entropy(peer_logits, logits):
+def soft_binary_cross_entropy(peer_logits: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """`binary_cross_entropy` against a peer's probabilities; no gradient reaches the peer."""
     return binary_cross_entropy(tf.stop_gradient(tf.sigmoid(peer_logits)), logits)
 
 
-def feature_distance(peer, own):
+def feature_distance(peer: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
     """Squared distance of a network's features from a peer's.
 
     Args:
@@ -110,6 +127,6 @@ def feature_distance(peer, own):
     return tf.reduce_mean(tf.reduce_sum(tf.square(own - tf.stop_gradient(peer)), axis=-1))
 
 
-def l2_penalty(kernels, weight_decay=5e-4):
+def l2_penalty(kernels: list[keras.Variable], weight_decay: float = 5e-4) -> tf.Tensor:
     """weight_decay * sum of squares / 2 over kernels, as in the authors' programs."""
     return weight_decay * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])

@@ -10,7 +10,7 @@ from one video, and far elsewhere. The networks are in `models/`, when which los
 import tensorflow as tf
 
 
-def audio_features(audio):
+def audio_features(audio: tf.Tensor) -> tf.Tensor:
     """Features of sounds, of length 1.
 
     Args:
@@ -25,7 +25,7 @@ def audio_features(audio):
     return tf.math.l2_normalize(tf.reduce_sum(audio, axis=[1, 2]), axis=-1)
 
 
-def audio_visual_features(audio, video):
+def audio_visual_features(audio: tf.Tensor, video: tf.Tensor) -> tf.Tensor:
     """Features of all pairs of a sound and a picture, of length 1.
 
     The sum over places of (sound * picture) * picture, channel by channel, is a matrix product
@@ -47,7 +47,7 @@ def audio_visual_features(audio, video):
     return tf.math.l2_normalize(products, axis=-1)
 
 
-def own_audio_visual_features(audio, video):
+def own_audio_visual_features(audio: tf.Tensor, video: tf.Tensor) -> tf.Tensor:
     """Features of each sound with the picture of its own clip, of length 1.
 
     Args:
@@ -65,7 +65,7 @@ def own_audio_visual_features(audio, video):
     return tf.math.l2_normalize(products, axis=-1)
 
 
-def similarity(audio, video):
+def similarity(audio: tf.Tensor, video: tf.Tensor) -> tf.Tensor:
     """Where a picture looks like what is heard: the cosine at each place.
 
     Args:
@@ -82,7 +82,7 @@ def similarity(audio, video):
     )
 
 
-def squared_distances(anchors, samples):
+def squared_distances(anchors: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
     """Squared Euclidean distances.
 
     Args:
@@ -96,7 +96,7 @@ def squared_distances(anchors, samples):
     return tf.reduce_sum(tf.square(samples - anchors[:, None]), axis=-1)
 
 
-def same_video(labels, videos):
+def same_video(labels: tf.Tensor, videos: tf.Tensor) -> tf.Tensor:
     """Which clips are of one video.
 
     Args:
@@ -109,7 +109,9 @@ def same_video(labels, videos):
     return (labels[:, None] == labels) & (videos[:, None] == videos)
 
 
-def all_triplets(distances, positive, margin):
+def all_triplets(
+    distances: tf.Tensor, positive: tf.Tensor, margin: float
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Mean loss of the triplets that have one: a positive not nearer by the margin.
 
     Args:
@@ -128,7 +130,9 @@ def all_triplets(distances, positive, margin):
     return total / tf.maximum(count, 1.0), count / tf.maximum(_count(valid), 1.0)
 
 
-def hardest_triplets(distances, positive, margin):
+def hardest_triplets(
+    distances: tf.Tensor, positive: tf.Tensor, margin: float
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Mean over anchors of the loss with the farthest positive and the nearest negative.
 
     Args:

@@ -6,6 +6,7 @@ are trained, ResNet-50 below them is not.
 """
 
 import keras
+import numpy as np
 
 from dualcam.data import schema
 from dualcam.models import dualcamnet, layers, resnet
@@ -14,7 +15,14 @@ FEATURES = 'fc1'
 INPUT = 'video+acoustic'
 
 
-def build(num_classes=14, seconds=1, frame_stride=1, mean=None, std_dev=None, layout='slim'):
+def build(
+    num_classes: int = 14,
+    seconds: int = 1,
+    frame_stride: int = 1,
+    mean: np.ndarray | None = None,
+    std_dev: np.ndarray | None = None,
+    layout: str = 'slim',
+) -> keras.Model:
     """The network.
 
     Args:
@@ -39,7 +47,13 @@ def build(num_classes=14, seconds=1, frame_stride=1, mean=None, std_dev=None, la
     return keras.Model({'video': video, 'acoustic': acoustic}, logits, name='avnet')
 
 
-def build_head(num_classes=14, feature_stats=None, seconds=1, frame_stride=1, **options):
+def build_head(
+    num_classes: int = 14,
+    feature_stats: tuple[np.ndarray, np.ndarray] | None = None,
+    seconds: int = 1,
+    frame_stride: int = 1,
+    **options,
+) -> keras.Model:
     """The network above ResNet-50, see `models.build_head`."""
     frames = resnet.clip_frames(seconds, frame_stride)
     inputs, x = resnet.feature_input(len(frames), feature_stats)
@@ -47,7 +61,14 @@ def build_head(num_classes=14, feature_stats=None, seconds=1, frame_stride=1, **
     return keras.Model({'features': inputs, 'acoustic': acoustic}, logits, name='avnet')
 
 
-def head(features, num_classes, seconds, frame_stride=1, mean=None, std_dev=None):
+def head(
+    features: keras.KerasTensor,
+    num_classes: int,
+    seconds: int,
+    frame_stride: int = 1,
+    mean: np.ndarray | None = None,
+    std_dev: np.ndarray | None = None,
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """The part that is trained.
 
     Args:

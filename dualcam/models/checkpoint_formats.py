@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import tensorflow as tf
 
+from dualcam.files.path_types import AnyPath
 from dualcam.models import torch7
 
 _KERAS_LAYER = re.compile(r'conv([2-5])_block(\d)_([0-3])_(conv|bn)')
@@ -62,7 +63,7 @@ class Source:
     whole: bool = True
 
 
-def open_source(path, network):
+def open_source(path: AnyPath, network: str) -> Source:
     """The weights of a file, whose format is recognised by its content.
 
     Args:
@@ -83,7 +84,7 @@ def open_source(path, network):
     return _checkpoint(path)
 
 
-def is_keras(path):
+def is_keras(path: AnyPath) -> bool:
     """Whether a file is HDF5, as Keras' weights are."""
     return _begins_with(pathlib.Path(path), b'\x89HDF\r\n\x1a\n')
 

@@ -25,7 +25,9 @@ _BRANCH_UNITS = 128
 _NORM = {'epsilon': 1e-3, 'momentum': 0.9}
 
 
-def build_audio(num_classes=17, sound=('audio',), width=1.0):
+def build_audio(
+    num_classes: int = 17, sound: tuple[str, ...] = ('audio',), width: float = 1.0
+) -> keras.Model:
     """The audio network alone.
 
     With F filters in all eight layers, f_0 = 1, f_1 ... f_8, it has 9 sum(f_i-1 f_i) + 2 sum(f_i)
@@ -49,7 +51,7 @@ def build_audio(num_classes=17, sound=('audio',), width=1.0):
     return keras.Model(inputs, _logits([heard], num_classes), name='tagging_audio')
 
 
-def build_visual(num_classes=17, visual_size=VISUAL_SIZE):
+def build_visual(num_classes: int = 17, visual_size: int = VISUAL_SIZE) -> keras.Model:
     """The visual branch alone.
 
     Args:
@@ -64,21 +66,28 @@ def build_visual(num_classes=17, visual_size=VISUAL_SIZE):
     return keras.Model(inputs, _logits([seen], num_classes), name='tagging_visual')
 
 
-def build_teacher(num_classes=17, sound=('audio',), width=1.0, visual_size=VISUAL_SIZE):
+def build_teacher(
+    num_classes: int = 17,
+    sound: tuple[str, ...] = ('audio',),
+    width: float = 1.0,
+    visual_size: int = VISUAL_SIZE,
+) -> keras.Model:
     """The teacher, on sound and frames; arguments and result as above."""
     inputs, heard = _hear(sound, width)
     visual, seen = _see(visual_size)
     return keras.Model(inputs | visual, _logits([heard, seen], num_classes), name='tagging_teacher')
 
 
-def build_student(num_classes=17, sound=('audio',), width=1.0):
+def build_student(
+    num_classes: int = 17, sound: tuple[str, ...] = ('audio',), width: float = 1.0
+) -> keras.Model:
     """The student, on sound only; arguments and result as above."""
     inputs, heard = _hear(sound, width)
     estimate = keras.layers.Dense(_BRANCH_UNITS, activation='relu', name=CROSS)(heard)
     return keras.Model(inputs, _logits([heard, estimate], num_classes), name='tagging_student')
 
 
-def with_features(model):
+def with_features(model: keras.Model) -> keras.Model:
     """The same network with the features below its logits.
 
     Args:

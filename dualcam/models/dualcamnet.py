@@ -10,6 +10,7 @@ frame; its logits come from the map's sum over all places.
 """
 
 import keras
+import numpy as np
 
 from dualcam.data import schema
 from dualcam.models import layers
@@ -20,14 +21,14 @@ MAP_SHAPE = (12, 16, 128)  # of a frame, in ECCV 2020
 
 
 def build(
-    num_classes=14,
-    seconds=1,
-    frame_stride=1,
-    batch_norm=False,
-    dropout=0.0,
-    mean=None,
-    std_dev=None,
-):
+    num_classes: int = 14,
+    seconds: int = 1,
+    frame_stride: int = 1,
+    batch_norm: bool = False,
+    dropout: float = 0.0,
+    mean: np.ndarray | None = None,
+    std_dev: np.ndarray | None = None,
+) -> keras.Model:
     """The network.
 
     Args:
@@ -55,8 +56,14 @@ def build(
 
 
 def trunk(
-    acoustic, seconds=1, frame_stride=1, batch_norm=False, dropout=0.0, mean=None, std_dev=None
-):
+    acoustic: keras.KerasTensor,
+    seconds: int = 1,
+    frame_stride: int = 1,
+    batch_norm: bool = False,
+    dropout: float = 0.0,
+    mean: np.ndarray | None = None,
+    std_dev: np.ndarray | None = None,
+) -> tuple[keras.KerasTensor, int]:
     """The network up to its 1024-d layer, which AVNet shares.
 
     Args:
@@ -80,7 +87,13 @@ def trunk(
     return keras.ops.reshape(x, [-1, 1024]), seconds * used
 
 
-def build_eccv(num_classes=10, seconds=2, frame_stride=1, mean=None, std_dev=None):
+def build_eccv(
+    num_classes: int = 10,
+    seconds: int = 2,
+    frame_stride: int = 1,
+    mean: np.ndarray | None = None,
+    std_dev: np.ndarray | None = None,
+) -> keras.Model:
     """ECCV 2020's network for labels.
 
     Args:
@@ -98,7 +111,12 @@ def build_eccv(num_classes=10, seconds=2, frame_stride=1, mean=None, std_dev=Non
     return keras.Model(inputs, logits, name='dualcamnet_eccv')
 
 
-def build_eccv_map(seconds=2, frame_stride=1, mean=None, std_dev=None):
+def build_eccv_map(
+    seconds: int = 2,
+    frame_stride: int = 1,
+    mean: np.ndarray | None = None,
+    std_dev: np.ndarray | None = None,
+) -> keras.Model:
     """The part of ECCV 2020's network that learns from video.
 
     Args:

@@ -9,11 +9,13 @@ import pathlib
 
 import keras
 
+from dualcam.files.path_types import AnyPath
+
 VGG_LAYERS = {'fc2': 4096, 'predictions': 1000}
 SMALL_SIDE, SMALL_FEATURES = 112, 128
 
 
-def vgg16(weights, layer='fc2'):
+def vgg16(weights: AnyPath | None, layer: str = 'fc2') -> keras.Model:
     """VGG-16 up to a layer.
 
     Args:
@@ -50,7 +52,7 @@ def vgg16(weights, layer='fc2'):
     return keras.Model(inputs, part(inputs[..., ::-1]), name=f'vgg16_{layer}')  # it was fed BGR
 
 
-def small(num_classes):
+def small(num_classes: int) -> tuple[keras.Model, keras.Model]:
     """A small network that predicts classes from frames.
 
     Returns:

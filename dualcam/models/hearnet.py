@@ -20,7 +20,13 @@ REGULARIZED = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5')
 _FEW_TAPS = 5  # up to so many, a plain convolution is faster
 
 
-def build(num_classes=14, seconds=5, num_frames=None, dropout=0.0, bins_heard=None):
+def build(
+    num_classes: int = 14,
+    seconds: int = 5,
+    num_frames: int | None = None,
+    dropout: float = 0.0,
+    bins_heard: int | None = None,
+) -> keras.Model:
     """The network.
 
     Args:
@@ -41,13 +47,15 @@ def build(num_classes=14, seconds=5, num_frames=None, dropout=0.0, bins_heard=No
     return keras.Model(inputs, head(x, num_classes, dropout), name='hearnet')
 
 
-def head(x, num_classes, dropout):
+def head(x: keras.KerasTensor, num_classes: int, dropout: float) -> keras.KerasTensor:
     """fc1 and fc2 on [batch, steps, 1024], averaged over the steps; OurSoundNet has them too."""
     x = _dense(x, (('fc1', 1000, 'relu'), ('fc2', num_classes, None)), dropout)
     return keras.layers.GlobalAveragePooling1D(name='logits')(x)
 
 
-def build_eccv(num_classes=10, seconds=2, dropout=0.0, bins_heard=None):
+def build_eccv(
+    num_classes: int = 10, seconds: int = 2, dropout: float = 0.0, bins_heard: int | None = None
+) -> keras.Model:
     """ECCV 2020's network for labels.
 
     Args:
@@ -71,7 +79,7 @@ def build_eccv(num_classes=10, seconds=2, dropout=0.0, bins_heard=None):
     )
 
 
-def build_eccv_map(seconds=2, bins_heard=None):
+def build_eccv_map(seconds: int = 2, bins_heard: int | None = None) -> keras.Model:
     """The part of ECCV 2020's network that learns from video.
 
     Args:

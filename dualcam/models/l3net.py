@@ -35,7 +35,7 @@ REGULARIZED = (*REGULARIZED_AUDIO, *REGULARIZED_VISION, 'fc1', 'fc2')
 _MOMENTUM = 0.9
 
 
-def build_audio(num_classes=10, seconds=2, width=1.0):
+def build_audio(num_classes: int = 10, seconds: int = 2, width: float = 1.0) -> keras.Model:
     """The network on sound, for labels.
 
     Args:
@@ -53,7 +53,9 @@ def build_audio(num_classes=10, seconds=2, width=1.0):
     )
 
 
-def build_vision(num_classes=10, seconds=2, num_frames=None, width=1.0):
+def build_vision(
+    num_classes: int = 10, seconds: int = 2, num_frames: int | None = None, width: float = 1.0
+) -> keras.Model:
     """The network for images with labels to answer.
 
     Args:
@@ -73,7 +75,7 @@ def build_vision(num_classes=10, seconds=2, num_frames=None, width=1.0):
     )
 
 
-def build_correspondence(seconds=2, num_frames=1, width=1.0):
+def build_correspondence(seconds: int = 2, num_frames: int = 1, width: float = 1.0) -> keras.Model:
     """Both networks together: do this sound and this image correspond?
 
     Args:

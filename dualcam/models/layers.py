@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import functools
+from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
@@ -27,12 +28,14 @@ class FramedConv1D(keras.layers.Layer):
         block: outputs in a block.
     """
 
-    def __init__(self, filters, kernel_size, strides, padding, block, **kwargs):
+    def __init__(
+        self, filters: int, kernel_size: int, strides: int, padding: int, block: int, **kwargs
+    ):
         super().__init__(**kwargs)
         self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
         self.padding, self.block = padding, block
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Creates kernel [taps, channels, filters] and bias [filters]."""
         self.kernel = self.add_weight(
             (self.kernel_size, input_shape[-1], self.filters),
@@ -41,7 +44,7 @@ class FramedConv1D(keras.layers.Layer):
         )
         self.bias = self.add_weight((self.filters,), initializer='zeros', name='bias')
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """See the class."""
         channels = inputs.shape[-1]
         step = self.strides * self.block  # samples per block
@@ -63,12 +66,12 @@ class FramedConv1D(keras.layers.Layer):
         )
         return result + self.bias
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """[batch, blocks * block, filters]."""
         outputs = (input_shape[1] + 2 * self.padding - self.kernel_size) // self.strides + 1
         return input_shape[0], outputs // self.block * self.block, self.filters
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Arguments, for Keras."""
         return super().get_config() | {
             'filters': self.filters,
@@ -100,17 +103,17 @@ class PartialConv1D(keras.layers.Conv1D):
         heard: number of channels that are not always zero; None for all.
     """
 
-    def __init__(self, filters, kernel_size, heard=None, **kwargs):
+    def __init__(self, filters: int, kernel_size: int, heard: int | None = None, **kwargs):
         super().__init__(filters, kernel_size, **kwargs)
         self.heard = heard
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """See the class."""
         return _convolve_row(
             self, inputs[..., : self.heard], self.kernel[:, : self.heard], self.padding
         )
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Arguments, for Keras."""
         return super().get_config() | {'heard': self.heard}
 
@@ -124,7 +127,7 @@ class SpectralConv1D(PartialConv1D):
     bits, and on GPUs, which have kernels for it, it is a plain convolution. Padding is 'same'.
     """
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """See the class."""
         if not _is_spectral(self, training):
             return super().call(inputs)
@@ -143,7 +146,7 @@ class StridedSpectralConv1D(keras.layers.Conv1D):
     The samples from one output to the next become channels of one step.
     """
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """See the class."""
         if not _is_spectral(self, training):
             return super().call(inputs)
@@ -238,7 +241,7 @@ class StepwiseDense(keras.layers.Dense):
     output channel of a convolution, but one for all of a dense layer.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """See the class."""
         return _convolve_row(self, inputs, self.kernel[None], 'valid')
 
@@ -256,7 +259,9 @@ _batch_moments: contextvars.ContextVar[dict | None] = contextvars.ContextVar(
 
 
 @contextlib.contextmanager
-def collecting_moments(norms):
+def collecting_moments(
+    norms: Iterable[keras.layers.BatchNormalization],
+) -> Iterator[dict[int, list[tuple]]]:
     """Normalisations called inside use the statistics of their batch, and hand them out.
 
     Nothing else of a network changes: it may be called with `training=False`, so that dropout is
@@ -269,7 +274,7 @@ def collecting_moments(norms):
         {id of a layer: [(mean [channels], variance [channels], number of values behind them)]},
         an entry for each call, to be filled while the network is called.
     """
-    collected = {id(norm): [] for norm in norms}
+    collected: dict[int, list[tuple]] = {id(norm): [] for norm in norms}
     token = _batch_moments.set(collected)
     try:
         yield collected
@@ -280,7 +285,7 @@ def collecting_moments(norms):
 class BatchNormalization(keras.layers.BatchNormalization):
     """Keras' batch normalisation over the last axis, see also `collecting_moments`."""
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """See the class."""
         collected = _batch_moments.get()
         if collected is None or id(self) not in collected:
@@ -291,7 +296,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         outputs = tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
         return tf.cast(outputs, self.compute_dtype)
 
-    def normalise(self, inputs, training):
+    def normalise(self, inputs: tf.Tensor, training: bool | None) -> tf.Tensor:
         """What a layer does outside `collecting_moments`."""
         return super().call(inputs, training=training)
 
@@ -303,7 +308,7 @@ class FusedBatchNormalization(BatchNormalization):
     variance, which the moving average follows, has Bessel's correction, like TF-Slim's.
     """
 
-    def normalise(self, inputs, training):
+    def normalise(self, inputs: tf.Tensor, training: bool | None) -> tf.Tensor:
         """See the class."""
         if not (training and self.trainable):
             return super().normalise(inputs, training=False)
@@ -319,8 +324,15 @@ class FusedBatchNormalization(BatchNormalization):
 
 
 def normalised_convolution(
-    x, filters, size, name, strides=1, padding='same', relu=True, momentum=0.997
-):
+    x: keras.KerasTensor,
+    filters: int,
+    size: int,
+    name: str,
+    strides: int = 1,
+    padding: str = 'same',
+    relu: bool = True,
+    momentum: float = 0.997,
+) -> keras.KerasTensor:
     """A 2-D convolution without bias, batch normalisation and, by default, ReLU.
 
     Args:
@@ -338,7 +350,9 @@ def normalised_convolution(
     return keras.layers.ReLU()(x) if relu else x
 
 
-def standardise(mean, std_dev, name='standardise'):
+def standardise(
+    mean: np.ndarray, std_dev: np.ndarray, name: str = 'standardise'
+) -> keras.layers.Normalization:
     """A layer that subtracts `mean` and divides by `std_dev`, both [channels], in float32."""
     return keras.layers.Normalization(
         mean=np.asarray(mean, np.float32),
@@ -348,7 +362,9 @@ def standardise(mean, std_dev, name='standardise'):
     )
 
 
-def mean_logits(x, num_classes, num_frames, name):
+def mean_logits(
+    x: keras.KerasTensor, num_classes: int, num_frames: int, name: str
+) -> keras.KerasTensor:
     """The last layer of a network that has logits of each frame.
 
     Args:

@@ -1,9 +1,12 @@
 """What of a batch, or of a front end's output, a network takes."""
 
 import keras
+import tensorflow as tf
 
 
-def inputs_of(model: keras.Model, inputs):
+def inputs_of(
+    model: keras.Model, inputs: tf.Tensor | dict[str, tf.Tensor]
+) -> tf.Tensor | dict[str, tf.Tensor]:
     """What a network takes of a batch's inputs.
 
     Args:
@@ -27,7 +30,7 @@ def inputs_of(model: keras.Model, inputs):
     return {name: inputs[name] for name in model.input}
 
 
-def hear(model: keras.Model, heard):
+def hear(model: keras.Model, heard: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
     """What a network on one microphone's sound takes, of what its front end gives.
 
     Raises:

@@ -241,7 +241,12 @@ def build_map(name: str, **options) -> keras.Model:
     )
 
 
-def build_head(name: str, num_classes: int = 14, feature_stats=None, **options) -> keras.Model:
+def build_head(
+    name: str,
+    num_classes: int = 14,
+    feature_stats: tuple[np.ndarray, np.ndarray] | None = None,
+    **options,
+) -> keras.Model:
     """The part of a network on video that is trained, on features of its frames.
 
     Args:

@@ -11,6 +11,7 @@ features do not depend on its neighbours unless imported weights make them.
 """
 
 import keras
+import numpy as np
 
 from dualcam.data import schema
 from dualcam.data.signal import video
@@ -29,7 +30,9 @@ _KERAS_PADDING = 'keras_pool_pad'
 _BLOCKS = ((64, 3, 2), (128, 4, 2), (256, 6, 2), (512, 3, 1))
 
 
-def build(num_classes=14, seconds=1, frame_stride=1, layout='slim'):
+def build(
+    num_classes: int = 14, seconds: int = 1, frame_stride: int = 1, layout: str = 'slim'
+) -> keras.Model:
     """ResNet-50: logits of each frame, averaged over a clip.
 
     Args:
@@ -47,7 +50,12 @@ def build(num_classes=14, seconds=1, frame_stride=1, layout='slim'):
     return _network('resnet50', num_classes, num_frames, temporal=False, layout=layout)
 
 
-def build_temporal(num_classes=14, num_frames=TEMPORAL_FRAMES, seconds=None, layout='slim'):
+def build_temporal(
+    num_classes: int = 14,
+    num_frames: int = TEMPORAL_FRAMES,
+    seconds: int | None = None,
+    layout: str = 'slim',
+) -> keras.Model:
     """Temporal ResNet-50: a few frames of a clip, processed together.
 
     Args:
@@ -62,18 +70,18 @@ def build_temporal(num_classes=14, num_frames=TEMPORAL_FRAMES, seconds=None, lay
     return _network('temporal_resnet50', num_classes, num_frames, temporal=True, layout=layout)
 
 
-def build_backbone(layout='slim'):
+def build_backbone(layout: str = 'slim') -> keras.Model:
     """The network below the logits: a Keras model from [frames, 224, 224, 3] to [frames, 2048]."""
     images = keras.Input(IMAGE_SHAPE, name='images')
     return keras.Model(images, backbone(images, 1, layout=layout), name='resnet50_backbone')
 
 
-def layout_of(model):
+def layout_of(model: keras.Model) -> str:
     """The layout that a network was built with; 'slim' for one without a ResNet-50."""
     return 'keras' if any(layer.name == _KERAS_PADDING for layer in model.layers) else 'slim'
 
 
-def copy_weights(source, target):
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Gives `target` the weights of all layers below the logits that `source` has too."""
     for layer in target.layers:
         if (
@@ -84,7 +92,9 @@ def copy_weights(source, target):
             layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
-def backbone(images, num_frames, temporal=False, layout='slim'):
+def backbone(
+    images: keras.KerasTensor, num_frames: int, temporal: bool = False, layout: str = 'slim'
+) -> keras.KerasTensor:
     """Features of frames.
 
     Args:
@@ -132,7 +142,7 @@ def _network(name, num_classes, num_frames, temporal, layout):
     return keras.Model(inputs, head(x, num_classes, num_frames), name=name)
 
 
-def head(features, num_classes, num_frames):
+def head(features: keras.KerasTensor, num_classes: int, num_frames: int) -> keras.KerasTensor:
     """Logits of clips from features of frames: the part that is trained.
 
     Args:
@@ -146,18 +156,24 @@ def head(features, num_classes, num_frames):
     return layers.mean_logits(features, num_classes, num_frames, 'logits')
 
 
-def build_head(num_classes=14, feature_stats=None, **options):
+def build_head(
+    num_classes: int = 14, feature_stats: tuple[np.ndarray, np.ndarray] | None = None, **options
+) -> keras.Model:
     """`build` above its backbone, see `models.build_head`."""
     return _head_network('resnet50', num_classes, feature_stats, clip_frames(**options))
 
 
-def build_temporal_head(num_classes=14, feature_stats=None, **options):
+def build_temporal_head(
+    num_classes: int = 14, feature_stats: tuple[np.ndarray, np.ndarray] | None = None, **options
+) -> keras.Model:
     """Likewise of `build_temporal`."""
     frames = temporal_clip_frames(**options)
     return _head_network('temporal_resnet50', num_classes, feature_stats, frames)
 
 
-def feature_input(num_frames, feature_stats=None):
+def feature_input(
+    num_frames: int, feature_stats: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Where a head begins.
 
     Args:
@@ -174,12 +190,12 @@ def feature_input(num_frames, feature_stats=None):
     return inputs, x
 
 
-def clip_frames(seconds=1, frame_stride=1, **_):
+def clip_frames(seconds: int = 1, frame_stride: int = 1, **_) -> np.ndarray:
     """Numbers of the frames of a clip that `build` with these options takes."""
     return video.strided_frames(seconds, frame_stride)
 
 
-def temporal_clip_frames(seconds=1, num_frames=TEMPORAL_FRAMES, **_):
+def temporal_clip_frames(seconds: int = 1, num_frames: int = TEMPORAL_FRAMES, **_) -> np.ndarray:
     """Likewise of `build_temporal`."""
     return video.spread_frames(seconds * schema.FRAMES_PER_SECOND, num_frames)
 

@@ -6,6 +6,7 @@ All of it is trained, on one frame a second; a clip's map is the mean over its f
 """
 
 import keras
+import numpy as np
 
 from dualcam.data import schema
 from dualcam.data.signal import video
@@ -32,7 +33,9 @@ _BLOCKS = ((64, 1), (128, 2), (256, 2))  # filters, stride of the first unit
 _MOMENTUM = 0.9
 
 
-def build(num_classes=10, seconds=2, num_frames=None, width=1.0):
+def build(
+    num_classes: int = 10, seconds: int = 2, num_frames: int | None = None, width: float = 1.0
+) -> keras.Model:
     """The network for labels.
 
     Args:
@@ -54,7 +57,7 @@ def build(num_classes=10, seconds=2, num_frames=None, width=1.0):
     )
 
 
-def build_map(seconds=2, num_frames=None, width=1.0):
+def build_map(seconds: int = 2, num_frames: int | None = None, width: float = 1.0) -> keras.Model:
     """The part that learns from sound.
 
     Args:
@@ -70,7 +73,7 @@ def build_map(seconds=2, num_frames=None, width=1.0):
     return keras.Model(inputs, keras.ops.mean(maps, axis=1), name='resnet18_eccv')
 
 
-def clip_frames(seconds=2, num_frames=None, **_):
+def clip_frames(seconds: int = 2, num_frames: int | None = None, **_) -> np.ndarray:
     """Numbers of the frames of a clip that a network with these options takes: one a second."""
     return video.spread_frames(seconds * schema.FRAMES_PER_SECOND, num_frames or seconds)
 

@@ -38,7 +38,7 @@ _CONVOLUTIONS_8 = (
 _MANY_TAPS = 32  # for which transforms pay
 
 
-def build(num_classes=14, seconds=5, dropout=0.0):
+def build(num_classes: int = 14, seconds: int = 5, dropout: float = 0.0) -> keras.Model:
     """The network.
 
     Args:
@@ -60,7 +60,7 @@ def build(num_classes=14, seconds=5, dropout=0.0):
     return keras.Model(inputs, hearnet.head(x, num_classes, dropout), name='oursoundnet')
 
 
-def build_8(num_classes=14, seconds=5, dropout=0.0):
+def build_8(num_classes: int = 14, seconds: int = 5, dropout: float = 0.0) -> keras.Model:
     """SoundNet-8 with the head of OurSoundNet; arguments and result as in `build`, from 1 s."""
     inputs, x = _trunk(_CONVOLUTIONS_8, seconds)
     return keras.Model(inputs, hearnet.head(x, num_classes, dropout), name='soundnet8')

@@ -15,6 +15,8 @@ import struct
 
 import numpy as np
 
+from dualcam.files.path_types import AnyPath
+
 _NIL, _NUMBER, _STRING, _TABLE, _OBJECT, _BOOLEAN = range(6)
 _MAX_DEPTH = 100
 _MAX_AXES = 16
@@ -44,7 +46,7 @@ class TorchObject:
     fields: object = None
 
 
-def read(path):
+def read(path: AnyPath) -> object:
     """What a Torch 7 file holds.
 
     Args:

@@ -34,12 +34,12 @@ class PatchParams:
     offset: float = 0.01  # added before the logarithm
     frames: int = 96  # of a patch, 0.96 s; patches do not overlap
 
-    def num_patches(self, num_samples):
+    def num_patches(self, num_samples: int) -> int:
         """Patches of a sound; what does not fill one at the end is dropped."""
         return max(0, 1 + (num_samples - self.window) // self.hop) // self.frames
 
 
-def build():
+def build() -> keras.Model:
     """The network.
 
     Returns:
@@ -60,7 +60,7 @@ def build():
     return keras.Model(inputs, x, name='vggish')
 
 
-def patches(waveform, params=PatchParams()):
+def patches(waveform: tf.Tensor, params: PatchParams = PatchParams()) -> tf.Tensor:
     """Log-mel patches of sound.
 
     The bank's triangles are straight over mel (HTK's formula), unscaled, and stand on magnitudes,

@@ -7,9 +7,11 @@ of one is read by `weights.load`.
 import dataclasses
 import re
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from dualcam.files.path_types import AnyPath
 from dualcam.models import checkpoint_formats, resnet, weights
 
 _LOGITS = 'resnet_v1_50/logits/'
@@ -38,12 +40,12 @@ class Report:
     missing: tuple[str, ...]
 
 
-def layout_of(path):
+def layout_of(path: AnyPath) -> str:
     """'keras' for Keras' own ResNet-50, whose strides lie elsewhere, and 'slim' for the rest."""
     return 'keras' if checkpoint_formats.is_keras(path) else 'slim'
 
 
-def import_weights(path, model, allow_missing=False):
+def import_weights(path: AnyPath, model: keras.Model, allow_missing: bool = False) -> Report:
     """Gives a network the weights of a file that another program wrote.
 
     Args:

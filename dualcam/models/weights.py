@@ -10,11 +10,14 @@ did not publish, is called after its layers. VGGish's, too: vggish/conv3/conv3_1
 
 import pathlib
 import re
+from collections.abc import Mapping
 
 import h5py
+import keras
 import numpy as np
 
 from dualcam.files import atomic
+from dualcam.files.path_types import AnyPath
 from dualcam.models import registry, resnet
 
 ENDING = '.weights.h5'  # of files that `save` writes
@@ -23,7 +26,7 @@ _PARTS = {'kernel': 'weights', 'bias': 'biases'}
 _RESNET_UNIT = re.compile(r'(?:resnet_)?(block\d)_(unit_\d)_(\w+)')
 
 
-def tf1_names(model):
+def tf1_names(model: keras.Model) -> dict[str, keras.Variable]:
     """{TF1 variable name: Keras variable} of a network built by `dualcam.models.build`.
 
     VGGish from `vggish.build` has such names, too.
@@ -70,7 +73,7 @@ def _scope(network):
     return entry.scope
 
 
-def assign_tf1(model, arrays):
+def assign_tf1(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
     """Gives a network the weights of the authors' program.
 
     Args:
@@ -92,7 +95,7 @@ def assign_tf1(model, arrays):
         variable.assign(np.asarray(arrays[name], np.float32).reshape(variable.shape))
 
 
-def check_shape(name, shape, variable):
+def check_shape(name: str, shape: tuple[int, ...], variable: keras.Variable) -> None:
     """A `ValueError` if an array's axes of length above 1 are not the variable's."""
     if _long_axes(shape) != _long_axes(variable.shape):
         raise ValueError(
@@ -101,7 +104,7 @@ def check_shape(name, shape, variable):
         )
 
 
-def save(model, path):
+def save(model: keras.Model, path: AnyPath) -> None:
     """Writes a network's weights to a `.weights.h5` file, atomically.
 
     The file notes the network's name and the layout of its ResNet-50.
@@ -119,7 +122,7 @@ def save(model, path):
             file.attrs['dualcam_layout'] = resnet.layout_of(model)
 
 
-def load(model, path):
+def load(model: keras.Model, path: AnyPath) -> None:
     """Gives a network the weights of a file that `save` wrote for one like it.
 
     Raises:
@@ -154,7 +157,7 @@ def load(model, path):
         ) from error
 
 
-def layout(path):
+def layout(path: AnyPath) -> str:
     """The ResNet-50 layout that a file of `save` is for."""
     with _open(path) as file:
         return file.attrs.get('dualcam_layout', 'slim')

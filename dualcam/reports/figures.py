@@ -5,6 +5,7 @@ pixels for TensorBoard. No window system and no global state of Matplotlib is to
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.backends import backend_agg
@@ -16,7 +17,9 @@ _CELL_INCHES = 0.46
 _MARGIN_INCHES = (2.9, 2.4)  # class names and colour bar; class names and title
 
 
-def confusion_figure(counts, class_names, title, note=''):
+def confusion_figure(
+    counts: np.ndarray, class_names: Sequence[str], title: str, note: str = ''
+) -> Figure:
     """A confusion matrix to look at: a count in each cell, shaded by its share of the row.
 
     Args:
@@ -82,7 +85,7 @@ def confusion_figure(counts, class_names, title, note=''):
     return figure
 
 
-def confusion_picture(counts, class_names):
+def confusion_picture(counts: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
     """A confusion matrix with its counts in a few milliseconds, for every epoch of a run.
 
     Args:
@@ -122,7 +125,7 @@ def confusion_picture(counts, class_names):
     return np.asarray(whole)
 
 
-def confusion_table(counts, class_names):
+def confusion_table(counts: np.ndarray, class_names: Sequence[str]) -> str:
     """A confusion matrix as a markdown table, with each class's accuracy."""
     shares = row_shares(counts)
     lines = [
@@ -135,13 +138,13 @@ def confusion_table(counts, class_names):
     return '\n'.join(lines)
 
 
-def row_shares(counts):
+def row_shares(counts: np.ndarray) -> np.ndarray:
     """Each row divided by its sum, [classes, classes] float64; a row of zeros stays zeros."""
     counts = np.asarray(counts, np.float64)
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
 
 
-def pixels(figure):
+def pixels(figure: Figure) -> np.ndarray:
     """A figure's picture, [height, width, 3] uint8 RGB."""
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()

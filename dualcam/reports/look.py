@@ -4,6 +4,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,7 @@ from PIL import Image
 from dualcam.data import audio, schema
 from dualcam.data.records import reading
 from dualcam.data.signal import acoustic_images
+from dualcam.files.path_types import AnyPath
 from dualcam.reports import overlays
 
 KINDS = ('png', 'sheet', 'gif', 'mp4')
@@ -33,7 +35,7 @@ class Take:
     frames: np.ndarray | None = None
 
 
-def read_take(path):
+def read_take(path: AnyPath) -> Take:
     """A take from its records.
 
     Args:
@@ -71,7 +73,9 @@ def read_take(path):
     return Take(name, images, pictures, joined.get('audio'))
 
 
-def write(take, out, kinds=('sheet', 'mp4'), every=3):
+def write(
+    take: Take, out: AnyPath, kinds: Sequence[str] = ('sheet', 'mp4'), every: int = 3
+) -> list[pathlib.Path]:
     """Writes pictures of a take.
 
     Args:
@@ -113,7 +117,7 @@ def write(take, out, kinds=('sheet', 'mp4'), every=3):
     return written
 
 
-def over(take):
+def over(take: Take) -> list[np.ndarray]:
     """Overlays [height, width, 3] of a take's frames: a list."""
     levels = overlays.levels(overlays.maps(take.images))
     return [
@@ -122,7 +126,7 @@ def over(take):
     ]
 
 
-def sound(take):
+def sound(take: Take) -> np.ndarray | None:
     """The first microphone's waveform [samples] at 22,050 Hz, or None; whole seconds."""
     if take.frames is None:
         return None

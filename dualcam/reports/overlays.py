@@ -5,6 +5,7 @@ where only cepstra are left, the first of them, a direction's mean log energy.
 """
 
 import io
+from collections.abc import Iterable, Iterator, Sequence
 
 import matplotlib
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from dualcam.acoustics import dimensions
 from dualcam.data import audio, schema
+from dualcam.files.path_types import AnyPath
 
 LOW_HZ, HIGH_HZ = 900.0, 6400.0
 SIZE = 480, 360  # of a film's picture, pixels
@@ -21,7 +23,7 @@ _OPAQUE = 0.7
 _CAPTION = 14
 
 
-def maps(images):
+def maps(images: np.ndarray) -> np.ndarray:
     """Where it is loud.
 
     Args:
@@ -47,13 +49,13 @@ def maps(images):
     return 10.0 * np.log10(np.maximum(power, np.finfo(np.float32).tiny), dtype=np.float64)
 
 
-def band():
+def band() -> np.ndarray:
     """Which of the 512 frequencies count, [512] float64 of 0 and 1."""
     hz = np.arange(dimensions.BINS) * schema.ARRAY_RATE_HZ / schema.SAMPLES_PER_FRAME
     return ((hz >= LOW_HZ) & (hz <= HIGH_HZ)).astype(np.float64)
 
 
-def levels(decibels):
+def levels(decibels: np.ndarray) -> np.ndarray:
     """Maps of a sequence, 0 - 1: 0 up to its middle, 1 at a frame's or a usual frame's maximum.
 
     A frame that is quieter than most stays faint, rather than showing its noise.
@@ -70,7 +72,9 @@ def levels(decibels):
     return np.clip((decibels - low) / (high - low)[:, None, None], 0.0, 1.0)
 
 
-def overlay(level, picture=None, size=None):
+def overlay(
+    level: np.ndarray, picture: np.ndarray | None = None, size: tuple[int, int] | None = None
+) -> np.ndarray:
     """A map over a picture.
 
     Args:
@@ -95,12 +99,12 @@ def overlay(level, picture=None, size=None):
     return np.round(np.asarray(below) * (1 - share) + colours * share).astype(np.uint8)
 
 
-def shrunk(picture, size):
+def shrunk(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A picture [height, width, 3] at another (width, height)."""
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
-def sheet(pictures, captions, columns=4):
+def sheet(pictures: Sequence[np.ndarray], captions: Sequence[str], columns: int = 4) -> np.ndarray:
     """A contact sheet.
 
     Args:
@@ -127,7 +131,7 @@ def sheet(pictures, captions, columns=4):
     return np.asarray(whole)
 
 
-def spectrogram_picture(waveform, size):
+def spectrogram_picture(waveform: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A spectrogram in decibels, 0 Hz below, as a picture.
 
     Args:
@@ -146,7 +150,9 @@ def spectrogram_picture(waveform, size):
     return np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
 
 
-def film_frames(pictures, waveform):
+def film_frames(
+    pictures: Sequence[np.ndarray], waveform: np.ndarray | None
+) -> Iterator[np.ndarray]:
     """Pictures with the sound's spectrogram below and a line where one is.
 
     Args:
@@ -168,7 +174,7 @@ def film_frames(pictures, waveform):
         yield np.concatenate([picture, below])
 
 
-def write_gif(path, frames):
+def write_gif(path: AnyPath, frames: Iterable[np.ndarray]) -> None:
     """An animation that repeats, 12 frames a second, silent."""
     first, *others = (Image.fromarray(frame).quantize(128) for frame in frames)
     # The format counts hundredths of a second.
@@ -178,7 +184,9 @@ def write_gif(path, frames):
     )
 
 
-def write_mp4(path, frames, waveform=None):
+def write_mp4(
+    path: AnyPath, frames: Iterable[np.ndarray], waveform: np.ndarray | None = None
+) -> None:
     """A film with its sound: H.264 and AAC.
 
     Args:
@@ -214,7 +222,7 @@ def write_mp4(path, frames, waveform=None):
         film.mux(sound.encode())
 
 
-def png(picture):
+def png(picture: np.ndarray) -> bytes:
     """A picture [height, width, 3] uint8 as the bytes of a PNG file."""
     held = io.BytesIO()
     Image.fromarray(picture).save(held, 'PNG')

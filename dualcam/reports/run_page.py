@@ -7,9 +7,11 @@ import base64
 import html
 import json
 import pathlib
+from collections.abc import Mapping
 
 from dualcam.evaluation import metrics
 from dualcam.files import atomic
+from dualcam.files.path_types import AnyPath
 from dualcam.reports import figures, overlays
 
 FILE = 'report.html'
@@ -31,7 +33,7 @@ figcaption { font-size: .9em } .wrong { color: #b00020 } .chart text { font-size
 """
 
 
-def write(folder, scores=None):
+def write(folder: AnyPath, scores: Mapping | None = None) -> pathlib.Path:
     """Writes report.html, whole or not at all.
 
     Args:

@@ -21,7 +21,7 @@ from dualcam.evaluation import metrics, tagging_scores
 from dualcam.losses import triplet
 from dualcam.reports import figures, overlays, run_page, samples, tensorboard
 from dualcam.training import loop, run_folder
-from dualcam.training.observers import Observer, WatchedRun
+from dualcam.training.observers import MakeObserver, Observer, WatchedRun
 from dualcam.training.recipes import correspondence, tagging
 
 _COMPARED = 12  # clips in the picture of similarities
@@ -36,16 +36,16 @@ class LabelReport(Observer):
         self._samples = samples.choose(run.validation)
         self._board = tensorboard.Board(_validation_events(run), run.classes, self._samples)
 
-    def begin(self):
+    def begin(self) -> None:
         """Spectrograms and sounds of the samples."""
         if self._run.validation:
             self._board.begin()
 
-    def after_epoch(self, epoch, labels, logits):
+    def after_epoch(self, epoch: int, labels: np.ndarray, logits: np.ndarray) -> None:
         """Confusion matrix, precisions and samples."""
         self._board.after_epoch(epoch, labels, logits)
 
-    def end(self, network, run_metrics):
+    def end(self, network: keras.Model, run_metrics: dict) -> None:
         """Predictions, examples, embeddings and the page."""
         if self._run.validation:
             self._show(network)
@@ -88,13 +88,13 @@ class CorrespondenceReport(Observer):
     def __init__(self, run: WatchedRun):
         self._run = run
 
-    def begin(self):
+    def begin(self) -> None:
         """Nothing."""
 
-    def after_epoch(self, epoch, labels, logits):
+    def after_epoch(self, epoch: int, labels: np.ndarray, logits: np.ndarray) -> None:
         """Nothing: its steps give no logits."""
 
-    def end(self, network, run_metrics):
+    def end(self, network: keras.Model, run_metrics: dict) -> None:
         """Embeddings for the projector, where the networks look, and the page."""
         run, validation = self._run, self._run.validation
         place = _validation_events(run)
@@ -139,15 +139,15 @@ class TaggingReport(Observer):
         self._samples = samples.choose_tagged(run.validation)
         self._board = tensorboard.TaggingBoard(_validation_events(run), run.classes, self._samples)
 
-    def begin(self):
+    def begin(self) -> None:
         """Spectrograms, sounds and frames of the samples."""
         self._board.begin()
 
-    def after_epoch(self, epoch, labels, logits):
+    def after_epoch(self, epoch: int, labels: np.ndarray, logits: np.ndarray) -> None:
         """Average precision of each event."""
         self._board.after_epoch(epoch, labels, logits)
 
-    def end(self, network, run_metrics):
+    def end(self, network: keras.Model, run_metrics: dict) -> None:
         """Scores, examples, embeddings and the page."""
         run, validation = self._run, self._run.validation
         labels = validation.columns['label']
@@ -173,7 +173,7 @@ class TaggingReport(Observer):
         run_page.write(run.folder, run_metrics)
 
 
-_OBSERVERS = {
+_OBSERVERS: dict[str, MakeObserver] = {
     'supervised': LabelReport,
     'distillation': LabelReport,
     'correspondence': CorrespondenceReport,

@@ -3,11 +3,14 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import soundfile
 
 from dualcam.data import audio, schema
+from dualcam.files.path_types import AnyPath
 from dualcam.reports import overlays
 
 _NUM_SAMPLES = 4
@@ -32,7 +35,7 @@ class Sample:
     overlay: np.ndarray | None
     teacher: np.ndarray | None
 
-    def said(self, classes, answer):
+    def said(self, classes: Sequence[str], answer: int) -> dict[str, str]:
         """Names of its class, of what the teacher, if any, and of what the network says."""
         named = {'class': classes[self.label]}
         if self.teacher is not None:
@@ -40,7 +43,7 @@ class Sample:
         return named | {'answer': classes[int(answer)]}
 
 
-def choose(clips, num_samples=_NUM_SAMPLES):
+def choose(clips: Any, num_samples: int = _NUM_SAMPLES) -> list[Sample]:
     """Up to so many clips, of as many classes as possible, the same for equal runs.
 
     Args:
@@ -66,7 +69,7 @@ def choose(clips, num_samples=_NUM_SAMPLES):
     ]
 
 
-def spread(labels, count):
+def spread(labels: np.ndarray, count: int) -> np.ndarray:
     """Numbers of up to `count` clips of as many classes as possible, [n] int64.
 
     The first clip of each class, then the second of each ...
@@ -88,7 +91,9 @@ def _overlay(clips, number):
     )
 
 
-def save(samples, logits, classes, folder):
+def save(
+    samples: Sequence[Sample], logits: np.ndarray, classes: Sequence[str], folder: AnyPath
+) -> None:
     """Writes the samples for `report.write`: pictures, sounds and answers.
 
     Args:
@@ -110,7 +115,7 @@ def save(samples, logits, classes, folder):
     )
 
 
-def write(examples, folder, rate_hz=audio.SAMPLE_RATE_HZ):
+def write(examples: Iterable[tuple], folder: AnyPath, rate_hz: int = audio.SAMPLE_RATE_HZ) -> None:
     """Writes examples.json, and pictures and sounds beside it.
 
     Args:
@@ -155,12 +160,12 @@ class TaggedSample:
     waveform: np.ndarray
     picture: np.ndarray
 
-    def events(self, classes):
+    def events(self, classes: Sequence[str]) -> str:
         """Names of what is to be heard in it."""
         return _names(classes, self.labels > 0)
 
 
-def choose_tagged(clips, num_samples=_NUM_SAMPLES):
+def choose_tagged(clips: Any, num_samples: int = _NUM_SAMPLES) -> list[TaggedSample]:
     """`TaggedSample`s of `tagging_clips.TaggingClips`, of as many first events as possible."""
     labels = clips.columns['label']
     return [
@@ -174,7 +179,13 @@ def choose_tagged(clips, num_samples=_NUM_SAMPLES):
     ]
 
 
-def save_tagged(samples, probabilities, classes, threshold, folder):
+def save_tagged(
+    samples: Sequence[TaggedSample],
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    threshold: float,
+    folder: AnyPath,
+) -> None:
     """`save` of clips with several events: told is what is as probable as the threshold."""
     write(
         [

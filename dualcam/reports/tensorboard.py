@@ -9,6 +9,8 @@ that tag: average precision of each event instead of the matrix.
 
 import csv
 import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import scipy.special
@@ -19,6 +21,7 @@ from tensorboard.plugins.projector import projector_config_pb2
 
 from dualcam.data import audio, schema
 from dualcam.evaluation import metrics, tagging_scores
+from dualcam.files.path_types import AnyPath
 from dualcam.reports import figures, overlays
 
 SUFFIX = '.board'  # of its event files
@@ -37,7 +40,7 @@ class Board:
         samples: what `samples.choose` gives.
     """
 
-    def __init__(self, folder, classes, samples):
+    def __init__(self, folder: AnyPath, classes: Sequence[str], samples: Sequence):
         self._folder, self._classes = pathlib.Path(folder), classes
         self._samples = samples
         self._overlays = [
@@ -54,7 +57,7 @@ class Board:
             self._made = tf.summary.create_file_writer(str(self._folder), filename_suffix=SUFFIX)
         return self._made
 
-    def begin(self):
+    def begin(self) -> None:
         """Spectrograms and sounds of the samples."""
         with self._writer.as_default(step=0):
             for number, sample in enumerate(self._samples, 1):
@@ -70,7 +73,7 @@ class Board:
         )
         tf.summary.audio(f'sounds/{name}', audio.to_peak(waveform)[None, :, None], rate_hz)
 
-    def after_epoch(self, epoch, labels, logits):
+    def after_epoch(self, epoch: int, labels: np.ndarray, logits: np.ndarray) -> None:
         """Answers of the validation clips.
 
         Args:
@@ -104,7 +107,7 @@ class Board:
                 )
         self._writer.flush()
 
-    def precisions(self, there, shares, epoch):
+    def precisions(self, there: np.ndarray, shares: np.ndarray, epoch: int) -> None:
         """Precision over recall of each class, to the summary writer that is in use.
 
         Args:
@@ -123,17 +126,17 @@ class Board:
                 step=epoch,
             )
 
-    def picture(self, name, picture, epoch):
+    def picture(self, name: str, picture: np.ndarray, epoch: int) -> None:
         """One picture [height, width, 3] uint8, after an epoch, from 1."""
         with self._writer.as_default(step=epoch):
             tf.summary.image(name, picture[None])
 
-    def caption(self, sample, answer):
+    def caption(self, sample: Any, answer: int) -> str:
         """True class, and below it what teacher and student say."""
         said = sample.said(self._classes, answer)
         return '\n'.join([said.pop('class'), *(f'{who}: {name}' for who, name in said.items())])
 
-    def end(self, embeddings, columns):
+    def end(self, embeddings: np.ndarray, columns: Mapping[str, Sequence]) -> None:
         """Embeddings for the projector.
 
         Args:
@@ -164,11 +167,11 @@ class TaggingBoard(Board):
         samples: what `samples.choose_tagged` gives.
     """
 
-    def __init__(self, folder, classes, samples):
+    def __init__(self, folder: AnyPath, classes: Sequence[str], samples: Sequence):
         super().__init__(folder, classes, [])
         self._tagged = samples
 
-    def begin(self):
+    def begin(self) -> None:
         """Spectrograms, sounds and frames of the samples."""
         with self._writer.as_default(step=0):
             for number, sample in enumerate(self._tagged, 1):
@@ -177,7 +180,7 @@ class TaggingBoard(Board):
                 tf.summary.image(f'frames/{name}', sample.picture[None])
         self._writer.flush()
 
-    def after_epoch(self, epoch, labels, logits):
+    def after_epoch(self, epoch: int, labels: np.ndarray, logits: np.ndarray) -> None:
         """Answers of the validation clips; labels and logits are [clips, classes]."""
         with self._writer.as_default(step=epoch):
             tf.summary.image(

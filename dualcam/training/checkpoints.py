@@ -12,9 +12,11 @@ be killed at any instruction.
 
 import json
 import os
+import pathlib
 import re
 import shutil
 
+import keras
 import tensorflow as tf
 
 from dualcam.files import atomic, text_files
@@ -36,7 +38,9 @@ class Progress:
         kept: where the last complete epoch's state is, in words.
     """
 
-    def __init__(self, model, optimizer, folder):
+    def __init__(
+        self, model: keras.Model, optimizer: keras.optimizers.Optimizer, folder: pathlib.Path
+    ):
         # Keras does not save the state of its dropout's random numbers.
         self._state = tf.train.Checkpoint(
             model=model,
@@ -47,7 +51,7 @@ class Progress:
         self._folder = folder
         self.kept = 'nothing is kept yet'
 
-    def restore(self):
+    def restore(self) -> list[dict] | None:
         """Restores model and optimizer as they were after the last complete epoch.
 
         Returns:
@@ -67,7 +71,7 @@ class Progress:
         self._note(latest)
         return history[:latest]
 
-    def save(self, history, keep):
+    def save(self, history: list[dict], keep: bool) -> None:
         """Saves the state after `len(history)` epochs, and with `keep` the weights as the best.
 
         Raises:
@@ -91,7 +95,7 @@ class Progress:
         for name, _ in written:
             _keep_only(self._folder / name, number)
 
-    def check_room(self):
+    def check_room(self) -> None:
         """Allocates, for a moment, the disk space that the run will need beyond what it has.
 
         Between two epochs that is a second state and two copies of the best weights, at the end
@@ -115,7 +119,7 @@ class Progress:
         finally:
             partial.unlink(missing_ok=True)
 
-    def restore_best(self):
+    def restore_best(self) -> None:
         """Restores the best weights."""
         restore_best(self._folder, self._weights)
 
@@ -124,7 +128,7 @@ class Progress:
         self.kept = f'the state {when} is kept in {_prefix(self._folder / _LATEST, number)}'
 
 
-def restore_best(folder, weights):
+def restore_best(folder: pathlib.Path, weights: tf.train.Checkpoint) -> None:
     """Restores the best weights of a run's `checkpoints`.
 
     Args:

@@ -5,11 +5,13 @@ already. They are removed before it resumes, so that each is there once.
 """
 
 import pathlib
+from collections.abc import Mapping
 
 import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 
 from dualcam.files import atomic
+from dualcam.files.path_types import AnyPath
 
 
 class Curves:
@@ -20,10 +22,11 @@ class Curves:
             with their first scalars.
     """
 
-    def __init__(self, folder):
-        self._folder, self._writers = pathlib.Path(folder), {}
+    def __init__(self, folder: AnyPath):
+        self._folder = pathlib.Path(folder)
+        self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
-    def write(self, record, measure):
+    def write(self, record: Mapping, measure: str) -> None:
         """One epoch.
 
         Args:
@@ -44,7 +47,7 @@ class Curves:
         for writer in self._writers.values():
             writer.flush()
 
-    def close(self):
+    def close(self) -> None:
         """Ends the files."""
         for writer in self._writers.values():
             writer.close()
@@ -55,7 +58,7 @@ class Curves:
         return self._writers[kind]
 
 
-def forget_after(folder, epoch):
+def forget_after(folder: AnyPath, epoch: int) -> None:
     """Removes from all event files below a folder what belongs to later epochs.
 
     Args:

@@ -15,8 +15,10 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam.data.signal import video
-from dualcam.features import tagging_frames
+from dualcam.data.stores import tagging_store
+from dualcam.features import frame_features, tagging_frames
 from dualcam.files import atomic, progress_bars
+from dualcam.files.path_types import AnyPath
 from dualcam.models import frame_networks, weights
 from dualcam.training import nonfinite, optimizers
 
@@ -42,8 +44,13 @@ class FrameTrainingParams:
 
 
 def visual_features(
-    store, training_rows, folder, weights=None, layer='fc2', params=FrameTrainingParams()
-):
+    store: tagging_store.TaggingStore,
+    training_rows: np.ndarray,
+    folder: AnyPath,
+    weights: AnyPath | None = None,
+    layer: str = 'fc2',
+    params: FrameTrainingParams = FrameTrainingParams(),
+) -> tuple[frame_features.KeptFeatures, str]:
     """Features of all frames of a store, and what they are.
 
     Args:
@@ -64,7 +71,12 @@ def visual_features(
     return tagging_frames.open_features(store, network, folder), what
 
 
-def train_small(store, rows, folder, params=FrameTrainingParams()):
+def train_small(
+    store: tagging_store.TaggingStore,
+    rows: np.ndarray,
+    folder: AnyPath,
+    params: FrameTrainingParams = FrameTrainingParams(),
+) -> keras.Model:
     """The stand-in for VGG-16; it is trained unless that has been done.
 
     Args:

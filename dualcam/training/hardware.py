@@ -13,6 +13,8 @@ float32 on one device.
 
 import contextlib
 import functools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -20,7 +22,7 @@ import tensorflow as tf
 PRECISIONS = ('float32', 'mixed_bfloat16', 'mixed_float16')
 
 
-def check(precision, devices):
+def check(precision: str, devices: int) -> None:
     """A `ValueError` if a run cannot be set up like this on any machine."""
     if precision not in PRECISIONS:
         raise ValueError(f'precision {precision!r}: expected one of {", ".join(PRECISIONS)}')
@@ -34,7 +36,7 @@ def check(precision, devices):
 
 
 @contextlib.contextmanager
-def building(params):
+def building(params: Any) -> Iterator[None]:
     """Networks and optimizers built inside have a `loop.LoopParams`'s precision and devices.
 
     Raises:
@@ -50,7 +52,7 @@ def building(params):
 
 
 @functools.lru_cache(maxsize=4)
-def strategy(devices):
+def strategy(devices: int) -> tf.distribute.Strategy:
     """A `tf.distribute.Strategy` for so many GPUs or, without any, logical processors.
 
     Raises:
@@ -68,7 +70,7 @@ def strategy(devices):
     return tf.distribute.MirroredStrategy([device.name for device in found[:devices]])
 
 
-def settled(params, model, rebuild):
+def settled(params: Any, model: keras.Model, rebuild: Callable[[], keras.Model]) -> keras.Model:
     """The network in float32 on one device.
 
     Args:
@@ -86,7 +88,7 @@ def settled(params, model, rebuild):
     return made
 
 
-def part_of(batch, devices):
+def part_of(batch: Any, devices: int) -> tuple[Any, tf.Tensor]:
     """The part of a batch for the device that this is called on, within `Strategy.run`.
 
     Args:

@@ -12,6 +12,8 @@ import contextlib
 import dataclasses
 import pathlib
 import time
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,6 +22,7 @@ import tensorflow as tf
 from dualcam import models
 from dualcam.evaluation import ties
 from dualcam.files import progress_bars
+from dualcam.files.path_types import AnyPath
 from dualcam.training import (
     checkpoints,
     curve_files,
@@ -27,7 +30,9 @@ from dualcam.training import (
     nonfinite,
     optimizers,
     population_statistics,
+    steps,
 )
+from dualcam.training.observers import Observer
 
 NotFinite = nonfinite.NotFinite
 
@@ -77,7 +82,7 @@ class LoopParams:
             raise ValueError(f'schedule {self.schedule!r}: expected constant or cosine')
 
 
-def make_optimizer(params, num_clips):
+def make_optimizer(params: LoopParams, num_clips: int) -> keras.optimizers.Optimizer:
     """Adam with the learning rate, or its schedule, of a `LoopParams`."""
     rate = params.learning_rate
     if params.schedule == 'cosine':
@@ -95,17 +100,17 @@ class Stopped(KeyboardInterrupt):
 
 
 def fit(
-    step,
-    training,
-    validation,
-    params,
-    folder,
-    optimizer,
-    name='',
-    observers=(),
-    profile=False,
-    keep='best',
-):
+    step: steps.Step,
+    training: Any,
+    validation: Any,
+    params: LoopParams,
+    folder: AnyPath,
+    optimizer: keras.optimizers.Optimizer,
+    name: str = '',
+    observers: Iterable[Observer] = (),
+    profile: bool = False,
+    keep: str = 'best',
+) -> list[dict]:
     """Trains `step.model` and leaves it with the chosen weights.
 
     Args:
@@ -223,7 +228,7 @@ def fit(
     return history
 
 
-def predict(model, clips, batch_size=32):
+def predict(model: keras.Model, clips: Any, batch_size: int = 32) -> np.ndarray:
     """Logits of all clips, [clips, classes] float32, in their order."""
     return np.concatenate(
         [
@@ -233,14 +238,14 @@ def predict(model, clips, batch_size=32):
     )
 
 
-def chosen_epoch(history, keep='best', measure='accuracy'):
+def chosen_epoch(history: list[dict], keep: str = 'best', measure: str = 'accuracy') -> int:
     """The epoch (from 0) that `fit` chose by a step's measure; without validation the last one."""
     if keep == 'last' or 'validation/total' not in history[-1]:
         return len(history) - 1
     return best_epoch(history, measure)
 
 
-def best_epoch(history, measure='accuracy'):
+def best_epoch(history: list[dict], measure: str = 'accuracy') -> int:
     """Epoch (from 0) with the best validation measure, then the smallest validation loss.
 
     Where there is no such measure, the loss alone decides. Of epochs that differ by no more than
@@ -263,7 +268,9 @@ def _is_better(new, old, measure):
     return old - new > _LOSS_TOLERANCE * max(abs(new), abs(old))
 
 
-def make_train_step(step, optimizer, devices=1):
+def make_train_step(
+    step: steps.Step, optimizer: keras.optimizers.Optimizer, devices: int = 1
+) -> Callable:
     """A compiled step.
 
     Args:

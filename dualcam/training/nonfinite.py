@@ -1,6 +1,9 @@
 """The error for a batch whose loss or gradient is not finite, and the file that lists its clips."""
 
 import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +18,9 @@ class NotFinite(ValueError):
     """A loss or a gradient became infinite or not a number."""
 
 
-def error(where, losses, clips, batch, folder, kept):
+def error(
+    where: str, losses: Mapping, clips: Any, batch: Mapping, folder: pathlib.Path, kept: str
+) -> NotFinite:
     """A `NotFinite` that names the batch's clips; a file lists all of them.
 
     Args:

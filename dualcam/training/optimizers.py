@@ -4,6 +4,8 @@ Keras' own reads and writes weights and both averages several times over, which 
 a HearNet step on a processor.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -12,7 +14,9 @@ class Adam(keras.optimizers.Adam):
     """Kingma and Ba's Adam (ICLR 2015), with Keras' arguments, variables and, but for rounding,
     numbers."""
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: tf.Tensor | tf.IndexedSlices, variable: keras.Variable, learning_rate: Any
+    ) -> None:
         """Changes a variable and its averages by a gradient of its shape."""
         if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
             super().update_step(gradient, variable, learning_rate)

@@ -6,12 +6,15 @@ and variance are those of all batches together, by the law of total variance. Fo
 which nothing is normalised that is exact; above, it is exact for the batches at hand.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from dualcam import models
 from dualcam.models import layers
+from dualcam.training import steps
 
 
 class PopulationStatistics:
@@ -22,7 +25,7 @@ class PopulationStatistics:
             frozen backbone's, keep their averages.
     """
 
-    def __init__(self, step):
+    def __init__(self, step: steps.Step):
         trained = {id(variable) for variable in step.variables}
         self.norms = [
             norm
@@ -38,7 +41,11 @@ class PopulationStatistics:
         self._moments = tf.function(moments, reduce_retracing=True, autograph=False)
 
     def measure(
-        self, clips, batch_size: int, shuffle_seed: tuple[int, ...], max_clips: int | None = None
+        self,
+        clips: Any,
+        batch_size: int,
+        shuffle_seed: tuple[int, ...],
+        max_clips: int | None = None,
     ) -> None:
         """Replaces the averages; nothing else of the network changes.
 
@@ -53,7 +60,8 @@ class PopulationStatistics:
             return
         count = min(len(clips), max_clips or len(clips))
         size = -(-count // -(-count // batch_size))
-        collected, left = [[] for _ in self.norms], count
+        collected: list[list] = [[] for _ in self.norms]
+        left = count
         for batch in clips.batches(size, shuffle_seed):
             inputs = tf.nest.map_structure(lambda values, left=left: values[:left], batch['input'])
             for found, calls in zip(collected, self._moments(inputs), strict=True):

@@ -42,10 +42,10 @@ class Description:
 
 def train(
     recipe: Recipe,
-    params,
-    data,
+    params: Any,
+    data: Any,
     folder: str | pathlib.Path,
-    teacher=None,
+    teacher: Any = None,
     name: str = '',
     profile: bool = False,
     observers: Iterable[MakeObserver] = (),

@@ -8,6 +8,8 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,7 +24,7 @@ _LOCK_FILE = '.lock'  # stays; what counts is which process has it locked
 
 
 @contextlib.contextmanager
-def claimed(folder, kind, params, data):
+def claimed(folder: pathlib.Path, kind: str, params: Any, data: Any) -> Iterator[bool]:
     """Keeps other processes out of a run's folder while it is trained.
 
     Where another process trains this run, waits for it and then uses what it trained, or
@@ -118,7 +120,7 @@ def _unstated_kind(params):
     return 'supervised' if params.get('imitation') is None else 'distillation'
 
 
-def write_json(path, value):
+def write_json(path: pathlib.Path, value: Any) -> None:
     """Writes JSON atomically."""
     atomic.write_text(path, json.dumps(value, indent=1) + '\n')
 
@@ -128,7 +130,7 @@ def is_complete(folder: pathlib.Path) -> bool:
     return (folder / METRICS_FILE).exists()
 
 
-def metrics(history: list[dict], best: int, training, validation) -> dict:
+def metrics(history: list[dict], best: int, training: Any, validation: Any) -> dict:
     """What metrics.json holds.
 
     Args:
@@ -150,7 +152,7 @@ def complete(folder: pathlib.Path, metrics: dict) -> None:
     write_json(folder / METRICS_FILE, metrics)
 
 
-def restore_best(folder, model):
+def restore_best(folder: pathlib.Path, model: keras.Model) -> None:
     """Restores the best weights of a run's folder.
 
     Raises:

@@ -1,5 +1,10 @@
 """What is learned from a batch: `loop.fit` takes any step of this kind."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
 import tensorflow as tf
 
 from dualcam import losses
@@ -8,10 +13,6 @@ from dualcam.evaluation import metrics
 
 class Step:
     """One way to learn from a batch.
-
-    A step also has `losses(batch, training)`, which returns named scalars, 'total' among them,
-    and logits [batch, classes], or None where no classes are predicted. A scalar 'accuracy' is
-    then one of the curves, if there is one.
 
     Attributes:
         model: the network that learns.
@@ -24,12 +25,29 @@ class Step:
     compares = False
     measure = 'accuracy'
 
-    def __init__(self, model, variables, kernels, weight_decay):
+    def __init__(
+        self,
+        model: keras.Model,
+        variables: list[keras.Variable],
+        kernels: list[keras.Variable],
+        weight_decay: float,
+    ):
         self.model, self.variables = model, variables
         self._kernels, self._weight_decay = kernels, weight_decay
 
+    def losses(
+        self, batch: Mapping, training: bool
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor | None]:
+        """What is minimised, and what is predicted.
+
+        Returns:
+            (named scalars, 'total' among them; logits [batch, classes], or None where no classes
+            are predicted: a scalar 'accuracy' is then one of the curves, if there is one).
+        """
+        raise NotImplementedError
+
     @staticmethod
-    def score(labels, logits):
+    def score(labels: np.ndarray, logits: np.ndarray) -> float:
         """The `measure` of the validation clips: the larger, the better.
 
         Args:
@@ -38,22 +56,22 @@ class Step:
         """
         return metrics.accuracy(labels, logits)
 
-    def start_epoch(self, epoch):
+    def start_epoch(self, epoch: int) -> None:
         """Called before each epoch with its number, from 0, also when a run resumes."""
 
-    def usable(self, batch):
+    def usable(self, batch: Mapping) -> bool:
         """Whether there is something to learn from a batch; others are skipped."""
         del batch
         return True
 
-    def add_penalty(self, parts):
+    def add_penalty(self, parts: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """`parts` with the L2 penalty, if there is one, and their 'total'."""
         if self._kernels and self._weight_decay:
             parts = parts | {'l2': losses.l2_penalty(self._kernels, self._weight_decay)}
         return parts | {'total': tf.add_n(list(parts.values()))}
 
 
-def outputs(network, inputs, training):
+def outputs(network: keras.Model, inputs: Any, training: bool) -> tf.Tensor | dict[str, tf.Tensor]:
     """A network's outputs in float32, whatever it computes in: a tensor, or a dictionary."""
     return tf.nest.map_structure(
         lambda values: tf.cast(values, tf.float32), network(inputs, training=training)

@@ -3,12 +3,15 @@
 import dataclasses
 import hashlib
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from dualcam.data.clips import tagging_clips
 from dualcam.data.signal import channel_statistics, logmel
 from dualcam.data.sources import datasets
+from dualcam.data.stores import tagging_store
+from dualcam.files.path_types import AnyPath
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,13 +26,15 @@ class TaggingData:
         info: the data set.
     """
 
-    store: object
+    store: tagging_store.TaggingStore
     training: np.ndarray
     validation: np.ndarray
     features: dict
     info: datasets.DatasetInfo
 
-    def cut(self, params, rows, folder, crop_s=None):
+    def cut(
+        self, params: Any, rows: np.ndarray, folder: pathlib.Path, crop_s: int | None = None
+    ) -> tagging_clips.TaggingClips:
         """Clips of a run, normalised by the statistics in its folder.
 
         Args:
@@ -60,7 +65,7 @@ class TaggingData:
             crop_s,
         )
 
-    def gather_stats(self, params, folder):
+    def gather_stats(self, params: Any, folder: pathlib.Path) -> None:
         """Statistics of the training sounds, which normalise them, unless they are there."""
         if not (folder / 'stats').exists():
             sounds = tagging_clips.TaggingClips(
@@ -70,7 +75,7 @@ class TaggingData:
                 folder / 'stats', channel_statistics.gather(sounds.raw_batches())
             )
 
-    def described(self):
+    def described(self) -> dict:
         """What run.json says of it."""
         return {
             'clips': self.store.digest,
@@ -84,7 +89,7 @@ class TaggingData:
         }
 
 
-def frontend(params, folder):
+def frontend(params: Any, folder: AnyPath) -> logmel.LogMelFrontend:
     """The `logmel.LogMelFrontend` of a run, with the statistics in its folder."""
     return logmel.LogMelFrontend(
         params.frontend, channel_statistics.load(pathlib.Path(folder) / 'stats', 'mean', 'std_dev')

@@ -5,14 +5,18 @@ a batch is in `correspondence_steps.py`.
 """
 
 import dataclasses
+import pathlib
+from typing import Any
 
 import keras
+import numpy as np
 
 from dualcam import models
 from dualcam.data.clips import record_clips
 from dualcam.data.signal import frontends
+from dualcam.data.stores import record_store
 from dualcam.models import l3net
-from dualcam.training import loop, run_data
+from dualcam.training import loop, run_data, steps
 from dualcam.training.recipes import correspondence_steps
 from dualcam.training.recipes.recipe import NETWORK, Recipe
 from dualcam.training.recipes.supervised import RunParams
@@ -64,7 +68,7 @@ class CorrespondenceParams:
             )
 
     @property
-    def sound(self):
+    def sound(self) -> RunParams:
         """The network on sound as a `supervised.RunParams`."""
         return RunParams(
             self.network,
@@ -77,7 +81,7 @@ class CorrespondenceParams:
         )
 
     @property
-    def video(self):
+    def video(self) -> RunParams:
         """The network on frames as a `supervised.RunParams`."""
         return RunParams(self.video_network, self.clips, self.loop, options=self.video_options)
 
@@ -93,7 +97,7 @@ class CorrespondenceRecipe(Recipe):
     kind = 'correspondence'
     frontend_version = frontends.VERSION
 
-    def params_from_json(self, fields):
+    def params_from_json(self, fields: dict) -> CorrespondenceParams:
         """`CorrespondenceParams`."""
         return CorrespondenceParams(
             **(
@@ -109,12 +113,18 @@ class CorrespondenceRecipe(Recipe):
             )
         )
 
-    def check(self, params, teacher):
+    def check(self, params: CorrespondenceParams, teacher: np.ndarray | None) -> None:
         """Alpha and a teacher's sums go together."""
         if (params.alpha is None) != (teacher is None):
             raise ValueError(f'alpha {params.alpha}: goes with what a teacher says of the records')
 
-    def clips(self, params, data, folder, teacher):
+    def clips(
+        self,
+        params: CorrespondenceParams,
+        data: run_data.RunData,
+        folder: pathlib.Path,
+        teacher: np.ndarray | None,
+    ) -> tuple[Any, Any]:
         """See `cut`."""
         rows, windows = data.windows(params)
         run_data.gather_stats(params.sound, data.store, rows, windows[0], folder)
@@ -123,12 +133,19 @@ class CorrespondenceRecipe(Recipe):
         )
         return training, validation
 
-    def networks(self, params, num_classes, folder):
+    def networks(
+        self, params: CorrespondenceParams, num_classes: int, folder: pathlib.Path
+    ) -> dict[str, keras.Model]:
         """Both networks as one, see `build`."""
         del num_classes
         return {NETWORK: build(params, folder)}
 
-    def step(self, params, networks, teacher):
+    def step(
+        self,
+        params: CorrespondenceParams,
+        networks: dict[str, keras.Model],
+        teacher: np.ndarray | None,
+    ) -> steps.Step:
         """Of pairs for L3-Net, else of triplets, with a transfer or without."""
         del teacher
         model = networks[NETWORK]
@@ -142,7 +159,7 @@ class CorrespondenceRecipe(Recipe):
             model, params.alpha, params.margin, params.weight_decay, params.all_epochs
         )
 
-    def keep(self, params):
+    def keep(self, params: CorrespondenceParams) -> str:
         """L3-Net's accuracy compares epochs, losses of triplets do not."""
         return 'best' if params.network == 'l3_audio' else 'last'
 
@@ -150,7 +167,7 @@ class CorrespondenceRecipe(Recipe):
 CORRESPONDENCE = CorrespondenceRecipe()
 
 
-def build(params, folder):
+def build(params: CorrespondenceParams, folder: pathlib.Path) -> keras.Model:
     """The networks of a run as one, with the statistics in its folder."""
     if params.network == 'l3_audio':
         options = dict(params.options) | dict(params.video_options)
@@ -160,7 +177,7 @@ def build(params, folder):
     )
 
 
-def split(params, model):
+def split(params: CorrespondenceParams, model: keras.Model) -> tuple[keras.Model, keras.Model]:
     """The networks on sound and on frames that a run's model is made of.
 
     Returns:
@@ -182,7 +199,13 @@ def split(params, model):
     return tuple(made)
 
 
-def cut(params, store, windows, folder, teacher_sums=None):
+def cut(
+    params: CorrespondenceParams,
+    store: record_store.Store,
+    windows: np.ndarray,
+    folder: pathlib.Path,
+    teacher_sums: np.ndarray | None = None,
+) -> record_clips.Clips:
     """Windows of a store as clips of a run's two networks.
 
     Args:

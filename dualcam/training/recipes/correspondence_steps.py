@@ -6,6 +6,8 @@ Arandjelovic and Zisserman (2017), by classifying pairs as true or false. A batc
 dictionary of the sound-side input and 'frames'), 'label' and 'video', the video's number.
 """
 
+from collections.abc import Mapping
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -19,7 +21,7 @@ MARGIN = 0.2
 ALL_EPOCHS = 4  # in which all triplets count; then the hardest of each anchor
 
 
-def pair(audio_model, video_model):
+def pair(audio_model: keras.Model, video_model: keras.Model) -> keras.Model:
     """Two networks as one that takes a clip's sound and frames.
 
     Args:
@@ -80,16 +82,24 @@ class CorrespondenceStep(_ComparedStep):
         all_epochs: the epochs in which all triplets count.
     """
 
-    def __init__(self, model, margin=MARGIN, weight_decay=5e-4, all_epochs=ALL_EPOCHS):
+    def __init__(
+        self,
+        model: keras.Model,
+        margin: float = MARGIN,
+        weight_decay: float = 5e-4,
+        all_epochs: int = ALL_EPOCHS,
+    ):
         super().__init__(model, weight_decay)
         self._margin, self._all_epochs = margin, all_epochs
         self._epoch = tf.Variable(0, trainable=False)
 
-    def start_epoch(self, epoch):
+    def start_epoch(self, epoch: int) -> None:
         """Sets which triplets count."""
         self._epoch.assign(epoch)
 
-    def losses(self, batch, training):
+    def losses(
+        self, batch: Mapping, training: bool
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor | None]:
         """Named scalars and no logits.
 
         Returns:
@@ -136,7 +146,14 @@ class TransferStep(CorrespondenceStep):
         margin, weight_decay, all_epochs: as for `CorrespondenceStep`.
     """
 
-    def __init__(self, model, alpha, margin=MARGIN, weight_decay=5e-4, all_epochs=ALL_EPOCHS):
+    def __init__(
+        self,
+        model: keras.Model,
+        alpha: float,
+        margin: float = MARGIN,
+        weight_decay: float = 5e-4,
+        all_epochs: int = ALL_EPOCHS,
+    ):
         if not 0.0 <= alpha <= 1.0:
             raise ValueError(f'alpha {alpha}: expected 0 - 1')
         shape = model.output['audio'].shape
@@ -168,11 +185,13 @@ class L3Step(_ComparedStep):
         weight_decay: of the L2 terms.
     """
 
-    def __init__(self, model, weight_decay=5e-4):
+    def __init__(self, model: keras.Model, weight_decay: float = 5e-4):
         super().__init__(model, weight_decay)
         (self._sound,) = set(model.input) - {FRAMES}
 
-    def losses(self, batch, training):
+    def losses(
+        self, batch: Mapping, training: bool
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor | None]:
         """Named scalars, of which 'accuracy' is that of the pairs, and no logits."""
         sound, frames = batch['input'][self._sound], batch['input'][FRAMES]
         other = tf.gather(sound, other_videos(batch['label'], batch['video']))
@@ -192,7 +211,7 @@ class L3Step(_ComparedStep):
         return parts | {'accuracy': tf.reduce_mean(right)}, None
 
 
-def other_videos(labels, videos):
+def other_videos(labels: tf.Tensor, videos: tf.Tensor) -> tf.Tensor:
     """For each clip the next one, wrapping around, that is of another video.
 
     Args:
@@ -207,7 +226,7 @@ def other_videos(labels, videos):
     return tf.argmin(tf.where(triplet.same_video(labels, videos), count, distance), axis=1)
 
 
-def summed(map_model):
+def summed(map_model: keras.Model) -> keras.Model:
     """A map network with its map summed over space, for `distillation.record_predictions`.
 
     Returns:
@@ -220,7 +239,7 @@ def summed(map_model):
     )
 
 
-def clip_features(record_sums, windows):
+def clip_features(record_sums: np.ndarray, windows: np.ndarray) -> np.ndarray:
     """The trained network's features of clips, from its outputs for single records.
 
     A clip's map is the mean of its records' maps, and both that and the sum over space are

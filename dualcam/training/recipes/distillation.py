@@ -6,11 +6,16 @@ That is exact, and a step costs no more than the student does.
 """
 
 import pathlib
+from collections.abc import Mapping
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from dualcam import losses
+from dualcam.data.clips import record_clips
 from dualcam.files import atomic, progress_bars
+from dualcam.files.path_types import AnyPath
 from dualcam.training import steps
 from dualcam.training.recipes import supervised
 from dualcam.training.recipes.recipe import NETWORK
@@ -26,7 +31,13 @@ class DistillationStep(supervised.SupervisedStep):
         weight_decay: of the student's own L2 terms.
     """
 
-    def __init__(self, model, imitation=0.5, temperature=1.0, weight_decay=5e-4):
+    def __init__(
+        self,
+        model: keras.Model,
+        imitation: float = 0.5,
+        temperature: float = 1.0,
+        weight_decay: float = 5e-4,
+    ):
         if not 0.0 <= imitation <= 1.0 or temperature <= 0.0:
             raise ValueError(
                 f'imitation {imitation}, temperature {temperature}: expected 0 - 1 and above 0'
@@ -34,7 +45,7 @@ class DistillationStep(supervised.SupervisedStep):
         super().__init__(model, weight_decay)
         self._imitation, self._temperature = imitation, temperature
 
-    def losses(self, batch, training):
+    def losses(self, batch: Mapping, training: bool) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Named scalars, 'total' among them, and the student's logits [batch, classes]."""
         logits = steps.outputs(self.model, batch['input'], training)
         hard, soft = losses.distillation_terms(
@@ -52,7 +63,7 @@ class DistillationRecipe(supervised.SupervisedRecipe):
 
     kind = 'distillation'
 
-    def check(self, params, teacher):
+    def check(self, params: supervised.RunParams, teacher: np.ndarray | None) -> None:
         """Logits and what to do with them go together."""
         if teacher is None or None in (params.imitation, params.temperature):
             raise ValueError(
@@ -60,7 +71,12 @@ class DistillationRecipe(supervised.SupervisedRecipe):
                 f"{'without' if teacher is None else 'with'} a teacher's logits: expected all three"
             )
 
-    def step(self, params, networks, teacher):
+    def step(
+        self,
+        params: supervised.RunParams,
+        networks: dict[str, keras.Model],
+        teacher: np.ndarray | None,
+    ) -> steps.Step:
         """A `DistillationStep`; the logits are in the batches."""
         del teacher
         return DistillationStep(
@@ -71,7 +87,9 @@ class DistillationRecipe(supervised.SupervisedRecipe):
 DISTILLATION = DistillationRecipe()
 
 
-def record_predictions(teacher, seconds, path, batch_size=32):
+def record_predictions(
+    teacher: keras.Model, seconds: record_clips.Clips, path: AnyPath, batch_size: int = 32
+) -> np.ndarray:
     """The teacher's logits of every record of a store, computed once and cached.
 
     Args:

@@ -2,7 +2,6 @@
 
 import abc
 import pathlib
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import keras
@@ -29,17 +28,17 @@ class Recipe(abc.ABC):
     frontend_version: ClassVar[int]
 
     @abc.abstractmethod
-    def params_from_json(self, fields: Mapping) -> Any:
+    def params_from_json(self, fields: dict) -> Any:
         """The parameters, from what run.json holds of them."""
 
-    def check(self, params, teacher) -> None:
+    def check(self, params: Any, teacher: Any) -> None:
         """A `ValueError` if a teacher is missing, or given but not wanted."""
         del params
         if teacher is not None:
             raise ValueError(f'a {self.kind} run has no teacher')
 
     @abc.abstractmethod
-    def clips(self, params, data, folder: pathlib.Path, teacher) -> tuple[Any, Any]:
+    def clips(self, params: Any, data: Any, folder: pathlib.Path, teacher: Any) -> tuple[Any, Any]:
         """Training and validation clips; the latter None where there are none.
 
         Statistics that the networks' input is normalised with are written to the folder, unless
@@ -47,10 +46,12 @@ class Recipe(abc.ABC):
         """
 
     @abc.abstractmethod
-    def networks(self, params, num_classes: int, folder: pathlib.Path) -> dict[str, keras.Model]:
+    def networks(
+        self, params: Any, num_classes: int, folder: pathlib.Path
+    ) -> dict[str, keras.Model]:
         """The networks that learn, randomly initialised: `NETWORK`, and others by their roles."""
 
-    def start(self, params, data, networks: dict[str, keras.Model]) -> None:  # noqa: B027
+    def start(self, params: Any, data: Any, networks: dict[str, keras.Model]) -> None:  # noqa: B027
         """Gives the networks the weights that training starts from, where it has any."""
 
     def joined(self, networks: dict[str, keras.Model]) -> keras.Model:
@@ -58,15 +59,15 @@ class Recipe(abc.ABC):
         return networks[NETWORK]
 
     @abc.abstractmethod
-    def step(self, params, networks: dict[str, keras.Model], teacher) -> steps.Step:
+    def step(self, params: Any, networks: dict[str, keras.Model], teacher: Any) -> steps.Step:
         """What is learned from a batch."""
 
-    def keep(self, params) -> str:
+    def keep(self, params: Any) -> str:
         """Which epoch's weights are chosen, see `loop.fit`."""
         del params
         return 'best'
 
     def export(  # noqa: B027
-        self, params, network: keras.Model, info: datasets.DatasetInfo, folder: pathlib.Path
+        self, params: Any, network: keras.Model, info: datasets.DatasetInfo, folder: pathlib.Path
     ) -> None:
         """Writes the trained network as a SavedModel, if it needs only a microphone."""

@@ -1,10 +1,17 @@
 """Learning from labels (WACV 2020, section 4.3, columns G and Table 1)."""
 
 import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
 
 from dualcam import losses, models
 from dualcam.data.clips import record_clips
 from dualcam.data.signal import augmentation, frontends
+from dualcam.data.sources import datasets
 from dualcam.export import saved_models
 from dualcam.models import resnet
 from dualcam.training import loop, run_data, steps
@@ -63,12 +70,12 @@ class RunParams:
 class SupervisedStep(steps.Step):
     """A network follows the labels."""
 
-    def __init__(self, model, weight_decay=5e-4):
+    def __init__(self, model: keras.Model, weight_decay: float = 5e-4):
         super().__init__(
             model, models.trained_variables(model), models.regularized_kernels(model), weight_decay
         )
 
-    def losses(self, batch, training):
+    def losses(self, batch: Mapping, training: bool) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Named scalars, 'total' among them, and the logits [batch, classes]."""
         logits = steps.outputs(self.model, batch['input'], training)
         if 'other_label' in batch:
@@ -86,7 +93,7 @@ class SupervisedRecipe(Recipe):
     kind = 'supervised'
     frontend_version = frontends.VERSION
 
-    def params_from_json(self, fields):
+    def params_from_json(self, fields: dict) -> RunParams:
         """`RunParams`."""
         augment = fields.get('augment')
         return RunParams(
@@ -101,27 +108,37 @@ class SupervisedRecipe(Recipe):
             )
         )
 
-    def clips(self, params, data, folder, teacher):
+    def clips(
+        self, params: RunParams, data: Any, folder: pathlib.Path, teacher: Any
+    ) -> tuple[Any, Any]:
         """See `RunData.clips` and `SoundData.clips`."""
         return data.clips(params, folder, teacher)
 
-    def networks(self, params, num_classes, folder):
+    def networks(
+        self, params: RunParams, num_classes: int, folder: pathlib.Path
+    ) -> dict[str, keras.Model]:
         """The network, or its head on features of video."""
         return {NETWORK: run_data.build(params, num_classes, folder)}
 
-    def start(self, params, data, networks):
+    def start(self, params: RunParams, data: Any, networks: dict[str, keras.Model]) -> None:
         """Weights of the data's `start`, and of a backbone that is fed video."""
         for layer, values in data.start.items():
             networks[NETWORK].get_layer(layer).set_weights(values)
         if 'video' in run_data.kind_of(params):
             resnet.copy_weights(data.store.frame_features.network, networks[NETWORK])
 
-    def step(self, params, networks, teacher):
+    def step(self, params: RunParams, networks: dict[str, keras.Model], teacher: Any) -> steps.Step:
         """A `SupervisedStep`."""
         del teacher
         return SupervisedStep(networks[NETWORK], params.weight_decay)
 
-    def export(self, params, network, info, folder):
+    def export(
+        self,
+        params: RunParams,
+        network: keras.Model,
+        info: datasets.DatasetInfo,
+        folder: pathlib.Path,
+    ) -> None:
         """The student of a waveform or a spectrogram; the reloaded one is compared with it."""
         if models.network(params.network).input not in ('waveform', 'spectrogram'):
             return

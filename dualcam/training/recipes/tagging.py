@@ -5,14 +5,18 @@ exported. What is learned from a batch is in `tagging_steps.py`.
 """
 
 import dataclasses
+import pathlib
+from typing import Any
 
+import keras
 import numpy as np
 import scipy.special
 
 from dualcam import models
 from dualcam.data.signal import logmel
+from dualcam.data.sources import datasets
 from dualcam.export import saved_models
-from dualcam.training import loop, tagging_data
+from dualcam.training import loop, steps, tagging_data
 from dualcam.training.recipes import tagging_steps
 from dualcam.training.recipes.recipe import NETWORK, Recipe
 
@@ -76,7 +80,7 @@ class TaggingParams:
             )
 
     @property
-    def sees(self):
+    def sees(self) -> bool:
         """Whether this network, or what teaches it, takes features of frames."""
         return self.method != 'alone' or self.network in (_TEACHER_NAME, 'tagging_visual')
 
@@ -90,7 +94,7 @@ class TaggingRecipe(Recipe):
     kind = 'tagging'
     frontend_version = logmel.VERSION
 
-    def params_from_json(self, fields):
+    def params_from_json(self, fields: dict) -> TaggingParams:
         """`TaggingParams`."""
         peers = {
             key: fields[key] and tagging_steps.Transfer(**fields[key])
@@ -108,7 +112,7 @@ class TaggingRecipe(Recipe):
             )
         )
 
-    def check(self, params, teacher):
+    def check(self, params: TaggingParams, teacher: keras.Model | None) -> None:
         """Runs of some methods have a teacher."""
         if (teacher is not None) != (params.method in ('taught', 'fitnets')):
             raise ValueError(
@@ -116,22 +120,31 @@ class TaggingRecipe(Recipe):
                 + ('expected no teacher' if teacher else 'expected a trained teacher')
             )
 
-    def clips(self, params, data, folder, teacher):
+    def clips(
+        self,
+        params: TaggingParams,
+        data: tagging_data.TaggingData,
+        folder: pathlib.Path,
+        teacher: keras.Model | None,
+    ) -> tuple[Any, Any]:
         """Clips of the data, with the teacher's predictions where these are always the same."""
         data.gather_stats(params, folder)
         training = data.cut(params, data.training, folder, params.crop_s)
         validation = data.cut(params, data.validation, folder)
-        if teacher is not None:
-            validation = tagging_steps.TaughtClips(validation, teacher)
-            if params.crop_s is None:
-                training = tagging_steps.TaughtClips(training, teacher)
-        return training, validation
+        if teacher is None:
+            return training, validation
+        return (
+            training if params.crop_s else tagging_steps.TaughtClips(training, teacher),
+            tagging_steps.TaughtClips(validation, teacher),
+        )
 
-    def networks(self, params, num_classes, folder):
+    def networks(
+        self, params: TaggingParams, num_classes: int, folder: pathlib.Path
+    ) -> dict[str, keras.Model]:
         """The network, and of a mutual run `TEACHER`."""
         del folder
-        heard = {'sound': params.sound, 'width': params.width}
-        options = {
+        heard: dict[str, Any] = {'sound': params.sound, 'width': params.width}
+        options: dict[str, dict] = {
             'tagging_visual': {'visual_size': params.visual_size},
             _TEACHER_NAME: heard | {'visual_size': params.visual_size},
         }
@@ -143,13 +156,15 @@ class TaggingRecipe(Recipe):
             for role, network in roles.items()
         }
 
-    def joined(self, networks):
+    def joined(self, networks: dict[str, keras.Model]) -> keras.Model:
         """Teacher and student of a mutual run as one."""
         if TEACHER not in networks:
             return networks[NETWORK]
         return tagging_steps.joint(networks[TEACHER], networks[NETWORK])
 
-    def step(self, params, networks, teacher):
+    def step(
+        self, params: TaggingParams, networks: dict[str, keras.Model], teacher: keras.Model | None
+    ) -> steps.Step:
         """Of the run's method."""
         network = networks[NETWORK]
         if params.method == 'mutual':
@@ -162,7 +177,13 @@ class TaggingRecipe(Recipe):
             return tagging_steps.FitNetsStep(network, teacher, params.hint_epochs)
         return tagging_steps.TaggingStep(network)
 
-    def export(self, params, network, info, folder):
+    def export(
+        self,
+        params: TaggingParams,
+        network: keras.Model,
+        info: datasets.DatasetInfo,
+        folder: pathlib.Path,
+    ) -> None:
         """The network, if it needs only a microphone; the reloaded one is compared with it."""
         if not needs_sound_only(params):
             return
@@ -175,11 +196,11 @@ class TaggingRecipe(Recipe):
 TAGGING = TaggingRecipe()
 
 
-def needs_sound_only(params):
+def needs_sound_only(params: TaggingParams) -> bool:
     """Whether the network of a run needs no more than a microphone."""
     return params.sound == ('audio',) and params.network in ('tagging_audio', 'tagging_student')
 
 
-def probabilities(network, clips):
+def probabilities(network: keras.Model, clips: Any) -> np.ndarray:
     """Probability of each event in each clip, [clips, classes] float64."""
     return scipy.special.expit(loop.predict(network, clips).astype(np.float64))

@@ -23,6 +23,8 @@ are the student's, and their mean average precision chooses the epoch.
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,6 +32,7 @@ import tensorflow as tf
 
 from dualcam import losses, models
 from dualcam.data import pipelines
+from dualcam.data.clips import tagging_clips
 from dualcam.evaluation import tagging_scores
 from dualcam.files import progress_bars
 from dualcam.models import cnn8
@@ -62,16 +65,16 @@ class TaggingStep(steps.Step):
 
     measure = 'mAP'
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model):
         super().__init__(model, models.trained_variables(model), [], 0.0)
         self._network = cnn8.with_features(model)
 
     @staticmethod
-    def score(labels, logits):
+    def score(labels: np.ndarray, logits: np.ndarray) -> float:
         """Mean average precision."""
         return tagging_scores.mean_average_precision(labels, logits)
 
-    def losses(self, batch, training):
+    def losses(self, batch: Mapping, training: bool) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Named scalars, 'total' among them, and the logits [batch, classes]."""
         own = _outputs(self._network, batch, training)
         return self.add_penalty(
@@ -94,12 +97,12 @@ class TaughtStep(TaggingStep):
         ValueError: a feature that is to be compared is missing, or of another size.
     """
 
-    def __init__(self, model, teacher, transfer=Transfer()):
+    def __init__(self, model: keras.Model, teacher: keras.Model, transfer: Transfer = Transfer()):
         super().__init__(model)
         _check_pair(teacher, model, transfer)
         self._teacher, self._transfer = cnn8.with_features(teacher), transfer
 
-    def losses(self, batch, training):
+    def losses(self, batch: Mapping, training: bool) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Named scalars, 'total' among them, and the logits [batch, classes]."""
         own = _outputs(self._network, batch, training)
         taught = {
@@ -124,14 +127,14 @@ class FitNetsStep(TaughtStep):
         hint_epochs: epochs of the first stage, in which the last layer keeps its weights.
     """
 
-    def __init__(self, model, teacher, hint_epochs):
+    def __init__(self, model: keras.Model, teacher: keras.Model, hint_epochs: int):
         super().__init__(model, teacher, Transfer(cross_modal=0.0))
         if hint_epochs < 1:
             raise ValueError(f'hint_epochs {hint_epochs}: expected 1 or more')
         self._hint_epochs = hint_epochs
         self._hinted = tf.Variable(1.0, trainable=False)
 
-    def start_epoch(self, epoch):
+    def start_epoch(self, epoch: int) -> None:
         """Sets the stage."""
         self._hinted.assign(float(epoch < self._hint_epochs))
 
@@ -161,7 +164,13 @@ class MutualStep(steps.Step):
     measure = 'mAP'
     score = staticmethod(TaggingStep.score)
 
-    def __init__(self, teacher, student, student_transfer=Transfer(), teacher_transfer=None):
+    def __init__(
+        self,
+        teacher: keras.Model,
+        student: keras.Model,
+        student_transfer: Transfer = Transfer(),
+        teacher_transfer: Transfer | None = None,
+    ):
         self._transfers = {
             'student': student_transfer,
             'teacher': teacher_transfer or student_transfer,
@@ -179,7 +188,7 @@ class MutualStep(steps.Step):
             'teacher': cnn8.with_features(teacher),
         }
 
-    def losses(self, batch, training):
+    def losses(self, batch: Mapping, training: bool) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Named scalars and the student's logits [batch, classes].
 
         Returns:
@@ -190,7 +199,7 @@ class MutualStep(steps.Step):
         outputs = {
             role: _outputs(network, batch, training) for role, network in self._networks.items()
         }
-        parts = {}
+        parts: dict[str, tf.Tensor] = {}
         for role, peer in (('student', 'teacher'), ('teacher', 'student')):
             own = _parts(batch['label'], outputs[role], outputs[peer], self._transfers[role])
             parts |= {f'{role}_{name}': part for name, part in own.items()}
@@ -206,7 +215,9 @@ class TaughtClips:
         batch_size: clips that go through it at a time.
     """
 
-    def __init__(self, clips, teacher, batch_size=32):
+    def __init__(
+        self, clips: tagging_clips.TaggingClips, teacher: keras.Model, batch_size: int = 32
+    ):
         self._clips = clips
         network = cnn8.with_features(teacher)
         bar = progress_bars.bar(
@@ -226,7 +237,7 @@ class TaughtClips:
     def __len__(self):
         return len(self._clips)
 
-    def batches(self, batch_size, shuffle_seed=None):
+    def batches(self, batch_size: int, shuffle_seed: Any = None) -> tf.data.Dataset:
         """As the clips', with 'teacher_logits', 'teacher_audio_feature' and so on."""
         taught = {
             name: tf.constant(values)
@@ -242,20 +253,20 @@ class TaughtClips:
             )
         )
 
-    def records(self, number):
+    def records(self, number: int) -> list[str]:
         """As the clips'."""
         return self._clips.records(number)
 
-    def waveform(self, number):
+    def waveform(self, number: int) -> np.ndarray:
         """As the clips'."""
         return self._clips.waveform(number)
 
-    def picture(self, number, size):
+    def picture(self, number: int, size: tuple[int, int]) -> np.ndarray:
         """As the clips'."""
         return self._clips.picture(number, size)
 
 
-def joint(teacher, student):
+def joint(teacher: keras.Model, student: keras.Model) -> keras.Model:
     """Two networks as one, for checkpoints.
 
     Returns:
