@@ -22,6 +22,7 @@ class Preset:
         standardise: what teachers see, by training statistics.
         frame_strides: {network: n} for teachers that answer for every n-th frame only.
         temporal_frames: how many frames of a clip Temporal ResNet-50 sees.
+        batch_norm_averages: see `loop.LoopParams`.
         note: for titles; empty where the settings are the papers'.
         hardware: further arguments of `loop.LoopParams`, see `with_hardware`.
     """
@@ -35,6 +36,7 @@ class Preset:
     standardise: bool = False
     frame_strides: dict = dataclasses.field(default_factory=dict)
     temporal_frames: int = 5
+    batch_norm_averages: str = 'moving'
     note: str = ''
     hardware: dict = dataclasses.field(default_factory=dict)
 
@@ -57,7 +59,11 @@ class Preset:
                 self.total_length, 1 if one_second else 5, self.crops[network]
             ),
             loop=loop.LoopParams(
-                self.epochs[network], learning_rate=rate, seed=seed, **self.hardware
+                self.epochs[network],
+                learning_rate=rate,
+                seed=seed,
+                batch_norm_averages=self.batch_norm_averages,
+                **self.hardware,
             ),
             imitation=0.5 if taught else None,
             temperature=1.0 if taught else None,
@@ -86,6 +92,7 @@ _SHORT_RATES = dict.fromkeys(_PUBLISHED_RATES, 1e-3)
 _SHORT = {
     'standardise': True,
     'temporal_frames': 3,
+    'batch_norm_averages': 'measured',  # moving ones lag behind in short trainings
     'frame_strides': {'dualcamnet': 3, 'resnet50': 12, 'avnet': 12},
 }
 
