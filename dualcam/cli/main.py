@@ -10,14 +10,14 @@ import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
 
-from dualcam.cli import array, camera, classify, embed, errors, import_weights, look, tflite
+from dualcam.cli import array, camera, classify, embed, errors, import_weights, live, look, tflite
 
 
 def main(argv=None):
     """Runs a subcommand; the caller's mistakes end it with one line and exit code 1."""
     parser = _Parser(prog='dualcam', description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest='command', required=True)
-    for one in (import_weights, embed, classify, tflite, look, array, camera):
+    for one in (import_weights, embed, classify, tflite, look, array, camera, live):
         one.add(commands)
 
     def run():

@@ -18,7 +18,9 @@ def write_video(path, size, rate, seconds, mark=None, sound=None, sound_rate=48_
     """
     width, height = size
     with av.open(str(path), 'w') as film:
-        stream = film.add_stream('mpeg4', rate=rate, options={'qscale': '2'})
+        webm = str(path).endswith('.webm')  # which browsers play
+        codec, options = ('libvpx', {'b': '1M'}) if webm else ('mpeg4', {'qscale': '2'})
+        stream = film.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
         channels = None
         if sound is not None:
