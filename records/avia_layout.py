@@ -1,4 +1,4 @@
-"""The AVIA raw layout: where the takes are, and that they are whole.
+"""The AVIA raw layout: finds the takes and checks that they are complete.
 
     matfiles/Location_LL/Subject_SS/Action_AAA/MFCC_Image/Data_I.mat    key 'MFCC', I from 1
     sync/Location_LL/Subject_SS/Action_AAA/audio/A_IIIIII.npy           int32 [mics, 1024]
@@ -11,12 +11,16 @@
 import dataclasses
 import pathlib
 import re
+from collections.abc import Mapping
 
+import numpy as np
+
+from dualcam.files.path_types import AnyPath
 from records import frame_files
 
 _SEQUENCE = re.compile(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)')
 
-# Folder and kind of the frame files of a modality inside a sequence.
+# Folder and suffix of the frame files of a modality within a sequence.
 _FRAME_FILES = {
     'acoustic': ('MFCC_Image', '.mat'),
     'audio': ('audio', '.npy'),
@@ -30,8 +34,8 @@ class RawSequence:
     """One take: an action of a subject in a scenario.
 
     Attributes:
-        location, subject: from 1, as the folders count.
-        action: from 0, as the raw folders count.
+        location, subject: from 1, like the folders.
+        action: from 0, like the raw folders.
         files: for each modality the frame files in order.
     """
 
@@ -41,33 +45,35 @@ class RawSequence:
     files: dict[str, tuple[pathlib.Path, ...]]
 
     @property
-    def name(self):
+    def name(self) -> str:
+        """Its folder below the root."""
         return sequence_name(self.location, self.subject, self.action)
 
     @property
-    def num_frames(self):
+    def num_frames(self) -> int:
+        """Number of frames, the same in every modality."""
         return len(next(iter(self.files.values())))
 
 
-def sequence_name(location, subject, action):
+def sequence_name(location: int, subject: int, action: int) -> str:
     """Folder of a raw sequence below its root; `action` from 0."""
     return f'Location_{location:02d}/Subject_{subject:02d}/Action_{action:03d}'
 
 
-def find_sequences(roots, only=None):
-    """All takes below the given folders, or one, aligned over the modalities.
+def find_sequences(roots: Mapping[str, AnyPath], only: str | None = None) -> list[RawSequence]:
+    """All takes below the given folders, or one of them, with all of their modalities.
 
     Args:
-        roots: {modality name: folder that holds Location_LL/...}, one or more of 'acoustic',
+        roots: {modality name: folder with Location_LL/...}, one or more of 'acoustic',
             'audio', 'video', 'array'.
-        only: name of one take; the others are not looked at.
+        only: name of one take; the others are ignored.
 
     Returns:
         `RawSequence`s sorted by name, each with the same number of frames in every modality.
 
     Raises:
-        ValueError: a root or a sequence's modality folder is missing, files are missing in the
-            numbering, or modalities differ in their number of frames.
+        ValueError: a root or a sequence's modality folder is missing, the numbering of files has
+            gaps, or modalities differ in their number of frames.
     """
     found = {name: _sequence_folders(name, pathlib.Path(root)) for name, root in roots.items()}
     keys = [
@@ -90,7 +96,8 @@ def find_sequences(roots, only=None):
                 f'{sequence_name(*key)}: unequal numbers of frames {counts} below '
                 f'{ {n: str(r) for n, r in roots.items()} }'
             )
-        sequences.append(RawSequence(*key, files))
+        location, subject, action = key
+        sequences.append(RawSequence(location, subject, action, files))
     return sequences
 
 
@@ -115,8 +122,8 @@ def _sequence_folders(name, root):
     return folders
 
 
-def read_frame(name, path):
-    """One frame of a modality, as it is stored in a record.
+def read_frame(name: str, path: AnyPath) -> np.ndarray:
+    """One frame of a modality, as a record stores it.
 
     Args:
         name: 'acoustic', 'audio', 'video' or 'array'.
@@ -127,7 +134,7 @@ def read_frame(name, path):
         [mics, 1024].
 
     Raises:
-        ValueError: the file is not readable as such a frame; the message names it.
+        ValueError: the file cannot be read as such a frame; the message names it.
     """
     return _READERS[name](pathlib.Path(path))
 

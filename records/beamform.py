@@ -4,7 +4,7 @@
 
 Reads RAW/array/Location_LL/Subject_SS/Action_AAA/audio/A_IIIIII.dc (int32, mics x 1024, Fortran
 order) and writes MATFILES/Location_LL/Subject_SS/Action_AAA/MFCC_Image/Data_I.mat, float32
-36 x 48 x 12. Images that exist are left as they are; --overwrite makes them anew.
+36 x 48 x 12. Existing images are kept unless --overwrite is passed.
 """
 
 import os
@@ -18,18 +18,21 @@ from dualcam.acoustics import beamforming, cepstra, geometry_files, microphones
 from dualcam.cli import errors
 from dualcam.data import schema
 from dualcam.files import progress_bars
+from dualcam.files.path_types import AnyPath
 from records import avia_layout, frame_files
 
 _FRAMES_AT_A_TIME = 12 * schema.FRAMES_PER_SECOND  # 75 MB of samples
 
 
-def recording_to_cepstra(frames, beamformer, filters):
+def recording_to_cepstra(
+    frames: np.ndarray, beamformer: beamforming.Beamformer, filters: np.ndarray
+) -> np.ndarray:
     """Cepstral images of a recording.
 
     Args:
         frames: [frames, mics, 1024].
-        beamformer: a `Beamformer`.
-        filters: what `cepstrum.mel_filters` gives.
+        beamformer: of the array that recorded them.
+        filters: [bands, 512], from `cepstra.mel_filters`.
 
     Returns:
         [frames, 36, 48, 12] float32.
@@ -37,8 +40,8 @@ def recording_to_cepstra(frames, beamformer, filters):
     return cepstra.energies_to_cepstra(beamformer.band_energies(frames, filters))
 
 
-def write_mat(path, image):
-    """Writes one cepstral image, whole or not at all."""
+def write_mat(path: pathlib.Path, image: np.ndarray) -> None:
+    """Writes one cepstral image [36, 48, 12], whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'.{path.name}.partial')
     with open(partial, 'wb') as file:
@@ -46,19 +49,19 @@ def write_mat(path, image):
     os.replace(partial, path)
 
 
-def mat_path(matfiles, sequence_name, number):
-    """Where the image of frame `number` (from 1) of a sequence lies."""
+def mat_path(matfiles: AnyPath, sequence_name: str, number: int) -> pathlib.Path:
+    """The file of the image of frame `number` (from 1) of a sequence."""
     return pathlib.Path(matfiles) / sequence_name / 'MFCC_Image' / f'Data_{number}.mat'
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """The command."""
     options = flags.FLAGS
     layout = geometry_files.find_array(options.array, options.unit)
-    view_deg = tuple(map(float, options.view_deg))
-    if len(view_deg) != 2:
+    if len(options.view_deg) != 2:
         raise ValueError(f'--view_deg={options.view_deg}: expected two angles, as in 60,45')
-    grid = microphones.look_directions(view_deg=view_deg)
+    width_deg, height_deg = map(float, options.view_deg)
+    grid = microphones.look_directions(view_deg=(width_deg, height_deg))
     sequences = avia_layout.find_sequences({'array': pathlib.Path(options.raw) / 'array'})
     beamformer = beamforming.Beamformer(layout, grid, options.focus_m or None)
     filters = cepstra.mel_filters()
@@ -80,7 +83,7 @@ def main(_):
                         write_mat(paths[i], image)
                     written += len(part)
                 progress.update(len(part))
-    print(f'{written} acoustic images written, {existing} were there: {options.out}')
+    print(f'{written} acoustic images written, {existing} already existed: {options.out}')
 
 
 def _read(path, layout):
@@ -88,23 +91,19 @@ def _read(path, layout):
     if len(samples) != layout.num_mics:
         raise ValueError(
             f'{path}: {len(samples)} channels, but the array "{layout.name}" has '
-            f'{layout.num_mics} microphones; pass the layout of this take, --array'
+            f'{layout.num_mics} microphones; pass the layout of this take with --array'
         )
     return samples
 
 
 if __name__ == '__main__':
-    flags.DEFINE_string('raw', None, 'Folder that holds array/.', required=True)
-    flags.DEFINE_string('out', None, 'Where the .mat files go.', required=True)
-    flags.DEFINE_string(
-        'array',
-        'dualcam',
-        'File with the microphones, or dualcam or uma16.',
-    )
+    flags.DEFINE_string('raw', None, 'Folder that contains array/.', required=True)
+    flags.DEFINE_string('out', None, 'Folder for the .mat files.', required=True)
+    flags.DEFINE_string('array', 'dualcam', 'File with the microphones, or dualcam or uma16.')
     flags.DEFINE_enum(
         'unit', None, list(geometry_files.UNITS), 'Of --array; default what it says, or m.'
     )
     flags.DEFINE_list('view_deg', ['60', '45'], 'Horizontal and vertical field of view.')
     flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
-    flags.DEFINE_bool('overwrite', False, 'Make images anew that exist.')
+    flags.DEFINE_bool('overwrite', False, 'Replace existing images.')
     app.run(errors.clean_errors(main))

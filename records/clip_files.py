@@ -1,25 +1,27 @@
-"""Files of tagged clips: where their sound and frames lie, and frames as JPEG.
+"""Files of tagged clips: where their sound and frames are, and frames as JPEG.
 
-Frames are pictures in a folder a clip, one a second, or are taken from a video at the middle of
-each second. `convert_tagging` puts them into records.
+Frames are pictures, one per second, in one folder per clip, or are taken from a video at the middle
+of each second. `convert_tagging` puts them into records.
 """
 
 import io
 import pathlib
 import re
+from collections.abc import Mapping
 
 import av
 from PIL import Image
 
 from dualcam.data import schema
 from dualcam.data.sources import sound_folders
+from dualcam.files.path_types import AnyPath
 
 PICTURES = ('.jpg', '.jpeg', '.png', '.bmp')
 VIDEOS = ('.mp4', '.mkv', '.webm', '.avi', '.mov', '.m4v', '.flv', '.3gp')
 
 
-def find_audio(folder):
-    """{clip name: path} of all sound files of a folder and those below.
+def find_audio(folder: AnyPath) -> dict[str, pathlib.Path]:
+    """{clip name: path} of all sound files in a folder and its subfolders.
 
     Raises:
         ValueError: there are none, or two of one name.
@@ -27,13 +29,13 @@ def find_audio(folder):
     return _by_name(folder, sound_folders.is_sound, sound_folders.SUFFIXES)
 
 
-def find_videos(folder):
-    """{clip name: path} of all videos of a folder and those below; errors as `find_audio`."""
+def find_videos(folder: AnyPath) -> dict[str, pathlib.Path]:
+    """{clip name: path} of all videos in a folder and its subfolders; errors as `find_audio`."""
     return _by_name(folder, lambda path: path.suffix.lower() in VIDEOS and path.is_file(), VIDEOS)
 
 
-def find_frame_folders(folder):
-    """{clip name: folder} of all folders below one that hold pictures; errors as `find_audio`."""
+def find_frame_folders(folder: AnyPath) -> dict[str, pathlib.Path]:
+    """{clip name: folder} of all subfolders that hold pictures; errors as `find_audio`."""
     return _by_name(
         folder,
         lambda path: (
@@ -43,35 +45,36 @@ def find_frame_folders(folder):
     )
 
 
-def file_of(found, name):
+def file_of(found: Mapping[str, pathlib.Path], name: str) -> pathlib.Path | None:
     """The path of a clip, or None.
 
-    DCASE's lists name YouTube's videos, whose names may begin with a dash; downloads have a Y in
-    front of them.
+    DCASE's lists have names of YouTube videos, which may begin with a dash; downloaded files have a
+    Y in front.
     """
     return found.get(name, found.get(f'Y{name}'))
 
 
-def read_frames(path):
-    """Frames of a clip, one a second.
+def read_frames(path: pathlib.Path) -> list[bytes]:
+    """Frames of a clip, one per second.
 
     Args:
-        path: a folder of pictures, ordered by the numbers in their names, or a video.
+        path: a folder of pictures, sorted by the numbers in their names, or a video.
 
     Returns:
         A list of JPEG bytes, the smallest side at most 256 pixels.
 
     Raises:
-        ValueError: there is none, or one cannot be read; the message names it.
+        ValueError: there are none, or one cannot be read; the message names it.
     """
     frames = _of_folder(path) if path.is_dir() else _of_video(path)
     if not frames:
-        raise ValueError(f'{path}: holds no frame')
+        raise ValueError(f'{path}: contains no frames')
     return frames
 
 
 def _by_name(folder, counts, suffixes):
-    folder, found = pathlib.Path(folder), {}
+    folder = pathlib.Path(folder)
+    found: dict[str, pathlib.Path] = {}
     for path in sorted(folder.rglob('*')):
         if not counts(path):
             continue
@@ -82,7 +85,7 @@ def _by_name(folder, counts, suffixes):
             )
         found[name] = path
     if not found:
-        raise ValueError(f'{folder}: no {", ".join(suffixes)} file in it or below')
+        raise ValueError(f'{folder}: no {", ".join(suffixes)} file in it or its subfolders')
     return found
 
 
@@ -97,7 +100,7 @@ def _of_folder(folder):
             with Image.open(path) as image:
                 image.load()
                 small = min(image.size) <= schema.CLIP_SMALLEST_SIDE
-                # What is a JPEG of the right size already is not coded a second time.
+                # A JPEG of the right size is kept as it is, not encoded a second time.
                 frames.append(
                     path.read_bytes()
                     if small and image.format == 'JPEG' and image.mode == 'RGB'

@@ -1,9 +1,9 @@
-"""What the converters share: a records folder that can be written to and stopped at any moment.
+"""What the converters share: a records folder whose conversion can be stopped at any moment.
 
-A converter says which records there are to be and what each is made of, and gets told which of
-them are missing. Each is written whole or not at all, then gets its line in the manifest
-(`records.manifest`). `conversion.json` beside it notes the settings and the calls, so that records
-of other settings never mix and `records.verify` can make a damaged record again.
+A converter plans which records there will be and what each is made of, and learns which of them
+are missing. Each is written whole or not at all, then gets its line in the manifest
+(`records.manifest`). `conversion.json` beside it keeps the settings and the calls, so that records
+of different settings never mix and `records.verify` can convert a damaged record again.
 """
 
 import contextlib
@@ -14,17 +14,24 @@ import functools
 import json
 import os
 import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, TypeVar
 
+import numpy as np
 from absl import flags
 
 from dualcam.data import schema
 from dualcam.data.records import record_lists
 from dualcam.files import atomic, text_files
+from dualcam.files.path_types import AnyPath
 from records import jobs, manifest, writer
 
 CONVERSION_FILE = 'conversion.json'
-_CALLS = 'calls'  # what of the file are no settings
-_FEW = 200  # records of which no process need be started
+Row = tuple[str, list[int]]  # a record's path below the root, and its 12 frame indices from 0
+Calls = dict[tuple[str, str | None], 'Call']  # by `Call.fills`
+_Recording = TypeVar('_Recording')
+_CALLS = 'calls'  # the one key in the file that is not a setting
+_FEW = 200  # records for whose checksums no processes are started
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,46 +40,55 @@ class Call:
 
     Attributes:
         command: the converter's module in records/.
-        paths: {argument of its `convert`: path, or None}, what it reads.
-        options: {argument of its `convert`: value}, what JSON can hold; with a 'split' it is one
-            of several calls that fill a folder.
-        overwriting: it writes all records anew and has not come to its end.
+        paths: {argument of its `convert`: path, or None}, the inputs.
+        options: {argument of its `convert`: value}, of types that JSON has; with a 'split', it is
+            one of several calls that fill a folder.
+        overwriting: it rewrites all records and has not finished.
     """
 
     command: str
-    paths: dict
-    options: dict
+    paths: dict[str, Any]
+    options: dict[str, Any]
     overwriting: bool = False
 
     @property
-    def fills(self):
-        """What of a folder it fills; a later call for the same takes its place."""
+    def fills(self) -> tuple[str, str | None]:
+        """The part of a folder that it fills; a later call for the same part replaces it."""
         return self.command, self.options.get('split')
 
 
 @contextlib.contextmanager
-def writing(out, settings, call, planned, overwrite=False, only=None, processes=1):
-    """Makes a folder ready for its records, and tells which are to be written.
+def writing(
+    out: AnyPath,
+    settings: dict[str, Any],
+    call: Call,
+    planned: Mapping[str, manifest.Source],
+    overwrite: bool = False,
+    only: Set[str] | None = None,
+    processes: int = 1,
+) -> Iterator[set[str]]:
+    """Prepares a folder for its records, and yields which of them are to be written.
 
-    What a killed call left is put right: files without their name are removed, records that have
-    none get their lines in the manifest, and a killed --overwrite goes on.
+    Cleans up after a killed call: partial files are removed, records without a line in the
+    manifest get one, and an interrupted --overwrite resumes.
 
     Args:
         out: root of the records.
-        settings: what the records are made with, that all of them must share.
+        settings: of the conversion, which all records of the folder must share.
         call: the `Call`.
         planned: {path relative to `out`: source, see `manifest.Entry`} of all records.
-        overwrite: write records anew that exist.
-        only: of `planned`, records to write whether they exist or not, and no others.
-        processes: for checksums of records without lines.
+        overwrite: rewrite existing records.
+        only: those of `planned` to write, whether they exist or not; no others then.
+        processes: for checksums of records without a line in the manifest.
 
     Yields:
-        The set of paths to write, for the body to do so.
+        The set of paths that the body has to write.
 
     Raises:
-        ValueError: `out` holds records of other settings that are not to be overwritten, or
-            another call is writing there.
-        OSError: a file cannot be written; of a full disk it says how far the records are.
+        ValueError: `out` holds records of other settings and `overwrite` is not set, or another
+            call is writing there.
+        OSError: a file cannot be written; if the disk is full, the message counts the records
+            that are done.
     """
     root = pathlib.Path(out)
     try:
@@ -88,30 +104,40 @@ def writing(out, settings, call, planned, overwrite=False, only=None, processes=
         done = len(manifest.read(root)[0].keys() & planned.keys())
         raise OSError(
             f'{root}: the disk is full; {done} of {len(planned)} records are done, '
-            'all of them whole; free some space and call again, it goes on '
-            'from there'
+            'all of them whole; free some space and call again to resume there'
         ) from error
 
 
-def finish(root, path, source):
-    """Gives a record that was written its line in the manifest."""
+def finish(root: AnyPath, path: str, source: manifest.Source) -> None:
+    """Adds a written record's line to the manifest."""
     manifest.append(root, [manifest.entry_of(root, path, source)])
 
 
-def pieces(sources, plans, missing):
-    """[(source, rows of its plan whose records are missing)], without those that lack none."""
+def pieces(
+    sources: Sequence[_Recording], plans: Sequence[Sequence[Row]], missing: Set[str]
+) -> list[tuple[_Recording, list[Row]]]:
+    """The work that is left.
+
+    Args:
+        sources: recordings.
+        plans: for each recording the rows of its records.
+        missing: paths of the records to write.
+
+    Returns:
+        [(recording, its rows whose records are missing)], without recordings that are complete.
+    """
     rows = [[row for row in plan if row[0] in missing] for plan in plans]
     return [(source, part) for source, part in zip(sources, rows, strict=True) if part]
 
 
-def record_path(folder, second):
-    """Where second number `second` (from 0) of a sequence lies, in its folder: 'folder/name'."""
+def record_path(folder: str, second: int) -> str:
+    """The record of second number `second` (from 0) of a sequence: 'folder/name'."""
     return f'{folder}/{record_lists.record_name(second + 1)}'
 
 
-def second_source(folder, indices):
+def second_source(folder: str, indices: Iterable[int]) -> manifest.Source:
     """The source of a second, see `manifest.Entry`; `indices` of frames from 0, in order."""
-    ranges = []
+    ranges: list[list[int]] = []
     for number in (index + 1 for index in indices):
         if ranges and ranges[-1][1] == number - 1:
             ranges[-1][1] = number
@@ -120,19 +146,26 @@ def second_source(folder, indices):
     return {'folder': folder, 'frames': ranges}
 
 
-def write_seconds(name, labels, rows, read, out, compression_level=1):
+def write_seconds(
+    name: str,
+    labels: Mapping[str, int],
+    rows: Iterable[Row],
+    read: Callable[[int], Mapping[str, np.ndarray]],
+    out: AnyPath,
+    compression_level: int = 1,
+) -> None:
     """Writes records of one sequence.
 
     Args:
         name: of the sequence's raw folder, for messages and the manifest.
         labels: {context key: int}.
         rows: [(record path relative to `out`, [12 frame indices from 0])].
-        read: gives {modality name: array} of a frame index.
+        read: returns {modality name: array} of a frame index.
         out: root of the records.
         compression_level: of GZIP.
 
     Raises:
-        ValueError: a raw file is damaged; the message names it, records before it are whole.
+        ValueError: a raw file is damaged; the message names it. Records before it are whole.
     """
     for path, indices in rows:
         frames = [read(i) for i in indices]
@@ -146,12 +179,12 @@ def write_seconds(name, labels, rows, read, out, compression_level=1):
         finish(out, path, second_source(name, indices))
 
 
-def read_settings(root):
-    """What `conversion.json` says: settings, and {what it fills: `Call`}.
+def read_settings(root: AnyPath) -> tuple[dict[str, Any], Calls]:
+    """The settings and calls in `conversion.json`.
 
     Returns:
-        Two dictionaries, empty where there is no such file; without calls in one that an earlier
-        version wrote.
+        {setting: value} and {`Call.fills`: `Call`}; both are empty if there is no such file, the
+        latter also if an earlier version wrote it.
 
     Raises:
         ValueError: the file is damaged.
@@ -169,34 +202,33 @@ def read_settings(root):
             for call in calls
         ):
             raise ValueError('a call without paths and options')
-        calls = {call.fills: call for call in calls}
+        return settings, {call.fills: call for call in calls}
     except (ValueError, TypeError) as error:
         raise ValueError(
             f'{path}: damaged ({error}); remove it if you know what the records are '
             'made with, or choose another --out'
         ) from error
-    return settings, calls
 
 
-def located(call, root):
-    """{argument: path} of what a noted `Call` reads."""
+def located(call: Call, root: AnyPath) -> dict[str, str | None]:
+    """{argument: path} of the inputs of a `Call` that was read from a folder of records."""
     return {
         name: path and os.path.normpath(pathlib.Path(root) / path)
         for name, path in call.paths.items()
     }
 
 
-def define_flags():
-    """Flags that the converters of raw recordings have."""
-    flags.DEFINE_string('out', None, 'Where the records go.', required=True)
+def define_flags() -> None:
+    """Defines the flags that the converters of raw recordings share."""
+    flags.DEFINE_string('out', None, 'Folder for the records.', required=True)
     flags.DEFINE_list('modalities', ['0', '1', '2'], '0 acoustic images, 1 audio, 2 video.')
-    flags.DEFINE_bool('overwrite', False, 'Write records anew that exist.')
-    flags.DEFINE_integer('compression_level', 1, 'Of GZIP.', lower_bound=1, upper_bound=9)
-    flags.DEFINE_integer('processes', None, 'How many work at a time; default one a processor.')
+    flags.DEFINE_bool('overwrite', False, 'Rewrite existing records.')
+    flags.DEFINE_integer('compression_level', 1, 'Level of GZIP.', lower_bound=1, upper_bound=9)
+    flags.DEFINE_integer('processes', None, 'Number of processes; default one per core, up to 8.')
 
 
-def shared_options():
-    """Values of `define_flags`, by the names that the converters' functions give them."""
+def shared_options() -> dict[str, Any]:
+    """Values of the flags of `define_flags`, by the argument names of the converters' `convert`."""
     options = flags.FLAGS
     return {
         'modalities': schema.modalities_by_number(int(n) for n in options.modalities),
@@ -209,14 +241,14 @@ def shared_options():
 
 @contextlib.contextmanager
 def _alone(root):
-    """Keeps other calls from writing to a folder; a killed one's claim ends with it."""
+    """Keeps other calls from writing to a folder; the lock of a killed call dies with it."""
     descriptor = os.open(root, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         raise ValueError(
-            f'{root}: another call is writing records there; wait for its end, or '
+            f'{root}: another call is writing records there; wait until it ends, or '
             'choose another --out'
         ) from None
     except OSError:
@@ -228,7 +260,7 @@ def _alone(root):
 
 
 def _prepare(root, settings, call, planned, overwrite, only, processes):
-    """The records to write; the folder is put in order first, see `writing`."""
+    """The records to write; cleans up the folder first, see `writing`."""
     before, calls = read_settings(root)
     if before and before != settings and not overwrite:
         raise ValueError(
@@ -241,8 +273,8 @@ def _prepare(root, settings, call, planned, overwrite, only, processes):
         if broken:
             manifest.write(root, entries.values())
         return planned.keys() & only
-    # A record without a line is one of before, while records are overwritten; so lines go first,
-    # and what is killed after that is known for what it is.
+    # While records are overwritten, one without a line is an old one. So lines are removed first:
+    # after a kill, the next call knows which records are still old.
     if overwrite:
         entries = {path: entry for path, entry in entries.items() if path not in planned}
     if overwrite or broken:
@@ -271,7 +303,7 @@ def _entry_of(root, path_and_source):
 
 
 def _note(root, settings, call):
-    """Writes what the records are made with, and this call beside those for other splits."""
+    """Writes the settings, and this call beside those for other splits."""
     _, calls = read_settings(root)
     calls[call.fills] = dataclasses.replace(
         call, paths={name: path and _portable(path, root) for name, path in call.paths.items()}
@@ -286,14 +318,14 @@ def _note(root, settings, call):
 
 
 def _portable(path, root):
-    """A path relative to the records where that is possible, so that both can move together."""
+    """A path, relative to the records where possible, so that both can move together."""
     path, root = pathlib.Path(path).resolve(), root.resolve()
     alone = os.path.commonpath([path, root]) == path.anchor
     return str(path) if alone else os.path.relpath(path, root)
 
 
 def _remove_partials(root):
-    """Removes what a killed call had not finished: in the root itself, and of records below."""
+    """Removes partial files that a killed call left, in the root and of records below it."""
     for pattern in (f'.*{atomic.PARTIAL}', f'**/.*{schema.RECORD_SUFFIX}.*{atomic.PARTIAL}'):
         for path in root.glob(pattern):
             path.unlink(missing_ok=True)

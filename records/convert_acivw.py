@@ -2,18 +2,19 @@
 
     python -m records.convert_acivw --raw=DIR --out=DIR [--modalities=0,1,2] [--microphone=0]
 
-Writes OUT/class_C/data_DDD/Data_NNN.tfrecord. The labels `classes` and `location` are the numbers
-of the folders as they are, C and D. Of the 128 channels a record keeps one; its video is resized
-to a smallest side of 224. Videos are cut into whole seconds, and what is left at an end is not
-used: the last line counts it. OUT/videos.json says which video each folder was.
+Writes OUT/class_C/data_DDD/Data_NNN.tfrecord. The labels `classes` and `location` are the numbers C
+and D of the folders. A record keeps one of the 128 channels; its video is resized to a smallest
+side of 224. Videos are cut into whole seconds; the rest at the end is not used, and the last line
+of output counts it. OUT/videos.json lists the videos' own names.
 
-Records that exist are left as they are, so that a stopped conversion goes on where it stopped;
---overwrite writes them anew. OUT/manifest.jsonl lists them, for `records.verify`.
+Existing records are kept, so that a stopped conversion resumes where it stopped; --overwrite
+rewrites them. OUT/manifest.jsonl lists them for `records.verify`.
 """
 
 import functools
 import json
 import pathlib
+from collections.abc import Sequence, Set
 
 from absl import app, flags
 
@@ -21,16 +22,17 @@ from dualcam.acoustics import microphones
 from dualcam.data import schema
 from dualcam.data.sources import datasets
 from dualcam.files import atomic
+from dualcam.files.path_types import AnyPath
 from records import acivw_layout, conversion, jobs
 
 VIDEOS_FILE = 'videos.json'
 
 
-def plan(video):
+def plan(video: acivw_layout.RawVideo) -> list[conversion.Row]:
     """A video's records and the frames that each holds.
 
     Args:
-        video: a `acivw_layout.RawVideo`.
+        video: of the raw data set.
 
     Returns:
         [(record path below the records' root, [12 frame indices from 0])]
@@ -45,17 +47,22 @@ def plan(video):
     ]
 
 
-def convert_video(piece, out, microphone=0, compression_level=1):
+def convert_video(
+    piece: tuple[acivw_layout.RawVideo, list[conversion.Row]],
+    out: AnyPath,
+    microphone: int = 0,
+    compression_level: int = 1,
+) -> None:
     """Writes records of one video.
 
     Args:
-        piece: (`acivw_layout.RawVideo`, rows of its `plan`).
+        piece: (video, rows of its `plan`).
         out: root of the records.
         microphone: the channel to keep, from 0.
         compression_level: of GZIP.
 
     Raises:
-        ValueError: a raw file is damaged; the message names it, records before it are whole.
+        ValueError: a raw file is damaged; the message names it. Records before it are whole.
     """
     video, rows = piece
 
@@ -76,32 +83,32 @@ def convert_video(piece, out, microphone=0, compression_level=1):
 
 
 def convert(
-    raw,
-    out,
-    modalities,
-    microphone=0,
-    check_time=True,
-    overwrite=False,
-    compression_level=1,
-    processes=1,
-    only=None,
-):
+    raw: AnyPath,
+    out: AnyPath,
+    modalities: Sequence[schema.Modality],
+    microphone: int = 0,
+    check_time: bool = True,
+    overwrite: bool = False,
+    compression_level: int = 1,
+    processes: int = 1,
+    only: Set[str] | None = None,
+) -> tuple[int, int, int]:
     """Converts a whole raw data set; see the module's text.
 
     Args:
-        raw: holds class_C/data_DDD.
+        raw: folder with class_C/data_DDD.
         out: root of the records.
         modalities: `schema.Modality`s to keep.
         microphone: the channel to keep, from 0.
         check_time: compare frames with each `video_time.txt`, see `acivw_layout.find_videos`.
-        overwrite: write records anew that exist.
+        overwrite: rewrite existing records.
         compression_level: of GZIP.
-        processes: how many work at a time.
-        only: paths of records below `out`, of one video, to write anew; no others then.
+        processes: their number.
+        only: paths below `out` of records of one video, to be rewritten; no others then.
 
     Returns:
-        How many records were written, how many existed already, and how many frames were left at
-        the ends of videos.
+        Numbers of records written, of records that already existed, and of unused frames at the
+        ends of videos.
 
     Raises:
         ValueError: a folder or file is missing or damaged, a class has no name, or `out` holds
@@ -112,7 +119,7 @@ def convert(
         raise ValueError(f'--microphone={microphone}: expected 0 - {microphones.NUM_MICS - 1}')
     names = [m.name for m in modalities]
     videos = acivw_layout.find_videos(
-        raw, names, check_time, only and str(pathlib.PurePosixPath(min(only)).parent)
+        raw, names, check_time, str(pathlib.PurePosixPath(min(only)).parent) if only else None
     )
     described = (pathlib.Path(raw) / datasets.DESCRIPTION_FILE).exists()
     info = datasets.read_description(raw) if described else datasets.ACIVW
@@ -164,7 +171,7 @@ def _write_titles(path, videos):
     atomic.write_text(path, json.dumps(entries, indent=1) + '\n')
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """The command."""
     options = flags.FLAGS
     written, existing, left = convert(
@@ -174,8 +181,8 @@ def main(_):
         **conversion.shared_options(),
     )
     print(
-        f'{written} records written, {existing} were there, {left} frames past whole seconds '
-        f'not used: {options.out}'
+        f'{written} records written, {existing} already existed, {left} frames beyond whole '
+        f'seconds not used: {options.out}'
     )
 
 
@@ -184,6 +191,6 @@ if __name__ == '__main__':
 
     conversion.define_flags()
     flags.DEFINE_string('raw', None, 'Folder with class_C/data_DDD.', required=True)
-    flags.DEFINE_integer('microphone', 0, 'Of the 128, the one to keep, from 0.')
+    flags.DEFINE_integer('microphone', 0, 'Which of the 128 to keep, from 0.')
     flags.DEFINE_bool('check_time', True, 'Compare the frames with each video_time.txt.')
     app.run(errors.clean_errors(main))

@@ -3,28 +3,30 @@
     python -m records.convert_avia --matfiles=DIR --sync=DIR --out=DIR [--modalities=0,1,2]
 
 Writes OUT/Location_LL/Subject_SS/Action_AAA/Data_NNN.tfrecord with actions counted from 001.
-A sequence shorter than --sequence_seconds starts over until it is full, a longer one is cut.
-Records that exist are left as they are, so that a stopped conversion goes on where it stopped;
---overwrite writes them anew. OUT/manifest.jsonl lists them, for `records.verify`.
+A sequence shorter than --sequence_seconds is repeated until it is full, a longer one is cut.
+Existing records are kept, so that a stopped conversion resumes where it stopped; --overwrite
+rewrites them. OUT/manifest.jsonl lists them for `records.verify`.
 """
 
 import functools
 import pathlib
 import re
+from collections.abc import Sequence, Set
 
 from absl import app, flags
 
 from dualcam.data import schema
 from dualcam.data.sources import datasets
+from dualcam.files.path_types import AnyPath
 from records import avia_layout, conversion, jobs
 
 
-def plan(sequence, sequence_seconds):
+def plan(sequence: avia_layout.RawSequence, sequence_seconds: int) -> list[conversion.Row]:
     """A sequence's records and the frames that each holds.
 
     Args:
-        sequence: a `avia_layout.RawSequence`.
-        sequence_seconds: records to make of it.
+        sequence: of the raw data set.
+        sequence_seconds: number of records of a sequence.
 
     Returns:
         [(record path below the records' root, [12 frame indices from 0])]
@@ -40,16 +42,20 @@ def plan(sequence, sequence_seconds):
     ]
 
 
-def convert_sequence(piece, out, compression_level=1):
+def convert_sequence(
+    piece: tuple[avia_layout.RawSequence, list[conversion.Row]],
+    out: AnyPath,
+    compression_level: int = 1,
+) -> None:
     """Writes records of one sequence.
 
     Args:
-        piece: (`avia_layout.RawSequence`, rows of its `plan`).
+        piece: (sequence, rows of its `plan`).
         out: root of the records.
         compression_level: of GZIP.
 
     Raises:
-        ValueError: a raw file is damaged; the message names it, records before it are whole.
+        ValueError: a raw file is damaged; the message names it. Records before it are whole.
     """
     sequence, rows = piece
     labels = {
@@ -68,47 +74,49 @@ def convert_sequence(piece, out, compression_level=1):
 
 
 def convert(
-    matfiles,
-    sync,
-    out,
-    modalities,
-    sequence_seconds=30,
-    overwrite=False,
-    compression_level=1,
-    processes=1,
-    only=None,
-):
+    matfiles: AnyPath | None,
+    sync: AnyPath | None,
+    out: AnyPath,
+    modalities: Sequence[schema.Modality],
+    sequence_seconds: int = 30,
+    overwrite: bool = False,
+    compression_level: int = 1,
+    processes: int = 1,
+    only: Set[str] | None = None,
+) -> tuple[int, int]:
     """Converts a whole raw data set; see the module's text.
 
     Args:
-        matfiles: folder with the cepstra; not needed without modality 0.
-        sync: folder with sound and video; not needed with modality 0 alone.
+        matfiles: folder with the cepstra; may be None without modality 0.
+        sync: folder with sound and video; may be None with modality 0 alone.
         out: root of the records.
         modalities: `schema.Modality`s to keep.
-        sequence_seconds: records a sequence.
-        overwrite: write records anew that exist.
+        sequence_seconds: number of records per sequence.
+        overwrite: rewrite existing records.
         compression_level: of GZIP.
-        processes: how many work at a time.
-        only: paths of records below `out`, of one sequence, to write anew; no others then.
+        processes: their number.
+        only: paths below `out` of records of one sequence, to be rewritten; no others then.
 
     Returns:
-        How many records were written and how many existed already.
+        Numbers of records written, and of records that already existed.
 
     Raises:
         ValueError: a folder or file is missing or damaged, or `out` holds records of other
             settings.
         OSError: see `conversion.writing`.
     """
-    roots = {m.name: matfiles if m is schema.ACOUSTIC else sync for m in modalities}
-    for name, root in roots.items():
+    roots: dict[str, AnyPath] = {}
+    for modality in modalities:
+        root = matfiles if modality is schema.ACOUSTIC else sync
         if not root:
             raise ValueError(
-                f'modality {schema.MODALITIES[name].number} ({name}) needs --'
-                f'{"matfiles" if name == "acoustic" else "sync"}'
+                f'modality {modality.number} ({modality.name}) needs --'
+                f'{"matfiles" if modality is schema.ACOUSTIC else "sync"}'
             )
+        roots[modality.name] = root
     if sequence_seconds < 1:
         raise ValueError(f'--sequence_seconds={sequence_seconds}: expected 1 or more')
-    sequences = avia_layout.find_sequences(roots, only and _raw_name(only))
+    sequences = avia_layout.find_sequences(roots, _raw_name(only) if only else None)
     plans = [plan(sequence, sequence_seconds) for sequence in sequences]
     settings = {'modalities': [m.name for m in modalities], 'sequence_seconds': sequence_seconds}
     call = conversion.Call(
@@ -135,15 +143,15 @@ def convert(
 
 
 def _raw_name(records):
-    """The raw sequence that records of one sequence are made of."""
+    """The raw sequence that records of one sequence were made of."""
     place = re.match(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)/', min(records))
     if place is None:
-        raise ValueError(f'{min(records)}: no raw sequence has such a record')
+        raise ValueError(f'{min(records)}: no raw sequence has a record of this name')
     location, subject, action = map(int, place.groups())
     return avia_layout.sequence_name(location, subject, action - 1)
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """The command."""
     options = flags.FLAGS
     written, existing = convert(
@@ -152,7 +160,7 @@ def main(_):
         sequence_seconds=options.sequence_seconds,
         **conversion.shared_options(),
     )
-    print(f'{written} records written, {existing} were there: {options.out}')
+    print(f'{written} records written, {existing} already existed: {options.out}')
 
 
 if __name__ == '__main__':
@@ -161,5 +169,5 @@ if __name__ == '__main__':
     conversion.define_flags()
     flags.DEFINE_string('matfiles', None, 'Folder with Location_LL/.../MFCC_Image/Data_I.mat.')
     flags.DEFINE_string('sync', None, 'Folder with Location_LL/.../audio and video.')
-    flags.DEFINE_integer('sequence_seconds', 30, 'Records a sequence.', lower_bound=1)
+    flags.DEFINE_integer('sequence_seconds', 30, 'Records per sequence.', lower_bound=1)
     app.run(errors.clean_errors(main))

@@ -1,44 +1,46 @@
-"""A folder of sound to TFRecords, so that a big set is decoded and resampled once.
+"""A folder of sound to TFRecords, so that a large set is decoded and resampled only once.
 
     python -m records.convert_sounds --input=DIR --out=DIR [--max_bad=0]
 
-Takes what `dualcam.data.sounds` knows: class folders, ESC-10 and ESC-50, DCASE 2018 task 1A.
-Writes OUT/<class>/<name>.tfrecord, one a file: GZIP, mono float32 at 22,050 Hz, one
-`tf.train.Example` for each ten seconds or so; and OUT/sounds.csv with classes, folds and splits.
-OUT then serves wherever a folder of sound does. Records that exist are left as they are, so that
-a stopped conversion goes on where it stopped; --overwrite writes them anew. OUT/manifest.jsonl
-lists them, for `records.verify`.
+Reads the layouts of `dualcam.data.sources.sound_folders`: class folders, ESC-10 and ESC-50, DCASE
+2018 task 1A. Writes one OUT/<class>/<name>.tfrecord per file: GZIP, mono float32 at 22,050 Hz, one
+`tf.train.Example` for about every ten seconds; and OUT/sounds.csv with classes, folds and splits.
+OUT can then be used wherever a folder of sound can. Existing records are kept, so that a stopped
+conversion resumes where it stopped; --overwrite rewrites them. OUT/manifest.jsonl lists them for
+`records.verify`.
 """
 
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Set
 
 from absl import app, flags
 
 from dualcam.data import schema
 from dualcam.data.sources import sound_files, sound_folders
-from records import conversion, jobs
+from dualcam.files.path_types import AnyPath
+from records import conversion, jobs, manifest, writer
 
 
-def convert_sound(piece, out):
+def convert_sound(
+    piece: tuple[sound_folders.Sound, str, manifest.Source], out: AnyPath
+) -> str | None:
     """Writes one sound's record.
 
     Args:
-        piece: (`sounds.Sound`, path of its record below `out`, its source for the manifest).
+        piece: (sound, path of its record below `out`, its source for the manifest).
         out: root of the records.
 
     Returns:
-        What is wrong with the file, or None.
+        None, or what is wrong with the file.
     """
-    from records import writer  # TensorFlow is loaded by the processes that write
-
     sound, path, source = piece
 
     def examples():
         start = 0
         for block in filter(len, sound_files.read_blocks(sound.path)):
-            yield sound_files.record_of(block, sound.label, start)
+            yield writer.sound_to_example(block, sound.label, start)
             start += len(block)
 
     try:
@@ -49,32 +51,41 @@ def convert_sound(piece, out):
     return None
 
 
-def convert(folder, out, max_bad=0, overwrite=False, processes=1, only=None):
+def convert(
+    folder: AnyPath,
+    out: AnyPath,
+    max_bad: int = 0,
+    overwrite: bool = False,
+    processes: int = 1,
+    only: Set[str] | None = None,
+) -> tuple[int, int, list[str]]:
     """Converts a folder; see the module's text.
 
     Args:
         folder: of sound.
         out: root of the records.
-        max_bad: files that may be left out.
-        overwrite: write records anew that exist.
-        processes: how many work at a time.
-        only: paths of records below `out` to write anew; no others then.
+        max_bad: number of bad files that may be left out.
+        overwrite: rewrite existing records.
+        processes: their number.
+        only: paths below `out` of records to be rewritten; no others then.
 
     Returns:
-        Counts of records written, there already, and messages about files left out.
+        Numbers of records written and of records that already existed, and messages about files
+        that were left out.
 
     Raises:
-        ValueError: no such data set, or more bad files than allowed; records of the others are
-            kept.
+        ValueError: the folder is no such data set, or has more bad files than allowed; records of
+            the others are kept.
         OSError: see `conversion.writing`.
     """
-    found, out = sound_folders.find_sounds(folder), pathlib.Path(out)
-    if pathlib.Path(found.root).resolve() == out.resolve():
-        raise ValueError(f'--out={out}: is the folder that is read; choose another')
-    places, planned = [], {}
+    found = sound_folders.find_sounds(folder)
+    if pathlib.Path(found.root).resolve() == pathlib.Path(out).resolve():
+        raise ValueError(f'--out={out}: is the input folder; choose another')
+    places: list[str] = []
+    planned: dict[str, manifest.Source] = {}
     for sound in found.sounds:
         source = pathlib.Path(sound.path).relative_to(found.root)
-        # The class first, and the suffix kept: a.wav and a.ogg are two sounds.
+        # By class, and with the suffix: a.wav and a.ogg are two sounds.
         place = (
             pathlib.PurePosixPath(found.classes[sound.label].replace(' ', '_'))
             / f'{source.name.replace(".", "_")}{schema.RECORD_SUFFIX}'
@@ -114,7 +125,7 @@ def convert(folder, out, max_bad=0, overwrite=False, processes=1, only=None):
     return len(missing) - len(bad), len(planned) - len(missing), list(bad.values())
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """The command."""
     written, existing, bad = convert(
         flags.FLAGS.input,
@@ -126,7 +137,7 @@ def main(_):
     for message in bad:
         print('left out:', message)
     print(
-        f'{written} records written, {existing} were there, {len(bad)} files left out: '
+        f'{written} records written, {existing} already existed, {len(bad)} files left out: '
         f'{flags.FLAGS.out}'
     )
 
@@ -135,8 +146,8 @@ if __name__ == '__main__':
     from dualcam.cli import errors
 
     flags.DEFINE_string('input', None, 'Folder of sound.', required=True)
-    flags.DEFINE_string('out', None, 'Where the records go.', required=True)
-    flags.DEFINE_integer('max_bad', 0, 'Files that may be left out.', lower_bound=0)
-    flags.DEFINE_bool('overwrite', False, 'Write records anew that exist.')
-    flags.DEFINE_integer('processes', None, 'How many work at a time; default one a processor.')
+    flags.DEFINE_string('out', None, 'Folder for the records.', required=True)
+    flags.DEFINE_integer('max_bad', 0, 'Number of bad files that may be left out.', lower_bound=0)
+    flags.DEFINE_bool('overwrite', False, 'Rewrite existing records.')
+    flags.DEFINE_integer('processes', None, 'Number of processes; default one per core, up to 8.')
     app.run(errors.clean_errors(main))

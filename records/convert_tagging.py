@@ -3,22 +3,24 @@
     python -m records.convert_tagging --list=FILE --split=training --audio=DIR --frames=DIR \
         --out=DIR [--dataset=dcase2017|dcase2018] [--max_bad=0]
 
-Once for each split; --videos=DIR instead of --frames decodes videos. The classes are those of
+Call it once per split; --videos=DIR instead of --frames decodes videos. The classes are those of
 --dataset, or of a `dataset.json` beside the list. Writes OUT/<split>/<clip>.tfrecord, each with
-ten seconds of sound at 32 kHz and a frame for each of them, and OUT/<split>.txt, the list of
-them. A shorter clip is filled up with silence and its last frame, a longer one cut.
+ten seconds of sound at 32 kHz and one frame per second, and OUT/<split>.txt, the list of them. A
+shorter clip is padded with silence and its last frame, a longer one is cut.
 
-Clips without sound or frames, damaged, empty or silent ones, and those whose frames are not as
-many as their seconds are left out, counted and listed in OUT/<split>_skipped.csv; more of them
-than --max_bad are an error. So is, always, a list that names unknown labels. Records that exist
-are left as they are, so that a stopped conversion goes on where it stopped; --overwrite writes
-them anew. OUT/manifest.jsonl lists them, for `records.verify`.
+Clips without sound or frames, damaged, empty or silent ones, and those whose number of frames does
+not match their length are left out, counted and listed in OUT/<split>_skipped.csv; more of them
+than --max_bad are an error. A list with unknown labels always is. Existing records are kept, so
+that a stopped conversion resumes where it stopped; --overwrite rewrites them. OUT/manifest.jsonl
+lists them for `records.verify`.
 """
 
 import csv
+import dataclasses
 import functools
 import io
 import pathlib
+from collections.abc import Set
 
 import numpy as np
 from absl import app, flags
@@ -26,71 +28,86 @@ from absl import app, flags
 from dualcam.data import schema
 from dualcam.data.sources import datasets, sound_files, tagging_lists
 from dualcam.files import atomic
-from records import clip_files, conversion, jobs
+from dualcam.files.path_types import AnyPath
+from records import clip_files, conversion, jobs, manifest, writer
 
 
-def convert_clip(piece, out, clip_seconds):
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """One clip to convert.
+
+    Attributes:
+        clip: its entry in the list.
+        labels: [classes], ones and zeros.
+        sound: its file, or None if there is none.
+        frames: folder of its pictures, or its video, or None if there is none.
+        record: path of its record below the root.
+        source: of its record, for the manifest.
+    """
+
+    clip: tagging_lists.ListedClip
+    labels: np.ndarray
+    sound: pathlib.Path | None
+    frames: pathlib.Path | None
+    record: str
+    source: manifest.Source
+
+
+def convert_clip(piece: Piece, out: pathlib.Path, clip_seconds: int) -> str | None:
     """Writes one clip's record.
 
     Args:
-        piece: (`tagging.ListedClip`, its labels [classes], path of its sound, path of its frames,
-            path of its record below `out`, its source for the manifest); the first two paths may
-            be None.
+        piece: the clip.
         out: root of the records.
-        clip_seconds: of a record.
+        clip_seconds: length of a record.
 
     Returns:
-        What is wrong with the clip, or None.
+        None, or what is wrong with the clip.
     """
-    from dualcam.data.records import (
-        tagging_records,  # TensorFlow is loaded by the processes that write
-    )
-    from records import writer
-
-    clip, labels, audio, frames, path, source = piece
+    if piece.sound is None or piece.frames is None:
+        return f'no {"sound" if piece.sound is None else "frames"} of this clip'
     try:
-        for what, found in (('sound', audio), ('frames', frames)):
-            if found is None:
-                raise ValueError(f'no {what} of this clip')
-        samples, jpegs = _aligned(audio, frames, clip_seconds)
+        samples, jpegs = _aligned(piece.sound, piece.frames, clip_seconds)
     except ValueError as error:
         return str(error)
-    writer.write_record(out / path, tagging_records.record_of(clip.name, samples, jpegs, labels))
-    conversion.finish(out, path, source)
+    example = writer.clip_to_example(piece.clip.name, samples, jpegs, piece.labels)
+    writer.write_record(out / piece.record, example)
+    conversion.finish(out, piece.record, piece.source)
     return None
 
 
 def convert(
-    list_file,
-    split,
-    audio,
-    out,
-    frames=None,
-    videos=None,
-    dataset=None,
-    clip_seconds=10,
-    max_bad=0,
-    overwrite=False,
-    processes=1,
-    only=None,
-):
+    list_file: AnyPath,
+    split: str,
+    audio: AnyPath,
+    out: AnyPath,
+    frames: AnyPath | None = None,
+    videos: AnyPath | None = None,
+    dataset: str | None = None,
+    clip_seconds: int = 10,
+    max_bad: int = 0,
+    overwrite: bool = False,
+    processes: int = 1,
+    only: Set[str] | None = None,
+) -> tuple[int, int, list[str]]:
     """Converts the clips of a list; see the module's text.
 
     Args:
-        list_file, split, audio, frames, videos, dataset: what the command's flags say.
+        list_file, split, audio, frames, videos, dataset: as the command's flags.
         out: root of the records.
-        clip_seconds: of a record.
-        max_bad: clips that may be left out.
-        overwrite: write records anew that exist.
-        processes: how many work at a time.
-        only: paths of records below `out` to write anew; no others then.
+        clip_seconds: length of a record.
+        max_bad: number of bad clips that may be left out.
+        overwrite: rewrite existing records.
+        processes: their number.
+        only: paths below `out` of records to be rewritten; no others then.
 
     Returns:
-        Counts of records written, there already, and messages about clips left out.
+        Numbers of records written and of records that already existed, and messages about clips
+        that were left out.
 
     Raises:
-        ValueError: the list is wrong, a folder is not what it should be, or more clips are bad
-            than allowed; records of the others are kept.
+        ValueError: the list is wrong, a folder lacks files, or more clips are bad than allowed;
+            records of the others are kept.
         OSError: see `conversion.writing`.
     """
     if (frames is None) == (videos is None):
@@ -98,30 +115,7 @@ def convert(
     if clip_seconds < 1:
         raise ValueError(f'--clip_seconds={clip_seconds}: expected 1 or more')
     out, info = pathlib.Path(out), _described(list_file, dataset)
-    listed = tagging_lists.read_list(list_file, info.classes)
-    sound_of = clip_files.find_audio(audio)
-    frames_of = (
-        clip_files.find_videos(videos) if frames is None else clip_files.find_frame_folders(frames)
-    )
-    hot = tagging_lists.multi_hot([clip.labels for clip in listed], info.num_classes)
-    records = [f'{split}/{clip.name}{schema.RECORD_SUFFIX}' for clip in listed]
-    pieces = []
-    for clip, labels, record in zip(listed, hot, records, strict=True):
-        sound, pictures = (clip_files.file_of(found, clip.name) for found in (sound_of, frames_of))
-        pieces.append(
-            (
-                clip,
-                labels,
-                sound,
-                pictures,
-                record,
-                {
-                    'row': clip.row,
-                    'sound': _below(sound, audio),
-                    'frames': _below(pictures, videos if frames is None else frames),
-                },
-            )
-        )
+    pieces = _find_pieces(list_file, split, info, audio, frames, videos)
     settings = {'layout': 'tagging', 'dataset': info.name, 'clip_seconds': clip_seconds}
     call = conversion.Call(
         'convert_tagging',
@@ -129,19 +123,25 @@ def convert(
         {'split': split, 'dataset': dataset, 'clip_seconds': clip_seconds},
     )
     with conversion.writing(
-        out, settings, call, {piece[-2]: piece[-1] for piece in pieces}, overwrite, only, processes
+        out,
+        settings,
+        call,
+        {piece.record: piece.source for piece in pieces},
+        overwrite,
+        only,
+        processes,
     ) as missing:
         datasets.write_description(out, info)
-        pieces = [piece for piece in pieces if piece[-2] in missing]
+        chosen = [piece for piece in pieces if piece.record in missing]
         results = jobs.run_all(
             functools.partial(convert_clip, out=out, clip_seconds=clip_seconds),
-            pieces,
+            chosen,
             processes,
             'clip',
         )
         skipped = {
-            record: (clip, message)
-            for (clip, *_, record, _), message in zip(pieces, results, strict=True)
+            piece.record: (piece.clip, message)
+            for piece, message in zip(chosen, results, strict=True)
             if message
         }
         bad = [f'row {clip.row}, {clip.name}: {message}' for clip, message in skipped.values()]
@@ -157,13 +157,35 @@ def convert(
         if only is None:
             atomic.write_text(
                 out / f'{split}.txt',
-                ''.join(f'{record}\n' for record in records if record not in skipped),
+                ''.join(f'{piece.record}\n' for piece in pieces if piece.record not in skipped),
             )
-    return len(missing) - len(bad), len(records) - len(missing), bad
+    return len(missing) - len(bad), len(pieces) - len(missing), bad
+
+
+def _find_pieces(list_file, split, info, audio, frames, videos):
+    """The `Piece`s of a list, with the files that belong to each."""
+    listed = tagging_lists.read_list(list_file, info.classes)
+    sound_of = clip_files.find_audio(audio)
+    if frames is None:
+        frames_of = clip_files.find_videos(videos)
+    else:
+        frames_of = clip_files.find_frame_folders(frames)
+    hot = tagging_lists.multi_hot([clip.labels for clip in listed], info.num_classes)
+    pieces = []
+    for clip, labels in zip(listed, hot, strict=True):
+        sound, pictures = (clip_files.file_of(found, clip.name) for found in (sound_of, frames_of))
+        source = {
+            'row': clip.row,
+            'sound': _below(sound, audio),
+            'frames': _below(pictures, videos if frames is None else frames),
+        }
+        record = f'{split}/{clip.name}{schema.RECORD_SUFFIX}'
+        pieces.append(Piece(clip, labels, sound, pictures, record, source))
+    return pieces
 
 
 def _below(path, folder):
-    """A path relative to its folder, with slashes; None stays."""
+    """A path relative to its folder, with slashes; None for None."""
     return path and path.relative_to(folder).as_posix()
 
 
@@ -185,13 +207,14 @@ def _described(list_file, dataset):
 
 
 def _aligned(audio, frames, clip_seconds):
-    """Samples int16 and JPEGs of a clip, both of exactly `clip_seconds`."""
+    """Samples int16 and JPEGs of a clip, both exactly `clip_seconds` long."""
     sound = sound_files.read_sound(audio, schema.CLIP_RATE_HZ)
     sound_s = len(sound) / schema.CLIP_RATE_HZ
     jpegs = clip_files.read_frames(frames)
-    if abs(len(jpegs) - sound_s) > 1.0:  # one more or less is rounding
+    if abs(len(jpegs) - sound_s) > 1.0:  # a difference of one is rounding
         raise ValueError(
-            f'{frames}: {len(jpegs)} frames, but {audio} has {sound_s:.2f} s; expected one a second'
+            f'{frames}: {len(jpegs)} frames, but {audio} has {sound_s:.2f} s; expected one '
+            'frame per second'
         )
     samples = np.zeros(clip_seconds * schema.CLIP_RATE_HZ, np.int16)
     part = sound[: len(samples)]
@@ -205,7 +228,7 @@ def _table(rows):
     return file.getvalue()
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """The command."""
     options = flags.FLAGS
     written, existing, bad = convert(
@@ -224,7 +247,7 @@ def main(_):
     for message in bad:
         print('left out:', message)
     print(
-        f'{written} records written, {existing} were there, {len(bad)} clips left out: '
+        f'{written} records written, {existing} already existed, {len(bad)} clips left out: '
         f'{options.out}'
     )
 
@@ -233,19 +256,19 @@ if __name__ == '__main__':
     from dualcam.cli import errors
 
     flags.DEFINE_string('list', None, "Tab-separated list of the split's clips.", required=True)
-    flags.DEFINE_enum('split', None, tagging_lists.SPLITS, 'What the list is for.', required=True)
+    flags.DEFINE_enum('split', None, tagging_lists.SPLITS, 'Split of the list.', required=True)
     flags.DEFINE_string('audio', None, "Folder with the clips' sound.", required=True)
-    flags.DEFINE_string('frames', None, 'Folder with a folder of pictures a clip, one a second.')
+    flags.DEFINE_string('frames', None, 'One folder of pictures per clip, one per second.')
     flags.DEFINE_string('videos', None, "Folder with the clips' videos.")
-    flags.DEFINE_string('out', None, 'Where the records go.', required=True)
+    flags.DEFINE_string('out', None, 'Folder for the records.', required=True)
     flags.DEFINE_string(
         'dataset',
         None,
         f'Whose classes: {", ".join(tagging_lists.DATASETS)}; default '
         'those of dataset.json beside the list.',
     )
-    flags.DEFINE_integer('clip_seconds', 10, 'Of a record.', lower_bound=1)
-    flags.DEFINE_integer('max_bad', 0, 'Clips that may be left out.', lower_bound=0)
-    flags.DEFINE_bool('overwrite', False, 'Write records anew that exist.')
-    flags.DEFINE_integer('processes', None, 'How many work at a time; default one a processor.')
+    flags.DEFINE_integer('clip_seconds', 10, 'Length of a record.', lower_bound=1)
+    flags.DEFINE_integer('max_bad', 0, 'Number of bad clips that may be left out.', lower_bound=0)
+    flags.DEFINE_bool('overwrite', False, 'Rewrite existing records.')
+    flags.DEFINE_integer('processes', None, 'Number of processes; default one per core, up to 8.')
     app.run(errors.clean_errors(main))

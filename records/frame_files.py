@@ -1,4 +1,4 @@
-"""Frame files of raw recordings, read: .mat cepstra, .npy and .dc sound, .jpeg and .bmp video.
+"""Readers of raw frame files: .mat cepstra, .npy and .dc sound, .jpeg and .bmp video.
 
 A file that holds anything else raises a `ValueError` that names it. `avia_layout` and
 `acivw_layout` know which files there are.
@@ -6,6 +6,7 @@ A file that holds anything else raises a `ValueError` that names it. `avia_layou
 
 import io
 import math
+import pathlib
 import re
 
 import numpy as np
@@ -23,25 +24,25 @@ _NAMES = {
 }
 _MAX_MICS = 4096
 _LONGEST_SIDE = 7680  # pixels
-_MAX_MAT_VALUES = 1 << 20  # to be told of by its shape; an image has 20,736
+_MAX_MAT_VALUES = 1 << 20  # above it, the message lacks the shape; an image has 20,736
 _NPY_HEADS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
 
 
-def numbered(folder, suffix):
+def numbered(folder: pathlib.Path, suffix: str) -> tuple[pathlib.Path, ...]:
     """The frame files of a folder in order.
 
     Args:
-        folder: a `pathlib.Path`.
+        folder: to search.
         suffix: '.mat', '.npy', '.dc', '.jpeg' or '.bmp'.
 
     Returns:
-        Paths, a tuple.
+        Their paths.
 
     Raises:
-        ValueError: there are none, or numbers from 1 on are missing.
+        ValueError: there are none, or the numbering from 1 has gaps.
     """
     pattern = _NAMES[suffix]
     found = {
@@ -58,8 +59,12 @@ def numbered(folder, suffix):
     return tuple(found[i] for i in sorted(found))
 
 
-def read_mat(path):
-    """Cepstral image, float32 [36, 48, 12]; a smaller one is padded with zeros in front."""
+def read_mat(path: pathlib.Path) -> np.ndarray:
+    """Cepstral image, float32 [36, 48, 12]; a smaller one is padded with zeros at the front.
+
+    Raises:
+        ValueError: it is no such file; the message names it. So do the other readers.
+    """
     wanted = schema.ACOUSTIC_SHAPE
     try:
         image = mat_files.read_array(path.read_bytes(), 'MFCC', _MAX_MAT_VALUES)
@@ -69,19 +74,19 @@ def read_mat(path):
             f'shape up to {wanted}'
         ) from error
     if image is None:
-        raise ValueError(f'{path}: no variable MFCC in it')
+        raise ValueError(f'{path}: has no variable MFCC')
     if image.ndim != 3 or min(image.shape) < 1 or np.any(np.array(image.shape) > wanted):
         raise ValueError(
             f'{path}: MFCC is {_describe(image)}; expected numbers of shape up to {wanted}'
         )
-    with np.errstate(over='ignore'):  # becomes infinite, which the store refuses by name
+    with np.errstate(over='ignore'):  # infinite then, which the store refuses and names
         image = image.astype('<f4')
     return np.pad(image, [(full - size, 0) for full, size in zip(wanted, image.shape, strict=True)])
 
 
-def read_npy(path):
+def read_npy(path: pathlib.Path) -> np.ndarray:
     """Sound of one frame, int32 [mics, 1024]."""
-    # Not np.load: it takes the memory that the head asks for before it looks for the numbers.
+    # Not np.load: it allocates the memory that the header announces before it reads the numbers.
     try:
         data = path.read_bytes()
         file = io.BytesIO(data)
@@ -93,8 +98,8 @@ def read_npy(path):
     return _check_samples(path, samples)
 
 
-def read_dc(path):
-    """Array recording of one frame, raw int32 in Fortran order: [mics, 1024]."""
+def read_dc(path: pathlib.Path) -> np.ndarray:
+    """Array recording of one frame, int32 [mics, 1024]; the file has Fortran order, no header."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -107,9 +112,9 @@ def read_dc(path):
     return _check_samples(path, samples.reshape(-1, schema.SAMPLES_PER_FRAME, order='F'))
 
 
-def read_jpeg(path):
+def read_jpeg(path: pathlib.Path) -> np.ndarray:
     """Video frame, uint8 [480, 640, 3], BGR."""
-    # Pillow decodes with the accurate integer transform and smooth chroma, which gives the
+    # Pillow decodes with the accurate integer transform and smooth chroma, which reproduces the
     # authors' pixels bit for bit; TensorFlow's default transform does not.
     try:
         with Image.open(path, formats=['JPEG']) as image:
@@ -123,17 +128,19 @@ def read_jpeg(path):
         ) from error
 
 
-def read_bmp(path, smallest_side):
-    """Video frame of any size, brought to a smallest side, uint8 [height, width, 3], BGR.
+def read_bmp(path: pathlib.Path, smallest_side: int) -> np.ndarray:
+    """Video frame of any size, resized to a smallest side, uint8 [height, width, 3], BGR.
 
-    The other side keeps the shape, rounded down: 480 x 640 becomes 224 x 298. Bicubic as Pillow
-    does it, which averages where it makes smaller; the authors' own rounding is not known.
+    The other side keeps the aspect ratio, rounded down: 480 x 640 becomes 224 x 298. Bicubic as in
+    Pillow, with antialiasing; how the authors rounded is not known.
     """
     try:
         with Image.open(path, formats=['BMP']) as image:
             scale = smallest_side / min(image.size)
             size = [max(smallest_side, int(side * scale)) for side in image.size]
-            if max(*image.size, *size) > _LONGEST_SIDE:  # a strip would fill the memory
+            if (
+                max(*image.size, *size) > _LONGEST_SIDE
+            ):  # a thin strip, enlarged, would fill the memory
                 raise ValueError(f'{image.height} x {image.width} pixels')
             return _bgr(image.convert('RGB').resize(size, Image.Resampling.BICUBIC))
     except Exception as error:
@@ -141,7 +148,7 @@ def read_bmp(path, smallest_side):
 
 
 def _bgr(image):
-    """Pixels of an RGB image, which Pillow turns as it copies them, quicker than NumPy."""
+    """Pixels of an RGB image; Pillow reorders them while copying, faster than NumPy."""
     pixels = np.frombuffer(image.tobytes('raw', 'BGR'), np.uint8)
     return pixels.reshape(image.height, image.width, 3)
 

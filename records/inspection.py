@@ -1,7 +1,7 @@
-"""What is wrong with one record file: its layers, its keys, its sizes, its values.
+"""Checks of one record file: its layers, keys, sizes and values.
 
-Knows the records of all converters: seconds of AVIA and ACIVW, tagged clips, sounds. Whether the
-records of a folder fit together is `records.verification`'s to say.
+Covers the records of all converters: seconds of AVIA and ACIVW, tagged clips, sounds. Whether the
+records of a folder fit together is checked by `records.verification`.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ import numpy as np
 from dualcam.data import schema
 from dualcam.data.records import fields, protobufs
 from dualcam.data.records.framing import Damaged
+from dualcam.files.path_types import AnyPath
 
 _CLIP_KEYS = (
     schema.CLIP_NAME,
@@ -23,7 +24,7 @@ _CLIP_KEYS = (
     schema.CLIP_LABELS,
 )
 _SOUND_KEYS = (schema.SOUND_DATA, schema.SOUND_RATE, schema.SOUND_START, schema.SOUND_LABEL)
-# What folders say of their records: {kind: (pattern, labels, what the folders count from)}.
+# What folder names say about their records: {kind: (pattern, labels, first number)}.
 _PLACES = {
     'AVIA': (
         re.compile(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)(?:_take_\d+)?/[^/]+$'),
@@ -36,16 +37,16 @@ _PLACES = {
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """One record file.
+    """What was found in one record file.
 
     Attributes:
         path: relative to the records' root, with slashes.
         num_bytes: of the file.
         crc32c: of the file, eight hexadecimal digits.
-        holds: what it is, for comparison with its neighbours: 'AVIA: acoustic, audio', say;
-            empty where that cannot be told.
-        kind: a short name of what is wrong; empty where nothing is.
-        message: the same in words.
+        holds: what it is, for comparison with its neighbours, such as 'AVIA: acoustic, audio';
+            empty if unknown.
+        kind: a short name for the damage; empty if there is none.
+        message: the damage in words.
     """
 
     path: str
@@ -56,7 +57,7 @@ class Inspection:
     message: str = ''
 
 
-def inspect(path, root):
+def inspect(path: str, root: AnyPath) -> Inspection:
     """The `Inspection` of a record by its path below `root`; reads all of it."""
     try:
         data = (pathlib.Path(root) / path).read_bytes()
@@ -70,7 +71,7 @@ def inspect(path, root):
 
 
 def _check(examples, path):
-    """What examples hold, see `Inspection`; raises `Damaged`."""
+    """What the examples hold, see `Inspection`; raises `Damaged`."""
     context, lists = examples[0]
     if schema.CLIP_AUDIO in context or schema.CLIP_FRAMES in context:
         _check_single(examples)
@@ -79,7 +80,7 @@ def _check(examples, path):
         return _check_sound(examples)
     known = {m.feature_list for m in schema.MODALITIES.values()} & lists.keys()
     if not known and not {schema.ACIVW_CLASS, *schema.LABELS} & context.keys():
-        raise Damaged('foreign', 'holds none of the keys that records have')
+        raise Damaged('foreign', 'has none of the keys of records')
     _check_single(examples)
     return _check_second(context, lists, path)
 
@@ -93,16 +94,14 @@ def _check_second(context, lists, path):
     if place:
         for label, value, number in zip(labels, said, map(int, place.groups()), strict=True):
             if value + first != number:
-                raise Damaged(
-                    'label', f'{label} is {value}, but its folder stands for {number - first}'
-                )
+                raise Damaged('label', f'{label} is {value}, but its folder says {number - first}')
     held = []
     for modality in schema.MODALITIES.values():
         if modality.feature_list in lists or context.keys() & set(modality.size_keys):
             _check_modality(modality, context, lists)
             held.append(modality.name)
     if not held:
-        raise Damaged('missing_key', 'holds labels, but neither images nor sound')
+        raise Damaged('missing_key', 'has labels, but neither images nor sound')
     return f'{kind}: {", ".join(held)}'
 
 
@@ -138,14 +137,14 @@ def _check_clip(context):
             f'each of {clip_s} seconds',
         )
     if not all(frame.startswith(b'\xff\xd8') for frame in frames):
-        raise Damaged('value', f'{schema.CLIP_FRAMES} has something else than JPEG')
+        raise Damaged('value', f'{schema.CLIP_FRAMES} has frames that are not JPEG')
     if not labels or not set(labels) <= {0, 1}:
         raise Damaged('value', f'{schema.CLIP_LABELS} are {list(labels)}; expected zeros and ones')
     return f'tagged clip: {clip_s} s, {len(labels)} classes'
 
 
 def _check_sound(examples):
-    """Checks a sound, an example for each stretch of it."""
+    """Checks a sound, which has one example for each stretch."""
     following = 0
     for context, _ in examples:
         for key in _SOUND_KEYS:

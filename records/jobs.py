@@ -1,27 +1,38 @@
-"""Many like pieces of work: several processes, a progress bar, errors that name the piece."""
+"""Many similar jobs: several processes, one progress bar, and the first error ends them."""
 
 import concurrent.futures.process
 import multiprocessing
 import os
 import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from dualcam.files import progress_bars
 
+_Piece = TypeVar('_Piece')
+_Result = TypeVar('_Result')
 
-def default_processes():
-    """One a processor, but not so many that each holding a second of video fills the memory."""
+
+def default_processes() -> int:
+    """One per core, but at most 8: each may hold a second of video in memory."""
     return max(1, min(8, os.cpu_count() or 1))
 
 
-def run_all(work, pieces, processes, unit, start_method='spawn'):
-    """`work(piece)` for every piece, in order, with a progress bar; the first error stops it.
+def run_all(
+    work: Callable[[_Piece], _Result],
+    pieces: Sequence[_Piece],
+    processes: int,
+    unit: str,
+    start_method: str = 'spawn',
+) -> list[_Result]:
+    """Calls `work(piece)` for every piece, with a progress bar; the first error ends it.
 
     Args:
         work: a picklable function.
         pieces: a list of its arguments.
-        processes: how many at a time; 1 stays in this process.
-        unit: what a piece is called in the progress bar.
-        start_method: 'fork' where workers should share what this process has worked out.
+        processes: their number; 1 does the work in this process.
+        unit: name of a piece in the progress bar.
+        start_method: 'fork' if workers should share the memory of this process.
 
     Returns:
         The results, in the order of the pieces.
@@ -29,7 +40,7 @@ def run_all(work, pieces, processes, unit, start_method='spawn'):
     Raises:
         OSError: a worker was killed.
     """
-    bar = {'total': len(pieces), 'unit': unit}
+    bar: dict[str, Any] = {'total': len(pieces), 'unit': unit}
     if processes <= 1 or len(pieces) <= 1:
         return list(progress_bars.bar(map(work, pieces), **bar))
     context = multiprocessing.get_context(start_method)
@@ -40,8 +51,8 @@ def run_all(work, pieces, processes, unit, start_method='spawn'):
                 done.result()
         except concurrent.futures.process.BrokenProcessPool as error:
             raise OSError(
-                'a working process was killed, perhaps for want of memory; call again '
-                'with fewer (--processes=1)'
+                'a worker process was killed, perhaps because memory ran out; call again '
+                'with fewer processes (--processes=1)'
             ) from error
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -50,8 +61,9 @@ def run_all(work, pieces, processes, unit, start_method='spawn'):
 
 
 def _end_with_parent():
-    """Ends this worker once its parent is killed; else it would wait for work for ever."""
+    """Ends this worker once its parent is killed; otherwise it would wait for work forever."""
     parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a worker
 
     def follow():
         parent.join()

@@ -3,12 +3,13 @@
     python -m records.look --raw=RAW --out=DIR [--matfiles=RAW/matfiles] [--kinds=sheet,mp4]
         [--take=Location_01/Subject_01/Action_000] [--array=FILE] [--focus_m=1.5]
 
-Where RAW/array has the 128 channels, the images are beamformed and show the power summed over
-900 - 6,400 Hz; else those of --matfiles show their first cepstral channel. RAW/sync has video and
+If RAW/array has the 128 channels, images are beamformed and show the power summed over 900 -
+6,400 Hz; otherwise those of --matfiles show their first cepstral channel. RAW/sync has video and
 sound. `dualcam look` does the same for records.
 """
 
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 from absl import app, flags
@@ -20,14 +21,19 @@ from dualcam.reports import look, overlays
 from records import avia_layout
 
 
-def read_take(root, matfiles, name, beamformer_of):
+def read_take(
+    root: pathlib.Path,
+    matfiles: pathlib.Path,
+    name: str,
+    beamformer_of: Callable[[], beamforming.Beamformer],
+) -> look.Take:
     """A `look.Take` of a raw folder.
 
     Args:
         root: the raw folder.
-        matfiles: where acoustic images lie, for takes without 128 channels.
+        matfiles: folder of acoustic images, for takes without 128 channels.
         name: Location_LL/Subject_SS/Action_AAA, actions from 0.
-        beamformer_of: makes a `Beamformer`, called where it is needed.
+        beamformer_of: makes the beamformer; called only if the take has 128 channels.
 
     Raises:
         ValueError: there is no such take, or a frame is damaged.
@@ -45,7 +51,7 @@ def read_take(root, matfiles, name, beamformer_of):
         for kind, paths in found.files.items()
     }
     if multispectral:
-        # All 512 frequencies of a take would be gigabytes.
+        # Images of all 512 frequencies of a take would take gigabytes.
         images = beamformer_of().band_energies(np.stack(frames['array']), overlays.band()[None])
     else:
         images = np.stack(frames['acoustic'])
@@ -57,7 +63,7 @@ def read_take(root, matfiles, name, beamformer_of):
     )
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """The command."""
     options = flags.FLAGS
     root = pathlib.Path(options.raw)
@@ -85,13 +91,16 @@ def main(_):
 if __name__ == '__main__':
     flags.DEFINE_string('raw', None, 'The raw folder: sync/, array/ or matfiles/.', required=True)
     flags.DEFINE_string('matfiles', None, 'Acoustic images; default RAW/matfiles.')
-    flags.DEFINE_string('out', None, 'Folder to write to.', required=True)
+    flags.DEFINE_string('out', None, 'Folder for the pictures and films.', required=True)
     flags.DEFINE_list(
         'take', [], 'Location_LL/Subject_SS/Action_AAA, one or more; default the first.'
     )
     flags.DEFINE_list('kinds', ['sheet', 'mp4'], f'Of {", ".join(look.KINDS)}.')
     flags.DEFINE_integer(
-        'every', schema.FRAMES_PER_SECOND // 4, 'Frames from picture to picture.', lower_bound=1
+        'every',
+        schema.FRAMES_PER_SECOND // 4,
+        'Frames between pictures.',
+        lower_bound=1,
     )
     flags.DEFINE_string(
         'array',

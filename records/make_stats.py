@@ -3,11 +3,12 @@
     python -m records.make_stats --root=DIR --num_seconds=10 [--location=L] [--sample_length=5]
 
 Writes <root>/<N>_seconds[_location_L]/stats/global_{min,max,sum,sum_squared,mean,std_dev}.npy,
-257 float32 values each, in one pass that holds a few clips at a time. The authors' program has
-the mean and the deviation wrong by the count it divides by; these are right.
+257 float32 values each, in one pass with a few clips in memory. The authors' program divides by a
+wrong count, so that its mean and deviation are wrong; these are right.
 """
 
 import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from absl import app, flags
@@ -19,7 +20,7 @@ from dualcam.data.signal import channel_statistics
 from dualcam.files import progress_bars
 
 
-def spectrograms(paths, sample_length):
+def spectrograms(paths: Sequence[str], sample_length: int) -> Iterator[np.ndarray]:
     """Yields the magnitude spectrogram [frames, 257] of each clip of `sample_length` records."""
     seconds = progress_bars.bar(
         reading.read_seconds(paths, ['audio']),
@@ -33,7 +34,7 @@ def spectrograms(paths, sample_length):
             yield audio.spectrogram(audio.waveform(np.concatenate(clip))).numpy()
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """The command."""
     options = flags.FLAGS
     if options.num_seconds % options.sample_length:

@@ -1,9 +1,8 @@
 """`manifest.jsonl` in a records folder: what each record was made of, its size and its CRC-32C.
 
-One line a record, appended whole by whichever process wrote it, once the record has its name. So a
-killed run may leave a record without a line, or half a line at the end; `conversion` puts both
-right when it is called again, and `verify` reports them. Of two lines for one record the later one
-counts.
+One line per record, appended whole by the process that wrote it, once the record has its name. So a
+killed run may leave a record without a line, or half a line at the end; the next conversion repairs
+both, and `verify` reports them. If a record has two lines, the later one counts.
 """
 
 import dataclasses
@@ -11,12 +10,16 @@ import fcntl
 import json
 import os
 import pathlib
+from collections.abc import Iterable
+from typing import Any
 
 import google_crc32c
 
 from dualcam.files import atomic
+from dualcam.files.path_types import AnyPath
 
 MANIFEST_FILE = 'manifest.jsonl'
+Source = dict[str, Any]  # see `Entry`
 _BLOCK_BYTES = 1 << 20
 
 
@@ -28,18 +31,18 @@ class Entry:
         path: of the record, relative to the records' root, with slashes.
         num_bytes: of its file.
         crc32c: of its file, eight hexadecimal digits.
-        source: what it was made of, relative to the folders in `conversion.json`: of a second
-            {'folder', 'frames': [[first, last], ...]}, frames counted from 1 as raw files are.
+        source: what it was made of, relative to the folders in `conversion.json`; for a second
+            {'folder', 'frames': [[first, last], ...]}, frames counted from 1 like raw files.
     """
 
     path: str
     num_bytes: int
     crc32c: str
-    source: dict
+    source: Source
 
 
-def entry_of(root, path, source):
-    """The `Entry` of a record, by its path relative to `root`, as it lies there now."""
+def entry_of(root: AnyPath, path: str, source: Source) -> Entry:
+    """The `Entry` of a record, by its path relative to `root`, as the file is now."""
     num_bytes, checksum = 0, google_crc32c.Checksum()
     with open(pathlib.Path(root) / path, 'rb') as file:
         while block := file.read(_BLOCK_BYTES):
@@ -48,19 +51,20 @@ def entry_of(root, path, source):
     return Entry(path, num_bytes, checksum.digest().hex(), source)
 
 
-def read(root):
-    """What the manifest of a records folder says.
+def read(root: AnyPath) -> tuple[dict[str, Entry], list[int]]:
+    """The manifest of a records folder.
 
     Returns:
-        {path: `Entry`}, and the numbers of lines, from 1, that are none; both empty where there
+        {path: `Entry`}, and the numbers, from 1, of lines that are damaged; both are empty if there
         is no manifest.
     """
     path = pathlib.Path(root) / MANIFEST_FILE
     if not path.exists():
         return {}, []
-    entries, broken = {}, []
+    entries: dict[str, Entry] = {}
+    broken: list[int] = []
     lines = path.read_bytes().split(b'\n')
-    # What stands behind the last line's end is half a line.
+    # Whatever follows the last line break is half a line.
     for number, line in enumerate(lines if lines[-1] else lines[:-1], 1):
         entry = _parse(line) if number < len(lines) else None
         if entry is None:
@@ -70,16 +74,16 @@ def read(root):
     return entries, broken
 
 
-def write(root, entries):
-    """Writes a manifest of some `Entry`s anew, whole or not at all."""
+def write(root: AnyPath, entries: Iterable[Entry]) -> None:
+    """Replaces the manifest by one of some `Entry`s, whole or not at all."""
     atomic.write_text(pathlib.Path(root) / MANIFEST_FILE, ''.join(map(_line, entries)))
 
 
-def append(root, entries):
-    """Adds `Entry`s to a manifest: all of their lines or none, whoever else appends to it.
+def append(root: AnyPath, entries: Iterable[Entry]) -> None:
+    """Adds `Entry`s to a manifest: all of their lines or none, even if others append to it too.
 
     Raises:
-        OSError: the disk is full, say; the manifest is as it was.
+        OSError: it cannot be written, on a full disk say; the manifest is unchanged then.
     """
     data = ''.join(map(_line, entries)).encode()
     descriptor = os.open(

@@ -1,8 +1,8 @@
-"""A reader of MATLAB's files (level 5, what `save` and SciPy write) as far as one array in them.
+"""Reads one array from a MATLAB file (level 5, which `save` and SciPy write).
 
-SciPy's reader takes memory for whatever sizes a damaged file announces, and some damage ends the
-process. Here only an array of numbers of up to some size is read, and everything that is
-announced is held against what there is.
+SciPy's reader allocates whatever sizes a damaged file announces, and some damage crashes the
+process. This one reads only an array of numbers up to a given size, and compares every announced
+size with the bytes that are there.
 """
 
 import math
@@ -39,22 +39,22 @@ _CLASSES = {
 }
 _NO_NUMBERS = {1: 'a cell', 2: 'a struct', 3: 'an object', 4: 'text', 5: 'a sparse matrix'}
 _COMPLEX = 0x800
-_LONGEST_HEAD = 4096  # flags, sizes and name of a variable
+_LONGEST_HEAD = 4096  # bytes of flags, sizes and name of a variable
 
 
-def read_array(data, name, max_values):
-    """An array of a file.
+def read_array(data: bytes, name: str, max_values: int) -> np.ndarray | None:
+    """One array of a file.
 
     Args:
         data: bytes of the file.
         name: of the variable.
-        max_values: that it may have.
+        max_values: the most values that it may have.
 
     Returns:
-        An array of its own type, native byte order; None where there is no such variable.
+        An array of the stored type in native byte order; None if there is no such variable.
 
     Raises:
-        ValueError: the file is damaged, of another kind, or the variable is something else.
+        ValueError: the file is damaged or of another kind, or the variable is no such array.
     """
     order = {b'\0\1IM': '<', b'\1\0MI': '>'}.get(data[124:_HEAD_BYTES])
     if order is None or len(data) == _HEAD_BYTES:
@@ -73,11 +73,11 @@ def read_array(data, name, max_values):
 
 
 def _element(data, at, order):
-    """(type, contents, where the next one begins) of the element at a place."""
+    """(type, contents, start of the next one) of the element at a byte."""
     if at + 8 > len(data):
         raise ValueError(f'it ends at byte {len(data)}, within an element')
     kind, size = struct.unpack_from(f'{order}2I', data, at)
-    if kind >> 16:  # four bytes or fewer: all in eight
+    if kind >> 16:  # up to four bytes are stored with the type and size, in eight
         kind, size, begin, following = kind & 0xFFFF, kind >> 16, at + 4, at + 8
         if size > 4:
             raise ValueError(f'a small element of {size} bytes')
@@ -90,7 +90,7 @@ def _element(data, at, order):
 
 
 def _inflated(data, max_bytes, order):
-    """The contents of the variable in compressed bytes, or their beginning if they are longer."""
+    """The contents of a compressed variable, cut to `max_bytes`."""
     try:
         stream = zlib.decompressobj()
         found = stream.decompress(data, 8 + max_bytes)
@@ -104,7 +104,7 @@ def _inflated(data, max_bytes, order):
 
 
 def _variable(data, name, max_values, order):
-    """The array in the contents of a variable; None where it has another name."""
+    """The array in the contents of a variable; None if it has another name."""
     kind, part, at = _element(data, 0, order)
     if kind != 6 or len(part) < 8:
         raise ValueError('a variable without its flags')
@@ -127,7 +127,7 @@ def _variable(data, name, max_values, order):
     kind, part, _ = _element(data, at, order)
     if kind not in _DTYPES:
         raise ValueError(f'{name} holds elements of type {kind}')
-    stored = np.dtype(_DTYPES[kind]).newbyteorder(order)  # small numbers are stored small
+    stored = np.dtype(_DTYPES[kind]).newbyteorder(order)  # small values are stored in a small type
     if len(part) != stored.itemsize * math.prod(shape):
         raise ValueError(f'{name} of shape {tuple(shape)} in {len(part)} bytes')
     return np.frombuffer(part, stored).astype(wanted).reshape(shape, order='F')

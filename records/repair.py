@@ -1,14 +1,16 @@
-"""Records made again of their sources, as `conversion.json` notes them.
+"""Repairs records from their sources, as `conversion.json` lists them.
 
-Each conversion that filled the folder is called again for the damaged records alone. One that
-cannot be made again, for its source is gone or damaged too, stays as it is.
+Each conversion that filled the folder is called again for only the damaged records. A record whose
+source is missing or damaged too stays as it is.
 """
 
 import collections
 import pathlib
+from collections.abc import Callable, Sequence
 
 from dualcam.data import schema
 from dualcam.files import progress_bars
+from dualcam.files.path_types import AnyPath
 from records import (
     conversion,
     convert_acivw,
@@ -18,7 +20,7 @@ from records import (
     convert_tagging,
 )
 
-_CONVERT = {
+_CONVERT: dict[str, Callable[..., tuple]] = {
     'convert_array': convert_array.convert,
     'convert_avia': convert_avia.convert,
     'convert_acivw': convert_acivw.convert,
@@ -27,15 +29,15 @@ _CONVERT = {
 }
 
 
-def repair(root, paths):
-    """Writes records anew.
+def repair(root: AnyPath, paths: Sequence[str]) -> dict[str, str]:
+    """Rewrites records.
 
     Args:
         root: of the records.
-        paths: of the records to write, relative to it.
+        paths: of the records to rewrite, relative to it.
 
     Returns:
-        {path: why not} of those that could not be written.
+        {path: reason} of those that could not be repaired.
     """
     try:
         calls = list(conversion.read_settings(root)[1].values())
@@ -44,14 +46,13 @@ def repair(root, paths):
     if not calls:
         return dict.fromkeys(
             paths,
-            f'{conversion.CONVERSION_FILE} does not say what they were '
-            'made of; convert all again with --overwrite, or remove the record '
-            'and call the conversion again',
+            f'{conversion.CONVERSION_FILE} does not list their sources; convert all again with '
+            '--overwrite, or remove the record and call the conversion again',
         )
-    folders = collections.defaultdict(set)
+    folders: dict[pathlib.PurePosixPath, set[str]] = collections.defaultdict(set)
     for path in paths:
         folders[pathlib.PurePosixPath(path).parent].add(path)
-    failed = {}
+    failed: dict[str, str] = {}
     with (
         progress_bars.bar(desc='repairing', total=len(paths), unit='record') as bar,
         progress_bars.hidden(),
@@ -63,8 +64,8 @@ def repair(root, paths):
 
 
 def _convert(root, calls, group):
-    """{path: why not} of records of one folder; what stops them all is looked for by halves."""
-    reason = 'none of the noted sources holds it'
+    """{path: reason} of the failed records of one folder; finds the culprits by bisection."""
+    reason = 'none of the listed sources holds it'
     for call in calls:
         options = dict(call.options)
         if 'modalities' in options:

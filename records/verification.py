@@ -1,8 +1,8 @@
-"""Whether the records of a folder are all there, whole, and fit together and to their manifest.
+"""Checks that the records of a folder are complete, whole and consistent with their manifest.
 
-`inspection` looks at each file, here they are compared with what `manifest.jsonl`,
-`conversion.json` and `videos.json` say there is to be, and with each other. `verify` is the
-command, `repair` makes again what is wrong.
+`inspection` checks each file; here the files are compared with each other and with what
+`manifest.jsonl`, `conversion.json` and `videos.json` list. `verify` is the command, `repair`
+converts damaged records again.
 """
 
 import collections
@@ -11,15 +11,17 @@ import functools
 import itertools
 import pathlib
 import re
+from collections.abc import Iterable
 
 from dualcam.data import schema
 from dualcam.data.records import record_lists
 from dualcam.files import text_files
+from dualcam.files.path_types import AnyPath
 from records import conversion, inspection, jobs, manifest
 
 VIDEOS_FILE = 'videos.json'
 _NUMBERED = re.compile(r'(.*)/Data_(\d{3,})' + re.escape(schema.RECORD_SUFFIX))
-_MOST_GAPS = 1000  # findings in a folder, where one wild name says billions
+_MOST_GAPS = 1000  # findings in a folder: one wrong name may imply billions
 _AGAIN = 'call the conversion again'
 _WAYS_OUT = {
     'foreign': 'remove it, or convert it again',
@@ -37,12 +39,12 @@ _WAYS_OUT = {
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """Something that is wrong with a records folder.
+    """One fault of a records folder.
 
     Attributes:
-        path: of a record or of another file, relative to the folder.
-        kind: a short name of what is wrong.
-        message: the same in words.
+        path: of a record or another file, relative to the folder.
+        kind: a short name for the fault.
+        message: the fault in words.
     """
 
     path: str
@@ -50,15 +52,15 @@ class Finding:
     message: str
 
     @property
-    def way_out(self):
-        """What can be done about it."""
+    def way_out(self) -> str:
+        """How to fix it."""
         return _WAYS_OUT.get(self.kind, 'convert it again')
 
     def __str__(self):
         return f'{self.path}: {self.message}; {self.way_out}'
 
 
-def find_records(root):
+def find_records(root: AnyPath) -> list[str]:
     """Paths of all records below a folder, relative to it, with slashes, sorted.
 
     Raises:
@@ -72,7 +74,9 @@ def find_records(root):
     )
 
 
-def inspect_all(root, paths, processes=1):
+def inspect_all(
+    root: AnyPath, paths: Iterable[str], processes: int = 1
+) -> dict[str, inspection.Inspection]:
     """{path: `inspection.Inspection`} of records, by paths relative to `root`."""
     found = jobs.run_all(
         functools.partial(inspection.inspect, root=str(root)), list(paths), processes, 'record'
@@ -80,15 +84,15 @@ def inspect_all(root, paths, processes=1):
     return {one.path: one for one in found}
 
 
-def compare(root, inspected):
-    """What is wrong with a folder of records.
+def compare(root: AnyPath, inspected: dict[str, inspection.Inspection]) -> list[Finding]:
+    """All faults of a folder of records.
 
     Args:
         root: of the records.
         inspected: {path: `inspection.Inspection`} of all records below it.
 
     Returns:
-        `Finding`s, sorted by path; one a record.
+        `Finding`s, sorted by path; at most one per record.
     """
     findings = [Finding(one.path, one.kind, one.message) for one in inspected.values() if one.kind]
     try:
@@ -115,13 +119,13 @@ def compare(root, inspected):
 
 
 def _against_manifest(inspected, entries, has_manifest):
-    """Where whole records are others than the manifest lists."""
+    """Whole records that differ from what the manifest lists."""
     if not has_manifest:
         return
     for path, entry in entries.items():
         one = inspected.get(path)
         if one is None:
-            yield Finding(path, 'missing', 'is listed in the manifest, but not there')
+            yield Finding(path, 'missing', 'is listed in the manifest, but missing')
         elif one.kind:
             continue
         elif one.num_bytes != entry.num_bytes:
@@ -136,11 +140,11 @@ def _against_manifest(inspected, entries, has_manifest):
             )
     for path in sorted(inspected.keys() - entries.keys()):
         if not inspected[path].kind:
-            yield Finding(path, 'not_listed', 'is there, but not listed in the manifest')
+            yield Finding(path, 'not_listed', 'exists, but is not listed in the manifest')
 
 
 def _expected_counts(root, settings):
-    """What tells how many records a sequence's folder has: {folder: count}, and one for others."""
+    """{folder: number of records of its sequence}, with a default for other folders."""
     path = pathlib.Path(root) / VIDEOS_FILE
     try:
         counts = {
@@ -152,8 +156,8 @@ def _expected_counts(root, settings):
 
 
 def _numbering(paths, expected):
-    """Records that are missing in the numbering of their folders, from 1, or too many."""
-    numbers = collections.defaultdict(set)
+    """Gaps in the numbering of records in their folders, from 1, and records beyond its end."""
+    numbers: dict[str, set[int]] = collections.defaultdict(set)
     for folder in expected:
         numbers[folder] = set()
     for match in filter(None, map(_NUMBERED.fullmatch, paths)):
@@ -172,14 +176,14 @@ def _numbering(paths, expected):
                 yield Finding(
                     f'{folder}/{record_lists.record_name(number)}',
                     'extra',
-                    f'is more than the conversion makes of its sequence, {expected[folder]}',
+                    f'is beyond the {expected[folder]} records that its sequence has',
                 )
 
 
 def _strangers(whole, modalities):
-    """Whole records that hold something else than their neighbours, or than was asked for."""
+    """Whole records of another kind than their neighbours, or than the settings say."""
     counts = collections.Counter(one.holds for one in whole)
-    common = max(counts, key=counts.get, default='')
+    common = max(counts, key=lambda kind: counts[kind], default='')
     for one in whole:
         kind, _, held = one.holds.partition(': ')
         wanted = common

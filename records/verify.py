@@ -1,15 +1,15 @@
-"""Is every record of a folder there and whole? Reads them all, tells what is wrong, repairs it.
+"""Checks that every record of a folder exists and is whole, reports faults and repairs them.
 
     python -m records.verify --root=DIR [--report=FILE.json] [--processes=N] [--repair]
 
 Finds files that are truncated, empty, not GZIP, or have flipped bits; foreign messages, missing
-keys, wrong sizes, labels that are not their folder's, values that are not finite; gaps in the
-numbering of a sequence, and records that hold something else than the others; and where
-`manifest.jsonl` of the conversion is there, every record that is not what it lists. Knows the
-records of all converters. Prints a line for each and ends with exit code 1 if there is any.
+keys, wrong sizes, labels that contradict their folder, values that are not finite; gaps in the
+numbering of a sequence, and records of another kind than the rest; and, if the conversion left a
+`manifest.jsonl`, every record that differs from it. Covers the records of all converters. Prints
+one line per finding; the exit code is 1 if there are any.
 
-With --repair, damaged and missing records are made again of the raw files that `conversion.json`
-names; what then is still wrong is told.
+With --repair, damaged and missing records are converted again from the raw files that
+`conversion.json` lists; remaining faults are reported.
 """
 
 import collections
@@ -22,23 +22,26 @@ from absl import app, flags
 from dualcam.cli import errors
 from dualcam.data import schema
 from dualcam.files import atomic
-from records import jobs, manifest, verification
+from dualcam.files.path_types import AnyPath
+from records import jobs, manifest, repair, verification
 
 
-def verify(root, processes=1, repairing=False):
-    """Looks at all records below a folder.
+def verify(
+    root: AnyPath, processes: int = 1, repairing: bool = False
+) -> tuple[int, list[verification.Finding], list[verification.Finding], dict[str, str]]:
+    """Checks all records below a folder.
 
     Args:
         root: of the records.
-        processes: how many work at a time.
-        repairing: make what is wrong again where that can be done.
+        processes: their number.
+        repairing: convert faulty records again where possible.
 
     Returns:
-        The number of records, the `verification.Finding`s that are left, those that were repaired,
-        and {path: why it was not repaired}.
+        The number of records, the findings that are left, those that were repaired, and {path:
+        reason} of records that could not be repaired.
 
     Raises:
-        ValueError: there is no such folder, or nothing to look at in it.
+        ValueError: there is no such folder, or it has no records.
     """
     inspected = verification.inspect_all(root, verification.find_records(root), processes)
     findings = verification.compare(root, inspected)
@@ -46,8 +49,6 @@ def verify(root, processes=1, repairing=False):
         raise ValueError(f'{root}: holds no records')
     if not repairing or not findings:
         return len(inspected), findings, [], {}
-    from records import repair  # the converters; without them no TensorFlow is loaded
-
     paths = [one.path for one in findings if one.path.endswith(schema.RECORD_SUFFIX)]
     failed = repair.repair(root, paths)
     entries, broken = manifest.read(root)
@@ -60,7 +61,7 @@ def verify(root, processes=1, repairing=False):
     return len(inspected), left, [one for one in findings if one.path not in known], failed
 
 
-def main(_):
+def main(_: list[str]) -> int:
     """The command."""
     options = flags.FLAGS
     count, findings, repaired, failed = verify(
@@ -102,7 +103,7 @@ def main(_):
 
 if __name__ == '__main__':
     flags.DEFINE_string('root', None, 'Folder with the records.', required=True)
-    flags.DEFINE_string('report', None, 'JSON file for the findings.')
-    flags.DEFINE_integer('processes', None, 'How many read at a time; default one a processor.')
-    flags.DEFINE_bool('repair', False, 'Make damaged and missing records again.')
+    flags.DEFINE_string('report', None, 'JSON file to write the findings to.')
+    flags.DEFINE_integer('processes', None, 'Number of processes; default one per core, up to 8.')
+    flags.DEFINE_bool('repair', False, 'Convert damaged and missing records again.')
     app.run(errors.clean_errors(main))

@@ -33,7 +33,7 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam import models
-from dualcam.data.signal import frontends, logmel, wav, windowing
+from dualcam.data.signal import frontends, graph_windowing, logmel, wav
 from dualcam.data.sources import datasets
 from dualcam.evaluation import tagging_scores
 from dualcam.export import saved_model_safety
@@ -201,7 +201,7 @@ class _Ears:
         waveform = _checked_sound(_checked(waveform, 'waveform', 2, 'sound'), self._rate_hz)
         size = self._samples
         batch, length = tf.unstack(tf.shape(waveform))
-        starts = windowing.starts_in_graph(length, size, size)
+        starts = graph_windowing.starts(length, size, size)
         count = tf.size(starts)
         waveform = tf.pad(waveform, [[0, 0], [0, tf.maximum(0, size - length)]])
         chunks = -(-(batch * count) // _WINDOWS_AT_ONCE)
@@ -217,7 +217,7 @@ class _Ears:
             cut = tf.cond(
                 count == 1,
                 lambda: waveform[first:end, :size],
-                lambda: windowing.cut_in_graph(
+                lambda: graph_windowing.cut(
                     waveform, numbers // count, tf.gather(starts, numbers % count), size
                 ),
             )

@@ -7,8 +7,8 @@ import soundfile
 from PIL import Image
 
 from dualcam.data import schema
-from dualcam.data.records import tagging_records
 from dualcam.data.sources import datasets, tagging_lists
+from records import writer
 
 INFO = datasets.DatasetInfo('tiny', ('low', 'middle', 'high'), 'tones', num_locations=1)
 COLOURS = ((200, 40, 40), (40, 200, 40), (40, 40, 200))
@@ -34,8 +34,6 @@ def jpeg(colour, size=(40, 30)):
 
 def write_records(root, labels, clip_s, rng, split='training'):
     """Records of clips with these labels, their list and description; their paths."""
-    from records import writer
-
     paths = []
     for number, (numbers, hot) in enumerate(
         zip(labels, tagging_lists.multi_hot(labels, INFO.num_classes), strict=True)
@@ -43,7 +41,7 @@ def write_records(root, labels, clip_s, rng, split='training'):
         samples = np.rint(sound(numbers, clip_s, rng) * 32_768).astype(np.int16)
         frames = [jpeg(COLOURS[numbers[second % len(numbers)]]) for second in range(clip_s)]
         path = root / split / f'clip_{number:03d}{schema.RECORD_SUFFIX}'
-        writer.write_record(path, tagging_records.record_of(path.stem, samples, frames, hot))
+        writer.write_record(path, writer.clip_to_example(path.stem, samples, frames, hot))
         paths.append(str(path))
     (root / f'{split}.txt').write_text(''.join(f'{path}\n' for path in paths))
     datasets.write_description(root, INFO)

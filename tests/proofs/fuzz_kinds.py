@@ -173,7 +173,7 @@ def _tagged(_):
     rng = np.random.default_rng(0)
     return _framed(
         [
-            tagging_records.record_of(
+            writer.clip_to_example(
                 name,
                 rng.integers(-99, 99, 3200).astype(np.int16),
                 [tagged_clips.jpeg(colour) for colour in tagged_clips.COLOURS[:count]],
@@ -197,7 +197,7 @@ def _read_tagged(path):
 
 def _sound_records(_):
     signal = np.random.default_rng(0).standard_normal(3000).astype(np.float32)
-    examples = [sound_files.record_of(signal, 1, start) for start in (0, 3000)]
+    examples = [writer.sound_to_example(signal, 1, start) for start in (0, 3000)]
     return [
         _record(examples[0].SerializeToString()),
         _record(*(example.SerializeToString() for example in examples)),

@@ -173,7 +173,7 @@ def wrong_mat(root):
 def nameless_mat(root):
     path = root / 'matfiles/Location_01/Subject_01/Action_000/MFCC_Image/Data_13.mat'
     scipy.io.savemat(path, {'other': np.zeros((36, 48, 12))})
-    return 'Data_13.mat: no variable MFCC'
+    return 'Data_13.mat: has no variable MFCC'
 
 
 def break_npy(root):

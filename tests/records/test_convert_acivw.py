@@ -182,7 +182,8 @@ def test_the_command_says_what_it_did(raw, tmp_path, command):
     )
     assert code == 0, errors
     assert out.splitlines()[-1] == (
-        f'3 records written, 0 were there, 2 frames past whole seconds not used: {tmp_path}/out'
+        '3 records written, 0 already existed, 2 frames beyond whole seconds not used: '
+        f'{tmp_path}/out'
     )
     code, _, errors = command(
         '-m', 'records.convert_acivw', f'--raw={tmp_path}', f'--out={tmp_path}/out'

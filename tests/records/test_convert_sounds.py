@@ -61,7 +61,7 @@ def test_bad_files_leave_no_record_and_are_counted(tmp_path):
 
 def test_names_that_would_meet_are_refused(tmp_path):
     folder = write_esc(tmp_path / 'esc', folds=(1,))
-    with pytest.raises(ValueError, match='is the folder that is read'):
+    with pytest.raises(ValueError, match='is the input folder'):
         convert_sounds.convert(folder, folder)
     for name in ('x.y.wav', 'x_y.wav'):
         soundfile.write(folder / 'rain' / name, tone(100, 0.1), 22_050)
@@ -93,7 +93,7 @@ def test_the_command_works_in_several_processes(tmp_path, command):
         '--processes=2',
     )
     assert code == 0, errors
-    assert '24 records written, 0 were there, 0 files left out' in out
+    assert '24 records written, 0 already existed, 0 files left out' in out
     (folder / 'rain' / 'bad.wav').touch()
     code, _, errors = command(
         '-m', 'records.convert_sounds', f'--input={folder}', f'--out={tmp_path}/out'

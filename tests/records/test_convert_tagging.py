@@ -193,7 +193,7 @@ def test_what_is_asked_for_must_make_sense(delivered, tmp_path):
     out = tmp_path / 'out'
     with pytest.raises(ValueError, match='one of --frames and --videos'):
         run(delivered, out, videos=delivered)
-    with pytest.raises(ValueError, match=r'no \.mp4.* file in it or below'):
+    with pytest.raises(ValueError, match=r'no \.mp4.* file in it or its subfolders'):
         run(delivered, out, frames=None, videos=delivered)
     with pytest.raises(ValueError, match='--dataset=dcase2016: expected one of dcase2017, dcase'):
         run(delivered, out, dataset='dcase2016')

@@ -132,7 +132,7 @@ def test_the_command_and_the_converter_make_a_store(tmp_path, command):
             '--processes=2',
         )
         assert code == 0, errors
-        assert ' 0 were there, 0 clips left out' in said
+        assert ' 0 already existed, 0 clips left out' in said
     info = datasets.read_description(out)
     assert info.name == 'tagging_simulated' and 'real recordings' in info.origin
     paths = [path for split in synthetic.LISTS for path in tagging_store.read_split(out, split)]

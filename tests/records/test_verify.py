@@ -141,7 +141,7 @@ def test_repair_says_what_it_does_not_know(converted):
     (converted / 'Data_001.tfrecord').unlink()
     damage.empty(converted / first, None)
     _, (finding,), _, failed = verify.verify(converted, repairing=True)
-    assert finding.path == first and 'does not say what they were made of' in failed[first]
+    assert finding.path == first and 'does not list their sources' in failed[first]
 
 
 def test_notes_of_the_conversion_are_verified_too(converted, raw):

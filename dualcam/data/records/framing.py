@@ -5,12 +5,16 @@ those of the framing.
 """
 
 import struct
+from collections.abc import Iterator
 
 import google_crc32c
-from isal import isal_zlib
+from isal import igzip, isal_zlib
+
+from dualcam.files.path_types import AnyPath
 
 _GZIP_MAGIC = b'\x1f\x8b'
 _MOST_BYTES = 1 << 30  # of a record; a second of video takes 11 MB
+_MOST_AT_A_TIME = 1 << 26  # of an example in a stream; ten seconds of sound take 0.9 MB
 _HEADER, _FOOTER = struct.Struct('<QI'), struct.Struct('<I')
 
 
@@ -21,12 +25,12 @@ class Damaged(ValueError):
         kind: a short name for it, the same for all of its kind.
     """
 
-    def __init__(self, kind, text):
+    def __init__(self, kind: str, text: str):
         super().__init__(text)
         self.kind = kind
 
 
-def framed(serialized):
+def framed(serialized: bytes) -> list[bytes]:
     """What a TFRecord file holds of a serialized example, a list of bytes."""
     length = struct.pack('<Q', len(serialized))
     return [
@@ -37,7 +41,7 @@ def framed(serialized):
     ]
 
 
-def inflated(data):
+def inflated(data: bytes) -> bytes:
     """A record file's TFRecord.
 
     Raises:
@@ -50,7 +54,7 @@ def inflated(data):
     inflater = isal_zlib.decompressobj(wbits=31)
     try:
         payload = inflater.decompress(data, _MOST_BYTES)
-    except isal_zlib.error as error:
+    except isal_zlib.IsalError as error:  # type: ignore[misc]  # wrong stubs
         raise Damaged('gzip', f'the GZIP data are damaged ({error})') from error
     if inflater.unconsumed_tail:
         raise Damaged('foreign', f'inflates to more than {_MOST_BYTES} bytes')
@@ -63,6 +67,27 @@ def inflated(data):
     return payload
 
 
+def read_stream(path: AnyPath) -> Iterator[bytes]:
+    """Yields the serialized examples of a record file while it inflates, for records of hours.
+
+    `inflated` and `unframed` say more precisely what is wrong with a record that fits in memory.
+
+    Raises:
+        Damaged: 'gzip', 'truncated', 'crc' or 'foreign'.
+        OSError: the file cannot be opened.
+    """
+    with open(path, 'rb') as packed, igzip.IGzipFile(fileobj=packed) as file:
+        try:
+            while header := file.read(_HEADER.size):
+                length = _length_of(header)
+                if length > _MOST_AT_A_TIME:
+                    raise Damaged('foreign', f'announces an example of {length} bytes')
+                content = file.read(length + _FOOTER.size)
+                yield _checked(content[:length], content[length:], length)
+        except (EOFError, OSError, isal_zlib.IsalError) as error:  # type: ignore[misc]
+            raise Damaged('gzip', f'the GZIP data are damaged ({error})') from error
+
+
 def _what_else(data):
     """What a file that is not GZIP seems to be, for the message."""
     try:
@@ -72,7 +97,7 @@ def _what_else(data):
     return ' but an uncompressed TFRecord'
 
 
-def unframed(payload):
+def unframed(payload: bytes) -> Iterator[bytes]:
     """Yields the serialized examples of a TFRecord.
 
     Raises:
@@ -80,23 +105,30 @@ def unframed(payload):
     """
     start = 0
     while start < len(payload):
-        header = payload[start : start + _HEADER.size]
-        if len(header) < _HEADER.size:
-            raise Damaged('truncated', 'its TFRecord ends within a length')
-        length, length_crc = _HEADER.unpack(header)
-        if _masked_crc(header[:8]) != length_crc:
-            raise Damaged('crc', 'the CRC-32C of a length is wrong: damaged, or no TFRecord')
+        length = _length_of(payload[start : start + _HEADER.size])
         start += _HEADER.size
-        serialized, footer = (
-            payload[start : start + length],
-            payload[start + length : start + length + _FOOTER.size],
-        )
-        if len(footer) < _FOOTER.size:
-            raise Damaged('truncated', f'its TFRecord ends within an example of {length} bytes')
-        if _masked_crc(serialized) != _FOOTER.unpack(footer)[0]:
-            raise Damaged('crc', 'the CRC-32C of an example is wrong')
+        footer = payload[start + length : start + length + _FOOTER.size]
+        yield _checked(payload[start : start + length], footer, length)
         start += length + _FOOTER.size
-        yield serialized
+
+
+def _length_of(header):
+    """The number of bytes of the example that follows a header."""
+    if len(header) < _HEADER.size:
+        raise Damaged('truncated', 'its TFRecord ends within a length')
+    length, length_crc = _HEADER.unpack(header)
+    if _masked_crc(header[:8]) != length_crc:
+        raise Damaged('crc', 'the CRC-32C of a length is wrong: damaged, or no TFRecord')
+    return length
+
+
+def _checked(serialized, footer, length):
+    """The example itself, once it fits its footer."""
+    if len(footer) < _FOOTER.size:
+        raise Damaged('truncated', f'its TFRecord ends within an example of {length} bytes')
+    if _masked_crc(serialized) != _FOOTER.unpack(footer)[0]:
+        raise Damaged('crc', 'the CRC-32C of an example is wrong')
+    return serialized
 
 
 def _masked_crc(data):

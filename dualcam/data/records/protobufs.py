@@ -44,12 +44,7 @@ def read_examples(data):
     """
     examples = []
     for serialized in framing.unframed(framing.inflated(data)):
-        try:
-            example = SequenceExample.FromString(serialized)
-        except message.DecodeError as error:
-            raise framing.Damaged(
-                'foreign', f'holds something else than an example ({error})'
-            ) from error
+        example = parse_example(serialized)
         examples.append(
             (
                 dict(example.context.feature),
@@ -59,6 +54,20 @@ def read_examples(data):
     if not examples:
         raise framing.Damaged('empty', 'holds no example')
     return examples
+
+
+def parse_example(serialized):
+    """A `SequenceExample` from its bytes, or from those of a `tf.train.Example`.
+
+    Raises:
+        Damaged: 'foreign'.
+    """
+    try:
+        return SequenceExample.FromString(serialized)
+    except message.DecodeError as error:
+        raise framing.Damaged(
+            'foreign', f'holds something else than an example ({error})'
+        ) from error
 
 
 def _message_class(wanted):

@@ -1,11 +1,10 @@
 """Records of tagged clips (AAAI 2021): sound, a frame a second and labels, in one example a file.
 
-`records.convert_tagging` writes them through here, `tagging_store` and `tagging_frames` read them.
+`records.convert_tagging` writes them, `tagging_store` and `tagging_frames` read them.
 """
 
 import re
 
-import numpy as np
 import tensorflow as tf
 
 from dualcam.data import pipelines, schema
@@ -21,35 +20,6 @@ _FEATURES = {
     schema.CLIP_FRAMES: tf.io.RaggedFeature(tf.string),
     schema.CLIP_LABELS: tf.io.RaggedFeature(tf.int64),
 }
-
-
-def record_of(name, samples, jpegs, labels):
-    """The `tf.train.Example` of a clip.
-
-    Args:
-        name: of the clip.
-        samples: [samples] int16, mono at 32 kHz.
-        jpegs: bytes of the frames, one a second.
-        labels: [classes], ones and zeros.
-    """
-
-    def of_bytes(values):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-
-    def of_ints(values):
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(v) for v in values]))
-
-    return tf.train.Example(
-        features=tf.train.Features(
-            feature={
-                schema.CLIP_NAME: of_bytes([name.encode()]),
-                schema.CLIP_AUDIO: of_bytes([np.ascontiguousarray(samples, '<i2').tobytes()]),
-                schema.CLIP_RATE: of_ints([schema.CLIP_RATE_HZ]),
-                schema.CLIP_FRAMES: of_bytes(jpegs),
-                schema.CLIP_LABELS: of_ints(labels),
-            }
-        )
-    )
 
 
 def read_clips(paths, skip=None):

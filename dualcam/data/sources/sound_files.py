@@ -7,10 +7,9 @@ that names the file.
 import numpy as np
 import soundfile
 import soxr
-import tensorflow as tf
-from google.protobuf import message
 
-from dualcam.data import audio, schema
+from dualcam.data import schema
+from dualcam.data.records import framing, protobufs
 from dualcam.data.signal import windowing
 from dualcam.data.sources import sound_folders
 
@@ -23,7 +22,7 @@ class BadSound(ValueError):
     """A file that holds no sound, or cannot be read; the message names it."""
 
 
-def read_blocks(path, rate_hz=audio.SAMPLE_RATE_HZ):
+def read_blocks(path, rate_hz=schema.SOUND_RATE_HZ):
     """Mono sound of a file, block by block.
 
     Channels are averaged; another rate is converted (soxr, high quality).
@@ -41,7 +40,7 @@ def read_blocks(path, rate_hz=audio.SAMPLE_RATE_HZ):
     """
     if str(path).endswith(schema.RECORD_SUFFIX):
         blocks = _record_blocks(path)
-        own_rate_hz = audio.SAMPLE_RATE_HZ
+        own_rate_hz = schema.SOUND_RATE_HZ
     else:
         own_rate_hz, blocks = _file_blocks(path)
     resampler = None
@@ -69,7 +68,7 @@ def read_blocks(path, rate_hz=audio.SAMPLE_RATE_HZ):
         yield block
 
 
-def read_sound(path, rate_hz=audio.SAMPLE_RATE_HZ):
+def read_sound(path, rate_hz=schema.SOUND_RATE_HZ):
     """All of a file, [samples] float32; see `read_blocks`."""
     return np.concatenate(list(read_blocks(path, rate_hz)))
 
@@ -84,7 +83,7 @@ def check_bad(messages, max_bad):
         )
 
 
-def read_windows(path, clip_samples, hop_samples, rate_hz=audio.SAMPLE_RATE_HZ):
+def read_windows(path, clip_samples, hop_samples, rate_hz=schema.SOUND_RATE_HZ):
     """Windows of a file as `windows.starts` has them, without holding all of it.
 
     Yields:
@@ -120,7 +119,7 @@ def heard(window):
     return bool(np.ptp(window) > 0)
 
 
-def read_heard_windows(path, clip_samples, hop_samples, rate_hz=audio.SAMPLE_RATE_HZ):
+def read_heard_windows(path, clip_samples, hop_samples, rate_hz=schema.SOUND_RATE_HZ):
     """`read_windows` without those in which nothing is to be heard.
 
     Raises:
@@ -133,19 +132,6 @@ def read_heard_windows(path, clip_samples, hop_samples, rate_hz=audio.SAMPLE_RAT
             yield start, window
     if silent:
         raise BadSound(f'{path}: nothing is to be heard in any window; repair or remove it')
-
-
-def record_of(signal, label, start):
-    """The `tf.train.Example` of a stretch of one sound, 22,050 Hz mono float32."""
-    feature = {
-        schema.SOUND_DATA: tf.train.Feature(
-            bytes_list=tf.train.BytesList(value=[np.ascontiguousarray(signal, '<f4').tobytes()])
-        ),
-        schema.SOUND_RATE: _int_feature(audio.SAMPLE_RATE_HZ),
-        schema.SOUND_START: _int_feature(start),
-        schema.SOUND_LABEL: _int_feature(label),
-    }
-    return tf.train.Example(features=tf.train.Features(feature=feature))
 
 
 def _file_blocks(path):
@@ -179,10 +165,10 @@ def _file_blocks(path):
 
 def _record_blocks(path):
     try:
-        for serialized in tf.data.TFRecordDataset(str(path), compression_type='GZIP'):
-            feature = tf.train.Example.FromString(serialized.numpy()).features.feature
+        for serialized in framing.read_stream(path):
+            feature = protobufs.parse_example(serialized).context.feature
             yield np.frombuffer(feature[schema.SOUND_DATA].bytes_list.value[0], '<f4')
-    except (tf.errors.OpError, message.DecodeError, IndexError, ValueError) as error:
+    except (OSError, IndexError, ValueError) as error:
         raise BadSound(
             f'{path}: not a whole record of a sound '
             f'({str(error).splitlines()[0]}); convert it again'
@@ -193,7 +179,3 @@ def _unreadable(path, error):
     return BadSound(
         f'{path}: not a readable sound file ({error}); expected {", ".join(sound_folders.SUFFIXES)}'
     )
-
-
-def _int_feature(value):
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(value)]))
