@@ -119,6 +119,7 @@ lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	.venv/bin/lint-imports --no-logo
+	$(PY) -m mypy
 
 # Files in their order: by number of tests, the few long ones would come last and leave a processor idle.
 # Tests of pages drive Debian's Chromium; without it (and no right to install it) they are skipped.

@@ -278,7 +278,7 @@ def _convert_take(planned, missing, beamformer, modalities, view, out, compressi
     pictures = _pictures(planned, view) if schema.VIDEO in modalities else None
     for first, samples in _seconds_of(planned):
         count = len(samples) // schema.ARRAY_RATE_HZ
-        shown = [next(pictures) for _ in range(count)] if pictures else [None] * count
+        shown = [next(pictures) for _ in range(count)] if pictures else []
         if not any(first + i in wanted for i in range(count)):
             continue
         frames = _frames(samples, planned)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import soundfile
@@ -83,7 +83,9 @@ def localise(
         )
     meter = _Meter(recording.num_channels)
     tracker = localisation.Tracker(track_params)
-    times_s, peaks, owners = [], [], []
+    times_s: list[float] = []
+    peaks: list[list[localisation.Peak]] = []
+    owners = []
     with (
         large_arrays.RowFile(maps_path, np.float32, (count, *maker.grid.shape)) as file,
         progress_bars.bar(total=count, desc='maps', unit='map') as bar,
@@ -148,10 +150,12 @@ def write_listen(
         source = max(
             take.sources, key=lambda one: one.mean_place()[2] + 10 * np.log10(len(one.peaks))
         )
-        direction_at, said = source.direction_at, f'source {take.source_number(source)}'
+        direction_at: Callable[[float], np.ndarray] = source.direction_at
+        said = f'source {take.source_number(source)}'
     else:
         fixed = views.direction(*towards)
-        direction_at, said = (lambda _: fixed), f'{towards[0]:g} degrees right, {towards[1]:g} up'
+        direction_at = lambda _: fixed  # noqa: E731
+        said = f'{towards[0]:g} degrees right, {towards[1]:g} up'
     recording = take.recording
     steerer = steered_sound.Steerer(
         take.maker.array, recording.rate_hz, direction_at, take.maker.params.focus_m

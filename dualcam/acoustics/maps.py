@@ -23,6 +23,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import scipy.fft
 import scipy.ndimage
 import scipy.signal
@@ -328,7 +329,7 @@ def band_bins(block_samples: int, rate_hz: float, low_hz: float, high_hz: float)
     return bins
 
 
-def to_db(power: np.ndarray) -> np.ndarray:
+def to_db(power: npt.ArrayLike) -> np.ndarray:
     """Decibels of power, re squared units of the samples."""
     return 10.0 * np.log10(np.maximum(power, TINY))
 

@@ -81,6 +81,7 @@ class View:
             half_width, half_height = np.tan(np.deg2rad(self.view_deg) / 2)
             slopes = np.stack([half_width * (2 * x - 1), half_height * (1 - 2 * y)], axis=-1)
         else:
+            assert self.calibration.size is not None, 'of a view'
             width, height = self.calibration.size
             slopes = _undistorted(x * width - 0.5, y * height - 0.5, self.calibration)
         vectors = np.concatenate([slopes, np.ones((*slopes.shape[:-1], 1))], axis=-1)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dualcam.files.path_types import AnyPath
+
 _ALIGNED = 64  # bytes; TensorFlow takes arrays that start at a multiple without a copy
 _MOST_BYTES = 512 << 20  # of memory that is kept
 
@@ -20,17 +22,17 @@ class RowFile:
     As fast as a mapped file, which on a full disk would end the process with SIGBUS.
 
     Args:
-        path: of the file, a `pathlib.Path`.
+        path: of the file.
         dtype, shape: of the array.
 
     Raises:
         OSError: the disk has less room than the array needs.
     """
 
-    def __init__(self, path: pathlib.Path, dtype: npt.DTypeLike, shape: tuple[int, ...]):
+    def __init__(self, path: AnyPath, dtype: npt.DTypeLike, shape: tuple[int, ...]):
         self._path, self._dtype, self._shape = path, np.dtype(dtype), tuple(shape[1:])
         self._row_bytes = _num_bytes(self._shape, self._dtype)
-        _check_room(path, shape[0] * self._row_bytes)
+        _check_room(pathlib.Path(path), shape[0] * self._row_bytes)
         with open(path, 'wb') as file:
             np.lib.format.write_array_header_2_0(
                 file,

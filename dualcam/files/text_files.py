@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from dualcam.files.path_types import AnyPath
 
@@ -135,7 +136,7 @@ class MissingColumns(ValueError):
     """A table is readable, but is not the one that was expected."""
 
 
-def read_json(path: AnyPath) -> object:
+def read_json(path: AnyPath) -> Any:
     """What a JSON file holds.
 
     Raises:

@@ -64,7 +64,7 @@ def make_take_lists(
             f'{root}: no take holds {num_seconds} consecutive records'
             + (f' of location {location}' if location else '')
         )
-    parts = {'training.txt': [], 'validation.txt': [], 'testing.txt': []}
+    parts: dict[str, list] = {'training.txt': [], 'validation.txt': [], 'testing.txt': []}
     unseen = []
     owners = _subject_lists(root, num_seconds, rule, seed) if rule.by_subject else {}
     for (place, action), by_subject in takes.items():
