@@ -72,8 +72,9 @@ def convert(
         with tempfile.TemporaryDirectory() as scratch:
             arguments = [saved_model, partial, kind]
             if kind == 'int8':
-                arguments.append(pathlib.Path(scratch) / 'examples.npy')
-                np.save(arguments[-1], np.asarray(examples, np.float32))
+                examples_file = pathlib.Path(scratch) / 'examples.npy'
+                np.save(examples_file, np.asarray(examples, np.float32))
+                arguments.append(examples_file)
             done = subprocess.run(
                 [sys.executable, '-m', 'dualcam.export.tflite', *map(str, arguments)],
                 capture_output=True,

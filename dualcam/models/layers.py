@@ -68,6 +68,7 @@ class FramedConv1D(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """[batch, blocks * block, filters]."""
+        assert input_shape[1] is not None, 'the length is fixed by build'
         outputs = (input_shape[1] + 2 * self.padding - self.kernel_size) // self.strides + 1
         return input_shape[0], outputs // self.block * self.block, self.filters
 

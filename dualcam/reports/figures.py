@@ -42,8 +42,8 @@ def confusion_figure(
             f'{(num_classes, num_classes)} for {num_classes} class names'
         )
     shares = row_shares(counts)
-    size = [num_classes * _CELL_INCHES + margin for margin in _MARGIN_INCHES]
-    figure = Figure(figsize=np.maximum(size, (6.5, 4.0)), layout='constrained')
+    width, height = (num_classes * _CELL_INCHES + margin for margin in _MARGIN_INCHES)
+    figure = Figure(figsize=(max(width, 6.5), max(height, 4.0)), layout='constrained')
     backend_agg.FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap='Blues', vmin=0.0, vmax=1.0)
@@ -146,5 +146,6 @@ def row_shares(counts: np.ndarray) -> np.ndarray:
 
 def pixels(figure: Figure) -> np.ndarray:
     """A figure's picture, [height, width, 3] uint8 RGB."""
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+    canvas = backend_agg.FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -90,10 +90,10 @@ def overlay(
     else:
         below = Image.fromarray(picture)
         below = below.resize(size, Image.Resampling.BILINEAR) if size else below
-    smooth = Image.fromarray(np.asarray(level, np.float32)).resize(
+    enlarged = Image.fromarray(np.asarray(level, np.float32)).resize(
         below.size, Image.Resampling.BICUBIC
     )
-    smooth = np.clip(np.asarray(smooth), 0.0, 1.0)
+    smooth = np.clip(np.asarray(enlarged), 0.0, 1.0)
     colours = matplotlib.colormaps['turbo'](smooth)[..., :3] * 255.0
     share = (_OPAQUE * smooth**1.5)[..., None]
     return np.round(np.asarray(below) * (1 - share) + colours * share).astype(np.uint8)
@@ -212,6 +212,7 @@ def write_mp4(
                     av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')
                 )
             )
+        assert video is not None, 'a film has frames'
         film.mux(video.encode())
         if sound is None:
             return

@@ -35,7 +35,7 @@ class Sample:
     overlay: np.ndarray | None
     teacher: np.ndarray | None
 
-    def said(self, classes: Sequence[str], answer: int) -> dict[str, str]:
+    def said(self, classes: Sequence[str], answer: int | np.integer) -> dict[str, str]:
         """Names of its class, of what the teacher, if any, and of what the network says."""
         named = {'class': classes[self.label]}
         if self.teacher is not None:

@@ -96,7 +96,8 @@ def train_small(
     if path.exists():
         tagger.load_weights(path)
         return seen
-    _learn(tagger, *_training_frames(store, rows, params), params)
+    frames, labels = _training_frames(store, rows, params)
+    _learn(tagger, frames, labels, params)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic.writing_file(path, weights.ENDING) as partial:
         tagger.save_weights(partial)

@@ -15,6 +15,7 @@ from dualcam.data import schema
 from dualcam.data.clips import record_clips as clips_lib
 from dualcam.data.signal import channel_statistics, frontends
 from dualcam.data.sources import datasets
+from dualcam.data.stores import record_store
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,7 +29,7 @@ class RunData:
         start: {layer: its weights} that training starts from; the other layers are drawn.
     """
 
-    store: object
+    store: record_store.Store
     training: list[str]
     validation: list[str]
     info: datasets.DatasetInfo

@@ -170,7 +170,7 @@ CORRESPONDENCE = CorrespondenceRecipe()
 def build(params: CorrespondenceParams, folder: pathlib.Path) -> keras.Model:
     """The networks of a run as one, with the statistics in its folder."""
     if params.network == 'l3_audio':
-        options = dict(params.options) | dict(params.video_options)
+        options: dict[str, Any] = dict(params.options) | dict(params.video_options)
         return l3net.build_correspondence(params.clips.sample_length, **options)
     return correspondence_steps.pair(
         run_data.build_map(params.sound, folder), run_data.build_map(params.video, folder)
@@ -225,11 +225,13 @@ def cut(
     kind = models.network(params.network).input
     frontend = run_data.frontend(params.sound, folder) if kind == 'spectrogram' else None
     options = dict(params.video_options) | {'seconds': params.clips.sample_length}
+    frames = models.network(params.video_network).frames
+    assert frames is not None, 'a network of frames'
     return record_clips.Clips(
         store,
         windows,
         f'{kind}+{correspondence_steps.FRAMES}',
         frontend,
         columns,
-        models.network(params.video_network).frames(**options),
+        frames(**options),
     )

@@ -79,6 +79,7 @@ class DistillationRecipe(supervised.SupervisedRecipe):
     ) -> steps.Step:
         """A `DistillationStep`; the logits are in the batches."""
         del teacher
+        assert params.imitation is not None and params.temperature is not None, 'as `check` says'
         return DistillationStep(
             networks[NETWORK], params.imitation, params.temperature, params.weight_decay
         )

@@ -168,10 +168,12 @@ class TaggingRecipe(Recipe):
         """Of the run's method."""
         network = networks[NETWORK]
         if params.method == 'mutual':
+            assert params.transfer is not None, 'as TaggingParams checks'
             return tagging_steps.MutualStep(
                 networks[TEACHER], network, params.transfer, params.teacher_transfer
             )
         if params.method == 'taught':
+            assert params.transfer is not None, 'as TaggingParams checks'
             return tagging_steps.TaughtStep(network, teacher, params.transfer)
         if params.method == 'fitnets':
             return tagging_steps.FitNetsStep(network, teacher, params.hint_epochs)
