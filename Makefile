@@ -5,6 +5,9 @@
 #   SOURCES=DIR               real recordings for the simulator, one folder a class
 #   FOLDS=1,2                 of them only these cross-validation folds (ESC)
 #   SUBJECTS=2                simulated subjects, 1 - 9, instead of the preset's number
+#   TAKES=takes.csv ARRAY=FILE|uma16   own takes of an own array, see docs/arrays.md
+#   BY=subject                lists of TAKES by subject, not by take
+#   TAKES_OPTIONS='--unit=mm' further options of records.convert_array
 #   DATA_SEED=1               other embedded data (AVIA, ACIVW, tagging) in other folders; 0
 #   SEEDS=0,1,2               seeds of the runs: three by default, one with smoke and in make grid,
 #                             five in make eccv with ACIVW
@@ -33,6 +36,10 @@ SHELL := /bin/bash
 
 COMMA := ,
 AVIA ?=
+TAKES ?=
+ARRAY ?=
+BY ?=
+TAKES_OPTIONS ?=
 ACIVW ?=
 SOURCES ?=
 FOLDS ?=
@@ -45,12 +52,12 @@ PRESET ?= $(if $(AVIA)$(ACIVW)$(TAGGED),paper,demo)
 # What tells embedded data apart: the recordings they are made of and the seed.
 OF_SOURCES := $(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES))))
 OF_SEED := $(if $(filter-out 0,$(DATA_SEED)),-data$(DATA_SEED))
-WORK ?= work/$(if $(AVIA),avia,$(PRESET)$(OF_SOURCES)$(if $(FOLDS),-folds$(subst $(COMMA),,$(FOLDS)))$(if $(SUBJECTS),-subjects$(SUBJECTS))$(OF_SEED))
+WORK ?= work/$(if $(TAKES),takes-$(basename $(notdir $(TAKES))),$(if $(AVIA),avia,$(PRESET)$(OF_SOURCES)$(if $(FOLDS),-folds$(subst $(COMMA),,$(FOLDS)))$(if $(SUBJECTS),-subjects$(SUBJECTS))$(OF_SEED)))
 VIDEO ?= $(if $(AVIA)$(filter table1,$(MAKECMDGOALS))$(wildcard $(WORK)/records-video/.made),1)
 BACKBONE ?=
 SOUNDNET ?=
 WEIGHTS = $(if $(BACKBONE),--backbone=$(BACKBONE)) $(if $(SOUNDNET),--soundnet=$(SOUNDNET))
-RECORDS := $(WORK)/records$(if $(VIDEO),-video)
+RECORDS := $(WORK)/records$(if $(TAKES),,$(if $(VIDEO),-video))
 MODALITIES := 0,1$(if $(VIDEO),$(COMMA)2)
 RESULTS := $(WORK)/results-$(PRESET)
 NETWORK ?= hearnet
@@ -132,7 +139,14 @@ test: lint
 
 tfrecords: $(RECORDS)/.made
 
-ifeq ($(AVIA),)
+ifneq ($(TAKES),)
+# Not keyed on a stamp: rows that are added to the table are converted.
+.PHONY: $(RECORDS)/.made
+$(RECORDS)/.made: | setup
+	$(if $(ARRAY),,$(error TAKES=$(TAKES) needs ARRAY=FILE, or ARRAY=uma16))
+	$(PY) -m records.convert_array --takes=$(TAKES) --array=$(ARRAY) --out=$(RECORDS) \
+	  $(if $(BY),--by=$(BY)) $(TAKES_OPTIONS)
+else ifeq ($(AVIA),)
 $(WORK)/raw/.made: | setup
 	$(PY) -m records.synthetic --out=$(WORK)/raw --preset=$(PRESET) \
 	  --matfiles=$(WORK)/raw/matfiles --nokeep_array --seed=$(DATA_SEED) \
