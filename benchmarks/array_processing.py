@@ -12,7 +12,7 @@ import numpy as np
 import python_speech_features
 
 from benchmarks import measure
-from dualcam.acoustics import beamforming, cepstra, dimensions, microphones
+from dualcam.acoustics import band_beamforming, beamforming, cepstra, dimensions, microphones
 from records.synthetic import propagation, scenes
 
 SECONDS = 4
@@ -63,10 +63,10 @@ def beamform(_):
             yield measure.row(
                 'the same', 'x real time', own, 'acoular', *pool.submit(_acoular).result()
             )
-    filters = cepstra.mel_filters()
+    to_bands = band_beamforming.BandBeamformer(mics, grid, cepstra.mel_filters(), 1.5)
 
     def bands():
-        beamformer.band_energies(frames, filters)
+        to_bands.energies(frames)
         return seconds
 
     yield measure.row('beamforming to 26 mel bands', 'x real time', *measure.rates(bands))

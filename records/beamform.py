@@ -14,7 +14,7 @@ import numpy as np
 import scipy.io
 from absl import app, flags
 
-from dualcam.acoustics import beamforming, cepstra, geometry_files, microphones
+from dualcam.acoustics import band_beamforming, cepstra, geometry_files, microphones
 from dualcam.cli import errors
 from dualcam.data import schema
 from dualcam.files import progress_bars
@@ -25,19 +25,18 @@ _FRAMES_AT_A_TIME = 12 * schema.FRAMES_PER_SECOND  # 75 MB of samples
 
 
 def recording_to_cepstra(
-    frames: np.ndarray, beamformer: beamforming.Beamformer, filters: np.ndarray
+    frames: np.ndarray, beamformer: band_beamforming.BandBeamformer
 ) -> np.ndarray:
     """Cepstral images of a recording.
 
     Args:
         frames: [frames, mics, 1024].
-        beamformer: of the array that recorded them.
-        filters: [bands, 512], from `cepstra.mel_filters`.
+        beamformer: of the array that recorded them, with the filters of `cepstra.mel_filters`.
 
     Returns:
         [frames, 36, 48, 12] float32.
     """
-    return cepstra.energies_to_cepstra(beamformer.band_energies(frames, filters))
+    return cepstra.energies_to_cepstra(beamformer.energies(frames))
 
 
 def write_mat(path: pathlib.Path, image: np.ndarray) -> None:
@@ -63,8 +62,9 @@ def main(_: list[str]) -> None:
     width_deg, height_deg = map(float, options.view_deg)
     grid = microphones.look_directions(view_deg=(width_deg, height_deg))
     sequences = avia_layout.find_sequences({'array': pathlib.Path(options.raw) / 'array'})
-    beamformer = beamforming.Beamformer(layout, grid, options.focus_m or None)
-    filters = cepstra.mel_filters()
+    beamformer = band_beamforming.BandBeamformer(
+        layout, grid, cepstra.mel_filters(), options.focus_m or None
+    )
     written = existing = 0
     with progress_bars.bar(total=sum(s.num_frames for s in sequences), unit='frame') as progress:
         for sequence in sequences:
@@ -78,7 +78,7 @@ def main(_: list[str]) -> None:
                 else:
                     frames = np.stack([_read(sequence.files['array'][i], layout) for i in part])
                     for i, image in zip(
-                        part, recording_to_cepstra(frames, beamformer, filters), strict=True
+                        part, recording_to_cepstra(frames, beamformer), strict=True
                     ):
                         write_mat(paths[i], image)
                     written += len(part)

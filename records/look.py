@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from absl import app, flags
 
-from dualcam.acoustics import beamforming, geometry_files, microphones
+from dualcam.acoustics import band_beamforming, geometry_files, microphones
 from dualcam.cli import errors
 from dualcam.data import schema
 from dualcam.reports import look, overlays
@@ -25,7 +25,7 @@ def read_take(
     root: pathlib.Path,
     matfiles: pathlib.Path,
     name: str,
-    beamformer_of: Callable[[], beamforming.Beamformer],
+    beamformer_of: Callable[[np.ndarray], band_beamforming.BandBeamformer],
 ) -> look.Take:
     """A `look.Take` of a raw folder.
 
@@ -33,7 +33,8 @@ def read_take(
         root: the raw folder.
         matfiles: folder of acoustic images, for takes without 128 channels.
         name: Location_LL/Subject_SS/Action_AAA, actions from 0.
-        beamformer_of: makes the beamformer; called only if the take has 128 channels.
+        beamformer_of: makes the beamformer of filters [bands, 512]; called only if the take has
+            128 channels.
 
     Raises:
         ValueError: there is no such take, or a frame is damaged.
@@ -52,7 +53,7 @@ def read_take(
     }
     if multispectral:
         # Images of all 512 frequencies of a take would take gigabytes.
-        images = beamformer_of().band_energies(np.stack(frames['array']), overlays.band()[None])
+        images = beamformer_of(overlays.band()[None]).energies(np.stack(frames['array']))
     else:
         images = np.stack(frames['acoustic'])
     return look.Take(
@@ -69,10 +70,10 @@ def main(_: list[str]) -> None:
     root = pathlib.Path(options.raw)
     matfiles = pathlib.Path(options.matfiles) if options.matfiles else root / 'matfiles'
 
-    def beamformer():
+    def beamformer(filters: np.ndarray) -> band_beamforming.BandBeamformer:
         layout = geometry_files.find_array(options.array, options.unit)
-        return beamforming.Beamformer(
-            layout, microphones.look_directions(), options.focus_m or None
+        return band_beamforming.BandBeamformer(
+            layout, microphones.look_directions(), filters, options.focus_m or None
         )
 
     names = (

@@ -9,17 +9,15 @@ mics**2, so that a source in the look direction shows the power that one microph
 A steering matrix [mics, directions] of one frequency has far fewer large singular values than
 microphones, because the view is narrow, and that of a strip of the view has fewer still.
 `Beamformer` keeps those and multiplies two thin matrices a strip. `Beamformer(rank_tolerance=0)`
-keeps all.
+keeps all. `band_beamforming` gives images of a few bands, in less time.
 """
 
 import concurrent.futures
 import contextlib
 import dataclasses
 import os
-import threading
 
 import numpy as np
-import numpy.typing as npt
 import scipy.fft
 import threadpoolctl
 
@@ -44,6 +42,26 @@ def frame_spectra(frames: np.ndarray) -> np.ndarray:
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(samples) / samples)
     windowed = np.multiply(frames, window.astype(np.float32), dtype=np.float32)
     return scipy.fft.rfft(windowed)[..., : dimensions.BINS]
+
+
+def check_frames(frames: np.ndarray, array: microphones.MicArray) -> None:
+    """Raises a `ValueError` unless frames are [frames, mics, 1024] of an array."""
+    wanted = (array.num_mics, dimensions.SAMPLES_PER_FRAME)
+    if frames.ndim != 3 or frames.shape[1:] != wanted:
+        raise ValueError(
+            f'frames of shape {frames.shape}, but the array "{array.name}" gives '
+            f'[frames, {wanted[0]}, {wanted[1]}]; pass the layout this take was recorded with'
+        )
+
+
+@contextlib.contextmanager
+def single_threaded_pool(num_threads: int):
+    """A pool of threads whose matrix products each run in that thread alone."""
+    with (
+        threadpoolctl.threadpool_limits(1, 'blas'),
+        concurrent.futures.ThreadPoolExecutor(num_threads) as pool,
+    ):
+        yield pool
 
 
 class Beamformer:
@@ -79,7 +97,7 @@ class Beamformer:
             slice(row * width, min(row + _ROWS_AT_A_TIME, grid.shape[0]) * width)
             for row in range(0, grid.shape[0], _ROWS_AT_A_TIME)
         ]
-        with self._threads() as pool:
+        with single_threaded_pool(self.num_threads) as pool:
             all_bins = _blocks(np.arange(dimensions.BINS))
             blocks = pool.map(lambda bins: self._factors_of(bins, rank_tolerance), all_bins)
             self._factors = [factors for block in blocks for factors in block]
@@ -121,38 +139,13 @@ class Beamformer:
         self._for_each_block(frames, np.arange(dimensions.BINS), store)
         return images
 
-    def band_energies(self, frames: np.ndarray, filters: npt.ArrayLike) -> np.ndarray:
-        """Acoustic images summed over frequency bands, without holding all bins at once.
-
-        Args:
-            frames: [frames, mics, 1024], any real dtype.
-            filters: [bands, 512] weights of the bins.
-
-        Returns:
-            [frames, rows, cols, bands] float32; what `power(frames) @ filters.T` gives.
-        """
-        weights = np.asarray(filters, np.float32)
-        num_bands, num_directions = len(weights), self.grid.directions[..., 0].size
-        bands = np.zeros((num_bands, len(frames), num_directions), np.float32)
-        locks = [threading.Lock() for _ in range(num_bands)]
-
-        def add(bins, frames, strip, powers):
-            touched = np.flatnonzero(weights[:, bins].any(axis=1))
-            sums = weights[np.ix_(touched, bins)] @ powers.reshape(len(bins), -1)
-            for band, energies in zip(touched, sums, strict=True):
-                with locks[band]:
-                    bands[band, frames, strip] += energies.reshape(powers.shape[1:])
-
-        self._for_each_block(frames, np.flatnonzero(weights.any(axis=0)), add)
-        return np.moveaxis(bands.reshape(num_bands, len(frames), *self.grid.shape), 0, -1)
-
     def _for_each_block(self, frames, bins, consume):
         """Calls `consume(bins, frames, strip, powers)`, from several threads.
 
         Bins are a few whole numbers, frames and strip slices, powers [bins, frames, directions of
         the strip], which the next call of the thread overwrites.
         """
-        self._check(frames)
+        check_frames(frames, self.array)
         spectra = np.empty((dimensions.BINS, *frames.shape[:2]), np.complex64)
         some_frames = [
             slice(i, min(i + _FRAMES_AT_A_TIME, len(frames)))
@@ -180,7 +173,7 @@ class Beamformer:
         def transform(chosen):
             spectra[:, chosen] = np.moveaxis(frame_spectra(frames[chosen]), -1, 0)
 
-        with self._threads() as pool:
+        with single_threaded_pool(self.num_threads) as pool:
             for function, parts in (transform, some_frames), (work, _blocks(bins)):
                 for _ in pool.map(function, parts):
                     pass
@@ -205,23 +198,6 @@ class Beamformer:
             made.append(_Factors(np.concatenate(bases, axis=1).astype(np.complex64), strips))
             steering *= from_bin_to_bin
         return made
-
-    @contextlib.contextmanager
-    def _threads(self):
-        """A pool whose threads each work out their own products."""
-        with (
-            threadpoolctl.threadpool_limits(1, 'blas'),
-            concurrent.futures.ThreadPoolExecutor(self.num_threads) as pool,
-        ):
-            yield pool
-
-    def _check(self, frames):
-        wanted = (self.array.num_mics, dimensions.SAMPLES_PER_FRAME)
-        if frames.ndim != 3 or frames.shape[1:] != wanted:
-            raise ValueError(
-                f'frames of shape {frames.shape}, but the array "{self.array.name}" gives '
-                f'[frames, {wanted[0]}, {wanted[1]}]; pass the layout this take was recorded with'
-            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,9 +21,10 @@ import pathlib
 
 from absl import app, flags
 
-from dualcam.acoustics import beamforming, geometry_files, microphones
+from dualcam.acoustics import band_beamforming, cepstra, geometry_files, microphones
 from dualcam.cli import errors
 from dualcam.data.sources import datasets, sound_folders
+from dualcam.files import large_arrays
 from records import jobs
 from records.synthetic import acivw, avia, presets, recordings, takes
 
@@ -111,11 +112,12 @@ def main(_):
     pieces = job.pieces()
     to_do = [piece for piece in pieces if not job.is_complete(piece)]
     if to_do and (options.layout == 'acivw' or job.matfiles):
-        _BEAMFORMER = beamforming.Beamformer(
-            mic_array, microphones.look_directions(), options.focus_m, num_threads=os.cpu_count()
+        _BEAMFORMER = band_beamforming.BandBeamformer(
+            mic_array, microphones.look_directions(), cepstra.mel_filters(), options.focus_m
         )
         _BEAMFORMER.num_threads = max(1, (os.cpu_count() or 1) // processes)
     os.environ.setdefault('OMP_NUM_THREADS', '1')
+    large_arrays.keep_freed_memory()  # the workers inherit that
     jobs.run_all(
         functools.partial(_work, job=job, mic_array=mic_array),
         to_do,

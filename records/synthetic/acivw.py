@@ -11,7 +11,6 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from dualcam.acoustics import cepstra
 from dualcam.data import schema
 from dualcam.data.signal import acoustic_images
 from dualcam.data.sources import datasets
@@ -91,7 +90,7 @@ def write_video(take, place, piece, rng, job, beamformer):
     name = acivw_layout.video_name(*piece)
     folder = job.out / name
     takes.write_channels(take.frames, folder / 'audio')
-    images = beamform.recording_to_cepstra(take.frames, beamformer, cepstra.mel_filters())
+    images = beamform.recording_to_cepstra(take.frames, beamformer)
     for i, image in enumerate(images, 1):
         beamform.write_mat(
             beamform.mat_path(job.out, name, i), np.ascontiguousarray(acoustic_images.flip(image))

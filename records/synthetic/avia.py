@@ -5,7 +5,6 @@ import pathlib
 
 import numpy as np
 
-from dualcam.acoustics import cepstra
 from dualcam.data import schema
 from dualcam.data.sources import datasets
 from records import avia_layout, beamform
@@ -107,10 +106,10 @@ def write_take(take, sequence, first, person, rng, job, beamformer):
     if job.keep_array:
         takes.write_channels(take.frames, job.out / 'array' / name / 'audio', first)
     if job.matfiles:
-        images = beamform.recording_to_cepstra(take.frames, beamformer, cepstra.mel_filters())
+        images = beamform.recording_to_cepstra(take.frames, beamformer)
         for i, image in enumerate(images, first):
             beamform.write_mat(beamform.mat_path(job.matfiles, name, i), image)
-    pictures = video.render_frames(action, person, location - 1, take.path_m, take.levels, rng)
+    pictures = video.draw_frames(action, person, location - 1, take.path_m, take.levels, rng)
     for i, (frame, picture) in enumerate(zip(take.frames, pictures, strict=True), first):
         np.save(sync / 'audio' / f'A_{i:06d}.npy', frame[MONAURAL_MIC : MONAURAL_MIC + 1])
         (sync / 'video' / f'I_{i:06d}.jpeg').write_bytes(video.encode_jpeg(picture))

@@ -18,7 +18,10 @@ from dualcam.data import schema
 
 _HOP = schema.SAMPLES_PER_FRAME
 _BLOCK = 2 * _HOP
+_BINS = _BLOCK // 2 + 1
 _BLOCKS_PER_POSE = 3  # a moving source's direction is renewed every quarter of a second
+_POSES_AT_A_TIME = 7  # bounds the memory, whatever the sequence's length
+_BINS_AT_A_TIME = 32  # what they need stays in the cache
 _OVERSAMPLING = 8  # linear interpolation then errs by less than -35 dB at 6 kHz
 
 
@@ -29,10 +32,12 @@ class PointSource:
     Attributes:
         signal: [samples], pressure at 1 m.
         path_m: [frames + 1, 3] positions at the frames' beginnings, or [1, 3] for a fixed one.
+        gain: what the signal is multiplied by; reflections share their source's signal.
     """
 
     signal: np.ndarray
     path_m: np.ndarray
+    gain: float = 1.0
 
 
 def plane_wave_source(signal, direction, distance_m=50.0):
@@ -58,16 +63,14 @@ def heard_at_centre(source, num_samples, dense=None):
         heard = np.zeros(num_samples)
         count = max(0, min(num_samples - shift, len(source.signal)))
         heard[shift : shift + count] = source.signal[:count]
-        return heard / distance_m
+        return heard * (source.gain / distance_m)
     frames = np.arange(len(distance_m)) * schema.SAMPLES_PER_FRAME
     distance_m = np.interp(np.arange(num_samples), frames, distance_m)
     sent = np.arange(num_samples) - distance_m / SPEED_OF_SOUND * schema.ARRAY_RATE_HZ
     if dense is None:
         dense = oversample(source.signal)
-    return (
-        np.interp(sent * _OVERSAMPLING, np.arange(len(dense)), dense, left=0.0, right=0.0)
-        / distance_m
-    )
+    heard = np.interp(sent * _OVERSAMPLING, np.arange(len(dense)), dense, left=0.0, right=0.0)
+    return heard * (source.gain / distance_m)
 
 
 def oversample(signal):
@@ -75,62 +78,114 @@ def oversample(signal):
     return scipy.signal.resample(signal, len(signal) * _OVERSAMPLING)
 
 
-def microphone_signals(sources, positions_m, num_frames):
+def microphone_signals(sources, positions_m, num_frames, dense=None):
     """The signals of all microphones.
 
     Args:
         sources: `PointSource`s.
         positions_m: [mics, 3].
         num_frames: length of the result.
+        dense: {id of a signal: what `oversample` gives of it}, where that is known already.
 
     Returns:
         [mics, num_frames * 1024] float32, pressure in the sources' unit.
     """
-    num_samples = num_frames * _HOP
-    sources = sorted(sources, key=lambda source: len(source.path_m) == 1)  # moving ones first
-    num_moving = sum(len(source.path_m) > 1 for source in sources)
+    num_samples, num_blocks = num_frames * _HOP, num_frames + 1
+    num_poses = -(-num_blocks // _BLOCKS_PER_POSE)
+    moving = [source for source in sources if len(source.path_m) > 1]
+    still = [source for source in sources if len(source.path_m) == 1]
     # Blocks start one hop before the first sample, so that two windows sum to one everywhere.
-    padded = np.zeros((len(sources), num_samples + _BLOCK), np.float32)
-    dense = {}
-    for row, source in zip(padded, sources, strict=True):
-        key = id(source.signal)  # reflections share their source's signal
+    padded = np.zeros((len(sources), (num_poses * _BLOCKS_PER_POSE + 1) * _HOP), np.float32)
+    dense = dict(dense or {})
+    for row, source in zip(padded, [*moving, *still], strict=True):
+        key = id(source.signal)
         if len(source.path_m) > 1 and key not in dense:
             dense[key] = oversample(source.signal)
         row[_HOP : _HOP + num_samples] = heard_at_centre(source, num_samples, dense.get(key))
     window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_BLOCK) / _BLOCK)).astype(np.float32)
     blocks = np.lib.stride_tricks.sliding_window_view(padded, _BLOCK, axis=1)[:, ::_HOP]
-    transfer = np.empty((_BLOCK // 2 + 1, len(sources), len(positions_m)), np.complex64)
-    _fill_transfer(transfer, np.array([source.path_m[0] for source in sources]), positions_m)
+    to_still = _Transfer(np.array([source.path_m for source in still]).reshape(-1, 3), positions_m)
+    still_transfer = np.concatenate(
+        [block.copy() for block in to_still.blocks()]
+    )  # [bins, still, mics]
 
-    num_mics, num_blocks = len(positions_m), blocks.shape[1]
-    result = np.zeros((num_mics, num_samples + _BLOCK), np.float32)
-    # A pose at a time: what it needs stays in the cache.
-    for first in range(0, num_blocks, _BLOCKS_PER_POSE):
-        last = min(first + _BLOCKS_PER_POSE, num_blocks)
-        if num_moving:
-            frame = (first + last) // 2
-            now_m = [s.path_m[min(frame, len(s.path_m) - 1)] for s in sources[:num_moving]]
-            _fill_transfer(transfer[:, :num_moving], np.array(now_m), positions_m)
-        spectra = scipy.fft.rfft(blocks[:, first:last] * window)  # [sources, blocks, bins]
+    result = np.zeros((len(positions_m), num_samples + _BLOCK), np.float32)
+    for first in range(0, num_poses, _POSES_AT_A_TIME):
+        poses = range(first, min(first + _POSES_AT_A_TIME, num_poses))
+        some = slice(first * _BLOCKS_PER_POSE, (poses[-1] + 1) * _BLOCKS_PER_POSE)
+        spectra = scipy.fft.rfft(blocks[:, some] * window)  # [sources, blocks, bins]
         spectra = np.ascontiguousarray(np.moveaxis(spectra, -1, 0))
-        heard = transfer.transpose(0, 2, 1) @ spectra  # [bins, mics, blocks] complex64
-        heard = np.ascontiguousarray(heard.reshape(len(heard), -1).T)
-        pressures = scipy.fft.irfft(heard, overwrite_x=True).reshape(num_mics, -1, _BLOCK)
-        for block in range(first, last):
-            result[:, block * _HOP : block * _HOP + _BLOCK] += pressures[:, block - first]
+        places_m = np.array([[_place(source, pose) for source in moving] for pose in poses])
+        heard = _heard_at_mics(
+            spectra[:, : len(moving)].reshape(_BINS, len(moving), len(poses), -1),
+            places_m.reshape(len(poses), len(moving), 3),
+            spectra[:, len(moving) :],
+            still_transfer,
+            positions_m,
+        )
+        pressures = scipy.fft.irfft(heard, overwrite_x=True)  # [mics, blocks, 2048]
+        for block in range(some.start, min(some.stop, num_blocks)):
+            result[:, block * _HOP : block * _HOP + _BLOCK] += pressures[:, block - some.start]
     return result[:, _HOP : _HOP + num_samples]
 
 
-def _fill_transfer(transfer, places_m, positions_m):
-    """From the array centre to each microphone, into [bins, sources, mics] complex64."""
-    bins = len(transfer)
-    centre_m = np.linalg.norm(places_m, axis=1)[:, None]  # [sources, 1]
-    mics_m = np.linalg.norm(positions_m - places_m[:, None], axis=-1)  # [sources, mics]
-    turns = (mics_m - centre_m) * (schema.ARRAY_RATE_HZ / _BLOCK / SPEED_OF_SOUND)  # per bin
-    # One complex exponential a pair; its powers by repeated squaring give all bins.
-    transfer[0] = centre_m / mics_m
-    power, done = np.exp(-2j * np.pi * turns), 1
-    while done < bins:
-        count = min(done, bins - done)
-        np.multiply(transfer[:count], power.astype(np.complex64), out=transfer[done : done + count])
-        power, done = power * power, done + count
+def _place(source, pose):
+    """Where a moving source is in the middle of a pose's blocks."""
+    frame = pose * _BLOCKS_PER_POSE + _BLOCKS_PER_POSE // 2
+    return source.path_m[min(frame, len(source.path_m) - 1)]
+
+
+def _heard_at_mics(moving, places_m, still, still_transfer, positions_m):
+    """Spectra of blocks at all microphones.
+
+    Args:
+        moving: [bins, sources, poses, blocks of a pose] complex64 spectra at the array centre.
+        places_m: [poses, sources, 3] of the moving ones.
+        still: [bins, sources, blocks] complex64 spectra at the array centre.
+        still_transfer: [bins, sources, mics] complex64.
+        positions_m: [mics, 3].
+
+    Returns:
+        [mics, blocks, bins] complex64.
+    """
+    num_mics, num_blocks = len(positions_m), still.shape[-1]
+    result = np.empty((num_mics, num_blocks, _BINS), np.complex64)
+    moving = np.ascontiguousarray(moving.transpose(0, 2, 1, 3))  # [bins, poses, sources, blocks]
+    transfers = _Transfer(places_m, positions_m).blocks()
+    for first, transfer in zip(range(0, _BINS, _BINS_AT_A_TIME), transfers, strict=True):
+        bins = slice(first, first + len(transfer))
+        heard = still_transfer[bins].transpose(0, 2, 1) @ still[bins]  # [bins, mics, blocks]
+        if transfer.size:
+            of_moving = transfer.transpose(0, 1, 3, 2) @ moving[bins]  # [bins, poses, mics, ..]
+            by_pose = heard.reshape(len(heard), num_mics, len(places_m), -1)
+            by_pose += of_moving.transpose(0, 2, 1, 3)
+        result[..., bins] = heard.transpose(1, 2, 0)
+    return result
+
+
+class _Transfer:
+    """From the array centre to each microphone, for sources at places [..., 3]."""
+
+    def __init__(self, places_m, positions_m):
+        centre_m = np.linalg.norm(places_m, axis=-1)[..., None]  # [..., 1]
+        mics_m = np.linalg.norm(positions_m - places_m[..., None, :], axis=-1)  # [..., mics]
+        turns = (mics_m - centre_m) * (schema.ARRAY_RATE_HZ / _BLOCK / SPEED_OF_SOUND)  # per bin
+        self._gain, self._step = centre_m / mics_m, np.exp(-2j * np.pi * turns)
+
+    def blocks(self):
+        """Yields [some bins, ..., mics] complex64 until all bins are done; each overwrites the
+        last.
+
+        One complex exponential per pair; its powers by repeated squaring give all bins.
+        """
+        leading, powers, step = self._gain.astype(complex), [], self._step
+        while 2 ** len(powers) < _BINS_AT_A_TIME:
+            powers.append(step.astype(np.complex64))
+            step = step * step
+        block = np.empty((_BINS_AT_A_TIME, *leading.shape), np.complex64)
+        for first in range(0, _BINS, _BINS_AT_A_TIME):
+            block[0] = leading
+            for i, power in enumerate(powers):
+                np.multiply(block[: 2**i], power, out=block[2**i : 2 ** (i + 1)])
+            leading = leading * step
+            yield block[: _BINS - first]

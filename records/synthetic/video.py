@@ -14,6 +14,7 @@ from dualcam.data import schema
 
 _HEIGHT, _WIDTH = schema.VIDEO_SHAPE[:2]
 _SPEAKING, _WHISTLING = 2, 3
+_NUM_GRAINS = 3  # frames take turns with as many different noises of the camera
 
 # What is held or hit, in the order of the classes: shape, width and height in metres, RGB.
 _OBJECTS = (
@@ -34,7 +35,12 @@ _OBJECTS = (
 )
 
 
-def render_frames(action, subject, location, path_m, levels, rng, view_deg=VIEW_DEG):
+def render_frames(*take):
+    """Yields what `draw_frames` does as uint8 [480, 640, 3] RGB."""
+    return map(np.asarray, draw_frames(*take))
+
+
+def draw_frames(action, subject, location, path_m, levels, rng, view_deg=VIEW_DEG):
     """Yields a take's video frames.
 
     Args:
@@ -47,33 +53,31 @@ def render_frames(action, subject, location, path_m, levels, rng, view_deg=VIEW_
         view_deg: horizontal and vertical field of view.
 
     Yields:
-        uint8 [480, 640, 3] RGB.
+        Pictures of 640 x 480, RGB.
 
     Raises:
         ValueError: no such location.
     """
     if location not in range(3):
         raise ValueError(f'location {location}: expected 0, 1 or 2')
-    background = draw_place(location, rng)
     # No more grain than JPEG smooths: noise would make the records, raw pixels, six times as large.
-    noise = rng.integers(-1, 2, (2 * _HEIGHT, _WIDTH, 1), dtype=np.int16)
+    empty = np.asarray(draw_place(location, rng)).astype(np.int16)
+    grain = rng.integers(-1, 2, (_NUM_GRAINS, _HEIGHT, _WIDTH, 1), dtype=np.int16)
+    backgrounds = [Image.fromarray(np.clip(empty + one, 0, 255).astype(np.uint8)) for one in grain]
     scale = (np.array([_WIDTH, _HEIGHT]) / 2) / np.tan(np.deg2rad(view_deg) / 2)
     mouth = action % len(_OBJECTS) in (_SPEAKING, _WHISTLING)
-    for place_m, level in zip(path_m, levels, strict=True):
-        frame = background.copy()
+    for number, (place_m, level) in enumerate(zip(path_m, levels, strict=True)):
+        frame = backgrounds[number % _NUM_GRAINS].copy()
         pixels_per_m = scale[0] / place_m[2]
         at = (
             _WIDTH / 2 + scale[0] * place_m[0] / place_m[2],
             _HEIGHT / 2 - scale[1] * place_m[1] / place_m[2],
         )
-        _person(ImageDraw.Draw(frame), subject, at, pixels_per_m, mouth, level)
+        draw = ImageDraw.Draw(frame)
+        _person(draw, subject, at, pixels_per_m, mouth, level)
         if not mouth:
-            _hands_and_object(
-                ImageDraw.Draw(frame), subject, action % len(_OBJECTS), at, pixels_per_m, level
-            )
-        shift = int(rng.integers(_HEIGHT))
-        grainy = np.asarray(frame).astype(np.int16) + noise[shift : shift + _HEIGHT]
-        yield np.clip(grainy, 0, 255).astype(np.uint8)
+            _hands_and_object(draw, subject, action % len(_OBJECTS), at, pixels_per_m, level)
+        yield frame
 
 
 def project(place_m, view_deg=VIEW_DEG):
@@ -86,9 +90,10 @@ def project(place_m, view_deg=VIEW_DEG):
 
 
 def encode_jpeg(frame):
-    """JPEG bytes of an RGB frame, quality 85, chroma halved."""
+    """JPEG bytes of an RGB frame, a picture or an array, quality 85, chroma halved."""
     file = io.BytesIO()
-    Image.fromarray(frame).save(file, 'JPEG', quality=85, subsampling='4:2:0')
+    picture = frame if isinstance(frame, Image.Image) else Image.fromarray(frame)
+    picture.save(file, 'JPEG', quality=85, subsampling='4:2:0')
     return file.getvalue()
 
 
