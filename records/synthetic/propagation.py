@@ -117,7 +117,7 @@ def microphone_signals(sources, positions_m, num_frames, dense=None):
         spectra = np.ascontiguousarray(np.moveaxis(spectra, -1, 0))
         places_m = np.array([[_place(source, pose) for source in moving] for pose in poses])
         heard = _heard_at_mics(
-            spectra[:, : len(moving)].reshape(_BINS, len(moving), len(poses), -1),
+            spectra[:, : len(moving)].reshape(_BINS, len(moving), len(poses), _BLOCKS_PER_POSE),
             places_m.reshape(len(poses), len(moving), 3),
             spectra[:, len(moving) :],
             still_transfer,
