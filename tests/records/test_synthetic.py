@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -9,10 +10,19 @@ import scipy.signal
 import soundfile
 from PIL import Image
 
-from dualcam.acoustics import beamforming, microphones
+from dualcam.acoustics import band_beamforming, beamforming, microphones
 from dualcam.data.sources import datasets, sound_folders
 from records import avia_layout
-from records.synthetic import presets, propagation, recordings, scenes, sources, subjects, video
+from records.synthetic import (
+    presets,
+    propagation,
+    recordings,
+    scenes,
+    sources,
+    subjects,
+    takes,
+    video,
+)
 
 RATE_HZ = 12_288
 CLASSES = {name: i for i, name in enumerate(datasets.AVIA_CLASSES)}
@@ -188,6 +198,60 @@ def test_scenarios_rise_in_difficulty():
             both.append(np.mean(np.square(take.frames.astype(float))))
         shares.append(10 * np.log10(both[0] / both[1] - 1))
     assert shares[0] > shares[1] + 5 > shares[2] + 5
+
+
+def louder(scenario, by_db):
+    """A scenario whose actor is that much further above all else."""
+    names = ('others_db', 'diffuse_db', 'traffic_db', 'wind_db', 'hiss_db')
+    levels = {name: getattr(scenario, name) for name in names}
+    return dataclasses.replace(
+        scenario,
+        **{
+            name: tuple(db + by_db for db in level) if name == 'others_db' else level + by_db
+            for name, level in levels.items()
+            if level is not None
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    'scenario, heard_db',
+    list(zip(scenes.SCENARIOS, (17, 4, -3), strict=True)),
+    ids=lambda s: str(s)[:20],
+)
+def test_the_array_gains_what_the_scenes_promise(scenario, heard_db):
+    """The table in `scenes`: the actor above all else at one microphone, and in the image."""
+    mics, grid = microphones.built_in_array(), microphones.look_directions()
+    hz = np.arange(512) * 12.0
+    edges = (200, 800, 2000, 6100)
+    bands = np.array([(hz >= low) & (hz < high) for low, high in itertools.pairwise(edges)], float)
+    beamformer = band_beamforming.BandBeamformer(mics, grid, bands, 1.5)
+    one, image = [], []  # [takes][actor alone, all else alone][bands]
+    for seed, name in enumerate(['paper shaking', 'speaking', 'plastic crumpling']):
+        energies = []
+        for loudness, by_db in ((1.0, 100.0), (1e-5, -100.0)):
+            rng = np.random.default_rng(seed)
+            sound = loudness * sound_of(name, subject=seed, duration_s=1)
+            others = takes.draw_others(scenario, 1, 0, rng)
+            path_m = scenes.wander(scenes.subject_home(rng), CLASSES[name], 13, rng)
+            take = scenes.record_take(
+                louder(scenario, by_db), sound, others, path_m, mics.positions_m, rng
+            )
+            spectra = beamforming.frame_spectra(take.frames[:, 0])
+            towards = path_m[6] / np.linalg.norm(path_m[6])
+            pixel = (grid.directions @ towards).reshape(-1).argmax()
+            images = beamformer.energies(take.frames).reshape(12, -1, len(bands))
+            energies.append(
+                ((np.abs(spectra) ** 2 @ bands.T).mean(axis=0), images[:, pixel].mean(axis=0))
+            )
+        (actor_one, actor_image), (rest_one, rest_image) = energies
+        one.append(10 * np.log10(actor_one / rest_one))
+        image.append(10 * np.log10(actor_image / rest_image))
+        in_all = 10 * np.log10(actor_one.sum() / rest_one.sum())
+        assert in_all == pytest.approx(heard_db, abs=6)
+    gain_db = np.mean(image, axis=0) - np.mean(one, axis=0)
+    assert 16 < gain_db[2] < 26 and 6 < gain_db[1] < 16 and -3 < gain_db[0] < 7
+    assert gain_db[0] < gain_db[1] < gain_db[2]
 
 
 # Video
