@@ -22,7 +22,7 @@ import numpy as np
 from absl import app, flags
 
 from dualcam.acoustics import (
-    beamforming,
+    band_beamforming,
     cepstra,
     geometry_files,
     microphones,
@@ -171,11 +171,12 @@ def convert(
         if to_do:
             beamformer = None
             if schema.ACOUSTIC in modalities:
-                beamformer = beamforming.Beamformer(
+                beamformer = band_beamforming.BandBeamformer(
                     microphones.MicArray(
                         layout.name, recordings.match_array(to_do[0].recording, layout).positions_m
                     ),
                     view.grid(),
+                    cepstra.mel_filters(),
                     focus_m or None,
                 )
             with progress_bars.bar(total=len(missing), unit='record') as bar:
@@ -284,8 +285,7 @@ def _convert_take(planned, missing, beamformer, modalities, view, out, compressi
         frames = _frames(samples, planned)
         images = None
         if beamformer is not None:
-            energies = beamformer.band_energies(frames, cepstra.mel_filters())
-            images = cepstra.energies_to_cepstra(energies)
+            images = cepstra.energies_to_cepstra(beamformer.energies(frames))
         for i in range(count):
             part = slice(i * schema.FRAMES_PER_SECOND, (i + 1) * schema.FRAMES_PER_SECOND)
             held = {}
