@@ -13,7 +13,7 @@ import av
 from PIL import Image
 
 from dualcam.data import schema
-from dualcam.data.sources import sound_folders
+from dualcam.data.sources import folder_scan, sound_formats
 from dualcam.files.path_types import AnyPath
 
 PICTURES = ('.jpg', '.jpeg', '.png', '.bmp')
@@ -21,12 +21,21 @@ VIDEOS = ('.mp4', '.mkv', '.webm', '.avi', '.mov', '.m4v', '.flv', '.3gp')
 
 
 def find_audio(folder: AnyPath) -> dict[str, pathlib.Path]:
-    """{clip name: path} of all sound files in a folder and its subfolders.
+    """{clip name: path} of all sound files, or videos with sound, in a folder and its subfolders.
 
     Raises:
         ValueError: there are none, or two of one name.
     """
-    return _by_name(folder, sound_folders.is_sound, sound_folders.SUFFIXES)
+    folder = pathlib.Path(folder)
+    sounds = folder_scan.scan(folder).sounds
+    # Where a clip's sound lies beside its video, the video's own is not needed.
+    alone = {path.with_suffix('') for path in sounds if path.suffix.lower() not in VIDEOS}
+    wanted = {
+        path
+        for path in sounds
+        if path.suffix.lower() not in VIDEOS or path.with_suffix('') not in alone
+    }
+    return _by_name(folder, wanted.__contains__, sound_formats.SUFFIXES)
 
 
 def find_videos(folder: AnyPath) -> dict[str, pathlib.Path]:

@@ -18,9 +18,12 @@ from collections.abc import Set
 from absl import app, flags
 
 from dualcam.data import schema
-from dualcam.data.sources import sound_files, sound_folders
+from dualcam.data.sources import folder_scan, sound_files, sound_folders
+from dualcam.files import text_files
 from dualcam.files.path_types import AnyPath
 from records import conversion, jobs, manifest, writer
+
+_LONGEST_NAME = 180  # bytes; file systems have 255, and partial files have more in their names
 
 
 def convert_sound(
@@ -58,6 +61,7 @@ def convert(
     overwrite: bool = False,
     processes: int = 1,
     only: Set[str] | None = None,
+    left_out: list[folder_scan.LeftOut] | None = None,
 ) -> tuple[int, int, list[str]]:
     """Converts a folder; see the module's text.
 
@@ -68,6 +72,7 @@ def convert(
         overwrite: rewrite existing records.
         processes: their number.
         only: paths below `out` of records to be rewritten; no others then.
+        left_out: list that the `folder_scan.LeftOut`s of the folder are added to.
 
     Returns:
         Numbers of records written and of records that already existed, and messages about files
@@ -95,7 +100,7 @@ def convert(
                 f'{found.root}: two files of one class would both become {place}; rename one'
             )
         places.append(place)
-        planned[place] = {'sound': source.as_posix()}
+        planned[place] = {'sound': text_files.escape_name(source.as_posix())}
     call = conversion.Call('convert_sounds', {'folder': folder}, {})
     with conversion.writing(
         out, {'layout': 'sounds'}, call, planned, overwrite, only, processes
@@ -127,15 +132,18 @@ def convert(
 
 def main(_: list[str]) -> None:
     """The command."""
+    left_out: list[folder_scan.LeftOut] = []
     written, existing, bad = convert(
         flags.FLAGS.input,
         flags.FLAGS.out,
         flags.FLAGS.max_bad,
         flags.FLAGS.overwrite,
         flags.FLAGS.processes or jobs.default_processes(),
+        left_out=left_out,
     )
-    for message in bad:
+    for message in (*left_out, *bad):
         print('left out:', message)
+    count = len(bad) + sum(one.count for one in left_out)
     print(
         f'{written} records written, {existing} already existed, {len(bad)} files left out: '
         f'{flags.FLAGS.out}'

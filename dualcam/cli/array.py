@@ -6,7 +6,7 @@ import pathlib
 from dualcam.cli import array_options
 
 
-def add(commands):
+def add(commands) -> None:
     """Adds it to the `dualcam` command."""
     parser = commands.add_parser(
         'array',

@@ -11,7 +11,7 @@ _FILES = (
 )
 
 
-def add(commands):
+def add(commands) -> None:
     """Adds it to the `dualcam` command."""
     parser = commands.add_parser(
         'camera',

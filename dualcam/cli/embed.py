@@ -2,15 +2,17 @@
 
 import pathlib
 
+from dualcam.cli import inputs
 
-def add(commands):
+
+def add(commands) -> None:
     """Adds it to the `dualcam` command."""
     parser = commands.add_parser(
         'embed',
         help='features of sound files',
-        description='Cuts each file into windows of the length that the student takes, asks it, '
-        "and writes an .npz with files, labels, classes, features [files, n] (the windows' "
-        'mean), window_features, window_file and window_s. A stopped job goes on when called '
+        description='Cuts each file into windows of the length that the student takes, runs it on '
+        "them, and writes an .npz with files, labels, classes, features [files, n] (the windows' "
+        'mean), window_features, window_file and window_s. A stopped job resumes when called '
         'again.',
     )
     parser.add_argument('--model', required=True, help="a run's folder, or a SavedModel")
@@ -25,34 +27,42 @@ def add(commands):
     parser.add_argument(
         '--hop_s', type=float, help="seconds from window to window; default a window's length"
     )
-    parser.add_argument('--batch_size', type=int, default=32, help='windows asked at a time')
+    parser.add_argument('--batch_size', type=int, default=32, help='windows per batch')
     parser.add_argument(
         '--max_bad',
         type=int,
         default=0,
-        help='files that may be left out: silent, damaged, not sound',
+        help='how many bad files may be left out: silent, damaged, not sound',
     )
-    parser.add_argument('--overwrite', action='store_true', help='write over an existing file')
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='write over an existing file; start anew if a job was stopped',
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(options):
-    # Not above: TensorFlow takes seconds to start, and --help does not need it.
-    from dualcam.data.sources import sound_folders
-    from dualcam.inference import embeddings, students
-
     out = pathlib.Path(options.out)
     if out.suffix != '.npz':
         raise ValueError(f'--out={out}: expected a name that ends in .npz')
     if out.exists() and not options.overwrite:
         raise ValueError(f'{out} exists; choose another --out, or --overwrite')
-    sound_set = sound_folders.find_files(options.input)
+    inputs.check_windows(options)
+    inputs.check_model(options.model)
+    sound_set = inputs.find_files(options.input)
+    # Not above: TensorFlow takes seconds to start, and neither --help nor errors need it.
+    from dualcam.inference import embeddings, students
+
     listener = students.open_listener(options.model)
+    for one in sound_set.left_out:
+        print('left out:', one)
     made = embeddings.embed(
         listener,
         sound_set,
         embeddings.EmbedParams(options.layer, options.hop_s, options.batch_size, options.max_bad),
         out.with_name(f'.{out.name}.parts'),
+        restart=options.overwrite,
     )
     embeddings.save(out, made, options.layer, listener.source)
     for message in made.skipped:
@@ -60,5 +70,5 @@ def _run(options):
     print(
         f'{len(made.files)} files, {len(made.windows)} windows of {listener.seconds} s, '
         f'{made.windows.shape[1]} features by {listener.network} {options.layer}; '
-        f'{len(made.skipped)} files left out: {out}'
+        f'{len(made.skipped) + sound_set.num_left_out} files left out: {out}'
     )

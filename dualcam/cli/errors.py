@@ -1,28 +1,52 @@
 """What all commands share: the caller's mistakes end them with one line, not a traceback."""
 
+import contextlib
 import functools
+import logging
+import os
 import sys
+from collections.abc import Callable, Sequence
+
+from dualcam.files import text_files
+
+INTERRUPTED = 130  # as shells have it
 
 
-def exit_code(action):
+def exit_code(action: Callable[[], int | None]) -> int:
     """Runs a command's work: 0 or what it returns, or 1 and a line for the caller's mistakes.
 
-    Ctrl-C is 130, as shells have it, and a line too.
+    Ctrl-C is `INTERRUPTED`, and a line too.
     """
     try:
         return action() or 0
     except KeyboardInterrupt as error:
         print(
-            str(error) or 'stopped: the same call goes on with what is not done yet',
+            str(error) or 'stopped: the same call resumes with what is not done yet',
             file=sys.stderr,
         )
-        return 130
+        return INTERRUPTED
     except (ValueError, OSError) as error:
-        print('error:', ' '.join(str(error).splitlines()), file=sys.stderr)
+        message = ' '.join(str(error).splitlines())
+        print('error:', text_files.printable(message), file=sys.stderr)
         return 1
 
 
-def clean_errors(main):
+def leave(code: int) -> int:
+    """The exit code of a process; one that was interrupted ends here.
+
+    Threads that still read ahead hold objects of native libraries, which report them as leaks
+    when the interpreter is taken down. All that counts is on disk by now.
+    """
+    if code == INTERRUPTED:
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # whoever read it is gone
+                stream.flush()
+        os._exit(code)
+    return code
+
+
+def clean_errors(main: Callable) -> Callable[[Sequence[str]], int]:
     """`main` with `ValueError`s and `OSError`s turned into a message and exit code 1."""
 
     @functools.wraps(main)
@@ -33,6 +57,6 @@ def clean_errors(main):
                 file=sys.stderr,
             )
             return 1
-        return exit_code(lambda: main(argv))
+        return leave(exit_code(lambda: main(argv)))
 
     return wrapped

@@ -4,7 +4,7 @@ import collections
 import pathlib
 
 
-def add(commands):
+def add(commands) -> None:
     """Adds it to the `dualcam` command."""
     parser = commands.add_parser(
         'import-weights',

@@ -1,7 +1,7 @@
 """dualcam look: where the sound is, over the video."""
 
 
-def add(commands):
+def add(commands) -> None:
     """Adds it to the `dualcam` command."""
     parser = commands.add_parser(
         'look',

@@ -1,30 +1,57 @@
-"""The `dualcam` command.
+"""The `dualcam` command: trained students, and what they and their teachers are made of.
 
-dualcam import-weights --from=FILE --model=NAME --out=FILE.weights.h5 [--classes=14]
-dualcam embed --model=SAVED_MODEL_OR_RUN --input=DIR --out=FILE.npz [--layer=embedding]
+dualcam classify --model=RUN --input PATH ...       classes of sound files, or of a microphone
+dualcam embed --model=RUN --input=DIR --out=F.npz   features of sound files
+dualcam tflite --model=RUN --out=DIR                TFLite files for phones and small computers
+dualcam look --input TAKE ... --out=DIR             acoustic images over video frames
+dualcam camera --input=TAKE --array=FILE --out=DIR  where the sound of a recording comes from
+dualcam live --array=FILE                           the same live, as a page in the browser
+dualcam array --array=FILE --out=DIR                what a microphone array can tell apart
+dualcam import-weights --from=FILE --model=NAME --out=F.weights.h5   weights of other programs
 """
 
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
 
 from dualcam.cli import array, camera, classify, embed, errors, import_weights, live, look, tflite
 
+_COMMANDS = (classify, embed, tflite, look, camera, live, array, import_weights)
+_SUMMARY, _, _OVERVIEW = __doc__.partition('\n\n')
 
-def main(argv=None):
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs a subcommand; the caller's mistakes end it with one line and exit code 1."""
-    parser = _Parser(prog='dualcam', description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(dest='command', required=True)
-    for one in (import_weights, embed, classify, tflite, look, array, camera, live):
+    parser = _Parser(
+        prog='dualcam',
+        description=_SUMMARY,
+        epilog=_OVERVIEW.rstrip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest='command', metavar='COMMAND', parser_class=_Parser)
+    for one in _COMMANDS:
         one.add(commands)
+    given = list(sys.argv[1:] if argv is None else argv)
 
     def run():
-        options = parser.parse_args(argv)
+        if not given:
+            parser.print_help()
+            return 1
+        options = parser.parse_args([_unmistakable(argument) for argument in given])
+        if options.command is None:
+            parser.error(f'expected one of {", ".join(commands.choices)}')
         return options.run(options)
 
-    return errors.exit_code(run)
+    code = errors.exit_code(run)
+    return errors.leave(code) if argv is None else code
+
+
+def _unmistakable(argument):
+    """A file whose name begins with a dash, as one that cannot be taken for an option."""
+    return f'./{argument}' if argument.startswith('-') and os.path.lexists(argument) else argument
 
 
 class _Parser(argparse.ArgumentParser):

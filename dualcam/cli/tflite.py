@@ -6,7 +6,7 @@ import statistics
 import time
 
 
-def add(commands):
+def add(commands) -> None:
     """Adds it to the `dualcam` command."""
     parser = commands.add_parser(
         'tflite',

@@ -10,7 +10,8 @@ Signatures, each with `logits`, `probabilities` [batch, classes] and `embedding`
 
 The first two cut a sound into windows of the length that the student takes, each of that length
 after the one before, the last one ending with the sound; a shorter sound is filled up with zeros.
-Windows' logits and embeddings are averaged, but for windows in which nothing is to be heard.
+Windows' logits and embeddings are averaged, but for windows in which nothing is to be heard: whose
+samples as they were sent, before their rate is converted, are all equal.
 
 Probabilities of a network that tags are those of each event by itself: its clips may hold several.
 
@@ -146,7 +147,13 @@ class _Ears:
             input_signature=[tf.TensorSpec([None, self._samples], tf.float32)],
         )
         self._listen = tf.function(
-            self._listen, autograph=False, input_signature=[tf.TensorSpec([None, None], tf.float32)]
+            self._listen,
+            autograph=False,
+            input_signature=[
+                tf.TensorSpec([None, None], tf.float32),
+                tf.TensorSpec([None, None], tf.float32),
+                tf.TensorSpec([], tf.int32),
+            ],
         )
 
     def signatures(self):
@@ -166,13 +173,15 @@ class _Ears:
         return self._answer(*self._ask(waveform))
 
     def _serve(self, waveform):
-        return self._answer(*self._listen(waveform))
+        return self._answer(*self._listen(waveform, waveform, self._rate_hz))
 
     def _serve_wav_bytes(self, wav_bytes):
         wav_bytes = _checked(wav_bytes, 'wav_bytes', 1, 'WAV file')
 
         def one(contents):
-            logits, features = self._listen(wav.decode(contents, self._rate_hz)[None])
+            signal, own_rate_hz = wav.decode_at_own_rate(contents)
+            converted = wav.at_rate(signal, own_rate_hz, self._rate_hz)
+            logits, features = self._listen(converted[None], signal[None], own_rate_hz)
             return logits[0], features[0]
 
         return self._answer(
@@ -196,18 +205,29 @@ class _Ears:
             tf.reshape(features, [tf.shape(waveform)[0], -1, self._sizes[1]]), axis=1
         )
 
-    def _listen(self, waveform):
-        """Logits and embedding of waveforms of any length, averaged over windows."""
+    def _listen(self, waveform, recorded, recorded_hz):
+        """Logits and embedding of waveforms of any length, averaged over windows.
+
+        Args:
+            waveform: [batch, samples] at the student's rate.
+            recorded: [batch, samples], what it was converted from; decides what is silence.
+            recorded_hz: scalar int32, its rate.
+        """
         waveform = _checked_sound(_checked(waveform, 'waveform', 2, 'sound'), self._rate_hz)
         size = self._samples
         batch, length = tf.unstack(tf.shape(waveform))
         starts = graph_windowing.starts(length, size, size)
         count = tf.size(starts)
+        heard = self._heard(recorded, recorded_hz, starts)
+        # Before it is filled up: the end of the sound would be a step.
+        waveform = tf.cond(
+            length < size, lambda: frontends.without_offset(waveform), lambda: waveform
+        )
         waveform = tf.pad(waveform, [[0, 0], [0, tf.maximum(0, size - length)]])
         chunks = -(-(batch * count) // _WINDOWS_AT_ONCE)
         made = [
             tf.TensorArray(tf.float32, chunks, infer_shape=False, element_shape=[None, width])
-            for width in (*self._sizes, 1)
+            for width in self._sizes
         ]
 
         def step(chunk, *made):
@@ -222,23 +242,39 @@ class _Ears:
                 ),
             )
             cut = tf.ensure_shape(cut, [None, size])
-            heard = tf.reduce_max(cut, axis=1) > tf.reduce_min(cut, axis=1)
-            parts = (*self._ask(cut), tf.cast(heard, tf.float32)[:, None])
             return chunk + 1, *(
-                array.write(chunk, part) for array, part in zip(made, parts, strict=True)
+                array.write(chunk, part) for array, part in zip(made, self._ask(cut), strict=True)
             )
 
         _, *made = tf.while_loop(
             lambda chunk, *_: chunk < chunks, step, (0, *made), parallel_iterations=1
         )
-        *parts, heard = (
+        parts = (
             tf.reshape(array.concat(), [batch, count, width])
-            for array, width in zip(made, (*self._sizes, 1), strict=True)
+            for array, width in zip(made, self._sizes, strict=True)
         )
+        heard = tf.cast(heard, tf.float32)[..., None]
         heard = tf.where(tf.reduce_any(heard > 0, axis=1, keepdims=True), heard, 1.0)
         return [
             tf.reduce_sum(part * heard, axis=1) / tf.reduce_sum(heard, axis=1) for part in parts
         ]
+
+    def _heard(self, recorded, recorded_hz, starts):
+        """Whether there is anything to be heard in windows, [batch, windows] bool.
+
+        Judged on the recording: the filter of a conversion rings before and after each sound.
+        """
+        own_rate, rate = tf.cast(recorded_hz, tf.int64), tf.constant(self._rate_hz, tf.int64)
+
+        def one(start):
+            begin = tf.cast(start, tf.int64) * own_rate // rate
+            end = -(-(tf.cast(start, tf.int64) + self._samples) * own_rate // rate)
+            part = recorded[:, begin:end]
+            return tf.reduce_max(part, axis=1) > tf.reduce_min(part, axis=1)
+
+        return tf.transpose(
+            tf.map_fn(one, starts, fn_output_signature=tf.TensorSpec([None], tf.bool))
+        )
 
 
 def _checked(value, name, rank, what):

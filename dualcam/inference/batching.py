@@ -1,17 +1,23 @@
 """Windows of many files through a network, batch by batch; a thread reads ahead.
 
-`embeddings.py` and `classify.py` differ in what they make of the answers.
+`embeddings.py` and `classification.py` differ in what they make of the answers.
 """
 
 import queue
 import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from dualcam.data.sources import sound_files
+from dualcam.files.path_types import AnyPath
+from dualcam.inference import students
+
+_Item = TypeVar('_Item')
 
 
-def hop_samples(listener, hop_s):
+def hop_samples(listener: students.Listener, hop_s: float | None) -> int:
     """Samples from window to window; a window's own for None.
 
     Raises:
@@ -29,15 +35,23 @@ def hop_samples(listener, hop_s):
     return hop
 
 
-def answers(ask, paths, listener, hop, batch_size, messages, bar):
+def answers(
+    ask: Callable[[np.ndarray], np.ndarray],
+    paths: Sequence[AnyPath],
+    listener: students.Listener,
+    hop: int,
+    batch_size: int,
+    messages: dict[int, str],
+    bar,
+) -> Iterator[tuple[int, int, np.ndarray]]:
     """Answers to the windows of files, in order.
 
     Args:
-        ask: from [batch, clip_samples] to [batch, features]; see `listening.Listener.listen`.
+        ask: from [batch, clip_samples] to [batch, features]; see `students.Listener.listen`.
         paths: of the files.
         listener: that `ask` is of; its windows are what files are cut into.
         hop: samples from window to window.
-        batch_size: windows asked at a time.
+        batch_size: windows per batch.
         messages: {row of a bad file: message}, filled while the files are read. Answers to the
             windows before what is bad in it have come by then.
         bar: counts the files that were read.
@@ -60,7 +74,7 @@ def answers(ask, paths, listener, hop, batch_size, messages, bar):
             yield row, start, answer
 
 
-def in_background(items, ahead):
+def in_background(items: Iterable[_Item], ahead: int) -> Iterator[_Item]:
     """What an iterator yields, made by a thread that is up to `ahead` items ahead."""
     made, end, stopped = queue.Queue(ahead), object(), threading.Event()
 

@@ -1,9 +1,11 @@
 """What sound files are: classes with probabilities, by file or by window, as a table.
 
-A network that tags tells all events from a probability on, each with its own; others tell the most
-probable classes, whose probabilities add up to one.
+A network that tags reports all events from a probability on, each with its own; others report the
+most probable classes, whose probabilities add up to one.
 
-A long job writes each file's rows as soon as it has them, and can go on later with those it lacks.
+A long job writes each file's rows as soon as it has them, and can be resumed with those it lacks.
+Names of files that are not UTF-8 are escaped in tables and on the screen; see
+`text_files.escape_name`.
 """
 
 import contextlib
@@ -13,14 +15,17 @@ import io
 import json
 import pathlib
 import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from dualcam.data.sources import sound_files
-from dualcam.files import atomic, progress_bars
-from dualcam.inference import batching
+from dualcam.data.sources import sound_files, sound_folders
+from dualcam.files import atomic, progress_bars, text_files
+from dualcam.files.path_types import AnyPath
+from dualcam.inference import batching, students
 
 FORMATS = ('.csv', '.jsonl')
+_COLUMNS = ('file', 'start_s', 'end_s', 'windows')
 _DECIMALS = 6
 
 
@@ -29,12 +34,12 @@ class ClassifyParams:
     """How files are cut, asked and shown.
 
     Attributes:
-        top_k: classes in a row, the most probable first; as many as there are, where fewer. Of
-            a network that tags, at most so many.
-        threshold: probability from which a network that tags tells an event; None for its own.
-        by_window: a row a window; else a row a file, its windows' logits averaged.
+        top_k: classes per row, the most probable first; as many as there are, where fewer. Of
+            a network that tags, at most this many.
+        threshold: probability from which a network that tags reports an event; None for its own.
+        by_window: one row per window; else one row per file, its windows' logits averaged.
         hop_s: seconds from window to window; None for one window's length.
-        batch_size: windows asked at a time.
+        batch_size: windows per batch.
         max_bad: files that may be left out because they hold no sound.
     """
 
@@ -67,11 +72,16 @@ class Answer:
     probabilities: tuple[float, ...]
 
 
-def classify(listener, paths, params, skipped):
+def classify(
+    listener: students.Listener,
+    paths: Sequence[AnyPath],
+    params: ClassifyParams,
+    skipped: list[str],
+) -> Iterator[list[Answer]]:
     """Answers to files.
 
     Args:
-        listener: a `listening.Listener`.
+        listener: a `students.Listener`.
         paths: of the files.
         params: a `ClassifyParams`.
         skipped: list that messages about files that were left out are added to.
@@ -80,8 +90,7 @@ def classify(listener, paths, params, skipped):
         A list of `Answer`s for each good file, in order, as soon as it is there.
 
     Raises:
-        ValueError: more bad files than `max_bad`, which is told after the answers to the good
-            ones.
+        ValueError: more bad files than `max_bad`, once all good ones are answered.
     """
     hop = batching.hop_samples(listener, params.hop_s)
     messages = {}
@@ -97,8 +106,10 @@ def classify(listener, paths, params, skipped):
     sound_files.check_bad(bad, params.max_bad)
 
 
-def told(listener, logits, params):
-    """What a network tells of a sound, by its logits [classes]: (names, probabilities)."""
+def predictions(
+    listener: students.Listener, logits: np.ndarray, params: ClassifyParams
+) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Names and probabilities of what a network reports of a sound, by its logits [classes]."""
     shares = listener.probabilities(logits)
     order = np.argsort(-shares, kind='stable')[: params.top_k]
     if listener.threshold is not None:
@@ -111,7 +122,7 @@ def told(listener, logits, params):
     )
 
 
-def in_words(names, probabilities):
+def format_predictions(names: Sequence[str], probabilities: Sequence[float]) -> str:
     """Classes with their probabilities, for the screen."""
     return (
         '  '.join(f'{share:6.1%} {name}' for name, share in zip(names, probabilities, strict=True))
@@ -119,15 +130,15 @@ def in_words(names, probabilities):
     )
 
 
-def take_up(path, listener, params):
+def resume_table(path: AnyPath, listener: students.Listener, params: ClassifyParams) -> set[str]:
     """Files that a table has rows of; an empty set for a new one.
 
-    What is beside the table tells which model and settings it is of, and whether it is complete.
+    What is beside the table says which model and settings it is of, and whether it is complete.
     Rows of the last file of a table that is not are removed: they may not be all.
 
     Args:
         path: of the table.
-        listener, params: what it is to be gone on with.
+        listener, params: what it is to be resumed with.
 
     Raises:
         ValueError: the table is none of `classify`'s, or of another model or other settings.
@@ -137,40 +148,59 @@ def take_up(path, listener, params):
         _write_job(path, listener, params, complete=False)
         return set()
     try:
-        job = json.loads(_job_path(path).read_text(encoding='utf-8'))
-        lines = [
-            line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b'\n')
-        ]  # the last one may be cut short
-        if path.suffix == '.jsonl':
-            first, files = 0, [json.loads(line)['file'] for line in lines]
-        else:
-            first, files = 1, [next(csv.reader([line.decode()]))[0] for line in lines]
-    except (OSError, ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
+        job = text_files.read_json(_job_path(path))
+        rows = (_json_rows if path.suffix == '.jsonl' else _csv_rows)(path.read_bytes())
+        first = 0 if path.suffix == '.jsonl' else 1
+        files = [name for _, name in rows]
+        if first and rows and files[0] != _COLUMNS[0]:
+            raise ValueError(f'its first column is {files[0]!r}, not {_COLUMNS[0]!r}')
+        its_job, was_complete = job['job'], job['complete']
+    except (OSError, ValueError, KeyError, TypeError, IndexError, csv.Error) as error:
         raise ValueError(
-            f'{path}: not a table that dualcam classify can go on with ({error!r}); '
+            f'{path}: not a table that dualcam classify can resume ({error!r}); '
             'choose another --out or delete it'
         ) from error
-    if job['job'] != _job(listener, params):
+    if its_job != _job(listener, params):
         raise ValueError(
             f'{path}: was made by another model or with another top_k, threshold, '
             'by_window or hop; choose another --out or delete it'
         )
-    kept = len(lines)
-    while not job['complete'] and kept > first and files[kept - 1] == files[-1]:
+    kept = len(rows)
+    while not was_complete and kept > first and files[kept - 1] == files[-1]:
         kept -= 1
     with atomic.writing_file(path) as partial:
-        partial.write_bytes(b''.join(lines[:kept]))
+        partial.write_bytes(b''.join(data for data, _ in rows[:kept]))
     _write_job(path, listener, params, complete=False)
-    return set(files[first:kept])
+    return {text_files.unescape_name(name) for name in files[first:kept]}
 
 
-def complete(path, listener, params):
+def _json_rows(data):
+    """(bytes, name of the file) of the rows of a table; the last one may be cut short."""
+    lines = [line for line in data.splitlines(keepends=True) if line.endswith(b'\n')]
+    return [(line, str(json.loads(line)['file'])) for line in lines]
+
+
+def _csv_rows(data):
+    """`_json_rows` of a CSV; names in quotes may have line ends in them."""
+    rows, held = [], b''
+    for line in data.splitlines(keepends=True):
+        held += line
+        if held.count(b'"') % 2 == 0 and line.endswith(b'\n'):
+            ((name, *_),) = csv.reader(io.StringIO(held.decode(), newline=''))
+            rows.append((held, name))
+            held = b''
+    return rows
+
+
+def complete(path: AnyPath, listener: students.Listener, params: ClassifyParams) -> None:
     """Notes that a table has all rows of all its files."""
     _write_job(pathlib.Path(path), listener, params, complete=True)
 
 
 @contextlib.contextmanager
-def table(path, listener, params):
+def table(
+    path: AnyPath | None, listener: students.Listener, params: ClassifyParams
+) -> Iterator[Callable[[Sequence[Answer]], None]]:
     """A function that writes `Answer`s, to a file that is added to or, for None, to the screen.
 
     Columns of a .csv file are class_1, probability_1 and so on; of a network that tags, `classes`
@@ -202,14 +232,14 @@ def table(path, listener, params):
                     for name in ('class', 'probability')
                 ]
             )
-            write_rows([['file', 'start_s', 'end_s', 'windows', *columns]])
+            write_rows([[*_COLUMNS, *columns]])
 
         def write(answers):
             if path.suffix == '.csv':
                 write_rows(
                     [
                         [
-                            one.file,
+                            text_files.escape_name(one.file),
                             one.start_s,
                             one.end_s,
                             one.windows,
@@ -227,17 +257,23 @@ def table(path, listener, params):
                     ]
                 )
             else:
-                put(''.join(json.dumps(dataclasses.asdict(one)) + '\n' for one in answers))
+                put(''.join(json.dumps(_named(one)) + '\n' for one in answers))
 
         yield write
 
 
-def accuracy(answers, sound_set, known):
+def _named(answer):
+    return dataclasses.asdict(answer) | {'file': text_files.escape_name(answer.file)}
+
+
+def accuracy(
+    answers: Mapping[str, str | None], sound_set: sound_folders.SoundSet, known: Sequence[str]
+) -> tuple[float | None, int]:
     """Share of labelled files whose first class is theirs, and of how many; (None, 0) for none.
 
     Args:
         answers: {file: class name}.
-        sound_set: a `sounds.SoundSet`.
+        sound_set: a `sound_folders.SoundSet`.
         known: names of the model's classes; files of others do not count.
     """
     labelled = {
@@ -272,7 +308,7 @@ def _rows(listener, path, starts, logits, params):
             round(seconds[group[0]], 3),
             round(seconds[group[-1]] + listener.seconds, 3),
             len(group),
-            *told(listener, logits[list(group)].mean(axis=0), params),
+            *predictions(listener, logits[list(group)].mean(axis=0), params),
         )
         for group in groups
     ]
@@ -305,10 +341,11 @@ def _screen():
 
     def write(answers):
         for one in answers:
-            widest[0] = max(widest[0], len(one.file))
+            name = text_files.printable_name(one.file)
+            widest[0] = max(widest[0], len(name))
             progress_bars.write(
-                f'{one.file:<{widest[0]}}  {one.start_s:8.1f} - {one.end_s:.1f} s  '
-                f'{in_words(one.classes, one.probabilities)}',
+                f'{name:<{widest[0]}}  {one.start_s:8.1f} - {one.end_s:.1f} s  '
+                f'{format_predictions(one.classes, one.probabilities)}',
                 sys.stdout,
             )
 

@@ -1,20 +1,23 @@
 """Embeddings of sound files: windows through a student, in batches, resumable.
 
-Finished files are kept in parts beside the result, and joined at the end: a stopped job goes on
-after its last part.
+Finished files are kept in parts beside the result, and joined at the end: a stopped job resumes
+after its last part. Parts know their files, so that a job can also be resumed once a bad file was
+repaired or removed, as its error message advises; what has changed is read again.
 """
 
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 import shutil
 
 import numpy as np
 
-from dualcam.data.sources import sound_files
-from dualcam.files import atomic, progress_bars
-from dualcam.inference import batching
+from dualcam.data.sources import sound_files, sound_folders
+from dualcam.files import atomic, progress_bars, text_files
+from dualcam.files.path_types import AnyPath
+from dualcam.inference import batching, students
 
 _FILES_A_PART = 200
 
@@ -24,9 +27,9 @@ class EmbedParams:
     """How files are cut and asked.
 
     Attributes:
-        layer: see `listening.Listener.listen`.
+        layer: see `students.Listener.listen`.
         hop_s: seconds from window to window; None for one window's length.
-        batch_size: windows asked at a time.
+        batch_size: windows per batch.
         max_bad: files that may be left out because they hold no sound.
     """
 
@@ -67,38 +70,50 @@ class Embeddings:
         return (sums / counts[:, None]).astype(np.float32)
 
 
-def embed(listener, sound_set, params, parts):
+def embed(
+    listener: students.Listener,
+    sound_set: sound_folders.SoundSet,
+    params: EmbedParams,
+    parts: AnyPath,
+    restart: bool = False,
+) -> Embeddings:
     """Embeds all files of a set.
 
     Args:
-        listener: a `listening.Listener`.
-        sound_set: a `sounds.SoundSet`.
+        listener: a `students.Listener`.
+        sound_set: a `sound_folders.SoundSet`.
         params: an `EmbedParams`.
-        parts: folder for finished parts; a stopped job goes on there. Removed at the end.
+        parts: folder for finished parts, from which a stopped job resumes. Removed at the end.
+        restart: remove what a stopped job left there.
 
     Returns:
         `Embeddings`. Windows in which nothing is to be heard are left out, as are files that are
         silent throughout or cannot be read, up to `max_bad` of them.
 
     Raises:
-        ValueError: more bad files; parts of other files or another model.
+        ValueError: more bad files; parts of another model or other settings.
     """
     hop = batching.hop_samples(listener, params.hop_s)
     ask = listener.listen(params.layer)
     parts = pathlib.Path(parts)
-    _claim(parts, listener, sound_set, params)
+    if restart:
+        shutil.rmtree(parts, ignore_errors=True)
+    _claim(parts, listener, params)
     files = sound_set.sounds
     bar = progress_bars.bar(total=len(files), desc='embedding', unit='file')
     skipped = []
     for first in range(0, len(files), _FILES_A_PART):
-        path = parts / f'part-{first:08d}.npz'
         own = files[first : first + _FILES_A_PART]
+        path = parts / f'part-{_digest_of(own)}.npz'
         if not path.exists():
             _write_part(path, *_embed_files(ask, own, listener, hop, params.batch_size, bar))
         else:
             bar.update(len(own))
         with np.load(path) as part:
-            skipped += part['skipped'].tolist()
+            messages = part['skipped'].tolist()
+        skipped += messages
+        if messages and len(skipped) > params.max_bad:
+            path.unlink()  # what is bad in it may be repaired
         sound_files.check_bad(skipped, params.max_bad)
     bar.close()
     made = _joined(parts, sound_set, listener, skipped)
@@ -106,7 +121,7 @@ def embed(listener, sound_set, params, parts):
     return made
 
 
-def save(path, embeddings, layer, source):
+def save(path: AnyPath, embeddings: Embeddings, layer: str, source: str) -> None:
     """Writes .npz: files, labels, classes, features [files, n] and the windows'."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +129,7 @@ def save(path, embeddings, layer, source):
     with atomic.writing_file(path, '.npz') as partial:
         np.savez(
             partial,
-            files=e.files,
+            files=np.array([text_files.escape_name(name) for name in e.files.tolist()], np.str_),
             labels=e.labels,
             classes=e.classes,
             features=e.clips,
@@ -154,10 +169,10 @@ def _write_part(path, features, rows, starts, skipped, bad):
 
 
 def _joined(parts, sound_set, listener, skipped):
-    features, rows, starts, bad = [], [], [], []
-    for path in sorted(parts.glob('part-*.npz')):
-        first = int(path.stem.removeprefix('part-'))
-        with np.load(path) as part:
+    features, rows, starts, bad = [], [], [], [np.zeros(0, np.int64)]
+    for first in range(0, len(sound_set.sounds), _FILES_A_PART):
+        own = sound_set.sounds[first : first + _FILES_A_PART]
+        with np.load(parts / f'part-{_digest_of(own)}.npz') as part:
             if len(part['rows']):
                 features.append(part['features'])
             rows.append(part['rows'] + first)
@@ -178,23 +193,25 @@ def _joined(parts, sound_set, listener, skipped):
     )
 
 
-def _claim(parts, listener, sound_set, params):
+def _digest_of(files):
+    """A name for some files as they are now: their paths, sizes and times."""
+    digest = hashlib.sha256()
+    for sound in files:
+        status = os.stat(sound.path)
+        text = f'{sound.path}\0{status.st_size}\0{status.st_mtime_ns}\n'
+        digest.update(text.encode(errors='surrogateescape'))
+    return digest.hexdigest()[:24]
+
+
+def _claim(parts, listener, params):
     """Makes the folder of the parts, or refuses one of another job."""
-    content = json.dumps(
-        [
-            listener.digest,
-            listener.network,
-            params.layer,
-            params.hop_s,
-            [sound.path for sound in sound_set.sounds],
-        ]
-    )
+    content = json.dumps([listener.digest, listener.network, params.layer, params.hop_s])
     digest = hashlib.sha256(content.encode()).hexdigest()
     path = parts / 'job.txt'
     if path.exists() and path.read_text(encoding='utf-8') != digest:
         raise ValueError(
-            f'{parts}: holds parts of a job with other files or another model; '
-            'delete it or choose another --out'
+            f'{parts}: holds parts of a job of another model or with other settings; delete it, '
+            'call with --overwrite to start anew, or choose another --out'
         )
     parts.mkdir(parents=True, exist_ok=True)
     path.write_text(digest, encoding='utf-8')

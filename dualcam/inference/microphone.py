@@ -1,9 +1,13 @@
-"""Windows of sound from the default microphone, where the package sounddevice is there."""
+"""Windows of sound from the default microphone, where the package sounddevice is installed."""
+
+from collections.abc import Iterator
 
 import numpy as np
 
 
-def windows(duration_s, clip_samples, rate_hz):
+def windows(
+    duration_s: float, clip_samples: int, rate_hz: int
+) -> Iterator[tuple[float, np.ndarray, bool]]:
     """Windows that follow each other while they are recorded.
 
     Args:

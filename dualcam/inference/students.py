@@ -5,6 +5,7 @@ Reads what training and export left behind; hands on embeddings and logits of wi
 
 import dataclasses
 import pathlib
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -13,9 +14,11 @@ import tensorflow as tf
 
 from dualcam import models
 from dualcam.data import audio
+from dualcam.data.signal import frontends, logmel
 from dualcam.evaluation import tagging_scores
 from dualcam.export import saved_model_safety, saved_models, tflite
 from dualcam.files import fingerprints, text_files
+from dualcam.files.path_types import AnyPath
 from dualcam.training import run, run_data, tagging_data
 from dualcam.training.recipes import correspondence, tagging
 
@@ -30,10 +33,10 @@ class Listener:
         seconds: of the windows it takes.
         classes: names in the order of its answers.
         layers: names of the layers that `listen` can hand out.
-        digest: names its weights, so that stopped work is not gone on with by another model.
+        digest: names its weights, so that stopped work is not resumed by another model.
         sample_rate_hz: of the waveforms it takes.
-        threshold: probability from which an event is told, of a network that tags; None for
-            students that tell one class of each sound.
+        threshold: probability from which an event is reported, of a network that tags; None for
+            students that report one class of each sound.
     """
 
     source: str
@@ -42,24 +45,24 @@ class Listener:
     classes: tuple[str, ...]
     layers: tuple[str, ...]
     digest: str
-    _make: object
+    _make: Callable[[str], Callable[[np.ndarray], np.ndarray]]
     sample_rate_hz: int = audio.SAMPLE_RATE_HZ
     threshold: float | None = None
 
     @property
-    def clip_samples(self):
+    def clip_samples(self) -> int:
         """Samples of a window."""
         return self.sample_rate_hz * self.seconds
 
-    def probabilities(self, logits):
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """[..., classes] float64 of logits: they add up to one, or are each event's own."""
         logits = np.asarray(logits, np.float64)
         if self.threshold is None:
             return scipy.special.softmax(logits, axis=-1)
         return scipy.special.expit(logits)
 
-    def listen(self, layer='embedding'):
-        """A function from waveforms to what a layer says.
+    def listen(self, layer: str = 'embedding') -> Callable[[np.ndarray], np.ndarray]:
+        """A function from waveforms to a layer's output.
 
         Args:
             layer: 'embedding', 'logits', or one of `layers`.
@@ -80,7 +83,7 @@ class Listener:
         return self._make(layer)
 
 
-def open_listener(path):
+def open_listener(path: AnyPath) -> Listener:
     """The student of a run's folder, of a SavedModel or of a TFLite file.
 
     Args:
@@ -101,7 +104,7 @@ def open_listener(path):
     return _from_saved_model(find_saved_model(path))
 
 
-def find_saved_model(path):
+def find_saved_model(path: AnyPath) -> pathlib.Path:
     """The SavedModel's own folder: of a run, of a folder of versions, or that itself.
 
     Raises:
@@ -127,7 +130,9 @@ def find_saved_model(path):
     )
 
 
-def from_map(model, params, folder):
+def from_map(
+    model: keras.Model, params: correspondence.CorrespondenceParams, folder: AnyPath
+) -> Listener:
     """A `Listener` of a network on sound that learned without labels: it gives no answers.
 
     Args:
@@ -140,7 +145,13 @@ def from_map(model, params, folder):
     )
 
 
-def from_model(model, frontend, seconds, classes, source):
+def from_model(
+    model: keras.Model,
+    frontend: frontends.Frontend | logmel.LogMelFrontend,
+    seconds: int,
+    classes: Sequence[str],
+    source: AnyPath,
+) -> Listener:
     """A `Listener` of a Keras student.
 
     Args:

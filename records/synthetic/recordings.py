@@ -8,9 +8,9 @@ import pathlib
 
 import numpy as np
 import scipy.signal
-import soundfile
 
 from dualcam.data import schema
+from dualcam.data.sources import sound_decoders
 
 _LONGEST_S = 60.0  # of one file; enough for any unit, and bounds the memory
 
@@ -98,12 +98,14 @@ def unit_sound(files, duration_s):
 
 def read_recording(path, wanted_hz=schema.ARRAY_RATE_HZ):
     """One recording, mono at `wanted_hz`, without silent ends; see `unit_sound`."""
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate_hz = file.samplerate
-            samples = file.read(int(_LONGEST_S * rate_hz), dtype='float64', always_2d=True)
-    except (soundfile.SoundFileError, OSError, RuntimeError) as error:
-        raise ValueError(f'{path}: not a readable sound file ({error})') from error
+    rate_hz, blocks = sound_decoders.open_blocks(path)
+    held, longest, count = [], int(_LONGEST_S * rate_hz), 0
+    for block in blocks:
+        held.append(block.astype(np.float64))
+        count += len(block)
+        if count >= longest:
+            break
+    samples = np.concatenate(held)[:longest] if held else np.zeros((0, 1))
     mono = samples.mean(axis=1)
     if len(mono) < rate_hz // 20 or not np.all(np.isfinite(mono)) or np.ptp(mono) == 0:
         raise ValueError(f'{path}: holds no sound; delete it or put another in its place')

@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from dualcam.data import audio
+from dualcam.data import audio, schema
 
 # What is heard of a sound by this code. A network that was trained with another is refused.
 VERSION = 2
@@ -20,6 +20,27 @@ NORMALISATIONS = {
     'log': ('mean', 'std_dev'),
 }
 _NARROW = 1e-2  # deviation of a channel of logarithms in which there is nothing
+
+
+def without_offset(signal):
+    """A signal around its mean, where that is large enough to be an offset.
+
+    What is smaller than a tenth of the sound's own deviation is left as it is: a short sound's mean
+    is never exactly zero.
+
+    Args:
+        signal: [..., samples] float32 within 1.
+
+    Returns:
+        [..., samples]; exactly zero where the signal is constant.
+    """
+    first = signal[..., :1]
+    moved = signal - first  # a constant is exactly zero then
+    mean = tf.reduce_mean(moved, axis=-1, keepdims=True)
+    centred = moved - mean
+    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
+    is_offset = tf.square(first + mean) > schema.SMALL_OFFSET**2 * variance
+    return tf.where(is_offset, centred, signal)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,13 +76,17 @@ class Frontend:
     def hear(self, waveform):
         """Network input of a waveform of any scale at 22,050 Hz.
 
+        A constant offset is taken out: it is a fault of a converter, not of the sound. Clips that
+        are trained on go through `scaled` and `see`, which leave it as it is.
+
         Args:
             waveform: [..., samples] float32.
 
         Returns:
             [..., samples], or [..., frames, 257]; see `see`.
         """
-        return self.see(self.scaled(waveform) * audio.PEAK)
+        signal = without_offset(audio.to_peak(waveform))
+        return self.see(self.scaled(signal) * audio.PEAK)
 
     def scaled(self, waveform):
         """What is heard of a waveform, its band limited where it is to be, largest magnitude 1."""

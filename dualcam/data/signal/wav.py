@@ -3,7 +3,9 @@
 RIFF or RF64; PCM of 8, 16, 24 and 32 bit and floating point of 32 and 64 bit, plain or
 WAVE_FORMAT_EXTENSIBLE; any channels (averaged) and rate from 4 kHz (converted to the one that is
 asked for); up to half an hour. A size that a streaming writer left open means: to the end of the
-file. What is no such file fails with an `InvalidArgumentError` that says what is wrong.
+file; so does one that a writer which was stopped never filled in, as in
+`data/sources/unfinished_files.py`. What is no such file fails with an `InvalidArgumentError` that
+says what is wrong.
 """
 
 import tensorflow as tf
@@ -14,6 +16,24 @@ _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _ELSEWHERE = 0xFFFF_FFFF  # a size that a ds64 chunk has, or nobody
 # Format, bits a sample, and what it is read as.
 _DECODED = ((_PCM, 8), (_PCM, 16), (_PCM, 24), (_PCM, 32), (_FLOAT, 32), (_FLOAT, 64))
+# Formats that are not decoded, by the names that people know.
+_OTHERS = {
+    0x02: 'Microsoft ADPCM',
+    0x06: 'A-law',
+    0x07: 'mu-law',
+    0x11: 'IMA ADPCM',
+    0x16: 'G.723 ADPCM',
+    0x31: 'GSM 6.10',
+    0x40: 'G.721 ADPCM',
+    0x45: 'G.726 ADPCM',
+    0x50: 'MPEG audio',
+    0x55: 'MP3',
+    0xFF: 'AAC',
+    0x161: 'Windows Media Audio',
+    0x162: 'Windows Media Audio Pro',
+    0x1600: 'AAC',
+    0xF1AC: 'FLAC',
+}
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 4_000, 384_000
 _LONGEST_S = 1800  # half a GB of samples on their way
 _MOST_CHUNKS = 1000
@@ -32,7 +52,11 @@ def decode(contents, rate_hz=audio.SAMPLE_RATE_HZ):
     Returns:
         [samples] float32, mono, full scale 1.
     """
-    signal, own_rate_hz = decode_at_own_rate(contents)
+    return at_rate(*decode_at_own_rate(contents), rate_hz)
+
+
+def at_rate(signal, own_rate_hz, rate_hz=audio.SAMPLE_RATE_HZ):
+    """[samples] float32 at `rate_hz`: as it is if that is its own, else resampled."""
     return tf.cond(
         own_rate_hz == rate_hz, lambda: signal, lambda: resample(signal, own_rate_hz, rate_hz)
     )
@@ -67,30 +91,43 @@ def decode_at_own_rate(contents):
     if_extended = _unsigned(data, form_at + 24, 2)
     code = tf.where(code == _EXTENSIBLE, if_extended, code)
     known = tf.stack([(code == a) & (bits == b) for a, b in _DECODED])
-    data_size = checked(
-        data_size,
+    names = tf.constant(['another kind', *_OTHERS.values(), 'PCM', 'floating point'])
+    codes = tf.constant([-1, *_OTHERS, _PCM, _FLOAT], tf.int64)
+    name = names[tf.argmax(tf.cast(codes == code, tf.int32))]
+    known = checked(
+        known,
         [
-            (channels >= 1, 'a WAV file of', channels, 'channels'),
-            (
-                (rate_hz >= _LOWEST_RATE_HZ) & (rate_hz <= _HIGHEST_RATE_HZ),
-                'a WAV file of',
-                rate_hz,
-                f'Hz; expected {_LOWEST_RATE_HZ} - {_HIGHEST_RATE_HZ}',
-            ),
-            (
-                data_size <= _LONGEST_S * rate_hz * channels * (bits // 8),
-                'a WAV file of more than',
-                _LONGEST_S,
-                's; send it in parts',
-            ),
             (
                 tf.reduce_any(known),
-                'a WAV file of format and bits',
+                'a WAV file of',
+                name,
+                ', format and bits',
                 tf.stack([code, bits]),
-                '; expected PCM (1) of 8, 16, 24 or 32 bit or floating point (3) of 32 or 64',
+                '; expected PCM (1) of 8, 16, 24 or 32 bit or floating point (3) of 32 or 64; '
+                'convert it first',
             ),
         ],
     )
+    # Of a known format from here on: its bits decide how long it is.
+    with tf.control_dependencies([known]):
+        data_size = checked(
+            tf.identity(data_size),
+            [
+                (channels >= 1, 'a WAV file of', channels, 'channels'),
+                (
+                    (rate_hz >= _LOWEST_RATE_HZ) & (rate_hz <= _HIGHEST_RATE_HZ),
+                    'a WAV file of',
+                    rate_hz,
+                    f'Hz; expected {_LOWEST_RATE_HZ} - {_HIGHEST_RATE_HZ}',
+                ),
+                (
+                    data_size <= _LONGEST_S * rate_hz * channels * (bits // 8),
+                    'a WAV file of more than',
+                    _LONGEST_S,
+                    's; send it in parts',
+                ),
+            ],
+        )
     frame = channels * (bits // 8)
     length = data_size // frame * frame
     raw = tf.strings.substr(contents, tf.cast(data_at, tf.int32), tf.cast(length, tf.int32))
@@ -171,8 +208,10 @@ def _chunks(contents, data, size):
         here = tf.minimum(length, size - begin)
         form_at = tf.where((name == b'fmt ') & (here >= 16), begin, form_at)
         is_data = name == b'data'
+        # Some writers forget the padding of odd chunks.
+        unpadded = _unsigned(data, begin + here, 4) == int.from_bytes(b'data', 'little')
         return (
-            begin + here + here % 2,
+            begin + here + tf.where(unpadded, tf.zeros_like(here), here % 2),
             form_at,
             tf.where(is_data, begin, data_at),
             tf.where(is_data, here, data_size),
@@ -192,7 +231,26 @@ def _chunks(contents, data, size):
             tf.constant(0),
         ),
     )
-    return form_at, data_at, data_size
+    return form_at, data_at, _to_its_end(data, data_at, data_size, size)
+
+
+def _to_its_end(data, data_at, data_size, size):
+    """The data's size, or all of the rest where its writer was stopped before it filled that in.
+
+    So it is where what follows is no other chunk, and more than what was announced.
+    """
+    rest = size - data_at
+    following = data_at + data_size + data_size % 2
+    left = size - following
+    name = tf.cast(data[following : following + 4], tf.int32)
+    is_chunk = (
+        (left >= 8)
+        & (tf.reduce_min(name) >= 0x20)
+        & (tf.reduce_max(name) < 0x7F)
+        & (_unsigned(data, following + 4, 4) <= left - 8)
+    )
+    goes_on = (data_at >= 0) & (left >= tf.maximum(data_size, 1)) & ~is_chunk
+    return tf.where(goes_on, rest, data_size)
 
 
 def _unsigned(data, at, count):

@@ -10,6 +10,7 @@ import json
 import pathlib
 
 from dualcam.files import atomic, text_files
+from dualcam.files.path_types import AnyPath
 
 AVIA_CLASSES = (
     'clapping',
@@ -94,14 +95,14 @@ class DatasetInfo:
     take_rule: TakeRule | None = None
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         return len(self.classes)
 
 
 ACIVW = DatasetInfo('acivw', ACIVW_CLASSES, 'ACIVW recordings', num_locations=61)
 
 
-def read_description(folder):
+def read_description(folder: AnyPath) -> DatasetInfo:
     """The `DatasetInfo` of a raw or records folder; AVIA's where it has no description.
 
     Raises:
@@ -130,7 +131,7 @@ def read_description(folder):
     return info
 
 
-def write_description(folder, info):
+def write_description(folder: AnyPath, info: DatasetInfo) -> None:
     """Writes `info` where `read_description` finds it."""
     path = pathlib.Path(folder) / DESCRIPTION_FILE
     path.parent.mkdir(parents=True, exist_ok=True)

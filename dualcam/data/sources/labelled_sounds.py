@@ -4,6 +4,7 @@ folders of sound, as windows that a student can be asked.
 
 import pathlib
 import tempfile
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -12,9 +13,16 @@ from dualcam.data.clips import record_clips
 from dualcam.data.records import reading, tagging_records
 from dualcam.data.sources import datasets, sound_files, sound_folders
 from dualcam.data.stores import record_store
+from dualcam.files.path_types import AnyPath
 
 
-def read_examples(place, seconds, root=None, rate_hz=audio.SAMPLE_RATE_HZ, tagged=False):
+def read_examples(
+    place: AnyPath,
+    seconds: int,
+    root: AnyPath | None = None,
+    rate_hz: int = audio.SAMPLE_RATE_HZ,
+    tagged: bool = False,
+) -> Iterator[tuple[str | tuple[str, ...] | None, np.ndarray]]:
     """Sounds of a list or a folder, one after the other.
 
     Args:

@@ -1,34 +1,35 @@
 """Sound files to mono sound at 22,050 Hz or another rate: blocks, windows, whole files.
 
-Any rate, channels and bit depth; hours fit in little memory. What is not sound is a `BadSound`
-that names the file.
+Any format, rate, channels and bit depth; hours fit in little memory. What is not sound is a
+`BadSound` that names the file.
+
+Whether anything is to be heard is judged on the recording as it is, before its rate is converted:
+a converter's filter rings before and after each sound, and would make silence look like sound.
 """
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
-import soundfile
 import soxr
 
 from dualcam.data import schema
 from dualcam.data.records import framing, protobufs
 from dualcam.data.signal import windowing
-from dualcam.data.sources import sound_folders
+from dualcam.data.sources import sound_decoders
+from dualcam.files.path_types import AnyPath
 
-_BLOCK_S = 10.0
+BadSound = sound_decoders.BadSound  # what the readers here raise
+_CANCELLED = 1e-4  # of a channel's range: what is left where channels are each other's opposite
 _LOUDEST = 1e30  # full scale is 1; sums of larger numbers would not be finite
-_LOWEST_RATE_HZ = 1000  # what announces less is damaged, and would grow beyond all bounds
 
 
-class BadSound(ValueError):
-    """A file that holds no sound, or cannot be read; the message names it."""
-
-
-def read_blocks(path, rate_hz=schema.SOUND_RATE_HZ):
+def read_blocks(path: AnyPath, rate_hz: int = schema.SOUND_RATE_HZ) -> Iterator[np.ndarray]:
     """Mono sound of a file, block by block.
 
     Channels are averaged; another rate is converted (soxr, high quality).
 
     Args:
-        path: a sound file, or a record of one.
+        path: a sound file, a video with sound, or a record of a sound.
         rate_hz: of what comes out.
 
     Yields:
@@ -38,42 +39,54 @@ def read_blocks(path, rate_hz=schema.SOUND_RATE_HZ):
         BadSound: the file cannot be read, has a rate below 1 kHz, no samples, some that are not
             finite, or all of them equal, which shows at its end.
     """
+    for _, _, block in _blocks(path, rate_hz):
+        yield block
+
+
+def _blocks(path, rate_hz):
+    """Yields (the file's rate, mono block at that rate, the same part at `rate_hz`).
+
+    What a converter holds back comes with a later block, or with an empty one at the end.
+    """
     if str(path).endswith(schema.RECORD_SUFFIX):
         blocks = _record_blocks(path)
         own_rate_hz = schema.SOUND_RATE_HZ
     else:
-        own_rate_hz, blocks = _file_blocks(path)
+        own_rate_hz, blocks = sound_decoders.open_blocks(path)
     resampler = None
     if own_rate_hz != rate_hz:
         resampler = soxr.ResampleStream(own_rate_hz, rate_hz, 1, 'float32', 'HQ')
-    low, high, count = np.inf, -np.inf, 0
+    low, high, count, widest = np.inf, -np.inf, 0, 0.0
     for block in filter(len, blocks):
         if not np.abs(block).max() < _LOUDEST:
-            raise BadSound(
-                f'{path}: has samples that are not finite, or beyond {_LOUDEST:g}; '
-                'repair or remove it'
+            raise sound_decoders.bad(
+                path, f'has samples that are not finite, or beyond {_LOUDEST:g}'
             )
-        low, high = min(low, block.min()), max(high, block.max())
-        block = resampler.resample_chunk(block) if resampler else block
+        own = block.mean(axis=1) if block.ndim > 1 and block.shape[1] > 1 else block.reshape(-1)
+        low, high = min(low, own.min()), max(high, own.max())
+        widest = max(widest, np.ptp(block, axis=0).max())
+        block = resampler.resample_chunk(own) if resampler else own
         count += len(block)
-        yield block
+        yield own_rate_hz, own, block
     if low == np.inf:
-        raise BadSound(f'{path}: has no samples; remove it')
+        raise sound_decoders.bad(path, 'has no samples')
+    if high - low < _CANCELLED * widest:
+        raise sound_decoders.bad(path, 'its channels cancel each other when they are averaged')
     if low == high:
-        raise BadSound(f'{path}: is silent; repair or remove it')
+        raise sound_decoders.bad(path, 'is silent throughout')
     if resampler:
         block = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
         if not count + len(block):
-            raise BadSound(f'{path}: is shorter than a sample at {rate_hz} Hz; remove it')
-        yield block
+            raise sound_decoders.bad(path, f'is shorter than a sample at {rate_hz} Hz')
+        yield own_rate_hz, np.zeros(0, np.float32), block
 
 
-def read_sound(path, rate_hz=schema.SOUND_RATE_HZ):
+def read_sound(path: AnyPath, rate_hz: int = schema.SOUND_RATE_HZ) -> np.ndarray:
     """All of a file, [samples] float32; see `read_blocks`."""
     return np.concatenate(list(read_blocks(path, rate_hz)))
 
 
-def check_bad(messages, max_bad):
+def check_bad(messages: Sequence[str], max_bad: int) -> None:
     """Raises a `ValueError` where there are more messages about bad files than allowed."""
     if len(messages) > max_bad:
         more = f' and {len(messages) - 3} more' if len(messages) > 3 else ''
@@ -83,8 +96,10 @@ def check_bad(messages, max_bad):
         )
 
 
-def read_windows(path, clip_samples, hop_samples, rate_hz=schema.SOUND_RATE_HZ):
-    """Windows of a file as `windows.starts` has them, without holding all of it.
+def read_windows(
+    path: AnyPath, clip_samples: int, hop_samples: int, rate_hz: int = schema.SOUND_RATE_HZ
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Windows of a file as `windowing.starts` has them, without holding all of it.
 
     Yields:
         (first sample, [clip_samples] float32), zeros after the end of a short file.
@@ -92,75 +107,76 @@ def read_windows(path, clip_samples, hop_samples, rate_hz=schema.SOUND_RATE_HZ):
     Raises:
         BadSound: as `read_blocks`.
     """
+    for start, window, _ in _windows(path, clip_samples, hop_samples, rate_hz):
+        yield start, np.pad(window, (0, clip_samples - len(window)))
+
+
+def _windows(path, clip_samples, hop_samples, rate_hz):
+    """Yields (first sample, what there is of the window, whether it is heard)."""
     if not 1 <= hop_samples <= clip_samples:
         raise ValueError(
             f"a hop of {hop_samples} samples: expected 1 to a window's, {clip_samples}"
         )
     held, first, following = np.zeros(0, np.float32), 0, 0
-    for block in read_blocks(path, rate_hz):
-        held = np.concatenate([held, block])
+    own, own_first, own_rate_hz = np.zeros(0, np.float32), 0, rate_hz
+
+    def window(start, count):
+        part = held[start - first : start - first + count]
+        begin = start * own_rate_hz // rate_hz - own_first
+        end = -(-(start + count) * own_rate_hz // rate_hz) - own_first
+        return int(start), part, heard(own[begin:end])
+
+    for own_rate_hz, own_block, block in _blocks(path, rate_hz):
+        held, own = np.concatenate([held, block]), np.concatenate([own, own_block])
         # One window is always held back: it is the last one if nothing follows.
         while first + len(held) > following + clip_samples:
-            yield following, held[following - first : following - first + clip_samples]
+            yield window(following, clip_samples)
             following += hop_samples
             spare = max(0, min(following, first + len(held) - clip_samples) - first)
             held, first = held[spare:], first + spare
+            spare = max(0, first * own_rate_hz // rate_hz - own_first)
+            own, own_first = own[spare:], own_first + spare
     num_samples = first + len(held)
     if num_samples <= clip_samples:
-        yield 0, np.pad(held, (0, clip_samples - len(held)))
+        yield window(0, num_samples)
         return
     last = windowing.starts(num_samples, clip_samples, hop_samples)[-1]
     if last > following - hop_samples:  # not handed on yet
-        yield int(last), held[last - first : last - first + clip_samples]
+        yield window(last, clip_samples)
 
 
-def heard(window):
+def heard(window: np.ndarray) -> bool:
     """Whether there is anything to be heard; a constant is silence."""
-    return bool(np.ptp(window) > 0)
+    return len(window) > 0 and bool(np.ptp(window) > 0)
 
 
-def read_heard_windows(path, clip_samples, hop_samples, rate_hz=schema.SOUND_RATE_HZ):
+def read_heard_windows(
+    path: AnyPath, clip_samples: int, hop_samples: int, rate_hz: int = schema.SOUND_RATE_HZ
+) -> Iterator[tuple[int, np.ndarray]]:
     """`read_windows` without those in which nothing is to be heard.
+
+    A constant offset of a file shorter than a window is taken out before it is filled up with
+    zeros, or its end would be a step; networks' front ends take out that of whole windows.
 
     Raises:
         BadSound: as `read_windows`, or at the end, where none was left.
     """
     silent = True
-    for start, window in read_windows(path, clip_samples, hop_samples, rate_hz):
-        if heard(window):
+    for start, part, is_heard in _windows(path, clip_samples, hop_samples, rate_hz):
+        if is_heard:
             silent = False
-            yield start, window
+            if len(part) < clip_samples:
+                part = np.pad(_without_offset(part), (0, clip_samples - len(part)))
+            yield start, part
     if silent:
-        raise BadSound(f'{path}: nothing is to be heard in any window; repair or remove it')
+        raise sound_decoders.bad(path, 'nothing is to be heard in any window')
 
 
-def _file_blocks(path):
-    """Rate and blocks [samples] float32 of a sound file."""
-    try:
-        file = soundfile.SoundFile(path)
-    except (soundfile.SoundFileError, OSError, RuntimeError) as error:
-        raise _unreadable(path, error) from error
-    if file.samplerate < _LOWEST_RATE_HZ:
-        file.close()
-        raise BadSound(
-            f'{path}: {file.samplerate} samples a second; expected {_LOWEST_RATE_HZ} '
-            'or more; repair or remove it'
-        )
-
-    def blocks():
-        with file:
-            while True:
-                try:
-                    block = file.read(int(_BLOCK_S * file.samplerate), 'float32', always_2d=True)
-                except (soundfile.SoundFileError, OSError, RuntimeError) as error:
-                    raise _unreadable(path, error) from error
-                if not len(block):
-                    return
-                with np.errstate(all='ignore'):  # who takes the block looks at its numbers
-                    block = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
-                yield block
-
-    return file.samplerate, blocks()
+def _without_offset(signal):
+    """`frontends.without_offset` of one signal [samples]."""
+    centred = signal - signal.mean(dtype=np.float64)
+    is_offset = np.square(signal.mean()) > schema.SMALL_OFFSET**2 * np.mean(np.square(centred))
+    return centred.astype(np.float32) if is_offset else signal
 
 
 def _record_blocks(path):
@@ -169,13 +185,6 @@ def _record_blocks(path):
             feature = protobufs.parse_example(serialized).context.feature
             yield np.frombuffer(feature[schema.SOUND_DATA].bytes_list.value[0], '<f4')
     except (OSError, IndexError, ValueError) as error:
-        raise BadSound(
-            f'{path}: not a whole record of a sound '
-            f'({str(error).splitlines()[0]}); convert it again'
+        raise sound_decoders.bad(
+            path, f'not a whole record of a sound ({str(error).splitlines()[0]}); convert it again'
         ) from error
-
-
-def _unreadable(path, error):
-    return BadSound(
-        f'{path}: not a readable sound file ({error}); expected {", ".join(sound_folders.SUFFIXES)}'
-    )

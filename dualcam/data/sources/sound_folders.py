@@ -1,8 +1,10 @@
 """Folders of sound: which files, which classes, folds and splits.
 
-Knows class folders (`folder/<class>/*.wav`), ESC-10 and ESC-50 (their folds), DCASE 2018 task 1A
-(its meta.csv and lists), and records that `records.convert_sounds` made of any of them.
-`data/sources/sound_files.py` reads the files.
+Knows class folders (`folder/<class>/...`, also `folder/<split>/<class>/...`), ESC-10 and ESC-50
+(their folds), DCASE 2018 task 1A (its meta.csv and lists), and records that
+`records.convert_sounds` made of any of them. `sound_files` reads the files.
+
+Every file of a folder is either in the set or in its `left_out`, with the reason.
 """
 
 import csv
@@ -11,16 +13,27 @@ import io
 import os
 import pathlib
 import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from dualcam.data import schema
+from dualcam.data.sources import folder_scan, sound_formats
 from dualcam.files import atomic, text_files
+from dualcam.files.path_types import AnyPath
 
-SUFFIXES = ('.wav', '.ogg', '.flac', '.oga', '.aif', '.aiff', '.mp3')
 INDEX_FILE = 'sounds.csv'
+_OF_RECORDS = frozenset({INDEX_FILE, 'manifest.jsonl', 'conversion.json', 'dataset.json'})
+_EXPECTED = 'one folder per class with sound files'
 _ESC_NAME = re.compile(r'(?P<fold>\d)-(?P<source>\d+)-[A-Z](-\d+)?')
 _ESC_CLASS = re.compile(r'\d+ - ')  # ESC-10's folders: 001 - Dog bark
+_DCASE_META, _DCASE_SETUP = 'meta.csv', 'evaluation_setup'
 _DCASE_LISTS = {'train': 'fold1_train.txt', 'evaluate': 'fold1_evaluate.txt'}
+_ESC_META = 'meta/esc50.csv'
+_TRAINING = ('train', 'training', 'dev', 'development')
+_CHOOSING = ('val', 'valid', 'validation')
+_TESTING = ('test', 'testing', 'eval', 'evaluate', 'evaluation')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,50 +64,75 @@ class SoundSet:
         root: the folder.
         classes: names in the order of the labels; empty where files lie in no class folders.
         sounds: the files, sorted.
+        left_out: the other files, and folders that are no classes.
     """
 
     root: str
     classes: tuple[str, ...]
     sounds: tuple[Sound, ...]
+    left_out: tuple[folder_scan.LeftOut, ...] = ()
 
     @property
-    def labels(self):
+    def labels(self) -> np.ndarray:
         """[files] int64."""
         return np.array([s.label for s in self.sounds], np.int64)
 
     @property
-    def folds(self):
+    def folds(self) -> list[int]:
         """Sorted numbers of the folds; empty without folds."""
         return sorted({s.fold for s in self.sounds if s.fold is not None})
 
+    @property
+    def num_left_out(self) -> int:
+        """How many files are left out."""
+        return sum(one.count for one in self.left_out)
 
-def find_sounds(folder):
-    """The labelled sounds of a data set's folder.
+
+def find_sounds(folder: AnyPath) -> SoundSet:
+    """The labelled sounds of a data set's folder, to learn from.
 
     Args:
-        folder: holds one folder a class, or ESC-50 (audio/, meta/esc50.csv), or DCASE 2018
+        folder: holds one folder per class, or ESC-50 (audio/, meta/esc50.csv), or DCASE 2018
             task 1A (audio/, meta.csv, evaluation_setup/), or records of sounds.
 
     Returns:
-        A `SoundSet`.
+        A `SoundSet` of two classes or more, in which every sound has a label.
 
     Raises:
-        ValueError: there is no such data set; the message says what was expected.
+        ValueError: there is no such data set, or two folders have the same class's name; the
+            message says what was expected.
     """
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
+    folder = _existing(folder)
+    found, notes = _of_lists(folder)
+    if found:
+        return found
+    found = _of_class_folders(folder, strict=True)
+    if len(found.classes) < 2:
+        # What was passed over may be what was meant.
+        empty = [one for one in found.left_out if one.count == 0]
         raise ValueError(
-            f'{folder}: no such folder; expected one folder a class with '
-            f'{", ".join(SUFFIXES)} files'
+            f'{text_files.printable_name(folder)}: {len(found.classes)} class folders; expected '
+            f'two or more ({_EXPECTED}){_appended([*notes, *empty])}'
         )
-    return (_reader_of_lists(folder) or _from_class_folders)(folder)
+    loose = [sound for sound in found.sounds if sound.label < 0]
+    return dataclasses.replace(
+        found,
+        sounds=tuple(sound for sound in found.sounds if sound.label >= 0),
+        left_out=(
+            *notes,
+            *found.left_out,
+            *(folder_scan.LeftOut(one.path, 'beside the class folders') for one in loose),
+        ),
+    )
 
 
-def find_files(path):
+def find_files(path: AnyPath) -> SoundSet:
     """All sound files of a folder and those below, or one file, with their classes if known.
 
     Returns:
-        A `SoundSet`, of `find_sounds` where that knows the folder.
+        A `SoundSet`: of `find_sounds` where a data set's lists say what is in it; else each folder
+        with sound in it is a class, and files beside them have none. A file that is named by
+        itself is taken for sound whatever its name.
 
     Raises:
         ValueError: there are none, or the data set's own lists are wrong.
@@ -102,50 +140,39 @@ def find_files(path):
     path = pathlib.Path(path)
     if path.is_file():
         return SoundSet(str(path.parent), (), (Sound(str(path)),))
-    if not path.is_dir() or _reader_of_lists(path):
-        return find_sounds(path)
-    try:
-        return _from_class_folders(path)
-    except ValueError:
-        pass  # files in no class folders are embedded unlabelled
-    files = sorted(p for p in path.rglob('*') if is_sound(p))
-    if not files:
-        raise ValueError(f'{path}: no {", ".join(SUFFIXES)} file in it or below')
-    return SoundSet(str(path), (), tuple(Sound(str(p)) for p in files))
+    path = _existing(path)
+    found, notes = _of_lists(path)
+    if found:
+        return found
+    found = _of_class_folders(path, strict=False)
+    if not found.sounds:
+        raise ValueError(
+            f'{text_files.printable_name(path)}: no sound file in it or below; expected '
+            f'{", ".join(sound_formats.SUFFIXES)}{_appended([*notes, *found.left_out])}'
+        )
+    return dataclasses.replace(found, left_out=(*notes, *found.left_out))
 
 
-def is_sound(path):
-    """Whether a path is that of a sound file that counts."""
-    return path.suffix.lower() in SUFFIXES and path.name[0] != '.' and path.is_file()
-
-
-def class_folders(folder):
+def class_folders(folder: AnyPath) -> dict[str, list[pathlib.Path]]:
     """{class name: sorted paths of its sounds}, classes in alphabetical order.
 
     Raises:
-        ValueError: no such folder, fewer than two classes, or an empty class.
+        ValueError: as `find_sounds`.
     """
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
+    folder = _existing(folder)
+    found = _of_class_folders(folder, strict=True)
+    if len(found.classes) < 2:
         raise ValueError(
-            f'{folder}: no such folder; expected one folder a class with '
-            f'{", ".join(SUFFIXES)} files'
+            f'{text_files.printable_name(folder)}: {len(found.classes)} class folders; expected '
+            f'two or more ({_EXPECTED}){_appended(found.left_out)}'
         )
-    classes = {}
-    for inner in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != '.'):
-        files = sorted(p for p in inner.iterdir() if is_sound(p))
-        if not files:
-            raise ValueError(f'{inner}: no {", ".join(SUFFIXES)} file in this class')
-        classes[_ESC_CLASS.sub('', inner.name).replace('_', ' ')] = files
-    if len(classes) < 2:
-        raise ValueError(
-            f'{folder}: {len(classes)} class folders; expected two or more, each '
-            'with its recordings'
-        )
-    return classes
+    return {
+        name: [pathlib.Path(sound.path) for sound in found.sounds if sound.label == label]
+        for label, name in enumerate(found.classes)
+    }
 
 
-def write_index(folder, classes, rows):
+def write_index(folder: AnyPath, classes: Sequence[str], rows: Iterable[Sound]) -> None:
     """Writes the index of a folder of records; `rows` are `Sound`s with relative paths."""
     file = io.StringIO(newline='')
     writer = csv.writer(file)
@@ -153,116 +180,222 @@ def write_index(folder, classes, rows):
     for sound in rows:
         writer.writerow(
             [
-                sound.path,
+                text_files.escape_name(sound.path),
                 classes[sound.label],
                 '' if sound.fold is None else sound.fold,
                 sound.split or '',
-                sound.source,
+                text_files.escape_name(sound.source),
             ]
         )
     atomic.write_text(pathlib.Path(folder) / INDEX_FILE, file.getvalue())
 
 
-def _reader_of_lists(folder):
-    """What reads the lists that a data set comes with; None where there are none."""
-    known = ((INDEX_FILE, _from_index), ('meta.csv', _from_dcase), ('meta/esc50.csv', _from_esc50))
-    return next((read for name, read in known if (folder / name).exists()), None)
+def _existing(folder):
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise ValueError(
+            f'{text_files.printable_name(folder)}: no such folder; expected {_EXPECTED}'
+        )
+    return folder
 
 
-def _from_class_folders(folder):
-    classes = class_folders(folder)
-    paths = [path for files in classes.values() for path in files]
-    names = [_ESC_NAME.fullmatch(path.stem) for path in paths]
-    if not all(names):  # folds count where every name has one
-        names = [None] * len(paths)
-    labels = [label for label, files in enumerate(classes.values()) for _ in files]
-    return SoundSet(
-        str(folder),
-        tuple(classes),
-        tuple(
-            Sound(str(path), label, int(name['fold']), source=name['source'])
-            if name
-            else Sound(str(path), label, source=path.stem)
-            for path, label, name in zip(paths, labels, names, strict=True)
-        ),
-    )
+def _appended(left_out):
+    """What was left out, for the end of a message."""
+    return ''.join(f'; {one}' for one in left_out[:5])
 
 
-def _from_esc50(folder):
-    path = folder / 'meta' / 'esc50.csv'
-    rows = text_files.read_table(path, ('filename', 'fold', 'category', 'src_file'))
+# Class folders
+
+
+def _of_class_folders(folder, strict):
+    """The `SoundSet` of a folder's folders; `strict` refuses two of one name, else they differ."""
+    found = folder_scan.scan(folder)
+    parts = {path: path.relative_to(folder).parts for path in found.sounds}
+    splits = _splits_of(folder, parts)
+    depth = 1 if splits else 0
+    label_of = {path: inner[depth] for path, inner in parts.items() if len(inner) > depth + 1}
+    names = _class_names(folder, sorted(set(label_of.values())), strict)
+    classes = sorted(set(names.values()))
+    sounds = []
+    for path in found.sounds:
+        inner = parts[path]
+        label = classes.index(names[label_of[path]]) if path in label_of else -1
+        below = pathlib.PurePath(*inner[depth + 1 :]) if label >= 0 else pathlib.PurePath(*inner)
+        # Files of one recording have the same name, in the same folder of the class.
+        source = below.with_name(path.stem).as_posix()
+        sounds.append(Sound(str(path), label, split=splits.get(inner[0]), source=source))
+    folds = [_ESC_NAME.fullmatch(pathlib.Path(sound.path).stem) for sound in sounds]
+    if sounds and all(folds):  # folds count where every name has one
+        sounds = [
+            dataclasses.replace(sound, fold=int(name['fold']), source=name['source'])
+            for sound, name in zip(sounds, folds, strict=True)
+        ]
+    used = {inner[0] for inner in parts.values()}
+    known = {one.path for one in found.left_out}
+    empty = [
+        folder_scan.LeftOut(str(folder / name), 'no sound in this folder, so no class', 0)
+        for name in found.folders
+        if name not in used and str(folder / name) not in known
+    ]
+    return SoundSet(str(folder), tuple(classes), tuple(sounds), (*empty, *found.left_out))
+
+
+def _splits_of(folder, parts):
+    """{folder: split} where all folders with sound are splits, with class folders in them."""
+    first = {inner[0] for inner in parts.values() if len(inner) > 1}
+    known = {*_TRAINING, *_CHOOSING, *_TESTING}
+    if (
+        not first
+        or not all(name.lower() in known for name in first)
+        or not any(len(inner) > 2 for inner in parts.values())
+    ):
+        return {}
+    tested = {name for name in first if name.lower() in _TESTING} or {
+        name for name in first if name.lower() in _CHOOSING
+    }
+    if tested == first:  # nothing to learn from: no split
+        return dict.fromkeys(first)
+    return {name: 'evaluate' if name in tested else 'train' for name in first}
+
+
+def _class_names(root, folders, strict):
+    """{folder's name: its class}."""
+    names: dict[str, str] = {}
+    for folder in folders:
+        name = unicodedata.normalize('NFC', _ESC_CLASS.sub('', folder)).replace('_', ' ').strip()
+        names[folder] = text_files.escape_name(name or folder)
+    for name in set(names.values()):
+        same = [folder for folder in folders if names[folder] == name]
+        if len(same) == 1:
+            continue
+        if strict:
+            raise ValueError(
+                f'{text_files.printable_name(root)}: the folders '
+                f'{" and ".join(ascii(folder) for folder in same)} would both be the class '
+                f'{name!r}; rename or join them'
+            )
+        names |= {folder: text_files.escape_name(folder) for folder in same}
+    return names
+
+
+# Data sets with lists
+
+
+def _of_lists(folder):
+    """(the `SoundSet` that a data set's own lists describe or None, lists that are none of ours).
+
+    Raises:
+        ValueError: a list is one of ours, and is wrong.
+    """
+    notes = []
+    for name, (columns, read) in _LISTS.items():
+        path = folder / name
+        if not path.is_file():
+            continue
+        try:
+            rows = text_files.read_table(path, columns)
+        except ValueError as error:
+            if _is_meant(path, columns):
+                raise
+            notes.append(folder_scan.LeftOut(str(path), f'none of our lists ({error})', 0))
+            continue
+        return read(folder, path, rows), notes
+    return None, notes
+
+
+def _is_meant(path, columns):
+    """Whether a list that cannot be read is meant as one of ours."""
+    if path.name == _DCASE_META and (path.parent / _DCASE_SETUP).is_dir():
+        return True
+    with open(path, 'rb') as file:
+        head = file.read(4096).decode('latin-1').partition('\n')[0]
+    return set(columns) <= set(re.findall(r'\w+', head))
+
+
+def _of_esc50(folder, table, rows):
     found = [
         (
-            folder / 'audio' / row['filename'],
+            _place(folder / 'audio', row['filename']),
             row['category'].replace('_', ' '),
-            _fold(path, row['fold']),
+            _fold(table, row['fold']),
             None,
             row['src_file'],
         )
         for row in rows
     ]
-    return _listed(folder, path, found)
+    return _listed(folder, table, found, frozenset({_ESC_META}))
 
 
-def _from_dcase(folder):
-    path = folder / 'meta.csv'
-    rows = text_files.read_table(path, ('filename', 'scene_label', 'identifier'))
-    split_of = {}
+def _of_dcase(folder, table, rows):
+    split_of: dict[pathlib.Path, str] = {}
     for split, name in _DCASE_LISTS.items():
-        lists = folder / 'evaluation_setup' / name
+        lists = folder / _DCASE_SETUP / name
         if not lists.is_file():
             raise ValueError(
                 f"{lists}: no such list; expected DCASE 2018 task 1A's development "
                 'set with its evaluation_setup folder'
             )
-        for line in text_files.read_lines(lists):
-            if line.strip():
-                split_of[line.split('\t')[0].strip()] = split
+        for line in filter(str.strip, text_files.read_lines(lists)):
+            path = _place(folder, line.split('\t')[0].strip())
+            if not os.path.isfile(path):  # saved by a spreadsheet
+                first = line.split(text_files.delimiter_of(line))[0]
+                path = _place(folder, first.strip().strip('"'))
+            split_of[path] = split
+    placed = [(_place(folder, row['filename']), row) for row in rows]
     found = [
         (
-            folder / row['filename'],
+            path,
             row['scene_label'].replace('_', ' '),
             None,
-            split_of[row['filename']],
+            split_of[path],
             row['identifier'],
         )
-        for row in rows
-        if row['filename'] in split_of
+        for path, row in placed
+        if path in split_of
     ]
-    unknown = set(split_of) - {row['filename'] for row in rows}
+    unknown = set(split_of) - {path for path, _ in placed}
     if unknown:
         raise ValueError(
-            f'{path}: does not list {min(unknown)}, which a list of evaluation_setup has'
+            f'{table}: does not list {min(unknown)}, which a list of {_DCASE_SETUP} has'
         )
-    return _listed(folder, path, found)
+    known = {_DCASE_META, *(f'{_DCASE_SETUP}/{name}' for name in _DCASE_LISTS.values())}
+    return _listed(folder, table, found, frozenset(known))
 
 
-def _from_index(folder):
-    path = folder / INDEX_FILE
-    rows = text_files.read_table(path, ('record', 'class', 'fold', 'split', 'source'))
-    return _listed(
-        folder,
-        path,
-        [
-            (
-                folder / row['record'],
-                row['class'],
-                _fold(path, row['fold']) if row['fold'] else None,
-                row['split'] or None,
-                row['source'],
-            )
-            for row in rows
-        ],
-    )
+def _of_index(folder, table, rows):
+    found = [
+        (
+            folder / text_files.unescape_name(row['record']),
+            row['class'],
+            _fold(table, row['fold']) if row['fold'] else None,
+            row['split'] or None,
+            row['source'],
+        )
+        for row in rows
+    ]
+    return _listed(folder, table, found, _OF_RECORDS)
+
+
+_LISTS: dict[str, tuple[tuple[str, ...], Callable]] = {
+    INDEX_FILE: (('record', 'class', 'fold', 'split', 'source'), _of_index),
+    _DCASE_META: (('filename', 'scene_label', 'identifier'), _of_dcase),
+    _ESC_META: (('filename', 'fold', 'category', 'src_file'), _of_esc50),
+}
+
+
+def _place(folder, name):
+    """The file that a list means, whose writer may have had other slashes."""
+    path = folder / name
+    return path if '\\' not in name or os.path.exists(path) else folder / name.replace('\\', '/')
 
 
 def _fold(table, text):
-    if not text.isdecimal():
+    if not re.fullmatch(r'[0-9]{1,9}(\.0*)?', text):  # 1.0: from columns with gaps in them
         raise ValueError(f'{table}: fold {text!r}; expected a whole number')
-    return int(text)
+    return int(text.partition('.')[0])
 
 
-def _listed(folder, table, found):
+def _listed(folder, table, found, known):
     """A `SoundSet` of (path, class, fold, split, source) rows, whose files must be there."""
     for path, *_ in found:
         if not text_files.is_within(path, folder):
@@ -272,16 +405,31 @@ def _listed(folder, table, found):
     classes = sorted({name for _, name, *_ in found})
     if len(classes) < 2:
         raise ValueError(f'{table}: {len(classes)} classes; expected two or more')
+    sounds = {
+        str(path): Sound(str(path), classes.index(name), fold, split, source)
+        for path, name, fold, split, source in found
+    }
+    for path, name, *_ in found:
+        if classes[sounds[str(path)].label] != name:
+            raise ValueError(f'{table}: lists {path} twice, as {name} and as another class')
     return SoundSet(
         str(folder),
         tuple(classes),
-        tuple(
-            sorted(
-                (
-                    Sound(str(path), classes.index(name), fold, split, source)
-                    for path, name, fold, split, source in found
-                ),
-                key=lambda sound: sound.path,
-            )
+        tuple(sorted(sounds.values(), key=lambda sound: sound.path)),
+        _unlisted(folder, table, set(sounds), known),
+    )
+
+
+def _unlisted(folder, table, used, known):
+    """Sounds and records that a data set's lists do not have, and files of other kinds."""
+    relative = {os.path.relpath(path, folder) for path in used}
+    records = {path for path in relative if path.endswith(schema.RECORD_SUFFIX)}
+    scan = folder_scan.scan(folder, frozenset({*known, *records}))
+    return (
+        *(
+            folder_scan.LeftOut(str(path), f'not listed in {table.name}')
+            for path in scan.sounds
+            if os.path.relpath(path, folder) not in relative
         ),
+        *scan.left_out,
     )

@@ -8,6 +8,8 @@ import dataclasses
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from dualcam.data.sources import sound_folders
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
@@ -19,14 +21,14 @@ class Split:
     testing: np.ndarray
 
 
-def splits(sound_set, seed=0, share=0.2):
+def splits(sound_set: sound_folders.SoundSet, seed: int = 0, share: float = 0.2) -> list[Split]:
     """The splits that a data set asks for.
 
     Folds: each one is tested on once. DCASE's lists: as they say. Neither: a fifth of the files
     is tested on. In each case a share of the rest is for choices.
 
     Args:
-        sound_set: a `sounds.SoundSet`.
+        sound_set: a `sound_folders.SoundSet`.
         seed: of what is drawn.
         share: of the files that are not tested on, for validation.
 
@@ -54,7 +56,9 @@ def splits(sound_set, seed=0, share=0.2):
     return made
 
 
-def held_out(sound_set, rows, seed, share):
+def held_out(
+    sound_set: sound_folders.SoundSet, rows: np.ndarray, seed: int, share: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows in two parts, the second about a share, classes in equal parts as far as possible.
 
     Returns:

@@ -2,18 +2,21 @@
 
 DCASE 2017 task 4 has a row for each event of a clip: file, onset, offset and label, tab-separated.
 DCASE 2018 task 4 has one for each clip: file, tab, labels with commas (or semicolons) between;
-its test list has onsets and offsets. Tagging asks only which events are heard in a clip, so rows
+its test list has onsets and offsets. Lists that a spreadsheet saved with commas or semicolons
+instead of tabs are understood too. Tagging asks only which events are heard in a clip, so rows
 of one file are put together and times are checked, not kept.
 """
 
 import dataclasses
 import pathlib
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
-from dualcam.data.sources import datasets, sound_folders
+from dualcam.data.sources import datasets, sound_formats
 from dualcam.files import text_files
+from dualcam.files.path_types import AnyPath
 
 DCASE2017 = datasets.DatasetInfo(
     'dcase2017',
@@ -76,11 +79,11 @@ class ListedClip:
     row: int
 
 
-def read_list(path, classes):
+def read_list(path: AnyPath, classes: Sequence[str]) -> list[ListedClip]:
     """Clips of a list file; see the module's text.
 
     Args:
-        path: a tab-separated file, with a line of column names or without.
+        path: a table, with a line of column names or without.
         classes: names in the order of the labels.
 
     Returns:
@@ -98,9 +101,8 @@ def read_list(path, classes):
         )
     number_of = {name: number for number, name in enumerate(classes)}
     found = {}
-    for row, line in enumerate(text_files.read_lines(path), 1):
-        fields = [field.strip() for field in line.split('\t')]
-        if not any(fields) or (row == 1 and fields[0].lower() == 'filename'):
+    for row, fields in enumerate(text_files.read_rows(path), 1):
+        if not fields or (row == 1 and fields[0].lower() == 'filename'):
             continue
         where = f'{path}, row {row}'
         name = _clip_name(fields[0])
@@ -118,7 +120,7 @@ def read_list(path, classes):
     return [ListedClip(name, tuple(sorted(labels)), row) for name, (labels, row) in found.items()]
 
 
-def multi_hot(labels, num_classes):
+def multi_hot(labels: Sequence[Sequence[int]], num_classes: int) -> np.ndarray:
     """[clips, num_classes] float32, ones at each clip's labels."""
     hot = np.zeros((len(labels), num_classes), np.float32)
     for row, numbers in zip(hot, labels, strict=True):
@@ -126,7 +128,7 @@ def multi_hot(labels, num_classes):
     return hot
 
 
-def hold_out(num_clips, share, seed):
+def hold_out(num_clips: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Splits clips at random, where a data set comes without a validation list.
 
     Args:
@@ -152,6 +154,10 @@ def hold_out(num_clips, share, seed):
 
 def _labels_of(fields, where):
     """Label names of a row's fields."""
+    if len(fields) > 2 and fields[1] and not _is_number(fields[1]) and not _is_number(fields[2]):
+        fields = [fields[0], ','.join(filter(None, fields[1:]))]  # commas instead of tabs
+    elif len(fields) > 4:
+        fields = [*fields[:3], ', '.join(filter(None, fields[3:]))]  # likewise
     if len(fields) == 4:
         _, onset, offset, label = fields
         if not (onset or offset or label):  # a clip of the 2018 test list without events
@@ -178,8 +184,16 @@ def _labels_of(fields, where):
     return labels
 
 
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _clip_name(file):
     """A file name of a list without folders and suffix; dots in it stay."""
-    name = pathlib.PurePosixPath(file).name
+    name = pathlib.PurePosixPath(file.replace('\\', '/')).name
     stem, dot, suffix = name.rpartition('.')
-    return stem if dot and f'.{suffix.lower()}' in sound_folders.SUFFIXES else name
+    return stem if dot and f'.{suffix.lower()}' in sound_formats.SUFFIXES else name

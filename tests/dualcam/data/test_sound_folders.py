@@ -45,7 +45,9 @@ def test_what_lies_above_half_the_rate_is_gone(tmp_path):
 def test_windows_cover_a_file_and_read_as_they_are_planned(tmp_path, monkeypatch, length, hop):
     signal = np.arange(1, length + 1, dtype=np.float32)
     monkeypatch.setattr(
-        sound_files, 'read_blocks', lambda path, rate_hz: iter(np.array_split(signal, 5))
+        sound_files,
+        '_blocks',
+        lambda path, rate_hz: ((rate_hz, part, part) for part in np.array_split(signal, 5)),
     )
     planned = windowing.starts(length, 10, hop)
     got = list(sound_files.read_windows('x', 10, hop))
@@ -204,7 +206,7 @@ def test_no_sounds_no_set(tmp_path):
     for folder, message in ((tmp_path / 'none', 'no such folder'), (tmp_path, '0 class folders')):
         with pytest.raises(ValueError, match=message):
             sound_folders.find_sounds(folder)
-    with pytest.raises(ValueError, match=r'no \.wav'):
+    with pytest.raises(ValueError, match=r'no sound file in it or below; expected \.wav'):
         sound_folders.find_files(tmp_path)
     soundfile.write(tmp_path / 'x.wav', tone(100, 0.1), 22_050)
     assert [s.label for s in sound_folders.find_files(tmp_path).sounds] == [-1]

@@ -168,7 +168,7 @@ def test_a_stopped_job_goes_on_with_what_is_missing(saved, folder, tmp_path, cap
         assert 'another top_k' in capsys.readouterr().err and out.read_bytes() == whole
     job.unlink()
     assert main.main([*arguments, '--skip_existing']) == 1
-    assert 'not a table that dualcam classify can go on with' in capsys.readouterr().err
+    assert 'not a table that dualcam classify can resume' in capsys.readouterr().err
 
 
 def test_bad_files_are_counted_and_good_ones_kept(saved, folder, tmp_path, capsys):

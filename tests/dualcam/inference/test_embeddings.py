@@ -91,7 +91,7 @@ def test_batches_and_a_resumed_job_change_nothing(tmp_path, listener, monkeypatc
     np.testing.assert_allclose(whole.windows, small.windows, rtol=1e-3, atol=1e-4)
     np.testing.assert_array_equal(whole.window_file, small.window_file)
 
-    read, asked = sound_files.read_windows, []
+    read, asked = sound_files.read_heard_windows, []
 
     def stops(path, *arguments):
         asked.append(path)
@@ -99,7 +99,7 @@ def test_batches_and_a_resumed_job_change_nothing(tmp_path, listener, monkeypatc
             raise KeyboardInterrupt
         return read(path, *arguments)
 
-    monkeypatch.setattr(sound_files, 'read_windows', stops)
+    monkeypatch.setattr(sound_files, 'read_heard_windows', stops)
     monkeypatch.setattr(batching, 'in_background', lambda items, ahead: items)
     with pytest.raises(KeyboardInterrupt):
         embeddings.embed(listener, found, embeddings.EmbedParams(), tmp_path / 'parts')

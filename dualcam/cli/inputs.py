@@ -1,0 +1,66 @@
+"""What commands on sound files share: which files, and what can be checked before TensorFlow
+starts."""
+
+from __future__ import annotations
+
+import os
+import typing
+
+from dualcam.files import text_files
+from dualcam.files.path_types import AnyPath
+
+if typing.TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from dualcam.data.sources import folder_scan, sound_folders
+
+TABLES = ('.csv', '.jsonl')
+
+
+def check_model(path: AnyPath) -> None:
+    """A `ValueError` where there is nothing at a model's path."""
+    if not os.path.exists(path):
+        raise ValueError(
+            f'--model={text_files.printable_name(path)}: no such file or folder; expected a '
+            "run's folder, a SavedModel or a .tflite file"
+        )
+
+
+def check_windows(options: argparse.Namespace) -> None:
+    """A `ValueError` for --batch_size, --max_bad or --hop_s that no student could take."""
+    if options.batch_size < 1:
+        raise ValueError(f'--batch_size={options.batch_size}: expected 1 or more')
+    if options.max_bad < 0:
+        raise ValueError(f'--max_bad={options.max_bad}: expected 0 or more')
+    if options.hop_s is not None and not options.hop_s > 0:
+        raise ValueError(
+            f"a hop of {options.hop_s} s: expected more than 0, up to a window's length"
+        )
+
+
+def find_files(path: AnyPath) -> sound_folders.SoundSet:
+    """`sound_folders.find_files`, which also says what is missing of a path that is not there."""
+    if not os.path.lexists(path):
+        raise ValueError(
+            f'--input={text_files.printable_name(path)}: no such folder or file; expected sound '
+            'files, or folders of them'
+        )
+    from dualcam.data.sources import sound_folders  # not above: --help needs no NumPy
+
+    return sound_folders.find_files(path)
+
+
+def join(
+    sets: Sequence[sound_folders.SoundSet],
+) -> tuple[list[str], list[folder_scan.LeftOut]]:
+    """Paths of all files of some sets, each file once, and what all of them left out."""
+    paths: dict[str, str] = {}
+    for sound in (sound for one in sets for sound in one.sounds):
+        paths.setdefault(os.path.abspath(sound.path), sound.path)
+    left_out: dict[tuple[str, str], folder_scan.LeftOut] = {}
+    for one in (one for each in sets for one in each.left_out):
+        place = os.path.abspath(one.path)
+        if place not in paths:
+            left_out.setdefault((place, one.reason), one)
+    return list(paths.values()), list(left_out.values())

@@ -1,0 +1,113 @@
+"""All files of a folder and those below: which are sound, and what is left out and why.
+
+Nothing is passed over in silence but what systems hide: names that begin with a dot.
+"""
+
+import dataclasses
+import os
+import pathlib
+
+from dualcam.data.sources import sound_formats
+from dualcam.files import text_files
+from dualcam.files.path_types import AnyPath
+
+_RESOURCE_FORKS = '__MACOSX'  # what macOS adds to archives
+_NAMED = 3  # files of other kinds that are named; more are counted
+
+
+@dataclasses.dataclass(frozen=True)
+class LeftOut:
+    """A file, or several of one folder, that are not used.
+
+    Attributes:
+        path: of the file or the folder.
+        reason: for people.
+        count: how many files it stands for; 0 for an empty folder or a list.
+    """
+
+    path: str
+    reason: str
+    count: int = 1
+
+    def __str__(self):
+        return f'{text_files.printable_name(self.path)}: {self.reason}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """What is in a folder.
+
+    Attributes:
+        sounds: paths of files whose names end as those of sound files do, sorted.
+        folders: names of the folders directly in it, sorted; hidden ones do not count.
+        left_out: other files, and folders and links that cannot be read.
+    """
+
+    sounds: tuple[pathlib.Path, ...]
+    folders: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def scan(folder: AnyPath, known: frozenset[str] = frozenset()) -> Scan:
+    """Looks at all files of a folder and those below; links are followed, each folder once.
+
+    Args:
+        folder: a `pathlib.Path`.
+        known: paths of files relative to the folder that have a purpose, as lists; they are not
+            reported.
+    """
+    folder = pathlib.Path(folder)
+    sounds: list[pathlib.Path] = []
+    left_out: list[LeftOut] = []
+    folders: list[str] = []
+    seen = {_identity(folder)}
+
+    def failed(error):
+        left_out.append(LeftOut(error.filename, f'cannot be read ({error.strerror})', 0))
+
+    for place, inner, files in os.walk(folder, onerror=failed, followlinks=True):
+        kept = []
+        for name in sorted(inner):
+            path = os.path.join(place, name)
+            if name.startswith('.'):
+                continue
+            if name == _RESOURCE_FORKS:
+                left_out.append(LeftOut(path, 'what macOS adds to archives, no sound', 0))
+                continue
+            identity = _identity(path)
+            if identity in seen:
+                left_out.append(LeftOut(path, 'a link to a folder that is read already', 0))
+                continue
+            seen.add(identity)
+            kept.append(name)
+        inner[:] = kept
+        if pathlib.Path(place) == folder:
+            folders = kept
+        others = []
+        for name in sorted(files):
+            path = pathlib.Path(place, name)
+            if name.startswith('.') or path.relative_to(folder).as_posix() in known:
+                continue
+            if not path.is_file():
+                dangling = path.is_symlink() and not path.exists()
+                reason = 'a link to nothing' if dangling else 'not a regular file'
+                left_out.append(LeftOut(str(path), reason))
+            elif path.suffix.lower() in sound_formats.SUFFIXES:
+                sounds.append(path)
+            else:
+                others.append(name)
+        if others:
+            left_out.append(LeftOut(place, _not_sound(others), len(others)))
+    return Scan(tuple(sorted(sounds)), tuple(folders), tuple(left_out))
+
+
+def _identity(path):
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def _not_sound(names):
+    shown = ', '.join(map(text_files.printable_name, names[:_NAMED]))
+    more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
+    verb = 'is' if len(names) == 1 else 'are'
+    return f'{shown}{more} {verb} not named like sound'

@@ -1,0 +1,89 @@
+"""Which files are sound: by their names in folders, by their first bytes when they are read.
+
+libsndfile reads most of them; what it does not know goes to FFmpeg's libraries (PyAV), with the
+one demuxer that the first bytes call for: text that names other files or addresses is never
+followed.
+"""
+
+import re
+
+# In folders a file counts by its ending; one that is named by itself, whatever its ending.
+LIBSNDFILE_SUFFIXES = (
+    '.wav', '.wave', '.bwf', '.rf64', '.w64', '.flac', '.ogg', '.oga', '.opus', '.mp3', '.mp2',
+    '.mpga', '.aif', '.aiff', '.aifc', '.au', '.snd', '.caf', '.sph', '.voc',
+)  # fmt: skip
+FFMPEG_SUFFIXES = (
+    '.m4a', '.m4b', '.m4r', '.mp4', '.m4v', '.mov', '.3gp', '.3g2', '.aac', '.webm', '.weba',
+    '.mkv', '.mka', '.wma', '.wmv', '.asf', '.ogv', '.spx', '.avi', '.flv', '.f4v', '.ac3', '.eac3',
+    '.amr', '.ape', '.wv', '.tta', '.mpg', '.mpeg', '.vob', '.mts', '.m2ts', '.dts',
+)  # fmt: skip
+SUFFIXES = LIBSNDFILE_SUFFIXES + FFMPEG_SUFFIXES
+
+_AT = {
+    0: {
+        b'OggS': 'ogg',
+        b'fLaC': 'flac',
+        b'caff': 'caf',
+        b'.snd': 'au',
+        b'#!AMR': 'amr',
+        b'\x1aE\xdf\xa3': 'matroska',
+        b'0&\xb2u\x8ef\xcf\x11': 'asf',
+        b'FLV': 'flv',
+        b'MAC ': 'ape',
+        b'wvpk': 'wv',
+        b'TTA': 'tta',
+        b'\x00\x00\x01\xba': 'mpeg',
+        b'\x7f\xfe\x80\x01': 'dts',
+    },
+    4: dict.fromkeys((b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip'), 'mov'),
+}
+_FORMS = {b'WAVE': 'wav', b'AVI ': 'avi', b'AIFF': 'aiff', b'AIFC': 'aiff'}
+HEAD_BYTES = 4096  # what `demuxer_of` looks at
+_PACKET_BYTES = 188  # of a transport stream
+
+
+def demuxer_of(head: bytes) -> str | None:
+    """FFmpeg's name of the container that a file's first bytes announce; None for none of them.
+
+    Args:
+        head: the first `HEAD_BYTES` of the file, or all of it.
+    """
+    head = _after_id3(head)
+    for place, names in _AT.items():
+        for magic, name in names.items():
+            if head[place:].startswith(magic):
+                return name
+    if head[:4] in (b'RIFF', b'RF64', b'BW64', b'FORM'):
+        return _FORMS.get(head[8:12])
+    for place, step in ((0, _PACKET_BYTES), (4, _PACKET_BYTES + 4)):
+        if len(head) > place + 4 * step and set(head[place : place + 4 * step : step]) == {0x47}:
+            return 'mpegts'
+    if head[:2] == b'\x0bw':
+        return 'ac3' if len(head) > 5 and head[5] >> 3 <= 10 else 'eac3'
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
+        return 'aac'
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06:
+        return 'mp3'
+    return None
+
+
+def kind_of(head: bytes) -> str | None:
+    """What a file is that is no sound though it is named like one; None where nobody knows."""
+    start = head[:200].lstrip(b'\xef\xbb\xbf \t\r\n').lower()
+    if not head.strip(b'\0'):
+        return 'an empty file' if not head else 'zeros only'
+    if start.startswith((b'<!doctype html', b'<html')):
+        return 'a web page, perhaps of a failed download'
+    if start.startswith(b'version https://git-lfs'):
+        return 'a pointer of Git LFS; fetch the file itself with git lfs pull'
+    if re.match(rb'(#extm3u|\[playlist\]|ffconcat)', start):
+        return 'a playlist, which holds no sound itself'
+    return None
+
+
+def _after_id3(head):
+    """`head` after an ID3 tag, which MP3 and AAC files may begin with."""
+    if head[:3] == b'ID3' and len(head) >= 10:
+        size = sum(byte << 7 * (3 - place) for place, byte in enumerate(head[6:10]))
+        return head[10 + size :]
+    return head
