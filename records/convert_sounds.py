@@ -10,8 +10,10 @@ conversion resumes where it stopped; --overwrite rewrites them. OUT/manifest.jso
 `records.verify`.
 """
 
+import collections
 import dataclasses
 import functools
+import hashlib
 import pathlib
 from collections.abc import Set
 
@@ -86,15 +88,19 @@ def convert(
     found = sound_folders.find_sounds(folder)
     if pathlib.Path(found.root).resolve() == pathlib.Path(out).resolve():
         raise ValueError(f'--out={out}: is the input folder; choose another')
+    if left_out is not None:
+        left_out += found.left_out
+    sources = [pathlib.Path(sound.path).relative_to(found.root) for sound in found.sounds]
+    names = [
+        (sound.label, source.name) for sound, source in zip(found.sounds, sources, strict=True)
+    ]
+    repeated = {name for name, count in collections.Counter(names).items() if count > 1}
     places: list[str] = []
     planned: dict[str, manifest.Source] = {}
-    for sound in found.sounds:
-        source = pathlib.Path(sound.path).relative_to(found.root)
-        # By class, and with the suffix: a.wav and a.ogg are two sounds.
-        place = (
-            pathlib.PurePosixPath(found.classes[sound.label].replace(' ', '_'))
-            / f'{source.name.replace(".", "_")}{schema.RECORD_SUFFIX}'
-        ).as_posix()
+    for sound, source, name in zip(found.sounds, sources, names, strict=True):
+        # Of several folders: they are part of the name.
+        own = '__'.join(source.parts) if name in repeated else source.name
+        place = f'{_file_name(found.classes[sound.label])}/{_file_name(own)}{schema.RECORD_SUFFIX}'
         if place in planned:
             raise ValueError(
                 f'{found.root}: two files of one class would both become {place}; rename one'
@@ -130,6 +136,16 @@ def convert(
     return len(missing) - len(bad), len(planned) - len(missing), list(bad.values())
 
 
+def _file_name(name):
+    """A name for a record or its folder; the suffix is kept: a.wav and a.ogg are two sounds."""
+    name = text_files.printable_name(name).replace('.', '_').replace(' ', '_').replace('\\', '_')
+    encoded = name.encode()
+    if len(encoded) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return f'{encoded[: _LONGEST_NAME - 17].decode(errors="ignore")}_{digest}'
+
+
 def main(_: list[str]) -> None:
     """The command."""
     left_out: list[folder_scan.LeftOut] = []
@@ -145,7 +161,7 @@ def main(_: list[str]) -> None:
         print('left out:', message)
     count = len(bad) + sum(one.count for one in left_out)
     print(
-        f'{written} records written, {existing} already existed, {len(bad)} files left out: '
+        f'{written} records written, {existing} already existed, {count} files left out: '
         f'{flags.FLAGS.out}'
     )
 

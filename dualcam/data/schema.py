@@ -23,6 +23,9 @@ RECORD_SUFFIX = '.tfrecord'
 
 # A record of a sound (records.convert_sounds): GZIP, one `tf.train.Example` a stretch of it.
 SOUND_RATE_HZ = 22_050
+
+# Of a sound's deviation: a mean larger than this is an offset, which students do not hear.
+SMALL_OFFSET = 0.1
 SOUND_DATA = 'audio/data'  # float32 little-endian, mono
 SOUND_RATE = 'audio/rate'  # Hz
 SOUND_START = 'audio/start'  # first sample of the stretch in the sound
