@@ -37,7 +37,7 @@ def _body(options, preset, seeds):
     )
     wanted = [search.run(point) for point in grid]
     workshop = command.open_workshop(options, preset, wanted)
-    if not workshop.can_train(wanted[0]):
+    if not workshop.source.can_train(wanted[0]):
         raise ValueError(f'--column={options.column}: {command.NEEDS_VIDEO}')
     found = grids.fill(search, grid, workshop, seeds, options.out)
     folder = search.folder(options.out)

@@ -28,13 +28,17 @@ def _body(options, _, seeds):
     lines = tables.specs(number, weights)
     wanted = [line.run for line in lines if line.run]
     preset = command.chosen_preset(options, presets.preset_named(options.preset))
-    workshop = runs.Workshop(
+    workshop = runs.open_workshop(
         options.records, options.out, preset, wanted, weights, options.profile, options.max_bad
     )
     command.list_skipped(workshop.store)
     parallel.train_ahead(
         workshop,
-        [[(run, seed) for run in piece] for seed in seeds for piece in _pieces(wanted)],
+        [
+            [(run, [runs.TEST], seed) for run in piece]
+            for seed in seeds
+            for piece in _pieces(wanted)
+        ],
         options.jobs,
     )
     rows, precisions = tables.fill(lines, number, workshop, seeds)
@@ -43,7 +47,7 @@ def _body(options, _, seeds):
         rows,
         workshop.info,
         workshop.note,
-        f'Test clips: {len(workshop.labels)}. Mean ± deviation over {len(seeds)} '
+        f'Test clips: {len(workshop.source.labels)}. Mean ± deviation over {len(seeds)} '
         f'seed{"s" if len(seeds) > 1 else ""}, each judged by itself, in brackets 95 % intervals '
         'by bootstrap over clips and seeds, and scores of the averaged predictions. In italics '
         'what the paper printed of its data; a blank was not measured.',

@@ -12,8 +12,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from the checkout
 
-from experiments.shared import command, confusion, runs
-from experiments.shared.runs import Run
+from experiments.shared import command, confusion
+from experiments.wacv2020 import runs
+from experiments.wacv2020.runs import Run
 
 _TEACHERS = (
     ('DualCamNet', 'dualcamnet'),
@@ -41,7 +42,7 @@ MATRICES = [
 
 def _body(options, preset, seeds):
     workshop = command.open_workshop(options, preset, [run for _, run, _ in MATRICES])
-    possible = [one for one in MATRICES if workshop.can_train(one[1])]
+    possible = [one for one in MATRICES if workshop.source.can_train(one[1])]
     if len(possible) < len(MATRICES):
         print(f'Left out: {len(MATRICES) - len(possible)} matrices; {command.NEEDS_VIDEO}')
     matrices = confusion.fill(possible, workshop, seeds)

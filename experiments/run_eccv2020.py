@@ -8,7 +8,8 @@
 
 Records are ACIVW's, or the embedded ones. Table 1: a sound looks for pictures of its class among
 the audio-visual features of the test clips. Tables 2 - 4: k-NN on features of clips of 2 s, k
-chosen on validation clips, on ACIVW itself, on AVIA's records, and on whole files of sound. All
+chosen on validation clips, on ACIVW itself, on AVIA's records, and on whole files of sound; the
+supervised rows of Table 2 are the networks' own accuracies. All
 networks learn from ACIVW; the paper has five runs, which the paper preset takes. The demo and smoke
 presets fill some rows; --complete fills all of them.
 
@@ -28,7 +29,7 @@ from experiments.shared import command
 
 _TITLES = {
     1: 'from audio to audio-visual features',
-    2: 'k-NN on ACIVW',
+    2: 'classifiers and k-NN on ACIVW',
     3: 'k-NN on AVIA',
     4: 'k-NN on DCASE 2018',
 }
@@ -43,8 +44,8 @@ _ACCURACY = 'accuracy'
 
 def _body(options, _, seeds):
     from dualcam.evaluation import retrieval
-    from experiments.eccv2020 import evaluators, presets, runs, tables
-    from experiments.shared import charts, results
+    from experiments.eccv2020 import presets, runs, tables, targets
+    from experiments.shared import charts, results, workshops
 
     number = int(options.table)
     if number > 2 and not options.target:
@@ -53,27 +54,26 @@ def _body(options, _, seeds):
             + ('records of AVIA' if number == 3 else 'as dcase2018:DIR or folder:DIR')
         )
     preset = command.chosen_preset(options, presets.preset_named(options.preset, options.complete))
-    workshop = runs.Workshop(
-        options.records, options.out, preset, options.lists, options.profile, options.max_bad
-    )
+    source = runs.Source(options.records, options.out, preset, options.lists, options.max_bad)
+    workshop = workshops.Workshop(source, options.out, options.profile)
     command.list_skipped(workshop.store)
     columns, unit = {_ACCURACY: (_ACCURACY, 'std')}, 1.0
     if number == 1:
         unit = 100.0  # printed as percentages
         columns = {f'rank {k}': (f'rank_{k}', f'std_{k}') for k in retrieval.KS}
-    judge = evaluators.EVALUATORS[number](workshop, options)
+    target = targets.TARGETS[number](workshop, options)
     specs = tables.read_specs(_FILES[number], columns, unit)
-    rows = tables.fill(specs, judge, preset, seeds)
+    rows = tables.fill(specs, target, preset, seeds)
     table = results.Table(
         f'eccv2020_table{number}',
-        f'ECCV 2020, Table {number}: {_TITLES[number]}. {workshop.note}{judge.note}',
-        f'{judge.explained} {results.HOW_SURE}, and in italics what the paper printed; a blank '
+        f'ECCV 2020, Table {number}: {_TITLES[number]}. {workshop.note}{target.note}',
+        f'{target.explained} {results.HOW_SURE}, and in italics what the paper printed; a blank '
         'was not measured.',
         ('features', 'training', 'alpha'),
         tuple(columns),
         rows,
         results.compare_rows(
-            tables.pairs(rows), tuple(columns), workshop.info.name, judge.target, tables.label
+            tables.pairs(rows), tuple(columns), workshop.info.name, target.name, tables.label
         ),
         measure='mean',
         extra={'preset': preset.name, 'records': workshop.store.digest},

@@ -34,33 +34,32 @@ PUBLISHED = (
 
 def _body(options, _, seeds):
     from dualcam.data.sources import sound_folders
-    from experiments.shared import results, transfer
-    from experiments.sounds import sound_runs
+    from dualcam.inference import students
+    from experiments.shared import results, transfer, workshops
+    from experiments.sounds import presets, runs
 
     found = sound_folders.find_sounds(options.input)
-    preset = command.chosen_preset(options, sound_runs.PRESETS[options.preset])
-    workshop = sound_runs.SoundWorkshop(found, options.out, preset, options.max_bad)
-    target = transfer.Target(workshop.store.sound_set, f'{options.out}/cache/embeddings')
+    preset = command.chosen_preset(options, presets.PRESETS[options.preset])
+    source = runs.Source(found, options.out, preset, options.max_bad)
+    workshop = workshops.Workshop(source, options.out, options.profile)
+    # Not as a paper has it: features of networks and statistics of MFCC differ in scale.
+    target = transfer.Target(source.store.sound_set, f'{options.out}/cache/embeddings', plain=False)
     rows = []
-    note = (
-        f'Data: {workshop.info.name}, {len(workshop.store.sound_set.sounds)} recordings, '
-        f'tested on {", ".join(split.name for split in workshop.splits)}'
-    )
-    note += f'; {preset.note}' if preset.note else ''
     judged = target.judge(*target.by_mfcc())
     cells = {column: results.of_tests([judged.tests(column)]) for column in FEATURES}
     rows.append(results.Row(('MFCC statistics', ''), cells, note=judged.chosen_k))
     for title, network in NETWORKS:
         tests, counts = {column: [] for column in COLUMNS}, 0
         for seed in seeds:
-            params = workshop.params(network, seed)
             of_seed = {column: [] for column in COLUMNS}
-            for number, split in enumerate(workshop.splits):
-                of_seed[ACCURACY].append(workshop.score(params, split))
-                counts = counts + workshop.confusion(params, split)
-                judged = target.judge(
-                    *target.by_listener(workshop.listener(params, split), 'embedding'), only=number
-                )
+            for number in range(len(source.splits)):
+                one = runs.Run(network, number)
+                tested = workshop.scores(one, [runs.TEST], seed)[runs.TEST]
+                of_seed[ACCURACY].append((tested.right, tested.takes))
+                counts = counts + tested.confusion(workshop.info.num_classes)
+                listener = students.open_listener(workshop.folder(one, seed))
+                features = target.by_listener(listener, 'embedding')
+                judged = target.judge(*features, only=number)
                 for column in FEATURES:
                     of_seed[column] += judged.tests(column)
             for column in COLUMNS:
@@ -71,7 +70,7 @@ def _body(options, _, seeds):
             counts,
             workshop.info.classes,
             f'{title}, all folds',
-            note,
+            source.note,
             f'{options.out}/esc10',
             title.lower(),
         )
@@ -87,7 +86,7 @@ def _body(options, _, seeds):
     ]
     table = results.Table(
         'esc10',
-        f'Students on a folder of sound. {note}',
+        f'Students on a folder of sound. {source.note}',
         'Accuracy over the test files, mean ± deviation over folds and seeds: of the trained '
         'network itself, and of its features (or MFCC) with k-NN and a linear probe. '
         f'{results.HOW_SURE}; a blank was not measured.',
@@ -109,13 +108,14 @@ def _body(options, _, seeds):
 def _taught_rows(options, seeds, workshop):
     """Students of simulated records, on the folds whose recordings those do not hold."""
     from dualcam.inference import students
-    from dualcam.training import run
-    from experiments.shared import results, runs
+    from experiments.shared import results
+    from experiments.sounds import runs
     from experiments.wacv2020 import presets
+    from experiments.wacv2020.runs import Run
 
-    teacher = runs.Run('dualcamnet', 'hard', 'all')
+    teacher = Run('dualcamnet', 'hard', 'all')
     wanted = {
-        (title, column): runs.Run(network, column, 'all', teacher if column == 'D' else None)
+        (title, column): Run(network, column, 'all', teacher if column == 'D' else None)
         for title, network in NETWORKS[:1]
         for column in 'GD'
     }
@@ -126,11 +126,11 @@ def _taught_rows(options, seeds, workshop):
     )
     if arrays.info.classes != workshop.info.classes:
         raise ValueError(f'{options.records}: its classes are not those of {options.input}')
-    untouched = [
-        split
-        for split in workshop.splits
+    untouched = {
+        number: split
+        for number, split in enumerate(workshop.source.splits)
         if arrays.info.folds and not any(split.name == f'fold {fold}' for fold in arrays.info.folds)
-    ]
+    }
     if not untouched:
         raise ValueError(
             f'{options.records}: made from recordings of every fold, so that none is '
@@ -141,17 +141,16 @@ def _taught_rows(options, seeds, workshop):
     for (title, column), one in wanted.items():
         as_is, trained_on = [], []
         for seed in seeds:
-            as_is.append([])
-            trained_on.append([])
             folder = arrays.train(one, seed)
             listener = students.open_listener(folder)
-            model, like = run.load(folder), run.described(folder).params
-            start = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
-            params = workshop.params(one.network, seed, like)
-            for split in untouched:
-                as_is[-1].append(workshop.score_listener(listener, split))
-                trained_on[-1].append(workshop.score(params, split, start, folder.name))
-        tested = f'tested on {", ".join(split.name for split in untouched)}'
+            found = [workshop.source.test_student(listener, split) for split in untouched.values()]
+            as_is.append([(tested.right, tested.takes) for tested in found])
+            found = [
+                workshop.scores(runs.Run(one.network, number, str(folder)), [runs.TEST], seed)
+                for number in untouched
+            ]
+            trained_on.append([(tests[runs.TEST].right, tests[runs.TEST].takes) for tests in found])
+        tested = f'tested on {", ".join(split.name for split in untouched.values())}'
         for name, tests in (
             (f'{title} {column}', as_is),
             (f'{title} {column}, trained on with the clips', trained_on),

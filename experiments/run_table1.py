@@ -16,8 +16,8 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from the checkout
 
 from experiments.shared import command
-from experiments.shared.runs import Run
 from experiments.wacv2020 import tables
+from experiments.wacv2020.runs import Run
 
 _NETWORKS = {
     'DualCamNet': 'dualcamnet',

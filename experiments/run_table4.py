@@ -31,17 +31,18 @@ def _body(options, preset, seeds):
 
     from dualcam import models
     from dualcam.data.signal import frontends
-    from dualcam.inference import students as listening
-    from experiments.shared import results, runs, transfer
+    from dualcam.inference import students
+    from experiments.shared import evaluators, results, transfer
+    from experiments.wacv2020 import runs
 
     kind, folder = transfer.read_target(options.target)
     found = transfer.find_target(kind, folder)
     teacher = runs.Run('dualcamnet', 'hard', 'all')
-    students = {
+    wanted = {
         name: runs.Run(network, 'D', 'all', teacher)
         for name, network in (('HearNet', 'hearnet'), ('OurSoundNet', 'oursoundnet'))
     }
-    workshop = command.open_workshop(options, preset, list(students.values()))
+    workshop = command.open_workshop(options, preset, list(wanted.values()))
     target = transfer.Target(
         found,
         f'{options.out}/cache/embeddings',
@@ -61,7 +62,7 @@ def _body(options, preset, seeds):
         cells = {
             column: results.of_tests(
                 [one.tests(column) for one in judged.values()],
-                published.get(key) if column == transfer.KNN else None,
+                published.get(key) if column == evaluators.KNN else None,
             )
             for column in COLUMNS
         }
@@ -79,20 +80,22 @@ def _body(options, preset, seeds):
     note = f'{workshop.note}; target: {pathlib.Path(folder).name}'
     made = []
     row('MFCC statistics', '', {seed: target.by_mfcc() for seed in seeds})
-    for name, one in students.items():
+    for name, one in wanted.items():
         untrained = {}
         for seed in seeds:
             keras.utils.set_random_seed(seed)
             model = models.build(one.network, workshop.info.num_classes)
             # Without a training set's range there is none to normalise by but their own.
-            ears = frontends.Frontend(models.network(one.network).input)
+            frontend = frontends.Frontend(models.network(one.network).input)
             untrained[seed] = target.by_listener(
-                listening.from_model(model, ears, 5, workshop.info.classes, f'{name}, untrained'),
+                students.from_model(
+                    model, frontend, 5, workshop.info.classes, f'{name}, untrained'
+                ),
                 'fc1',
             )
         row(f'{name} fc1, untrained', '', untrained)
-    for name, one in students.items():
-        listeners = {seed: listening.open_listener(workshop.train(one, seed)) for seed in seeds}
+    for name, one in wanted.items():
+        listeners = {seed: students.open_listener(workshop.train(one, seed)) for seed in seeds}
         for layer in ('fc1', *(['conv4'] if one.network == 'oursoundnet' else [])):
             row(
                 f'{name} {layer}',
@@ -102,15 +105,17 @@ def _body(options, preset, seeds):
             )
     if options.soundnet:
         model = models.build('oursoundnet', workshop.info.num_classes)
-        for layer, values in workshop.start.items():
+        for layer, values in workshop.source.start.items():
             model.get_layer(layer).set_weights(values)
-        ears = frontends.Frontend('waveform', band_limited=False)
+        frontend = frontends.Frontend('waveform', band_limited=False)
         row(
             'SoundNet-5 conv4',
             'Flickr-SoundNet',
             {
                 seeds[0]: target.by_listener(
-                    listening.from_model(model, ears, 5, workshop.info.classes, options.soundnet),
+                    students.from_model(
+                        model, frontend, 5, workshop.info.classes, options.soundnet
+                    ),
                     'conv4',
                 )
             },
@@ -118,7 +123,7 @@ def _body(options, preset, seeds):
         )
     shown = {one.key[0] for one in made}
     made += [
-        results.Row((name, trained_on), {transfer.KNN: results.Cell(beside=published[key])})
+        results.Row((name, trained_on), {evaluators.KNN: results.Cell(beside=published[key])})
         for key, name, trained_on in (
             ('soundnet5_conv4', 'SoundNet-5 conv4', 'Flickr-SoundNet'),
             ('soundnet5_conv5', 'SoundNet-5 conv5', 'Flickr-SoundNet'),
@@ -131,7 +136,7 @@ def _body(options, preset, seeds):
     by_name = {one.key[0]: one for one in made}
     pairs = [
         (by_name[f'{name} fc1'], by_name[other])
-        for name in students
+        for name in wanted
         for other in (f'{name} fc1, untrained', 'MFCC statistics')
     ] + [(by_name['HearNet fc1'], by_name['OurSoundNet fc1'])]
     table = results.Table(
@@ -145,7 +150,7 @@ def _body(options, preset, seeds):
         results.compare_rows(
             pairs, COLUMNS, workshop.info.name, pathlib.Path(folder).name, lambda one: one.key[0]
         ),
-        beside=[('published', transfer.KNN, results.PUBLISHED_KEY)],
+        beside=[('published', evaluators.KNN, results.PUBLISHED_KEY)],
         extra=command.described(workshop),
     )
     print('\n' + command.write(table, options, seeds, workshop.store.digest))

@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from experiments.shared import runs
-from experiments.wacv2020 import presets
+from experiments.wacv2020 import presets, runs
 from tests.helpers import browser
 
 TEACHER = runs.Run('dualcamnet', 'hard', 'all')
@@ -19,7 +18,7 @@ STUDENT = runs.Run('hearnet', 'D', 'all', TEACHER)
 def trained(smoke, tmp_path_factory):
     """The folder of a smoke run of a distilled HearNet, with its teacher's beside it."""
     out = tmp_path_factory.mktemp('pages')
-    workshop = runs.Workshop(smoke / 'records', out, presets.PRESETS['smoke'], [STUDENT])
+    workshop = runs.open_workshop(smoke / 'records', out, presets.PRESETS['smoke'], [STUDENT])
     workshop.scores(STUDENT, ['all'], 0)
     return workshop.folder(STUDENT, 0), workshop
 

@@ -15,7 +15,7 @@ import numpy as np
 from dualcam.data.sources import datasets
 from dualcam.evaluation import tagging_scores
 from experiments.aaai2021 import presets, runs
-from experiments.shared import results, uncertainty
+from experiments.shared import results, uncertainty, workshops
 
 SETS = {'dcase2017': ('dcase17', 'DCASE 2017'), 'dcase2018': ('dcase18', 'DCASE 2018')}
 _RANKED = {'mAP': 'mean_average_precision', 'mAUC': 'mean_auc'}
@@ -168,7 +168,7 @@ def _read(number):
 
 
 def fill(
-    lines: Sequence[Spec], number: int, workshop: runs.Workshop, seeds: Sequence[int]
+    lines: Sequence[Spec], number: int, workshop: workshops.Workshop, seeds: Sequence[int]
 ) -> tuple[list[results.Row], dict[str, dict[str, float | None]]]:
     """Trains and tests what has not been.
 
@@ -182,24 +182,29 @@ def fill(
         (the rows, {row's name: {class: average precision of the seeds' averaged predictions}} of
         those that were measured).
     """
-    rows, precisions = [], {}
+    rows, precisions, source = [], {}, workshop.source
     for line in lines:
         published = {}
         for (column, name), value in line.published.items():
             published.setdefault(column, {})[f'{results.PUBLISHED_KEY}_{name}'] = value
         cells = {column: results.Cell(beside=numbers) for column, numbers in published.items()}
         if line.run is not None:
-            probabilities = np.stack([workshop.scores(line.run, seed)[1] for seed in seeds])
-            together = workshop.judge(tagging_scores.ensemble(probabilities))
+            probabilities = np.stack(
+                [
+                    workshop.scores(line.run, [runs.TEST], seed)[runs.TEST].probabilities
+                    for seed in seeds
+                ]
+            )
+            together = source.judge(tagging_scores.ensemble(probabilities))
             precisions[line.name] = together.average_precision
             for column, attribute in columns(number).items():
                 beside = published.get(column, {})
                 if len(seeds) > 1:
                     beside = {'ensemble': getattr(together, attribute)} | beside
                 test = uncertainty.Tagging(
-                    workshop.labels, probabilities, column, tagging_scores.THRESHOLD
+                    source.labels, probabilities, column, tagging_scores.THRESHOLD
                 )
-                cells[column] = results.measured([test], len(workshop.labels), beside)
+                cells[column] = results.measured([test], len(source.labels), beside)
         rows.append(results.Row((line.key,), cells, (line.name,)))
     return rows, precisions
 

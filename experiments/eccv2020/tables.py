@@ -9,11 +9,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from experiments.eccv2020 import features, presets
+from experiments.eccv2020 import features, presets, runs
 from experiments.shared import results
 
 if TYPE_CHECKING:
-    from experiments.eccv2020 import evaluators
+    from experiments.eccv2020 import targets
 
 SELF, SUPERVISED, OWN = 'self-supervised', 'supervised', 'our baseline'
 _UNTRAINED = 'HearNet, untrained'
@@ -58,6 +58,17 @@ class Spec:
     def name(self) -> str:
         """For people."""
         return ROWS[self.key][2] if self.key in ROWS else self.key
+
+    @property
+    def run(self) -> runs.Run:
+        """The networks whose features are judged."""
+        network = ROWS[self.key][0]
+        if self.training == SELF:
+            return runs.Run(network, runs.PRETEXT, self.alpha or 0.0)
+        if self.key == 'l3_vision':
+            network = 'l3_vision'
+        kind = runs.TAUGHT if self.key == 'hearnet_transfer' else runs.SUPERVISED
+        return runs.Run(network, kind)
 
     def row(self, cells: Mapping[str, results.Cell]) -> results.Row:
         """The row with these cells; the published numbers of the others stand alone."""
@@ -110,35 +121,25 @@ def is_wanted(row: Spec, preset: presets.EccvPreset) -> bool:
     )
 
 
-def extractor(row, workshop, seed):
-    """The `eccv_features` of a row; its networks are trained if need be."""
-    network = ROWS[row.key][0]
-    if row.training == SELF:
-        return workshop.pretext(network, seed, row.alpha or 0.0)
-    if row.key == 'l3_vision':
-        network = 'l3_vision'
-    return workshop.supervised(network, seed, row.key == 'hearnet_transfer')
-
-
 def fill(
     specs: Sequence[Spec],
-    judge: 'evaluators.Evaluator',
+    target: 'targets.Target',
     preset: presets.EccvPreset,
     seeds: Sequence[int],
 ) -> list[results.Row]:
     """Trains and judges what a preset fills.
 
     Args:
-        specs: lines of the table; those of `OWN` are filled by `judge.baselines`.
-        judge: how features are judged.
+        specs: lines of the table; those of our own are `target.baselines`.
+        target: what features are judged on.
         preset: which lines.
         seeds: of the runs.
     """
-    rows = judge.baselines(seeds)
+    rows = target.baselines(seeds)
     for spec in specs:
         tests: dict[str, list[results.Outcome]] = {}
         for seed in seeds if is_wanted(spec, preset) else ():
-            for column, outcome in judge.score(spec, seed).items():
+            for column, outcome in target.score(spec, seed).items():
                 tests.setdefault(column, []).append(outcome)
         rows.append(
             spec.row(

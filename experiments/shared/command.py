@@ -23,8 +23,8 @@ def run(spec, soundnet=False):
     """
 
     def body(options, preset, seeds):
-        from experiments.shared import parallel, runs
-        from experiments.wacv2020 import tables
+        from experiments.shared import parallel
+        from experiments.wacv2020 import runs, tables
 
         workshop = open_workshop(
             options,
@@ -32,14 +32,16 @@ def run(spec, soundnet=False):
             [one for setting in runs.SETTINGS for one in spec.columns(setting).values()],
         )
         left_out = [
-            column for column, one in spec.columns('all').items() if not workshop.can_train(one)
+            column
+            for column, one in spec.columns('all').items()
+            if not workshop.source.can_train(one)
         ]
         if left_out:
             print(f'Left blank: {", ".join(left_out)}; {NEEDS_VIDEO}')
         wanted = tables.wanted(spec, workshop)
         for seed in seeds:
-            workshop.prepare_features(
-                [pair for columns in wanted.values() for pair in columns.values()], seed
+            workshop.source.prepare_features(
+                workshop, [pair for columns in wanted.values() for pair in columns.values()], seed
             )
         parallel.train_ahead(
             workshop,
@@ -81,9 +83,9 @@ def written(table, options, folder=None):
 
 
 def described(workshop):
-    """What the JSON of a table says of a `runs.Workshop`."""
+    """What the JSON of a table says of a `workshops.Workshop`."""
     return {
-        'preset': workshop.preset.name,
+        'preset': workshop.source.preset.name,
         'records': workshop.store.digest,
         'classes': list(workshop.info.classes),
     }
@@ -97,19 +99,19 @@ def chosen_preset(options, preset):
 
 
 def open_workshop(options, preset, wanted):
-    """The `runs.Workshop` of a command.
+    """The workshop of a command, of `wacv2020.runs.Source`.
 
     Args:
         options: the flags; what the command does not have is left at its default.
         preset: a `presets.Preset`.
         wanted: all `runs.Run`s that will be asked for.
     """
-    from experiments.shared import runs
+    from experiments.wacv2020 import runs
 
     video = runs.VideoParams()
     if 'backbone' in options:
         video = runs.VideoParams(options.backbone, options.bgr, options.batch_norm)
-    workshop = runs.Workshop(
+    workshop = runs.open_workshop(
         options.records,
         options.out,
         preset,

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dualcam.evaluation import metrics
 from dualcam.reports import figures
 from experiments.shared import results, uncertainty
 
@@ -52,7 +51,7 @@ def fill(wanted, workshop, seeds):
 
     Args:
         wanted: (title, `runs.Run`, test) of each matrix.
-        workshop: a `runs.Workshop`.
+        workshop: a `workshops.Workshop`.
         seeds: of the runs.
 
     Returns:
@@ -67,7 +66,7 @@ def fill(wanted, workshop, seeds):
         for seed in seeds:
             tested = workshop.scores(run, [test], seed)[test]
             tests.append((tested.right, tested.takes))
-            counts.append(metrics.confusion(tested.labels, tested.predictions, len(classes)))
+            counts.append(tested.confusion(len(classes)))
             figure = figures.confusion_figure(
                 counts[-1], classes, f'{title}, seed {seed}', workshop.note
             )

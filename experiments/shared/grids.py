@@ -20,7 +20,8 @@ from tensorboard.plugins.hparams import api as hparams
 
 from dualcam.evaluation import ties
 from dualcam.training import loop
-from experiments.shared import charts, results, runs
+from experiments.shared import charts, results
+from experiments.wacv2020 import runs
 
 STUDENTS = ('hearnet', 'oursoundnet')
 TEACHERS = {'G': None, 'D': 'dualcamnet', 'R': 'resnet50'}
@@ -53,7 +54,7 @@ class Result:
 
     Attributes:
         point: the `Point`.
-        validations: a `runs.Validation` for each seed; empty if a loss was not finite.
+        validations: a `outcomes.Validation` for each seed; empty if a loss was not finite.
         folders: names of the runs' folders, in the same order.
     """
 
@@ -171,7 +172,9 @@ def fill(search, grid, workshop, seeds, out):
         print(f'point {number} of {len(grid)}: {point}')
         run = search.run(point)
         try:
-            validations = tuple(workshop.validation(run, seed) for seed in seeds)
+            validations = tuple(
+                workshop.scores(run, [runs.VALIDATION], seed)[runs.VALIDATION] for seed in seeds
+            )
         except loop.NotFinite as error:
             print(f'left out: {error}')
             found.append(Result(point))

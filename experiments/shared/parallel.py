@@ -1,6 +1,6 @@
-"""Runs of a table trained side by side, each process with its share of the processors.
+"""Runs of a table trained side by side, each process with its share of the cores.
 
-A small network leaves a processor idle while it is traced, saved, tested and exported; another one
+A small network leaves a core idle while it is traced, saved, tested and exported; another one
 learns in that time. A setting with its teachers and students is one piece of work, so that no
 process waits for another's teacher. What is done here, `tables.fill` finds.
 """
@@ -8,24 +8,31 @@ process waits for another's teacher. What is done here, `tables.fill` finds.
 import functools
 import logging
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from dualcam.files import progress_bars
-from records import jobs as jobs_lib
+from experiments.shared import workshops
+from records.jobs import run_all
 
 _MOST = 4  # each holds a network, a teacher and its batches in memory
 _held = {}  # the workshop of a worker process
 
 
-def train_ahead(workshop, pieces, jobs=None):
+def train_ahead(
+    workshop: workshops.Workshop,
+    pieces: Sequence[Sequence[tuple[Any, Sequence[str], int]]],
+    jobs: int | None = None,
+) -> None:
     """Trains and tests what is missing.
 
     Args:
-        workshop: a `runs.Workshop`, or another with `scores`, `has_scores` and `arguments`.
+        workshop: one that can be reopened in another process.
         pieces: lists of arguments of `workshop.scores`, the longest list first, each in an order
             in which teachers come before their students.
-        jobs: processes at a time; default one a processor, up to 4, and one with a GPU. With one
+        jobs: processes at a time; default one per core, up to 4, and one with a GPU. With one
             nothing is done ahead.
     """
     if jobs is None:
@@ -38,19 +45,18 @@ def train_ahead(workshop, pieces, jobs=None):
         return
     work = functools.partial(
         _work,
-        kind=type(workshop),
-        arguments=workshop.arguments,
+        reopen=workshop.reopen,
         threads=max(1, (os.cpu_count() or 1) // jobs),
     )
-    jobs_lib.run_all(work, missing, jobs, 'setting')
+    run_all(work, missing, jobs, 'setting')
 
 
-def _work(piece, kind, arguments, threads):
+def _work(piece, reopen, threads):
     if not _held:
         progress_bars.hide()
         logging.getLogger('absl').setLevel(logging.WARNING)
         tf.get_logger().setLevel('ERROR')
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-        _held['workshop'] = kind(*arguments)
+        _held['workshop'] = reopen()
     for wanted in piece:
         _held['workshop'].scores(*wanted)

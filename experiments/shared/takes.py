@@ -1,21 +1,37 @@
 """Which recording a clip is from: clips of one are not independent of each other."""
 
 import os
+import pathlib
+import re
 from collections.abc import Iterable
 
-from dualcam.data.sources import sound_folders
+from dualcam.data.sources import datasets, sound_folders
 from dualcam.data.stores import record_store
 
+_NUMBER = re.compile(r'\d+')
 
-def of_records(store: record_store.Store, rows: Iterable[int]) -> list[str]:
+
+def of_records(
+    store: record_store.Store, rows: Iterable[int], rule: datasets.TakeRule | None = None
+) -> list[str]:
     """The take of each record: its folder, below that of all records.
 
     Args:
         store: holds the records.
         rows: of it.
+        rule: of the data set; where it says that a folder holds several takes end to end, the
+            take's number, from 1, follows the folder.
     """
     root = os.path.commonpath(store.paths)
-    return [os.path.relpath(os.path.dirname(store.paths[row]), root) for row in rows]
+    names = []
+    for row in rows:
+        path = pathlib.Path(store.paths[row])
+        name = os.path.relpath(path.parent, root)
+        if rule is not None and rule.take_s is not None:
+            second = int(_NUMBER.search(path.name).group())  # from 1
+            name += f'/take {(second - 1) // rule.take_s + 1}'
+        names.append(name)
+    return names
 
 
 def of_sounds(sounds: Iterable[sound_folders.Sound]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,9 +12,9 @@ from dualcam.data.stores import record_store
 from dualcam.evaluation import neighbours
 from dualcam.files import progress_bars
 from dualcam.inference import embeddings
-from experiments.shared import takes
+from experiments.shared import evaluators, takes
 
-KNN, PROBE = 'k-NN', 'linear probe'
+FEATURES = (evaluators.KNN, evaluators.PROBE)  # what judges features
 _DCASE = 'dcase2018'
 _KINDS = (_DCASE, 'folder')
 
@@ -39,32 +40,24 @@ def find_target(kind, folder):
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """How features did on the splits of a set.
+    """How features did on the splits of a set: {name of the evaluator: of each split}."""
 
-    Attributes:
-        outcomes: {'k-NN' or 'linear probe': a `neighbours.Outcome` of each split}.
-        tested: of each split, labels and takes of its test files, [files] each.
-    """
+    by_evaluator: dict[str, list[evaluators.Judged]]
 
-    outcomes: dict[str, list[neighbours.Outcome]]
-    tested: list[tuple[np.ndarray, list[str]]]
-
-    def tests(self, column: str) -> list[tuple[np.ndarray, list[str]]]:
-        """Of each split, whether predictions are right, and the takes, [files] each."""
-        return [
-            (outcome.answers == labels, names)
-            for outcome, (labels, names) in zip(self.outcomes[column], self.tested, strict=True)
-        ]
+    def tests(self, name: str) -> list[tuple[np.ndarray, Sequence[str]]]:
+        """The `results.Outcome` of an evaluator."""
+        return [judged.test for judged in self.by_evaluator[name]]
 
     @property
     def confusion(self) -> np.ndarray:
         """Counts of k-NN on all splits, [classes, classes]; the row is the label."""
-        return sum(outcome.confusion for outcome in self.outcomes[KNN])
+        return sum(judged.confusion for judged in self.by_evaluator[evaluators.KNN])
 
     @property
     def chosen_k(self) -> str:
         """A note of the chosen k of each split."""
-        return 'k ' + ', '.join(f'{outcome.choice:.0f}' for outcome in self.outcomes[KNN])
+        ks = (judged.choice for judged in self.by_evaluator[evaluators.KNN])
+        return 'k ' + ', '.join(f'{k:.0f}' for k in ks)
 
 
 class Target:
@@ -81,7 +74,7 @@ class Target:
         skipped: messages about files left out.
     """
 
-    def __init__(self, sound_set, cache, max_bad=0, ks=neighbours.ODD_KS, plain=False):
+    def __init__(self, sound_set, cache, max_bad=0, ks=neighbours.ODD_KS, plain=True):
         if not sound_set.classes:
             raise ValueError(f'{sound_set.root}: has no classes; expected one folder a class')
         self.sound_set = sound_set
@@ -138,17 +131,22 @@ class Target:
         """
         place = {path: row for row, path in enumerate(files)}
         sounds, labels = self.sound_set.sounds, self.sound_set.labels
-        outcomes, tested = {KNN: [], PROBE: []}, []
+        found = {name: [] for name in FEATURES}
         chosen = splits.splits(self.sound_set, seed)
         for split in chosen if only is None else chosen[only : only + 1]:
-            parts = []
-            for rows in (split.training, split.validation, split.testing):
-                rows = [row for row in rows if sounds[row].path in place]
-                parts.append((features[[place[sounds[row].path] for row in rows]], labels[rows]))
-            tested.append((labels[rows], takes.of_sounds(sounds[row] for row in rows)))
-            num_classes = len(self.sound_set.classes)
-            outcomes[KNN].append(
-                neighbours.nearest_neighbours(*parts, num_classes, self._ks, self._plain)
+            rows = [
+                [row for row in part if sounds[row].path in place]
+                for part in (split.training, split.validation, split.testing)
+            ]
+            parts = [features[[place[sounds[row].path] for row in part]] for part in rows]
+            subject = evaluators.Subject(
+                [labels[part] for part in rows],
+                takes.of_sounds(sounds[row] for row in rows[2]),
+                len(self.sound_set.classes),
+                features=lambda parts=parts: parts,
+                ks=self._ks,
+                plain=self._plain,
             )
-            outcomes[PROBE].append(neighbours.linear_probe(*parts, num_classes))
-        return Judged(outcomes, tested)
+            for name in FEATURES:
+                found[name].append(evaluators.judge(name, subject)[evaluators.ACCURACY])
+        return Judged(found)

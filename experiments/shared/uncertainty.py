@@ -155,7 +155,8 @@ class Comparison:
 
     Attributes:
         a, b: the columns, or rows, that are compared.
-        train, test: what was learned from and tested on; both 'mean' for the mean of all rows.
+        train, test: what was learned from and tested on; both 'mean' for the mean of all rows of
+            a paper's table.
         column: the score, such as 'accuracy'.
         difference: of the scores.
         low, high: its 95 % interval.

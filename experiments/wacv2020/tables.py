@@ -1,14 +1,15 @@
 """WACV 2020's Tables 1 - 3: columns of runs in, accuracies and their differences out.
 
-A row is a training setting and a test; the ten rows are the papers'. The published accuracies on
-AVIA stand beside ours.
+A row is a training setting and a test; ten rows are the paper's. The published accuracies on AVIA
+stand beside ours.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from experiments.shared import results, runs, uncertainty
+from experiments.shared import outcomes, results, uncertainty, workshops
+from experiments.wacv2020 import runs
 
 _EXPLAINED = (
     'Accuracy, mean ± deviation over the seeds. {}, and in italics what the paper printed on AVIA.'
@@ -41,6 +42,12 @@ def row_keys() -> list[tuple[str, str]]:
         for train in runs.SETTINGS
         for test in (runs.SCENARIOS if train != 'all' else ('all',))
     ]
+
+
+def all_keys(workshop: workshops.Workshop) -> list[tuple[str, str]]:
+    """The papers' rows, and a test on subjects that nothing was trained on, where there are."""
+    own = [('all', runs.UNSEEN_SUBJECTS)] if workshop.source.has_unseen_subjects else []
+    return [*row_keys(), *own]
 
 
 def student_spec(number: int, title: str, network: str, published: str) -> Spec:
@@ -84,30 +91,32 @@ def student_spec(number: int, title: str, network: str, published: str) -> Spec:
     )
 
 
-def wanted(spec: Spec, workshop: runs.Workshop) -> dict[str, dict[str, tuple[runs.Run, list[str]]]]:
+def wanted(
+    spec: Spec, workshop: workshops.Workshop
+) -> dict[str, dict[str, tuple[runs.Run, list[str]]]]:
     """What a table needs and the records allow: {training setting: {column: (`Run`, tests)}}."""
     return {
         train: {
-            column: (run, [test for trained, test in row_keys() if trained == train])
+            column: (run, [test for trained, test in all_keys(workshop) if trained == train])
             for column, run in spec.columns(train).items()
-            if workshop.can_train(run)
+            if workshop.source.can_train(run)
         }
         for train in runs.SETTINGS
     }
 
 
-def fill(spec: Spec, workshop: runs.Workshop, seeds: Sequence[int]) -> list[results.Row]:
+def fill(spec: Spec, workshop: workshops.Workshop, seeds: Sequence[int]) -> list[results.Row]:
     """Trains and tests all runs of a table that the records allow.
 
     Args:
         spec: a `Spec`.
-        workshop: a `runs.Workshop`.
+        workshop: a `workshops.Workshop`.
         seeds: of the runs.
 
     Returns:
-        The ten rows; cells that the records do not allow have no scores.
+        The rows of `all_keys`; cells that the records do not allow have no scores.
     """
-    found: dict[tuple[str, str, str], list[runs.Tested]] = {}
+    found: dict[tuple[str, str, str], list[outcomes.Tested]] = {}
     for seed in seeds:
         for train, columns in wanted(spec, workshop).items():
             for column, (run, tests) in columns.items():
@@ -115,7 +124,7 @@ def fill(spec: Spec, workshop: runs.Workshop, seeds: Sequence[int]) -> list[resu
                     found.setdefault((train, test, column), []).append(tested)
     published = _read_published(spec)
     rows = []
-    for train, test in row_keys():
+    for train, test in all_keys(workshop):
         cells = {}
         for column in spec.columns(train):
             tested = found.get((train, test, column), [])
@@ -134,7 +143,7 @@ def fill(spec: Spec, workshop: runs.Workshop, seeds: Sequence[int]) -> list[resu
 def compare(
     rows: Sequence[results.Row], pairs: Sequence[tuple[str, str]]
 ) -> list[uncertainty.Comparison]:
-    """Differences of pairs of columns in each row, then of the mean of all rows.
+    """Differences of pairs of columns in each row, then of the mean of the papers' ten.
 
     Pairs of which a column was not measured in some row are left out.
     """
@@ -146,8 +155,9 @@ def compare(
         found += [
             uncertainty.compare(a, b, one.parts, other.parts, *row.key) for row, one, other in cells
         ]
-        parts_a = [part for _, one, _ in cells for part in one.parts]
-        parts_b = [part for _, _, other in cells for part in other.parts]
+        ten = [pair for pair in cells if pair[0].key in row_keys()]
+        parts_a = [part for _, one, _ in ten for part in one.parts]
+        parts_b = [part for _, _, other in ten for part in other.parts]
         found.append(uncertainty.compare(a, b, parts_a, parts_b, 'mean', 'mean'))
     return found
 

@@ -11,7 +11,7 @@ from dualcam.data.sources import datasets
 from dualcam.evaluation import tagging_scores
 from experiments import run_aaai2021
 from experiments.aaai2021 import presets, runs, tables
-from experiments.shared import results
+from experiments.shared import outcomes, results
 
 CLASSES = ('a', 'b')
 INFO = datasets.DatasetInfo('toy', CLASSES, 'made up', num_locations=1)
@@ -26,11 +26,15 @@ class Workshop:
         [[0.2, 0.0], [0.3, 0.9], [0.1, 0.2], [0.4, 0.8]],
     )
 
+    @property
+    def source(self):
+        return self
+
     def judge(self, probabilities):
         return tagging_scores.evaluate(self.labels, np.asarray(probabilities), CLASSES)
 
-    def scores(self, run, seed):
-        return self.judge(self.answers[seed]), np.array(self.answers[seed])
+    def scores(self, run, tests, seed):
+        return {test: outcomes.Tagged(np.array(self.answers[seed])) for test in tests}
 
 
 def test_rows_are_the_published_ones_and_know_their_runs():

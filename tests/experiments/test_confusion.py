@@ -6,7 +6,8 @@ import pytest
 from dualcam.evaluation import metrics
 from dualcam.reports import figures
 from experiments import run_confusion, run_table1, run_table2, run_table3
-from experiments.shared import confusion, results, runs, uncertainty
+from experiments.shared import confusion, results, uncertainty
+from experiments.wacv2020 import runs
 
 
 def test_counts_are_those_of_a_plain_loop(rng):

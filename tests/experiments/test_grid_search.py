@@ -13,8 +13,8 @@ from tensorboard.plugins.hparams import metadata
 from dualcam.data.records import reading, record_lists
 from dualcam.training import loop, run_data
 from dualcam.training.recipes import distillation
-from experiments.shared import grids, results, runs
-from experiments.wacv2020 import presets
+from experiments.shared import grids, outcomes, results
+from experiments.wacv2020 import presets, runs
 
 
 def test_points_of_both_columns():
@@ -48,7 +48,8 @@ def test_other_numbers_are_refused(texts):
 def result(rate, *scores):
     """A result whose seeds have these (accuracy, loss)."""
     validations = tuple(
-        runs.Validation(accuracy, loss, 30, seed) for seed, (accuracy, loss) in enumerate(scores)
+        outcomes.Validation(accuracy, loss, 30, seed)
+        for seed, (accuracy, loss) in enumerate(scores)
     )
     return grids.Result(grids.Point(rate), validations, tuple(f'run{v.seed}' for v in validations))
 
@@ -107,10 +108,10 @@ def test_a_loss_that_is_not_finite_leaves_a_point_out(tmp_path):
     class Exploding:
         """A workshop in which a rate of 1 is too high."""
 
-        def validation(self, wanted, seed):
+        def scores(self, wanted, tests, seed):
             if dict(wanted.overrides)['learning_rate'] == 1.0:
                 raise loop.NotFinite('epoch 1')
-            return runs.Validation(0.25, 1.5, 4, seed)
+            return {test: outcomes.Validation(0.25, 1.5, 4, seed) for test in tests}
 
         def folder(self, wanted, seed):
             return tmp_path / f'run{seed}'
@@ -282,7 +283,7 @@ class Watched:
 def test_test_splits_are_not_read(made, smoke, monkeypatch, column, tmp_path):
     out, _ = made
     search = grids.Search('hearnet', column, 'scenario_1')
-    workshop = runs.Workshop(
+    workshop = runs.open_workshop(
         smoke / 'records', out, presets.preset_named('smoke'), [search.run(grids.Point(1e-3))]
     )
     store, seen = workshop.store, set()
@@ -294,7 +295,7 @@ def test_test_splits_are_not_read(made, smoke, monkeypatch, column, tmp_path):
     }
     allowed = set(store.rows(sorted(allowed)).tolist())
     assert 0 < len(allowed) < len(store.paths) / 2
-    workshop.store = dataclasses.replace(
+    workshop.source.store = dataclasses.replace(
         store,
         arrays={name: Watched(array, seen) for name, array in store.arrays.items()},
         labels={name: Watched(array, seen) for name, array in store.labels.items()},

@@ -2,13 +2,14 @@
 
 import pytest
 
-from experiments.shared import parallel, runs
+from experiments.shared import parallel
+from experiments.wacv2020 import runs
 
 
 class Workshop:
     """Knows which runs were tested."""
 
-    arguments = ('records', 'out')
+    reopen = None
 
     def __init__(self, done):
         self._done = done
@@ -33,7 +34,7 @@ def started(monkeypatch):
     calls = []
     monkeypatch.setattr(parallel.os, 'cpu_count', lambda: 6)
     monkeypatch.setattr(
-        parallel.jobs_lib,
+        parallel,
         'run_all',
         lambda work, pieces, processes, unit: calls.append(
             (pieces, processes, work.keywords['threads'])

@@ -14,8 +14,8 @@ from dualcam import models
 from dualcam.files import fingerprints
 from dualcam.models import weights
 from experiments import run_confusion, run_table1, run_table2, run_table3
-from experiments.shared import command, confusion, results, runs
-from experiments.wacv2020 import presets, tables
+from experiments.shared import command, confusion, outcomes, results
+from experiments.wacv2020 import presets, runs, tables
 from tests.helpers.sound_folders import write_dcase
 
 PUBLISHED = results.PUBLISHED
@@ -60,7 +60,9 @@ def test_columns_and_published_values(table, network):
 class Workshop:
     """Tests ten takes, of which each column has as many right as its seed's number here."""
 
-    def __init__(self, teacher=(9, 9), g=(4, 6), d=(7, 9)):
+    def __init__(self, teacher=(9, 9), g=(4, 6), d=(7, 9), has_unseen_subjects=False):
+        self.source = self
+        self.has_unseen_subjects = has_unseen_subjects
         self.right = {'DualCamNet': teacher, 'G': g, 'D': d}
 
     def can_train(self, run):
@@ -71,7 +73,7 @@ class Workshop:
         column = 'DualCamNet' if run.column == 'hard' else run.column
         predictions = np.arange(10) >= self.right[column][seed]
         return {
-            test: runs.Tested(
+            test: outcomes.Tested(
                 np.zeros(10, np.int64),
                 predictions.astype(np.int64),
                 tuple(f'{test}/take {i}' for i in range(10)),
@@ -120,6 +122,12 @@ def test_columns_are_compared_in_each_row_and_on_their_mean():
     )
     assert 'scenario_1 → scenario_2, accuracy' not in text  # those are in JSON and CSV
     assert str(own[-1]).startswith('D is better than G by 30.0 points [')
+    # Subjects that nothing was trained on are a row of their own, beside the mean of the ten.
+    rows = tables.fill(run_table2.TABLE, Workshop(has_unseen_subjects=True), [0, 1])
+    assert [row.key for row in rows] == [*tables.row_keys(), ('all', 'unseen_subjects')]
+    more = tables.compare(rows, [('D', 'G')])
+    assert len(more) == 12 and more[-1] == own[-1]
+    assert more[-2].test == 'unseen_subjects' and more[-2].takes == 10
     # Columns that are alike cannot be told apart, as those that only differ by seed.
     alike = Workshop(g=(4, 9), d=(9, 4))
     rows = tables.fill(run_table2.TABLE, alike, [0, 1])
@@ -173,17 +181,23 @@ def test_a_table_is_made_from_records_to_picture(made):
     assert title.endswith('ResNet-50 untrained below its logits')
     with open(smoke / 'results/table3.csv', newline='') as file:
         lines = list(csv.DictReader(file))
-    assert len(lines) == 50
+    assert len(lines) == 5 * 11
     for line in lines:
         assert 0 <= float(line['accuracy']) <= 1 and line['seeds'] == '1'
+        # Of 14 actions by four subjects, one of them unseen: a take of 5 s each, of which one of
+        # a seen subject tests; all of another scenario; and those of the unseen subject.
+        num_takes = 56
         if line['test'] == line['train']:
-            continue
-        # All data of another scenario: 14 takes of 5 s, which teachers answer second by second.
-        assert line['clips'] == ('14' if line['column'] in 'GDR' else '70')
-        assert line['takes'] == '14' and float(line['low']) <= float(line['accuracy'])
+            num_takes = 42 if line['test'] == 'all' else 14
+        if line['test'] == runs.UNSEEN_SUBJECTS:
+            num_takes = 42
+        # Teachers see each second by itself.
+        assert line['clips'] == str(num_takes * (1 if line['column'] in 'GDR' else 5))
+        assert line['takes'] == str(num_takes) and float(line['low']) <= float(line['accuracy'])
+        assert float(line['accuracy']) <= float(line['high'])
     assert (smoke / 'results/table3.png').read_bytes()[:4] == b'\x89PNG'
     compared = {(one['a'], one['b'], one['train'], one['test']) for one in saved['comparisons']}
-    assert len(compared) == len(saved['comparisons']) == 7 * 11
+    assert len(compared) == len(saved['comparisons']) == 7 * 12
     assert ('D', 'G', 'mean', 'mean') in compared and ('D', 'G', 'all', 'all') in compared
     assert all(one['low'] <= one['difference'] <= one['high'] for one in saved['comparisons'])
     assert all(
@@ -210,7 +224,9 @@ def test_accuracies_are_those_of_the_stored_answers(made):
         assert cell['mean'] == pytest.approx(right / len(test['labels']))
         assert cell['clips'] == len(test['takes']) and cell['takes'] == len(set(test['takes']))
         for take, label in zip(test['takes'], test['labels'], strict=True):
-            assert take.endswith(f'/Action_{label + 1:03d}') and (smoke / 'records' / take).is_dir()
+            place, _, number = take.rpartition('/')
+            assert place.endswith(f'/Action_{label + 1:03d}') and number == 'take 1'
+            assert (smoke / 'records' / place).is_dir()
 
 
 @pytest.mark.slow
@@ -333,12 +349,17 @@ def test_bad_records_are_left_out_with_their_sequences_on_request(smoke, tmp_pat
         [runs.Run('hearnet', 'G', 'all')],
     )
     with pytest.raises(ValueError, match=r'Data_002\.tfrecord: not a whole record with audio'):
-        runs.Workshop(*arguments)
-    workshop = runs.Workshop(*arguments, max_bad=1)
+        runs.open_workshop(*arguments)
+    workshop = runs.open_workshop(*arguments, max_bad=1)
     command.list_skipped(workshop.store)
     assert f'left out: {bad}: not a whole record' in capsys.readouterr().out
     assert workshop.note.endswith('; 1 damaged records left out')
-    found = {path for parts in workshop._lists.values() for part in parts.values() for path in part}
+    found = {
+        path
+        for parts in workshop.source._lists.values()
+        for part in parts.values()
+        for path in part
+    }
     gone = set(map(str, records.rglob('*.tfrecord'))) - found
     assert gone == {str(path) for path in bad.parent.glob('*.tfrecord')}
 

@@ -1,0 +1,199 @@
+"""What ECCV 2020's features are judged on: the records themselves, AVIA's, or files of sound."""
+
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from dualcam import models
+from dualcam.evaluation import neighbours
+from experiments.eccv2020 import features, runs, tables
+from experiments.shared import evaluators, results, takes, transfer, workshops
+
+# What a store holds of what a network on sound takes.
+_STORED = {'acoustic': 'acoustic', 'spectrogram': 'audio'}
+_CLIPS = 'clips of 2 s, mean ± deviation over the seeds.'
+
+
+class Target(Protocol):
+    """What a table judges features on.
+
+    Attributes:
+        name: of the data.
+        note: what a title says of it.
+        explained: what the numbers are.
+    """
+
+    name: str
+    note: str
+    explained: str
+
+    def score(self, spec: tables.Spec, seed: int) -> dict[str, results.Outcome]:
+        """{column: outcome} of a line, whose networks are trained if need be; empty where the
+        records lack what it sees."""
+
+    def baselines(self, seeds: Sequence[int]) -> list[results.Row]:
+        """Rows of our own: what chance, or a network that learned nothing, would give."""
+
+
+class Records:
+    """Clips of records: those of ACIVW that the networks learn from, or others.
+
+    Args:
+        workshop: of `runs.Source`.
+        judged: records that features are judged on; None takes the workshop's own.
+        by_training: {`tables.SELF`, ...: name of the evaluator}.
+        explained: see `Target`.
+    """
+
+    def __init__(
+        self,
+        workshop: workshops.Workshop,
+        judged: runs.Target | None,
+        by_training: dict[str, str],
+        explained: str,
+    ):
+        self._workshop, self._judged = workshop, judged or workshop.source
+        self._by_training, self.explained = by_training, explained
+        self.name, self.note = self._judged.info.name, ''
+        if judged is not None:
+            self.note = f'; target: {self.name}, {judged.info.origin}'
+        self._labels = [runs.labels(self._judged.store, part) for part in self._judged.windows]
+        self._takes = takes.of_records(
+            self._judged.store, self._judged.windows[2][:, 0], self._judged.info.take_rule
+        )
+        self._known = {}
+
+    def score(self, spec, seed):
+        """See `Target`."""
+        network, name, _ = tables.ROWS[spec.key]
+        needed = set() if name == features.VISION else {_STORED[models.network(network).input]}
+        if name != features.SOUND:
+            needed.add('frames')
+        if not needed <= set(self._judged.store.arrays):
+            return {}
+        evaluator = self._by_training[spec.training]
+        if evaluator == evaluators.CLASSIFIER:
+            tested = self._workshop.scores(spec.run, [runs.TEST], seed)[runs.TEST]
+            return self._judge(evaluator, predictions=lambda: tested.predictions)
+        extractor = runs.features_of(self._workshop, spec.run, seed)
+        if evaluator == evaluators.RETRIEVAL:
+            return self._judge(evaluator, maps=lambda: self._maps(extractor))
+        # Audio-visual rows have the networks of audio rows: their features come with those.
+        if (spec.run, seed) not in self._known:
+            wanted = {name}
+            if spec.training == tables.SELF and 'frames' in self._judged.store.arrays:
+                wanted = {features.SOUND, features.BOTH}
+                if 'l3' in spec.key:
+                    wanted = {features.SOUND, features.VISION}
+            self._known = {(spec.run, seed): self._features(extractor, wanted)}
+        parts = self._known[spec.run, seed]
+        return self._judge(evaluator, features=lambda: [part[name] for part in parts])
+
+    def baselines(self, seeds):
+        """Rows for chance, of retrieval, and for randomly initialised networks."""
+        evaluator = self._by_training[tables.OWN]
+        if evaluator == evaluators.RETRIEVAL:
+            chance = {
+                column: results.Cell((share,), clips=len(self._labels[2]))
+                for column, share in evaluators.chance_ranks(self._labels[2]).items()
+            }
+            rows = [tables.Spec('chance', tables.OWN).row(chance)]
+            named = (('dualcamnet_eccv', 'DualCamNet'), ('hearnet_eccv', 'HearNet'))
+        else:
+            rows, named = [], (('hearnet_eccv', 'HearNet'),)
+
+        def judge(pair, _):
+            if evaluator == evaluators.RETRIEVAL:
+                return self._judge(evaluator, maps=lambda: self._maps(pair))
+            parts = self._features(pair, {features.SOUND})
+            return self._judge(evaluator, features=lambda: [part[features.SOUND] for part in parts])
+
+        return rows + [
+            _untrained_row(self._workshop, network, name, seeds, judge) for network, name in named
+        ]
+
+    def _judge(self, evaluator, **given):
+        subject = evaluators.Subject(
+            self._labels, self._takes, self._judged.info.num_classes, ks=neighbours.ECCV_KS, **given
+        )
+        return {
+            column: [judged.test] for column, judged in evaluators.judge(evaluator, subject).items()
+        }
+
+    def _features(self, extractor, wanted):
+        """{name: features} of training, validation and test clips."""
+        return [
+            extractor.of(self._judged.store, windows, wanted) for windows in self._judged.windows
+        ]
+
+    def _maps(self, pair):
+        return pair.maps(self._judged.store, self._judged.windows[2])
+
+
+class Sounds:
+    """Files of sound, each the mean of its windows of 2 s."""
+
+    explained = 'Accuracy of k-NN on files, mean ± deviation over seeds and splits.'
+
+    def __init__(self, workshop: workshops.Workshop, options: Any):
+        kind, folder = transfer.read_target(options.target)
+        self._workshop = workshop
+        self._target = transfer.Target(
+            transfer.find_target(kind, folder),
+            f'{options.out}/cache/embeddings',
+            options.max_bad,
+            neighbours.ECCV_KS,
+        )
+        self.note, self.name = f'; target: {folder}', pathlib.Path(folder).name
+
+    def score(self, spec, seed):
+        """See `Target`."""
+        return self._judge(runs.features_of(self._workshop, spec.run, seed), seed)
+
+    def baselines(self, seeds):
+        """A row for HearNet, randomly initialised."""
+        return [_untrained_row(self._workshop, 'hearnet_eccv', 'HearNet', seeds, self._judge)]
+
+    def _judge(self, extractor, seed):
+        listener = extractor.listener()
+        judged = self._target.judge(*self._target.by_listener(listener, 'embedding'), seed)
+        return {evaluators.ACCURACY: judged.tests(evaluators.KNN)}
+
+
+def _untrained_row(workshop, network, name, seeds, judge):
+    """A row for a randomly initialised network; `judge` gives {column: outcome} of features."""
+    found = [judge(runs.untrained_features(workshop, network, seed), seed) for seed in seeds]
+    return tables.Spec(f'{name}, untrained', tables.OWN).row(
+        {column: results.of_tests([one[column] for one in found]) for column in found[0]}
+    )
+
+
+def _of_records(by_training, explained):
+    return lambda workshop, _: Records(workshop, None, by_training, explained)
+
+
+def _of_avia(workshop, options):
+    judged = runs.Target(options.target, f'{options.out}/cache', options.flip_target)
+    return Records(
+        workshop, judged, _all(evaluators.KNN), f'Accuracy of k-NN on features of {_CLIPS}'
+    )
+
+
+def _all(evaluator):
+    return dict.fromkeys((tables.SELF, tables.SUPERVISED, tables.OWN), evaluator)
+
+
+# By table: a function of the workshop and the flags.
+TARGETS: dict[int, Callable[[workshops.Workshop, Any], Target]] = {
+    1: _of_records(
+        _all(evaluators.RETRIEVAL),
+        'Share of sounds that have a picture of their class among the k nearest.',
+    ),
+    2: _of_records(
+        _all(evaluators.KNN) | {tables.SUPERVISED: evaluators.CLASSIFIER},
+        f'Accuracy of the supervised networks themselves, and of k-NN on the features of the '
+        f'others, on {_CLIPS}',
+    ),
+    3: _of_avia,
+    4: Sounds,
+}

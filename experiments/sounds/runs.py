@@ -1,0 +1,158 @@
+"""Students trained on folders of sound from labels alone, tested on each of the set's splits."""
+
+import dataclasses
+import pathlib
+from typing import ClassVar
+
+import numpy as np
+import scipy.special
+
+from dualcam.data.clips import sound_clips
+from dualcam.data.sources import datasets, sound_folders, splits
+from dualcam.data.stores import sound_store
+from dualcam.inference import students
+from dualcam.training import recipes, run_data, sound_data
+from dualcam.training import run as training
+from experiments.shared import outcomes, takes, workshops
+from experiments.sounds import presets
+
+TEST = 'test'
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A student of one split: trained on all files that it does not test on.
+
+    Attributes:
+        network: name, see `models.build`.
+        split: number of the split.
+        start: folder of the run whose weights it starts from, and whose input it takes; empty for
+            a randomly initialised one.
+    """
+
+    network: str
+    split: int
+    start: str = ''
+    teacher: ClassVar[None] = None  # a folder of sound has no acoustic images for one
+
+
+class Source:
+    """The splits of one folder of sound.
+
+    Args:
+        sound_set: a labelled `sound_folders.SoundSet`.
+        out: folder for packed sounds.
+        preset: how students are trained.
+        max_bad: files that may be left out.
+
+    Attributes:
+        splits: the set's `splits.Split`s.
+        store: the packed `sound_store.SoundStore`.
+        info: the `datasets.DatasetInfo`.
+    """
+
+    def __init__(
+        self,
+        sound_set: sound_folders.SoundSet,
+        out: str | pathlib.Path,
+        preset: presets.SoundPreset,
+        max_bad: int = 0,
+    ):
+        self.store = sound_store.open_sounds(sound_set, pathlib.Path(out) / 'cache', max_bad)
+        self._set = self.store.sound_set
+        self.splits = splits.splits(self._set)
+        name = pathlib.Path(sound_set.root).resolve().name
+        self.info = datasets.DatasetInfo(name, self._set.classes, f'recordings of {name}', 0)
+        self._preset, self._data = preset, {}
+
+    @property
+    def note(self) -> str:
+        """See `workshops.Source`."""
+        text = (
+            f'Data: {self.info.name}, {len(self._set.sounds)} recordings, tested on '
+            f'{", ".join(split.name for split in self.splits)}'
+        )
+        return text + (f'; {self._preset.note}' if self._preset.note else '')
+
+    def specify(self, run: Run, seed: int) -> workshops.Specification:
+        """See `workshops.Source`; a split's validation files are learned from too."""
+        params = self._preset.run_params(run.network, seed)
+        if run.start:
+            like = training.described(run.start).params
+            params = dataclasses.replace(
+                params,
+                clips=like.clips,
+                normalisation=like.normalisation,
+                band_limited=like.band_limited,
+            )
+        split, start_name = self.splits[run.split], pathlib.Path(run.start).name
+        key = run.split, run.start
+        if key not in self._data:
+            start = {}
+            if run.start:
+                network = training.load(run.start)
+                start = {one.name: one.get_weights() for one in network.layers if one.weights}
+            rows = np.sort(np.concatenate([split.training, split.validation]))
+            none = np.zeros(0, np.int64)
+            self._data[key] = sound_data.SoundData(self.store, rows, none, self.info, start)
+        part = split.name.replace(' ', '_')
+        return workshops.Specification(
+            recipes.SUPERVISED,
+            params,
+            self._data[key],
+            f'{run.network}-{self.info.name}-{part}-seed{seed}',
+            (start_name,) if run.start else (),
+        )
+
+    def teaching(self, workshop: workshops.Workshop, resolved: workshops.Resolved) -> None:
+        """There is none."""
+        raise ValueError('a folder of sound has no acoustic images for a teacher')
+
+    def file_of(self, test: str) -> tuple[str, type[outcomes.Tested]]:
+        """See `workshops.Source`; the only test is `TEST`, of the run's split."""
+        return f'{test}.json', outcomes.Tested
+
+    def test(
+        self, workshop: workshops.Workshop, resolved: workshops.Resolved, test: str
+    ) -> outcomes.Tested:
+        """See `workshops.Source`."""
+        del test
+        params, folder = resolved.params, resolved.folder
+        listener = students.from_model(
+            workshop.network(resolved),
+            run_data.frontend(params, folder),
+            params.clips.sample_length,
+            self.info.classes,
+            folder,
+        )
+        return self._tested(listener, self.splits[resolved.run.split], listener.clip_samples // 2)
+
+    def test_student(self, listener: students.Listener, split: splits.Split) -> outcomes.Tested:
+        """Of a trained student with the same classes: its predictions of a split's test files."""
+        return self._tested(listener, split, listener.clip_samples)
+
+    def _tested(self, listener, split, hop_samples, batch_size=32):
+        """Classes with the largest mean log-probability over each file's windows."""
+        rows = split.testing
+        windows = sound_clips.windows(self.store, rows, listener.clip_samples, hop_samples)
+        ask, logits = listener.listen('logits'), []
+        for first in range(0, len(windows), batch_size):
+            logits.append(
+                ask(
+                    np.stack(
+                        [
+                            self.store.clip(row, start, listener.clip_samples)
+                            for row, start in windows[first : first + batch_size]
+                        ]
+                    )
+                )
+            )
+        shares = scipy.special.log_softmax(np.concatenate(logits), axis=1)
+        means = np.stack([shares[windows[:, 0] == row].mean(axis=0) for row in rows])
+        sounds = [self._set.sounds[row] for row in rows]
+        return outcomes.Tested(
+            self._set.labels[rows],
+            means.argmax(axis=1),
+            tuple(takes.of_sounds(sounds)),
+            tuple(sound.path for sound in sounds),
+        )

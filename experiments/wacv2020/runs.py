@@ -1,0 +1,342 @@
+"""WACV 2020's runs: teachers and students that learn from AVIA's records, scenario by scenario."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from dualcam import models
+from dualcam.data import schema
+from dualcam.data.records import reading, take_lists
+from dualcam.data.sources import datasets
+from dualcam.data.stores import record_store
+from dualcam.evaluation import metrics
+from dualcam.features import frame_features
+from dualcam.files import fingerprints
+from dualcam.models import resnet, soundnet, weights
+from dualcam.training import loop, recipes, run_data
+from experiments.shared import outcomes, takes, workshops
+from experiments.wacv2020 import presets
+
+SCENARIOS = ('scenario_1', 'scenario_2', 'scenario_3')
+SETTINGS = (*SCENARIOS, 'all')
+UNSEEN_SUBJECTS = 'unseen_subjects'  # a test of every setting, where the data set holds some out
+VALIDATION = 'validation'
+
+_MODALITIES = {
+    'acoustic': 'acoustic',
+    'waveform': 'audio',
+    'spectrogram': 'audio',
+    'features': 'video',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One trained network.
+
+    Attributes:
+        network: name, see `models.build`.
+        column: what the papers call its supervision: 'hard' for a teacher, 'G' for a student
+            that learns from labels, 'D' or 'R' for one that learns from a teacher too.
+        train_on: 'scenario_1' - 'scenario_3' or 'all'.
+        teacher: the teacher's own run, or None.
+        overrides: what differs from the preset, as (name, value) pairs: 'learning_rate',
+            'temperature', 'imitation'. A value equal to the preset's makes an equal run.
+    """
+
+    network: str
+    column: str
+    train_on: str
+    teacher: 'Run | None' = None
+    overrides: tuple[tuple[str, float], ...] = ()
+
+    def modalities(self):
+        """Names of what is read of the records for it and its teacher."""
+        own = {_MODALITIES[part] for part in models.network(self.network).clips.split('+')}
+        return own | (self.teacher.modalities() if self.teacher else set())
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoParams:
+    """How teachers that see video are made.
+
+    Attributes:
+        backbone: file with the weights of ResNet-50; None for a randomly initialised one.
+        bgr: feed frames as the authors do, see `video.preprocess`.
+        batch_norm: see `supervised.RunParams`.
+    """
+
+    backbone: str | None = None
+    bgr: bool = False
+    batch_norm: str = 'frozen'
+
+
+class Source:
+    """AVIA's records, or what stands in for them, in one folder.
+
+    Attributes:
+        info: the `datasets.DatasetInfo`.
+        store: the `record_store.Store` of all records.
+        start: {layer: weights} that OurSoundNet starts from; empty without them.
+
+    Args:
+        records: folder of the records; its lists are made if they are not there.
+        out: folder for packed records.
+        preset: a `presets.Preset`.
+        wanted: all `Run`s that will be asked for, which decides what is read of the records.
+        video: how teachers that see video are made.
+        soundnet_file: with SoundNet-5's weights, which OurSoundNet then starts from.
+        max_bad: records that cannot be read and may be left out, each with its whole sequence.
+    """
+
+    def __init__(
+        self,
+        records: str | pathlib.Path,
+        out: str | pathlib.Path,
+        preset: presets.Preset,
+        wanted: Sequence[Run],
+        video: VideoParams = VideoParams(),
+        soundnet_file: str | None = None,
+        max_bad: int = 0,
+    ):
+        self._records, cache = pathlib.Path(records), pathlib.Path(out) / 'cache'
+        self.preset = preset
+        if not self._records.is_dir():
+            raise ValueError(f'{records}: no such folder; make records with make tfrecords')
+        self.info = datasets.read_description(self._records)
+        self._lists = self._make_lists()
+        paths = [p for setting in self._lists.values() for part in setting.values() for p in part]
+        self._holds = record_store.modalities_of(paths, max_bad)
+        possible = [run for run in wanted if self.can_train(run)]
+        self._teachers = {run.teacher for run in possible} - {None}
+        needed = {part for run in possible for part in run.modalities()}
+        if not needed:
+            raise ValueError(
+                f'{records}: its records hold {" and ".join(self._holds)} only; '
+                'convert them again with --modalities=0,1,2'
+            )
+        self.store = record_store.open_store(paths, sorted(needed - {'video'}), cache, max_bad)
+        self._lists = {
+            setting: {
+                name: self.store.whole_sequences(part, preset.total_length)
+                for name, part in parts.items()
+            }
+            for setting, parts in self._lists.items()
+        }
+        self.start = _soundnet_start(soundnet_file) if soundnet_file else {}
+        self._start_digest = _digest(self.start) if self.start else None
+        self._video, self._backbone = video, None
+        if 'video' in needed:
+            network = _backbone(video.backbone)
+            self._backbone = fingerprints.of_weights(network) + ('-bgr' if video.bgr else '')
+            self.store = dataclasses.replace(
+                self.store,
+                frame_features=frame_features.FrameFeatures(
+                    self.store, network, cache / 'features', video.bgr
+                ),
+            )
+        self._data = {}
+
+    @property
+    def note(self) -> str:
+        """See `workshops.Source`."""
+        text = f'Data: {self.info.name}, {self.info.origin}'
+        if self.preset.note:
+            text += f'; {self.preset.note}'
+        if self._backbone and not self._video.backbone:
+            text += '; ResNet-50 untrained below its logits'
+        return text + self.store.note
+
+    @property
+    def has_unseen_subjects(self) -> bool:
+        """Whether the data set keeps subjects that nothing is trained on."""
+        return take_lists.UNSEEN_SUBJECTS in self._lists['all']
+
+    def can_train(self, run: Run) -> bool:
+        """Whether the records hold what a run and its teacher see."""
+        return run.modalities() <= set(self._holds)
+
+    def prepare_features(
+        self, workshop: workshops.Workshop, wanted: Sequence[tuple[Run, Sequence[str]]], seed: int
+    ) -> None:
+        """Works out all features that runs and their tests will ask for, in one pass.
+
+        Asked for run by run, a record would be read again for each of its frames.
+
+        Args:
+            workshop: of this source.
+            wanted: (run, tests), as `Workshop.scores` takes them.
+            seed: of the runs.
+        """
+        asked = []
+        for run, tests in wanted:
+            for one in filter(None, (run, run.teacher)):
+                if 'features' not in models.network(one.network).clips:
+                    continue
+                setting = self._lists[run.train_on]
+                others = [
+                    setting['validation.txt'],
+                    *(self._test_paths(run.train_on, test) for test in tests),
+                ]
+                if one is run.teacher:
+                    others += [self._lists[s]['dataset.txt'] for s in SCENARIOS]
+                params = workshop.resolve(one, seed).params
+                asked.append(
+                    run_data.asked_frames(params, self.store, setting['training.txt'], others)
+                )
+        if asked:
+            self.store.frame_features.require(
+                *(np.concatenate(parts) for parts in zip(*asked, strict=True))
+            )
+
+    def specify(self, run: Run, seed: int) -> workshops.Specification:
+        """See `workshops.Source`."""
+        params = _overridden(
+            self.preset.run_params(run.network, run.column, run.train_on, seed),
+            dict(run.overrides),
+        )
+        if 'features' in models.network(run.network).clips:
+            params = dataclasses.replace(
+                params, backbone=self._backbone, batch_norm=self._video.batch_norm
+            )
+        start = {}
+        if run.network == 'oursoundnet' and self.start:
+            params, start = dataclasses.replace(params, start=self._start_digest), self.start
+        key = run.train_on, bool(start)
+        if key not in self._data:
+            setting = self._lists[run.train_on]
+            self._data[key] = run_data.RunData(
+                self.store, setting['training.txt'], setting['validation.txt'], self.info, start
+            )
+        return workshops.Specification(
+            recipes.DISTILLATION if run.teacher else recipes.SUPERVISED,
+            params,
+            self._data[key],
+            f'{run.network}-{run.column}-{run.train_on}-seed{seed}',
+        )
+
+    def teaching(self, workshop: workshops.Workshop, resolved: workshops.Resolved) -> np.ndarray:
+        """The teacher's logits of every record, [records, classes]."""
+        return workshop.record_logits(resolved.teacher)
+
+    def file_of(self, test: str) -> tuple[str, type]:
+        """See `workshops.Source`; tests are scenarios, 'all', `UNSEEN_SUBJECTS` or `VALIDATION`."""
+        if test == VALIDATION:
+            return f'{test}.json', outcomes.Validation
+        return f'test_{test}.json', outcomes.Tested
+
+    def test(
+        self, workshop: workshops.Workshop, resolved: workshops.Resolved, test: str
+    ) -> outcomes.Tested | outcomes.Validation:
+        """See `workshops.Source`."""
+        run, folder = resolved.run, resolved.folder
+        network = workshop.network(resolved)
+        paths = self._test_paths(run.train_on, test)
+        clips = run_data.test_clips(resolved.params, self.store, paths, folder)
+        labels = clips.columns['label']
+        if test == VALIDATION:
+            logits = loop.predict(network, clips)
+            return outcomes.Validation(
+                metrics.accuracy(labels, logits),
+                metrics.cross_entropy(labels, logits),
+                len(labels),
+                resolved.seed,
+            )
+        if run in self._teachers and clips.seconds == 1:
+            # It will be asked for every record anyway.
+            logits = workshop.record_logits(resolved)[clips.windows[:, 0]]
+        else:
+            logits = loop.predict(network, clips)
+        names = takes.of_records(self.store, clips.windows[:, 0], self.info.take_rule)
+        return outcomes.Tested(labels, np.argmax(logits, -1), tuple(names))
+
+    def _make_lists(self):
+        """{setting: {list name: paths}}; 'all' joins the scenarios' splits."""
+        found = {}
+        for number, scenario in enumerate(SCENARIOS, 1):
+            written = take_lists.write_scenario_lists(
+                self._records, self.preset.total_length, number
+            )
+            found[scenario] = {
+                path.name: reading.read_list(path, self._records) for path in sorted(written)
+            }
+        found['all'] = {
+            name: [p for s in SCENARIOS for p in found[s][name]]
+            for name in found[SCENARIOS[0]]
+            if name != 'dataset.txt'
+        }
+        return found
+
+    def _test_paths(self, train_on, test):
+        """Validation or test split of the training setting itself, or its unseen subjects; all
+        data of any other scenario."""
+        own = {
+            VALIDATION: 'validation.txt',
+            UNSEEN_SUBJECTS: take_lists.UNSEEN_SUBJECTS,
+            train_on: 'testing.txt',
+        }
+        if test in own:
+            return self._lists[train_on][own[test]]
+        return self._lists[test]['dataset.txt']
+
+
+def open_workshop(
+    records: str | pathlib.Path,
+    out: str | pathlib.Path,
+    preset: presets.Preset,
+    wanted: Sequence[Run],
+    video: VideoParams = VideoParams(),
+    soundnet_file: str | None = None,
+    profile: bool = False,
+    max_bad: int = 0,
+) -> workshops.Workshop:
+    """The workshop of a folder of records, see `Source` and `workshops.Workshop`."""
+    arguments = records, out, preset, wanted, video, soundnet_file, profile, max_bad
+    return workshops.Workshop(
+        Source(records, out, preset, wanted, video, soundnet_file, max_bad),
+        out,
+        profile,
+        functools.partial(open_workshop, *arguments),
+    )
+
+
+def _backbone(path):
+    """ResNet-50 below its logits, with the weights of a file, or untrained, the same each time."""
+    if path is None:
+        keras.utils.set_random_seed(0)
+        print('No weights for ResNet-50 (--backbone=FILE): it stays randomly initialised.')
+        return resnet.build_backbone()
+    layout = weights.layout(path)
+    network = models.build('resnet50', frame_stride=schema.FRAMES_PER_SECOND, layout=layout)
+    weights.load(network, path)
+    backbone = resnet.build_backbone(layout)
+    resnet.copy_weights(network, backbone)
+    return backbone
+
+
+def _soundnet_start(path):
+    """{layer: its weights} of SoundNet-5 in a file that dualcam import-weights made."""
+    network = models.build('oursoundnet')
+    weights.load(network, path)
+    return {
+        layer.name: layer.get_weights()
+        for layer in network.layers
+        if layer.name.removesuffix('_norm') in soundnet.PRETRAINED
+    }
+
+
+def _digest(start):
+    return fingerprints.of_arrays(array for layer in sorted(start) for array in start[layer])
+
+
+def _overridden(params, values):
+    """`supervised.RunParams` with some values changed, the learning rate among them."""
+    if 'learning_rate' in values:
+        values = values | {
+            'loop': dataclasses.replace(params.loop, learning_rate=values.pop('learning_rate'))
+        }
+    return dataclasses.replace(params, **values)
