@@ -118,7 +118,8 @@ def test_columns_are_compared_in_each_row_and_on_their_mean():
     assert own[-1].high - own[-1].low < own[0].high - own[0].low
     text = results.markdown(table)
     assert (
-        f'- mean of all rows: {own[-1]}.' in text and f'- all → all, accuracy: {own[-2]}.' in text
+        f'- mean of the ten rows: {own[-1]}.' in text
+        and f'- all → all, accuracy: {own[-2]}.' in text
     )
     assert 'scenario_1 → scenario_2, accuracy' not in text  # those are in JSON and CSV
     assert str(own[-1]).startswith('D is better than G by 30.0 points [')
