@@ -82,6 +82,11 @@ AAAI := work/tagging$(if $(TAGGED),,-$(PRESET)$(OF_SOURCES)$(OF_SEED))
 TAGGING_SEED := $(shell expr $(DATA_SEED) + 1)
 TAGGED_RECORDS := $(or $(TAGGED),$(AAAI)/records)
 
+# Make cuts names of targets at spaces, so that these may hold none.
+SPACELESS := WORK AVIA ACIVW SOURCES TAGGED SOUNDS LOGS BACKBONE SOUNDNET VGG16 SOUNDNET8 VGGISH TARGET
+$(foreach name,$(SPACELESS),$(if $(word 2,$($(name))),$(error $(name)=$($(name)): a path with spaces, \
+  which make cannot take; use one without, or a link to it)))
+
 ifneq ($(filter-out demo smoke paper,$(PRESET)),)
 $(error PRESET=$(PRESET): expected demo, smoke or paper)
 endif

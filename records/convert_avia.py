@@ -83,6 +83,7 @@ def convert(
     compression_level: int = 1,
     processes: int = 1,
     only: Set[str] | None = None,
+    changed: list[str] | None = None,
 ) -> tuple[int, int]:
     """Converts a whole raw data set; see the module's text.
 
@@ -96,6 +97,7 @@ def convert(
         compression_level: of GZIP.
         processes: their number.
         only: paths below `out` of records of one sequence, to be rewritten; no others then.
+        changed: list that texts about takes longer or shorter than a sequence are added to.
 
     Returns:
         Numbers of records written, and of records that already existed.
@@ -118,6 +120,8 @@ def convert(
         raise ValueError(f'--sequence_seconds={sequence_seconds}: expected 1 or more')
     sequences = avia_layout.find_sequences(roots, _raw_name(only) if only else None)
     plans = [plan(sequence, sequence_seconds) for sequence in sequences]
+    if changed is not None:
+        changed += _changed_lengths(sequences, sequence_seconds)
     settings = {'modalities': [m.name for m in modalities], 'sequence_seconds': sequence_seconds}
     call = conversion.Call(
         'convert_avia',
@@ -142,6 +146,18 @@ def convert(
     return len(missing), len(planned) - len(missing)
 
 
+def _changed_lengths(sequences, sequence_seconds):
+    """What happens to takes that are not as long as a sequence, for people."""
+    wanted = sequence_seconds * schema.FRAMES_PER_SECOND
+    counts = {
+        f'longer than {sequence_seconds} s, cut': sum(one.num_frames > wanted for one in sequences),
+        f'shorter than {sequence_seconds} s, repeated to fill it': sum(
+            one.num_frames < wanted for one in sequences
+        ),
+    }
+    return [f'{count} of {len(sequences)} takes {what}' for what, count in counts.items() if count]
+
+
 def _raw_name(records):
     """The raw sequence that records of one sequence were made of."""
     place = re.match(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)/', min(records))
@@ -154,13 +170,16 @@ def _raw_name(records):
 def main(_: list[str]) -> None:
     """The command."""
     options = flags.FLAGS
+    changed: list[str] = []
     written, existing = convert(
         options.matfiles,
         options.sync,
         sequence_seconds=options.sequence_seconds,
+        changed=changed,
         **conversion.shared_options(),
     )
-    print(f'{written} records written, {existing} already existed: {options.out}')
+    lengths = ''.join(f'; {text}' for text in changed)
+    print(f'{written} records written, {existing} already existed{lengths}: {options.out}')
 
 
 if __name__ == '__main__':

@@ -49,7 +49,7 @@ def make_lists(root, num_seconds, split, location=None):
         raise ValueError(
             f'{root}: no folder holds {num_seconds} consecutive records'
             + (f' of location {location}' if location else '')
-            + '; are they of ACIVW? then pass --by_video'
+            + '; if their folders are class_C/data_DDD, as of ACIVW, pass --by_video'
         )
     starts = list(range(0, len(files), num_seconds))
     np.random.RandomState(42).shuffle(starts)

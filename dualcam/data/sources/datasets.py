@@ -1,8 +1,9 @@
 """Data sets by name: classes, label keys, scenarios.
 
 A records folder may carry a `dataset.json` (written by the converters from the raw folder's
-own) that names its classes and tells where it comes from; without one it is taken for AVIA
-itself (WACV 2020, section 4). The converter of ACIVW (ECCV 2020) always writes one.
+own) that names its classes and tells where it comes from; without one its classes are taken for
+AVIA's (WACV 2020, section 4), but no title says that it is AVIA. The converter of ACIVW (ECCV
+2020) always writes one.
 """
 
 import dataclasses
@@ -99,18 +100,20 @@ class DatasetInfo:
         return len(self.classes)
 
 
+# Records without a description: of AVIA's layout and classes, but nobody says that they are AVIA.
+UNNAMED = DatasetInfo('unnamed', origin=f'records without a {DESCRIPTION_FILE}')
 ACIVW = DatasetInfo('acivw', ACIVW_CLASSES, 'ACIVW recordings', num_locations=61)
 
 
 def read_description(folder: AnyPath) -> DatasetInfo:
-    """The `DatasetInfo` of a raw or records folder; AVIA's where it has no description.
+    """The `DatasetInfo` of a raw or records folder; `UNNAMED` where it has no description.
 
     Raises:
         ValueError: the description is there but not readable as one.
     """
     path = pathlib.Path(folder) / DESCRIPTION_FILE
     if not path.exists():
-        return DatasetInfo()
+        return UNNAMED
     try:
         fields = text_files.read_json(path)
         info = DatasetInfo(
