@@ -6,7 +6,7 @@
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -76,7 +76,8 @@ def answers(
 
 def in_background(items: Iterable[_Item], ahead: int) -> Iterator[_Item]:
     """What an iterator yields, made by a thread that is up to `ahead` items ahead."""
-    made, end, stopped = queue.Queue(ahead), object(), threading.Event()
+    made: queue.Queue[Any] = queue.Queue(ahead)
+    end, stopped = object(), threading.Event()
 
     def work():
         try:

@@ -93,7 +93,7 @@ def classify(
         ValueError: more bad files than `max_bad`, once all good ones are answered.
     """
     hop = batching.hop_samples(listener, params.hop_s)
-    messages = {}
+    messages: dict[int, str] = {}
     with progress_bars.bar(total=len(paths), desc='classifying', unit='file') as bar:
         answers = batching.answers(
             listener.listen('logits'), paths, listener, hop, params.batch_size, messages, bar

@@ -68,15 +68,15 @@ def scan(folder: AnyPath, known: frozenset[str] = frozenset()) -> Scan:
     for place, inner, files in os.walk(folder, onerror=failed, followlinks=True):
         kept = []
         for name in sorted(inner):
-            path = os.path.join(place, name)
             if name.startswith('.'):
                 continue
+            below = os.path.join(place, name)
             if name == _RESOURCE_FORKS:
-                left_out.append(LeftOut(path, 'what macOS adds to archives, no sound', 0))
+                left_out.append(LeftOut(below, 'what macOS adds to archives, no sound', 0))
                 continue
-            identity = _identity(path)
+            identity = _identity(below)
             if identity in seen:
-                left_out.append(LeftOut(path, 'a link to a folder that is read already', 0))
+                left_out.append(LeftOut(below, 'a link to a folder that is read already', 0))
                 continue
             seen.add(identity)
             kept.append(name)

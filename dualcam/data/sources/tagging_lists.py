@@ -100,7 +100,7 @@ def read_list(path: AnyPath, classes: Sequence[str]) -> list[ListedClip]:
             'or of file and labels, with tabs between'
         )
     number_of = {name: number for number, name in enumerate(classes)}
-    found = {}
+    found: dict[str, tuple[set[int], int]] = {}
     for row, fields in enumerate(text_files.read_rows(path), 1):
         if not fields or (row == 1 and fields[0].lower() == 'filename'):
             continue
