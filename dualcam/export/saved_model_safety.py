@@ -1,11 +1,11 @@
-"""Which SavedModels are loaded: those whose operations only compute, as ours do.
+"""Checks that a SavedModel's operations only compute, as ours do, before it is loaded.
 
-A SavedModel is a program, and TensorFlow runs it as it stands: parts of it when it is loaded, the
-rest when it is asked. Its operations can read and write files, and load or call other code. So
-what a model consists of is looked at before TensorFlow sees it. Operations on files may stand
-only where TensorFlow itself saves and restores variables, where nothing else calls them.
+A SavedModel is a program, and TensorFlow runs it unchecked: parts of it when it is loaded, the
+rest when it is called. Its operations can read and write files, and load or call other code. So a
+model is inspected before TensorFlow loads it. Operations on files are allowed only where
+TensorFlow itself saves and restores variables, and where nothing else calls them.
 
-This says nothing about whether a model's answers are right.
+This does not check whether a model's predictions are right.
 """
 
 import pathlib
@@ -15,7 +15,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from dualcam.files.path_types import AnyPath
 
-# What exported students are made of; `export.verify` tells of a new one's that are not here.
+# The operations of exported students; `saved_models.verify` names any that a new one adds.
 _NAMES = """
     Abs AddV2 Any ArgMax Assert AssignVariableOp BatchMatMulV2 BiasAdd Cast CheckNumerics
     ComplexAbs ConcatV2 Const Conv2D Cos DecodeRaw DisableCopyOnRead DivNoNan EnsureShape Equal

@@ -1,4 +1,4 @@
-"""A trained student as a SavedModel that listens to one microphone.
+"""A trained student as a SavedModel on one microphone's sound.
 
 Signatures, each with `logits`, `probabilities` [batch, classes] and `embedding` [batch, features]:
 
@@ -8,16 +8,16 @@ Signatures, each with `logits`, `probabilities` [batch, classes] and `embedding`
     window            waveform, float32 [batch, a window's samples]: what converters start from;
                       checks nothing
 
-The first two cut a sound into windows of the length that the student takes, each of that length
-after the one before, the last one ending with the sound; a shorter sound is filled up with zeros.
-Windows' logits and embeddings are averaged, but for windows in which nothing is to be heard: whose
-samples as they were sent, before their rate is converted, are all equal.
+The first two cut a sound into windows of the student's length, one after the other, of which the
+last one ends with the sound; a shorter sound is padded with zeros. Logits and embeddings are
+averaged over the windows, except those that are silent: whose samples as they were sent, before
+their rate is converted, are all equal.
 
-Probabilities of a network that tags are those of each event by itself: its clips may hold several.
+A network that tags gives each event's own probability: its clips may hold several.
 
-All preprocessing is in the graph, in TensorFlow's own operations. Class names lie in the asset
-`class_names.txt`, the rest of what one must know in `metadata.json` beside it; requests that a
-server warms up with in `assets.extra`.
+All preprocessing is in the graph, in TensorFlow's own operations. The asset `class_names.txt` has
+the class names, `metadata.json` beside it everything else that a user must know, and
+`assets.extra` the requests that a server warms up with.
 
 The signatures are plain functions of a tf.Module that holds the network's variables: Keras' own
 export archive has no way to attach assets.
@@ -59,14 +59,14 @@ def export(
         model: a student from `models.build`.
         folder: of the SavedModel, ending in its version number.
         info: the `datasets.DatasetInfo` it was trained on.
-        seconds: of the clips it takes.
-        frontend: the `frontend.Frontend` or `logmel.LogMelFrontend` that it was trained with.
+        seconds: of its clips.
+        frontend: what it was trained with.
 
     Raises:
-        ValueError: the network takes more than sound.
+        ValueError: the network needs more than sound.
     """
     folder = pathlib.Path(folder)
-    ears = _Ears(model, seconds, frontend)
+    served = _Served(model, seconds, frontend)
     rate_hz = frontend.sample_rate_hz
     module = tf.Module()
     module.network = [variable.value for variable in model.variables]
@@ -92,14 +92,14 @@ def export(
             module.assets.append(tf.saved_model.Asset(str(path)))
         partial = folder.with_name(f'.{folder.name}.partial')
         shutil.rmtree(partial, ignore_errors=True)  # of a run that was stopped
-        tf.saved_model.save(module, str(partial), signatures=ears.signatures())
+        tf.saved_model.save(module, str(partial), signatures=served.signatures())
     _write_warmup(partial, folder.parent.name, seconds, rate_hz)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
 
 
 def tags(network: str) -> bool:
-    """Whether a network tells several events of a clip, each with a probability of its own."""
+    """Whether a network predicts several events per clip, each with a probability of its own."""
     return models.network(network).input == 'tagging'
 
 
@@ -110,11 +110,11 @@ def verify(
     frontend: frontends.Frontend | logmel.LogMelFrontend,
     tolerance: float = 1e-4,
 ) -> None:
-    """Reloads a SavedModel and compares it with the network it was made of.
+    """Reloads a SavedModel and compares it with the network it was made from.
 
     Raises:
         RuntimeError: their logits differ by more than `tolerance`, relative to the largest.
-        ValueError: it has operations that are not known to compute only.
+        ValueError: it has operations that are not known to be pure computations.
     """
     saved_model_safety.check(folder)
     served = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
@@ -129,8 +129,8 @@ def verify(
         )
 
 
-class _Ears:
-    """What a student's signatures do. No tf.Module: that would save the weights twice."""
+class _Served:
+    """The functions of a student's signatures. No tf.Module: that would save the weights twice."""
 
     def __init__(self, model, seconds, frontend):
         self._frontend, self._rate_hz = frontend, frontend.sample_rate_hz
@@ -140,7 +140,7 @@ class _Ears:
             model.input, [model.output, model.get_layer(models.network(model.name).features).output]
         )
         self._sizes = [output.shape[-1] for output in self._outputs.outputs]
-        # One function each for all signatures: what they share is traced and kept once.
+        # One function each for all signatures: what they share is traced and stored once.
         self._ask = tf.function(
             self._ask,
             autograph=False,
@@ -278,8 +278,8 @@ class _Ears:
 
 
 def _checked(value, name, rank, what):
-    """A batch, which is there only if it is one."""
-    # A server does not hold requests to the signature's rank, and here it would be a constant.
+    """The value itself; running it fails unless it is a batch of the rank."""
+    # A server does not check a request's rank against the signature; here it would be a constant.
     shape = tf.shape(tf.compat.v1.placeholder_with_default(value, None))
     shape = wav.checked(
         shape,
@@ -298,7 +298,7 @@ def _checked(value, name, rank, what):
 
 
 def _checked_sound(waveform, rate_hz):
-    """[batch, samples], which is there only if it can be listened to."""
+    """The waveform itself; running it fails if it is too short or not finite."""
     shortest, length = rate_hz * _SHORTEST_S, tf.shape(waveform)[1]
     waveform = wav.checked(
         waveform,
@@ -318,8 +318,8 @@ def _checked_sound(waveform, rate_hz):
 
 
 def _write_warmup(folder, name, seconds, rate_hz):
-    """Requests that TensorFlow Serving answers before it takes others: a little silence each."""
-    # Not above: its generated code is needed here alone.
+    """Requests of silence, which TensorFlow Serving runs before it accepts others."""
+    # Imported here: nothing else needs its generated code.
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     waveform = tf.make_tensor_proto(0.0, shape=[1, rate_hz * seconds])

@@ -3,13 +3,13 @@
 A `.tflite` file takes `waveform`, float32 [batch, a window's samples] as its SavedModel does, in
 its signature `window`, and gives `logits`, `probabilities` and `embedding`. All of it, the
 short-time Fourier transform included, is built-in operations. `metadata.json` and
-`class_names.txt` are appended to the file as a ZIP archive, as TFLite's own metadata are;
-interpreters do not mind, and `unzip` shows them.
+`class_names.txt` are appended to the file as a ZIP archive, like TFLite's own metadata;
+interpreters ignore it, and `unzip` lists them.
 
-Only the network is made smaller. What comes before it stays as it is: a waveform of eight bits
-would have more noise than sound, and a Hann window of half precision leaks at -70 dB, where the
-logarithm of a spectrum still looks. So does its last layer in int8 files: eight bits for all
-classes together would leave near answers equal.
+Only the network is made smaller. Its front end keeps float32: an 8-bit waveform would have more
+noise than sound, and a half-precision Hann window leaks at -70 dB, which the logarithm of a
+spectrum still shows. So does its last layer in int8 files: with eight bits for all classes
+together, close logits would become equal.
 
 The converter aborts the process when it fails, so it runs in one of its own:
 `python -m dualcam.export.tflite SAVED_MODEL OUT KIND [EXAMPLES.npy]`.
@@ -33,28 +33,28 @@ from dualcam.files.path_types import AnyPath
 
 KINDS = ('float32', 'float16', 'int8')
 SUFFIX = '.tflite'
-_LAST = '/fc2', '/logits'  # layers that stay as they are in int8 files
-_NETWORK = 'functional'  # how Keras names what a model's layers make
-_SMALL_BYTES = 4096  # of weights that stay as they are
+_LAST = '/fc2', '/logits'  # layers that are not converted in int8 files
+_NETWORK = 'functional'  # in Keras' names of the tensors of a model's layers
+_SMALL_BYTES = 4096  # of weights that are not converted
 _ASSETS = ('class_names.txt', 'metadata.json')
 
 
 def convert(
     saved_model: AnyPath, path: AnyPath, kind: str, examples: np.ndarray | None = None
 ) -> None:
-    """Writes a `.tflite` file; an existing one is replaced once the new one is whole.
+    """Writes a `.tflite` file; an existing one is replaced once the new one is complete.
 
     Args:
-        saved_model: folder of a version, see `export.export`.
+        saved_model: folder of a version, see `saved_models.export`.
         path: of the file.
         kind: 'float32'; 'float16', weights of half the size; or 'int8', weights and activations
-            of a quarter.
-        examples: for int8, [n, samples] float32: typical windows, whose ranges decide the steps
-            of the whole numbers.
+            of a quarter of the size.
+        examples: for int8, [n, samples] float32: typical windows, whose ranges set the scales of
+            the integers.
 
     Raises:
-        ValueError: an unknown kind, no examples for int8, or no SavedModel of ours.
-        RuntimeError: TensorFlow's converter failed; the message has its last words.
+        ValueError: an unknown kind, no examples for int8, or not a SavedModel of ours.
+        RuntimeError: TensorFlow's converter failed; the message ends with its last output.
     """
     saved_model, path = pathlib.Path(saved_model), pathlib.Path(path)
     if kind not in KINDS:
@@ -126,7 +126,7 @@ def _work(saved_model, out, kind, examples=None):
             (signature, {'waveform': window[None]}) for window in np.load(examples)
         )
         interpreter = lite.Interpreter(model_content=made)
-        # No public way tells apart results from constants; a constant's name does no harm here.
+        # Results and constants cannot be told apart publicly; a constant's name is harmless here.
         outside = {
             tensor['name']
             for tensor in interpreter.get_tensor_details()
@@ -143,7 +143,7 @@ def _work(saved_model, out, kind, examples=None):
 
 
 def _halved(made):
-    """A model whose network has its weights in half precision, turned to floats at the start."""
+    """A model whose network's weights are stored in half precision and converted at the start."""
     from tensorflow.lite.python import schema_py_generated as schema
     from tensorflow.lite.tools import flatbuffer_utils
 

@@ -1,7 +1,7 @@
-"""Pictures of scores: a confusion matrix with its counts.
+"""Confusion matrices as figures, pictures and tables.
 
-Reads what `metrics.confusion` counts; hands on a Matplotlib figure, to save or to turn into
-pixels for TensorBoard. No window system and no global state of Matplotlib is touched.
+Takes what `metrics.confusion` counts, and returns a Matplotlib figure to save or to turn into
+pixels for TensorBoard. Uses no window system and no global state of Matplotlib.
 """
 
 import math
@@ -20,19 +20,19 @@ _MARGIN_INCHES = (2.9, 2.4)  # class names and colour bar; class names and title
 def confusion_figure(
     counts: np.ndarray, class_names: Sequence[str], title: str, note: str = ''
 ) -> Figure:
-    """A confusion matrix to look at: a count in each cell, shaded by its share of the row.
+    """A confusion matrix as a figure: a count in each cell, shaded by its share of the row.
 
     Args:
-        counts: [classes, classes] integers; the row is the true class, the column the answer.
+        counts: [classes, classes] integers; a row is a true class, a column a predicted one.
         class_names: in the order of the labels.
         title: first line; accuracy and number of clips follow.
-        note: last and small line of the title, such as what the data are.
+        note: small last line of the title, such as where the data come from.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: `counts` is not square, or has other than one row a class.
+        ValueError: `counts` is not square, or has not one row per class.
     """
     counts = np.asarray(counts)
     num_classes = len(class_names)
@@ -86,7 +86,7 @@ def confusion_figure(
 
 
 def confusion_picture(counts: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
-    """A confusion matrix with its counts in a few milliseconds, for every epoch of a run.
+    """A confusion matrix as a picture, in a few milliseconds, for every epoch of a run.
 
     Args:
         counts, class_names: as for `confusion_figure`.
@@ -100,12 +100,12 @@ def confusion_picture(counts: np.ndarray, class_names: Sequence[str]) -> np.ndar
     whole = Image.new('RGB', (size + 8, size + 24), 'white')
     draw = ImageDraw.Draw(whole)
     draw.text((4, 4), 'row: true class, column: answer', fill='#555', font=font)
-    columns = Image.new('RGB', (widest, size), 'white')  # the names of columns, lying
-    lying = ImageDraw.Draw(columns)
+    columns = Image.new('RGB', (widest, size), 'white')  # the columns' names, not rotated yet
+    column_names = ImageDraw.Draw(columns)
     for number, name in enumerate(class_names):
         place = 24 + widest + number * _CELL
         draw.text((widest - 6, place + _CELL / 2), name, fill='black', font=font, anchor='rm')
-        lying.text((4, (number + 0.5) * _CELL), name, fill='black', font=font, anchor='lm')
+        column_names.text((4, (number + 0.5) * _CELL), name, fill='black', font=font, anchor='lm')
     whole.paste(columns.rotate(90, expand=True).crop((0, 0, size - widest, widest)), (widest, 24))
     shares = row_shares(counts)
     for row, column in np.ndindex(shares.shape):
@@ -139,7 +139,7 @@ def confusion_table(counts: np.ndarray, class_names: Sequence[str]) -> str:
 
 
 def row_shares(counts: np.ndarray) -> np.ndarray:
-    """Each row divided by its sum, [classes, classes] float64; a row of zeros stays zeros."""
+    """Each row divided by its sum, [classes, classes] float64; rows of zeros stay zero."""
     counts = np.asarray(counts, np.float64)
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
 

@@ -1,5 +1,6 @@
-"""Pictures of a take: overlays, contact sheet and film. Records come in here; raw folders through
-`records.look`.
+"""Pictures of a take: overlays, contact sheet and film.
+
+Takes are read from records here, from raw folders by `records.look`.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ KINDS = ('png', 'sheet', 'gif', 'mp4')
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Take:
-    """Frames of one take, twelve a second.
+    """Frames of one take, twelve per second.
 
     Attributes:
         name: for files and captions.
@@ -81,7 +82,7 @@ def write(
     Args:
         take: a `Take`.
         out: folder.
-        kinds: of `KINDS`: 'png', a file a frame; 'sheet', one of every n-th frame; 'gif'; 'mp4'.
+        kinds: of `KINDS`: 'png', a file per frame; 'sheet', one of every n-th frame; 'gif'; 'mp4'.
         every: the n of sheet and png.
 
     Returns:

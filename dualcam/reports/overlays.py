@@ -1,7 +1,7 @@
-"""Where the sound is: acoustic images over video frames, as pictures, sheets and films.
+"""Acoustic images over video frames, as pictures, sheets and films.
 
 The map of an acoustic image is its power summed over 900 - 6,400 Hz (WACV 2020, Figure 1), or,
-where only cepstra are left, the first of them, a direction's mean log energy.
+where there are only cepstra, the first of them, a direction's mean log energy.
 """
 
 import io
@@ -24,14 +24,14 @@ _CAPTION = 14
 
 
 def maps(images: np.ndarray) -> np.ndarray:
-    """Where it is loud.
+    """Level maps of acoustic images.
 
     Args:
         images: [frames, 36, 48, 512] power of frequencies 12 Hz apart, [frames, 36, 48, 1] its
             sum over `band`, or [frames, 36, 48, 12] cepstra.
 
     Returns:
-        [frames, 36, 48] decibels; those of cepstra up to the cepstrum's own scale.
+        [frames, 36, 48] decibels; those of cepstra are on the cepstrum's own scale.
 
     Raises:
         ValueError: the images have other channels.
@@ -50,15 +50,15 @@ def maps(images: np.ndarray) -> np.ndarray:
 
 
 def band() -> np.ndarray:
-    """Which of the 512 frequencies count, [512] float64 of 0 and 1."""
+    """Which of the 512 frequencies are summed, [512] float64 of 0 and 1."""
     hz = np.arange(dimensions.BINS) * schema.ARRAY_RATE_HZ / schema.SAMPLES_PER_FRAME
     return ((hz >= LOW_HZ) & (hz <= HIGH_HZ)).astype(np.float64)
 
 
 def levels(decibels: np.ndarray) -> np.ndarray:
-    """Maps of a sequence, 0 - 1: 0 up to its middle, 1 at a frame's or a usual frame's maximum.
+    """Maps of a sequence scaled to 0 - 1: 0 up to the median of all, 1 at a frame's maximum.
 
-    A frame that is quieter than most stays faint, rather than showing its noise.
+    The maximum of a frame that is quieter than most stays below 1, so that noise is not amplified.
 
     Args:
         decibels: [frames, 36, 48].

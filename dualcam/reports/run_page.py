@@ -1,6 +1,6 @@
-"""A run as one page that needs nothing else: report.html in its folder.
+"""A run as one self-contained page: report.html in its folder.
 
-Reads what the run, its tests and its examples left there; pictures and sounds are in the page.
+Reads what the run, its tests and its observers left there; pictures and sounds are embedded.
 """
 
 import base64
@@ -15,7 +15,7 @@ from dualcam.files.path_types import AnyPath
 from dualcam.reports import figures, overlays
 
 FILE = 'report.html'
-PICTURES = 'pictures'  # of a run; their names are their titles
+PICTURES = 'pictures'  # a folder of the run; file names are titles
 EVENTS = 'events_{}.json'  # scores of a split's clips, of runs that tag
 _WIDTH, _HEIGHT, _MARGIN = 460, 220, 36  # of a chart, pixels
 _COLOURS = {'train': '#1f6fb4', 'validation': '#d9641e'}
@@ -34,11 +34,11 @@ figcaption { font-size: .9em } .wrong { color: #b00020 } .chart text { font-size
 
 
 def write(folder: AnyPath, scores: Mapping | None = None) -> pathlib.Path:
-    """Writes report.html, whole or not at all.
+    """Writes report.html, atomically.
 
     Args:
         folder: of a run that has its run.json.
-        scores: what metrics.json will hold, where it is not there yet.
+        scores: what metrics.json will hold, if it does not exist yet.
 
     Returns:
         Its path.

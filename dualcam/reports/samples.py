@@ -1,4 +1,4 @@
-"""A few validation clips to look at and to listen to: what boards and reports show of a run."""
+"""A few validation clips to look at and listen to, for TensorBoard and the report of a run."""
 
 import dataclasses
 import json
@@ -35,8 +35,8 @@ class Sample:
     overlay: np.ndarray | None
     teacher: np.ndarray | None
 
-    def said(self, classes: Sequence[str], answer: int | np.integer) -> dict[str, str]:
-        """Names of its class, of what the teacher, if any, and of what the network says."""
+    def named(self, classes: Sequence[str], answer: int | np.integer) -> dict[str, str]:
+        """Names of its class, and of the teacher's (if any) and the network's predictions."""
         named = {'class': classes[self.label]}
         if self.teacher is not None:
             named['teacher'] = classes[int(np.argmax(self.teacher))]
@@ -47,7 +47,7 @@ def choose(clips: Any, num_samples: int = _NUM_SAMPLES) -> list[Sample]:
     """Up to so many clips, of as many classes as possible, the same for equal runs.
 
     Args:
-        clips: `clips.Clips` or `sound_clips.SoundClips`, or None.
+        clips: `record_clips.Clips` or `sound_clips.SoundClips`, or None.
 
     Returns:
         `Sample`s.
@@ -94,10 +94,10 @@ def _overlay(clips, number):
 def save(
     samples: Sequence[Sample], logits: np.ndarray, classes: Sequence[str], folder: AnyPath
 ) -> None:
-    """Writes the samples for `report.write`: pictures, sounds and answers.
+    """Writes the samples for `run_page.write`: pictures, sounds and predictions.
 
     Args:
-        samples: what `choose` gives.
+        samples: from `choose`.
         logits: [clips, classes] of all validation clips.
         classes: names.
         folder: the run's `examples`.
@@ -105,7 +105,7 @@ def save(
     write(
         [
             (
-                sample.said(classes, np.argmax(logits[sample.number])),
+                sample.named(classes, np.argmax(logits[sample.number])),
                 sample.overlay,
                 sample.waveform,
             )
@@ -121,14 +121,14 @@ def write(examples: Iterable[tuple], folder: AnyPath, rate_hz: int = audio.SAMPL
     Args:
         examples: [({'class': ..., 'answer': ..., perhaps 'teacher': ...}, picture [height, width,
             3] uint8 or None, waveform [samples] or None)].
-        folder: is made.
+        folder: is created.
         rate_hz: of the waveforms.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(exist_ok=True)
     entries = []
-    for place, (said, picture, waveform) in enumerate(examples, 1):
-        entry = dict(said)
+    for place, (names, picture, waveform) in enumerate(examples, 1):
+        entry = dict(names)
         if picture is not None:
             entry['overlay'] = f'{place}_overlay.png'
             (folder / entry['overlay']).write_bytes(overlays.png(picture))
@@ -161,7 +161,7 @@ class TaggedSample:
     picture: np.ndarray
 
     def events(self, classes: Sequence[str]) -> str:
-        """Names of what is to be heard in it."""
+        """Names of its events."""
         return _names(classes, self.labels > 0)
 
 
@@ -186,7 +186,7 @@ def save_tagged(
     threshold: float,
     folder: AnyPath,
 ) -> None:
-    """`save` of clips with several events: told is what is as probable as the threshold."""
+    """`save` of clips with several events: those at or above the threshold are predicted."""
     write(
         [
             (

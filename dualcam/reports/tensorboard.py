@@ -1,10 +1,10 @@
 """What TensorBoard shows of a run besides its curves.
 
-After each epoch, of the validation clips: the confusion matrix as a picture and as a table,
+After each epoch, for the validation clips: the confusion matrix as a picture and as a table,
 precision over recall for each class, and samples: the loudest acoustic image over its video frame
-with the teacher's and the student's answers. Once: spectrograms and sounds of the samples. At the
-end: embeddings of all validation clips for the projector, with class, scenario and answer. Of runs
-that tag: average precision of each event instead of the matrix.
+with the teacher's and the student's predictions. Once: spectrograms and sounds of the samples. At
+the end: embeddings of all validation clips for the projector, with class, scenario and prediction.
+For runs that tag: average precision of each event instead of the matrix.
 """
 
 import csv
@@ -35,9 +35,9 @@ class Board:
     """Writes beside a run's validation curves.
 
     Args:
-        folder: where the curves' event files lie.
+        folder: of the curves' event files.
         classes: names.
-        samples: what `samples.choose` gives.
+        samples: from `samples.choose`.
     """
 
     def __init__(self, folder: AnyPath, classes: Sequence[str], samples: Sequence):
@@ -52,7 +52,7 @@ class Board:
 
     @property
     def _writer(self):
-        # Made when it is needed: a run that goes on cuts back the files that are there first.
+        # Created on demand: a run that resumes cuts back existing files first.
         if self._made is None:
             self._made = tf.summary.create_file_writer(str(self._folder), filename_suffix=SUFFIX)
         return self._made
@@ -74,7 +74,7 @@ class Board:
         tf.summary.audio(f'sounds/{name}', audio.to_peak(waveform)[None, :, None], rate_hz)
 
     def after_epoch(self, epoch: int, labels: np.ndarray, logits: np.ndarray) -> None:
-        """Answers of the validation clips.
+        """Predictions of the validation clips.
 
         Args:
             epoch: from 1.
@@ -108,7 +108,7 @@ class Board:
         self._writer.flush()
 
     def precisions(self, there: np.ndarray, shares: np.ndarray, epoch: int) -> None:
-        """Precision over recall of each class, to the summary writer that is in use.
+        """Precision over recall of each class, to the current summary writer.
 
         Args:
             there: [clips, classes] bool.
@@ -132,16 +132,16 @@ class Board:
             tf.summary.image(name, picture[None])
 
     def caption(self, sample: Any, answer: int) -> str:
-        """True class, and below it what teacher and student say."""
-        said = sample.said(self._classes, answer)
-        return '\n'.join([said.pop('class'), *(f'{who}: {name}' for who, name in said.items())])
+        """True class, and below it the teacher's and the student's predictions."""
+        names = sample.named(self._classes, answer)
+        return '\n'.join([names.pop('class'), *(f'{who}: {name}' for who, name in names.items())])
 
     def end(self, embeddings: np.ndarray, columns: Mapping[str, Sequence]) -> None:
         """Embeddings for the projector.
 
         Args:
             embeddings: [clips, features].
-            columns: {name: [clips] words} to colour them by.
+            columns: {name: [clips] words}, labels of the points.
         """
         np.savetxt(self._folder / 'embeddings.tsv', embeddings, '%.5g', '\t')
         with open(self._folder / 'metadata.tsv', 'w', newline='', encoding='utf-8') as file:
@@ -160,11 +160,11 @@ class Board:
 
 
 class TaggingBoard(Board):
-    """The same of a run that tags.
+    """Likewise of a run that tags.
 
     Args:
         folder, classes: as of `Board`.
-        samples: what `samples.choose_tagged` gives.
+        samples: from `samples.choose_tagged`.
     """
 
     def __init__(self, folder: AnyPath, classes: Sequence[str], samples: Sequence):
@@ -181,7 +181,7 @@ class TaggingBoard(Board):
         self._writer.flush()
 
     def after_epoch(self, epoch: int, labels: np.ndarray, logits: np.ndarray) -> None:
-        """Answers of the validation clips; labels and logits are [clips, classes]."""
+        """Predictions of the validation clips; labels and logits are [clips, classes]."""
         with self._writer.as_default(step=epoch):
             tf.summary.image(
                 'average precision',
