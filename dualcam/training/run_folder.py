@@ -109,7 +109,7 @@ def read(folder: str | pathlib.Path) -> dict:
         OSError, ValueError, KeyError, TypeError: there is none, or it is not one.
     """
     saved = dict(text_files.read_json(pathlib.Path(folder) / _RUN_FILE))
-    # Before version 1.0, runs did not state their kind.
+    # The first runs did not state their kind.
     return {'kind': _unstated_kind(saved['params'])} | saved
 
 
