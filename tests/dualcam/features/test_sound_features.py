@@ -5,8 +5,7 @@ import pytest
 
 from dualcam.features import sound_features
 from dualcam.models import vggish
-from tests.dualcam.models import test_vggish, test_weights
-from tests.helpers import goldens, numpy_layers
+from tests.helpers import goldens, numpy_layers, numpy_vggish, weight_files
 
 TIME_S = np.arange(32_000) / 32_000
 TONES = np.stack([np.sin(2 * np.pi * hz * TIME_S) * 0.4 for hz in (440.0, 3000.0)])
@@ -20,13 +19,13 @@ def resampled(rate_hz):
 
 def test_vggish_hears_the_clip_at_16_khz(tmp_path, monkeypatch):
     monkeypatch.setattr(vggish, '_HIDDEN', 16)
-    arrays = {name: goldens.weights(name, shape) for name, shape in test_vggish.shapes_of(16)}
-    path = test_weights.write_checkpoint(tmp_path / 'vggish_model.ckpt', arrays)
+    arrays = {name: goldens.weights(name, shape) for name, shape in numpy_vggish.shapes_of(16)}
+    path = weight_files.write_checkpoint(tmp_path / 'vggish_model.ckpt', arrays)
     features = sound_features.SoundFeatures('vggish', path, 1)
     got = features.of(TONES)
     assert got.shape == (2, 1, 128) and got.dtype == np.float32
     patches = vggish.patches(resampled(16_000).astype(np.float32))[:, 0]
-    want = test_vggish.by_numpy(patches.numpy(), arrays)
+    want = numpy_vggish.embeddings(patches.numpy(), arrays)
     np.testing.assert_allclose(got[:, 0], want, atol=0.02 * np.abs(want).max())
     many = features.of(np.concatenate([TONES] * 5))  # more than one batch
     np.testing.assert_allclose(many, np.concatenate([got] * 5), rtol=1e-4, atol=1e-5)
@@ -35,10 +34,10 @@ def test_vggish_hears_the_clip_at_16_khz(tmp_path, monkeypatch):
 
 
 def test_soundnet_hears_the_clip_at_22_khz_as_torch_would(tmp_path):
-    arrays = test_weights.soundnet_8_arrays()
+    arrays = weight_files.soundnet_8_arrays()
     variance = 'SoundNet/conv3/norm/moving_variance'  # so small that epsilon counts
     arrays[variance] = arrays[variance] * 1e-3
-    path = test_weights.soundnet_file(tmp_path / 'soundnet8.t7', arrays, (0, 4, 8, 11, 14, 18, 21))
+    path = weight_files.soundnet_file(tmp_path / 'soundnet8.t7', arrays, (0, 4, 8, 11, 14, 18, 21))
     got = sound_features.SoundFeatures('soundnet', path, 1).of(TONES)
     x = resampled(22_050)[..., None] * 256
     for number, (zeros, stride, pool) in enumerate(

@@ -7,43 +7,7 @@ import pytest
 import tensorflow as tf
 
 from dualcam.losses import triplet
-from tests.helpers import goldens
-
-
-def naive_features(audio, video):
-    """[sounds, pictures, channels] float64: each product made, summed up, brought to length 1."""
-    products = audio[:, None].astype(np.float64) * video * video
-    features = products.sum(axis=(2, 3))
-    return features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-6)
-
-
-def naive_losses(distances, positive, margin):
-    """(all, its share, hardest, its share), triplet by triplet."""
-    count = len(distances)
-    losses = [
-        distances[a, p] - distances[a, n] + margin
-        for a in range(count)
-        for p in range(count)
-        for n in range(count)
-        if positive[a, p] and not positive[a, n]
-    ]
-    active = [loss for loss in losses if loss > 0]
-    hardest = [
-        max(
-            0.0,
-            margin
-            + max(distances[a][positive[a]])
-            - min(distances[a][~positive[a]], default=np.inf),
-        )
-        for a in range(count)
-    ]
-    triplets = max(len(losses), 1)
-    return (
-        sum(active) / max(len(active), 1),
-        len(active) / triplets,
-        np.mean(hardest),
-        np.count_nonzero(hardest) / triplets,
-    )
+from tests.helpers import goldens, numpy_triplets
 
 
 def length(gradient):
@@ -141,7 +105,7 @@ def test_losses_are_those_of_a_loop_over_triplets(rng, margin):
         distances = rng.random((count, count)).astype(np.float32)
         np.testing.assert_allclose(
             our_losses(distances, positive, margin),
-            naive_losses(distances, np.asarray(positive), margin),
+            numpy_triplets.naive_losses(distances, np.asarray(positive), margin),
             rtol=1e-5,
         )
 
@@ -150,12 +114,16 @@ def test_features_are_the_sums_of_products(rng):
     video = rng.standard_normal((5, 3, 4, 7)).astype(np.float32)
     maps = rng.standard_normal((4, 3, 4, 7)).astype(np.float32)
     np.testing.assert_allclose(
-        triplet.audio_visual_features(maps, video), naive_features(maps, video), atol=1e-5
+        triplet.audio_visual_features(maps, video),
+        numpy_triplets.naive_features(maps, video),
+        atol=1e-5,
     )
     vectors = rng.standard_normal((4, 7)).astype(np.float32)
     tiled = np.tile(np.maximum(vectors, 0)[:, None, None], (1, 3, 4, 1))
     np.testing.assert_allclose(
-        triplet.audio_visual_features(vectors, video), naive_features(tiled, video), atol=1e-5
+        triplet.audio_visual_features(vectors, video),
+        numpy_triplets.naive_features(tiled, video),
+        atol=1e-5,
     )
     np.testing.assert_allclose(
         triplet.audio_features(vectors), triplet.audio_features(tiled), atol=1e-6

@@ -4,69 +4,28 @@ import numpy as np
 import pytest
 
 from dualcam.models import vggish, weight_import, weights
-from tests.dualcam.models.test_weights import check_refused, write_checkpoint
-from tests.helpers import goldens, numpy_layers
-
-# The published network's, with the first dense layers' sizes left open: h.
-SHAPES = {
-    'conv1': (3, 3, 1, 64),
-    'conv2': (3, 3, 64, 128),
-    'conv3/conv3_1': (3, 3, 128, 256),
-    'conv3/conv3_2': (3, 3, 256, 256),
-    'conv4/conv4_1': (3, 3, 256, 512),
-    'conv4/conv4_2': (3, 3, 512, 512),
-    'fc1/fc1_1': (12_288, 'h'),
-    'fc1/fc1_2': ('h', 'h'),
-    'fc2': ('h', 128),
-}
-
-
-def shapes_of(hidden):
-    for name, shape in SHAPES.items():
-        shape = tuple(hidden if size == 'h' else size for size in shape)
-        yield f'vggish/{name}/weights', shape
-        yield f'vggish/{name}/biases', shape[-1:]
+from tests.helpers import goldens, numpy_vggish, weight_files
 
 
 @pytest.fixture
 def small(monkeypatch):
     """The network with dense layers of 16, and weights for it."""
     monkeypatch.setattr(vggish, '_HIDDEN', 16)
-    return vggish.build(), {name: goldens.weights(name, shape) for name, shape in shapes_of(16)}
-
-
-def by_numpy(x, arrays):
-    def values(name):
-        return arrays[f'vggish/{name}/weights'], arrays[f'vggish/{name}/biases']
-
-    x = x[..., None]
-    for stage in (
-        ('conv1',),
-        ('conv2',),
-        ('conv3/conv3_1', 'conv3/conv3_2'),
-        ('conv4/conv4_1', 'conv4/conv4_2'),
-    ):
-        for name in stage:
-            x = numpy_layers.relu(numpy_layers.convolve(x, *values(name)))
-        x = numpy_layers.pool(x)
-    x = x.reshape(len(x), -1)
-    for name in ('fc1/fc1_1', 'fc1/fc1_2', 'fc2'):
-        kernel, bias = values(name)
-        x = x @ kernel + bias
-        x = x if name == 'fc2' else numpy_layers.relu(x)
-    return x
+    return vggish.build(), {
+        name: goldens.weights(name, shape) for name, shape in numpy_vggish.shapes_of(16)
+    }
 
 
 def test_a_checkpoint_gives_the_numbers_of_its_weights(small, tmp_path, rng):
     model, arrays = small
-    path = write_checkpoint(
+    path = weight_files.write_checkpoint(
         tmp_path / 'vggish_model.ckpt',
         arrays | {'vggish/fc2/weights/Adam': np.zeros(3, np.float32), 'global_step': np.int64(4)},
     )
     report = weight_import.import_weights(path, model)
     assert set(report.taken) == set(arrays) and not report.missing and len(report.left) == 2
     patches = rng.standard_normal((2, 96, 64)).astype(np.float32)
-    want = by_numpy(patches, arrays)
+    want = numpy_vggish.embeddings(patches, arrays)
     assert (want < 0).any()  # the last layer is linear
     np.testing.assert_allclose(model(patches), want, rtol=1e-4, atol=1e-5 * np.abs(want).max())
 
@@ -75,8 +34,8 @@ def test_a_checkpoint_without_a_layer_is_refused(small, tmp_path):
     model, arrays = small
     before = [variable.numpy() for variable in model.variables]
     some = {name: array for name, array in arrays.items() if 'conv4_2' not in name}
-    check_refused(
-        write_checkpoint(tmp_path / 'a.ckpt', some),
+    weight_files.check_refused(
+        weight_files.write_checkpoint(tmp_path / 'a.ckpt', some),
         model,
         before,
         'vggish/conv4/conv4_2/weights and 1 more of vggish missing',
@@ -88,7 +47,7 @@ def test_published_size():
     model = vggish.build()
     names = weights.tf1_names(model)
     assert {name: tuple(variable.shape) for name, variable in names.items()} == dict(
-        shapes_of(4096)
+        numpy_vggish.shapes_of(4096)
     )
     assert model.count_params() == 72_141_184
     assert model.output_shape == (None, 128)

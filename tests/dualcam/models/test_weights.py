@@ -12,8 +12,7 @@ from tensorflow.core.protobuf import saver_pb2
 from dualcam import models
 from dualcam.cli import main
 from dualcam.models import weight_import, weights
-from tests.helpers import goldens
-from tests.helpers.torch_files import TorchWriter
+from tests.helpers import goldens, weight_files
 
 NETWORKS = {
     'dualcamnet': 'wacv_DualCamHybrid',
@@ -28,18 +27,6 @@ NETWORKS = {
 def golden_arrays(golden, name):
     entry = json.loads((golden / 'models.json').read_text())[NETWORKS[name]]
     return entry, {v['name']: goldens.weights(v['name'], v['shape']) for v in entry['variables']}
-
-
-def write_checkpoint(path, arrays):
-    """A TensorFlow 1 checkpoint, as a Saver writes it."""
-    names = sorted(arrays)
-    tf.raw_ops.SaveV2(
-        prefix=str(path),
-        tensor_names=names,
-        shape_and_slices=[''] * len(names),
-        tensors=[tf.constant(arrays[name]) for name in names],
-    )
-    return path
 
 
 def logits_of(model, golden, name):
@@ -75,7 +62,7 @@ def test_checkpoints_of_the_authors_programs(name, golden, tmp_path):
         'beta1_power': np.float32(0.9),
         'global_step': np.int64(7),
     }
-    path = write_checkpoint(tmp_path / 'model.ckpt', arrays | slots)
+    path = weight_files.write_checkpoint(tmp_path / 'model.ckpt', arrays | slots)
     model = build(name)
     report = weight_import.import_weights(path, model)
     assert set(report.taken) == set(arrays) and not report.missing
@@ -109,7 +96,9 @@ def test_checkpoint_of_a_saver(golden, tmp_path, version):
     if version == saver_pb2.SaverDef.V1:
         cut = tmp_path / 'cut.ckpt'
         cut.write_bytes((tmp_path / 'model.ckpt-1200').read_bytes()[:1_000_000])
-        check_refused(cut, model, [v.numpy() for v in model.variables], 'not a whole checkpoint')
+        weight_files.check_refused(
+            cut, model, [v.numpy() for v in model.variables], 'not a whole checkpoint'
+        )
 
 
 @pytest.mark.slow
@@ -122,7 +111,7 @@ def test_slim_checkpoint_of_imagenet(golden, tmp_path):
         'global_step': np.int64(1),
         'resnet_v1_50/mean_rgb': np.zeros(3, np.float32),
     }
-    path = write_checkpoint(tmp_path / 'resnet_v1_50.ckpt', arrays | imagenet)
+    path = weight_files.write_checkpoint(tmp_path / 'resnet_v1_50.ckpt', arrays | imagenet)
     for name, missing in (('resnet50', 2), ('temporal_resnet50', 10), ('avnet', 14)):
         model = build(name)
         report = weight_import.import_weights(path, model)
@@ -137,11 +126,11 @@ def test_slim_checkpoint_of_imagenet(golden, tmp_path):
     assert 'DualCamNet/full1/weights' in report.missing
     assert 'resnet_v1_50/logits/weights' in report.missing
     other = models.build('resnet50', layout='keras')
-    check_refused(path, other, [v.numpy() for v in other.variables], "layout='slim'")
+    weight_files.check_refused(path, other, [v.numpy() for v in other.variables], "layout='slim'")
     # A part of ours that is there but not whole is a mistake.
     half = {n: a for n, a in arrays.items() if 'unit_2/bottleneck_v1/conv2/' not in n}
-    path = write_checkpoint(tmp_path / 'half.ckpt', half | imagenet)
-    check_refused(
+    path = weight_files.write_checkpoint(tmp_path / 'half.ckpt', half | imagenet)
+    weight_files.check_refused(
         path,
         model,
         [v.numpy() for v in model.variables],
@@ -177,7 +166,7 @@ def test_keras_own_resnet(tmp_path, rng):
     assert set(report.missing) == set(report.left) and len(report.missing) == 2
     # A foreign stride would give another function; the default layout is not Keras'.
     other = models.build('resnet50', 1000, frame_stride=12)
-    check_refused(path, other, [v.numpy() for v in other.variables], "layout='keras'")
+    weight_files.check_refused(path, other, [v.numpy() for v in other.variables], "layout='keras'")
     weights.save(model, tmp_path / 'a.weights.h5')
     assert weights.layout(tmp_path / 'a.weights.h5') == 'keras'
     with pytest.raises(ValueError, match=r"a\.weights\.h5.*layout='keras'"):
@@ -187,56 +176,19 @@ def test_keras_own_resnet(tmp_path, rng):
         report = weight_import.import_weights(path, models.build(name, layout='keras'))
         assert len(report.missing) == missing and len(report.taken) == 265
     path.write_bytes(path.read_bytes()[:-1000])
-    check_refused(path, model, [v.numpy() for v in model.variables], 'not a whole HDF5 file')
+    weight_files.check_refused(
+        path, model, [v.numpy() for v in model.variables], 'not a whole HDF5 file'
+    )
 
 
 # Torch 7
-
-
-def soundnet_file(path, arrays, places, old_norm=False, edit=None):
-    """A SoundNet as Torch keeps it: an nn.Sequential, its kernels [out, in, height, width].
-
-    `edit` may change the modules, {place from 1: (class, fields)}, before they are written.
-    """
-    modules = {}
-    for number, place in enumerate(places, 1):
-        scope = f'SoundNet/conv{number}'
-        kernel = np.ascontiguousarray(arrays[f'{scope}/weights'].transpose(3, 2, 0, 1))
-        modules[place + 1] = (
-            'nn.SpatialConvolution',
-            {'weight': kernel, 'bias': arrays[f'{scope}/biases'], 'train': False},
-        )
-        norm = {
-            'weight': arrays[f'{scope}/norm/gamma'],
-            'bias': arrays[f'{scope}/norm/beta'],
-            'running_mean': arrays[f'{scope}/norm/moving_mean'],
-            'eps': 1e-5,
-        }
-        variance = arrays[f'{scope}/norm/moving_variance']
-        if old_norm:
-            norm['running_std'] = (1 / np.sqrt(variance + 1e-5)).astype(np.float32)
-        else:
-            norm['running_var'] = variance
-        modules[place + 2] = ('nn.SpatialBatchNormalization', norm)
-    for place in range(1, max(modules)):
-        modules.setdefault(place, ('nn.ReLU', {'inplace': True}))
-    modules[max(modules) + 1] = (
-        'nn.SpatialConvolution',
-        {'weight': np.ones((2, 3, 1, 1), np.float32), 'bias': np.zeros(2, np.float32)},
-    )
-    if edit:
-        edit(modules)
-    writer = TorchWriter()
-    writer.value(('nn.Sequential', {'modules': modules, '_type': 'torch.FloatTensor'}))
-    path.write_bytes(writer.data)
-    return path
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('old_norm', [False, True])
 def test_soundnet_5(golden, tmp_path, old_norm):
     _, arrays = golden_arrays(golden, 'oursoundnet')
-    path = soundnet_file(tmp_path / 'soundnet5.t7', arrays, (0, 4, 8, 12), old_norm)
+    path = weight_files.soundnet_file(tmp_path / 'soundnet5.t7', arrays, (0, 4, 8, 12), old_norm)
     model = models.build('oursoundnet')
     rest = {name: variable.numpy() for name, variable in weights.tf1_names(model).items()}
     report = weight_import.import_weights(path, model)
@@ -250,28 +202,15 @@ def test_soundnet_5(golden, tmp_path, old_norm):
     # With the rest from a checkpoint the golden numbers come out.
     others = {n: a for n, a in arrays.items() if n in report.missing}
     weight_import.import_weights(
-        write_checkpoint(tmp_path / 'rest.ckpt', others), model, allow_missing=True
+        weight_files.write_checkpoint(tmp_path / 'rest.ckpt', others), model, allow_missing=True
     )
     got, want = logits_of(model, golden, 'oursoundnet')
     assert goldens.relative_l2(got, want) < 1e-4
 
 
-def soundnet_8_arrays():
-    names = weights.tf1_names(models.build('soundnet8'))
-    shapes = {}
-    for name, variable in names.items():
-        shape = tuple(variable.shape)
-        shapes[name] = (shape[0], 1, *shape[1:]) if len(shape) == 3 else shape
-    return {
-        name: goldens.weights(name, shape)
-        for name, shape in shapes.items()
-        if name.split('/')[1].startswith('conv')
-    }
-
-
 def test_soundnet_8(tmp_path):
-    arrays = soundnet_8_arrays()
-    path = soundnet_file(tmp_path / 'soundnet8.t7', arrays, (0, 4, 8, 11, 14, 18, 21))
+    arrays = weight_files.soundnet_8_arrays()
+    path = weight_files.soundnet_file(tmp_path / 'soundnet8.t7', arrays, (0, 4, 8, 11, 14, 18, 21))
     model = models.build('soundnet8')
     report = weight_import.import_weights(path, model)
     assert set(report.taken) == set(arrays) and len(report.taken) == 7 * 6
@@ -290,33 +229,32 @@ def hearnet(golden, tmp_path):
     return arrays, model, [v.numpy() for v in model.variables], tmp_path
 
 
-def check_refused(path, model, before, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        weight_import.import_weights(path, model)
-    assert str(path) in str(caught.value)
-    for was, now in zip(before, model.variables, strict=True):
-        np.testing.assert_array_equal(was, now.numpy())
-
-
 def test_a_wrong_shape_names_the_variable(hearnet):
     arrays, model, before, folder = hearnet
     wrong = arrays | {'hear_net/conv3/weights': np.zeros((3, 1, 256, 255), np.float32)}
-    check_refused(
-        write_checkpoint(folder / 'a.ckpt', wrong), model, before, 'hear_net/conv3/weights'
+    weight_files.check_refused(
+        weight_files.write_checkpoint(folder / 'a.ckpt', wrong),
+        model,
+        before,
+        'hear_net/conv3/weights',
     )
 
 
 def test_half_a_layer_names_the_variable(hearnet):
     arrays, model, before, folder = hearnet
     half = {n: a for n, a in arrays.items() if n != 'hear_net/fc1/biases'}
-    check_refused(write_checkpoint(folder / 'a.ckpt', half), model, before, 'hear_net/fc1/biases')
+    weight_files.check_refused(
+        weight_files.write_checkpoint(folder / 'a.ckpt', half), model, before, 'hear_net/fc1/biases'
+    )
 
 
 def test_a_missing_layer_names_the_variable(hearnet):
     arrays, model, before, folder = hearnet
     some = {n: a for n, a in arrays.items() if 'conv3' not in n}
-    path = write_checkpoint(folder / 'a.ckpt', some)
-    check_refused(path, model, before, 'hear_net/conv3/weights and 1 more of hearnet missing')
+    path = weight_files.write_checkpoint(folder / 'a.ckpt', some)
+    weight_files.check_refused(
+        path, model, before, 'hear_net/conv3/weights and 1 more of hearnet missing'
+    )
     report = weight_import.import_weights(path, model, allow_missing=True)
     assert set(report.missing) == {'hear_net/conv3/weights', 'hear_net/conv3/biases'}
     names = weights.tf1_names(model)
@@ -326,8 +264,10 @@ def test_a_missing_layer_names_the_variable(hearnet):
 def test_values_of_another_type_name_the_variable(hearnet):
     arrays, model, before, folder = hearnet
     for values in (np.array([b'x'] * 14), np.arange(14)):
-        path = write_checkpoint(folder / 'a.ckpt', arrays | {'hear_net/fc2/biases': values})
-        check_refused(path, model, before, 'hear_net/fc2/biases holds')
+        path = weight_files.write_checkpoint(
+            folder / 'a.ckpt', arrays | {'hear_net/fc2/biases': values}
+        )
+        weight_files.check_refused(path, model, before, 'hear_net/fc2/biases holds')
 
 
 def test_an_absurd_keras_file_takes_no_memory(tmp_path):
@@ -349,33 +289,37 @@ def test_an_absurd_keras_file_takes_no_memory(tmp_path):
 def test_a_value_that_is_not_finite_names_the_variable(hearnet):
     arrays, model, before, folder = hearnet
     bad = arrays | {'hear_net/fc1/biases': np.full(1000, np.nan, np.float32)}
-    check_refused(write_checkpoint(folder / 'a.ckpt', bad), model, before, 'hear_net/fc1/biases')
+    weight_files.check_refused(
+        weight_files.write_checkpoint(folder / 'a.ckpt', bad), model, before, 'hear_net/fc1/biases'
+    )
 
 
 def test_a_foreign_checkpoint_is_named(hearnet):
     _, model, before, folder = hearnet
-    path = write_checkpoint(folder / 'a.ckpt', {'other/weights': np.zeros(3, np.float32)})
-    check_refused(path, model, before, 'nothing of hearnet.*other/weights')
-    check_refused(folder / 'none.ckpt', model, before, 'no such checkpoint')
+    path = weight_files.write_checkpoint(
+        folder / 'a.ckpt', {'other/weights': np.zeros(3, np.float32)}
+    )
+    weight_files.check_refused(path, model, before, 'nothing of hearnet.*other/weights')
+    weight_files.check_refused(folder / 'none.ckpt', model, before, 'no such checkpoint')
 
 
 def test_a_truncated_checkpoint_names_where(hearnet):
     arrays, model, before, folder = hearnet
-    path = write_checkpoint(folder / 'a.ckpt', arrays)
+    path = weight_files.write_checkpoint(folder / 'a.ckpt', arrays)
     data = folder / 'a.ckpt.data-00000-of-00001'
     data.write_bytes(data.read_bytes()[:1_000_000])
-    check_refused(path, model, before, 'hear_net/')
+    weight_files.check_refused(path, model, before, 'hear_net/')
     index = folder / 'a.ckpt.index'
     index.write_bytes(index.read_bytes()[:50])
-    check_refused(path, model, before, 'not a whole checkpoint')
+    weight_files.check_refused(path, model, before, 'not a whole checkpoint')
 
 
 def test_soundnet_8_forward_is_the_published_chain(tmp_path, rng):
     """Padding, stride, normalisation, ReLU, then pooling, one module after the other."""
-    arrays = soundnet_8_arrays()
+    arrays = weight_files.soundnet_8_arrays()
     model = models.build('soundnet8', seconds=2)
     weight_import.import_weights(
-        soundnet_file(tmp_path / 'a.t7', arrays, (0, 4, 8, 11, 14, 18, 21)), model
+        weight_files.soundnet_file(tmp_path / 'a.t7', arrays, (0, 4, 8, 11, 14, 18, 21)), model
     )
     wave = rng.uniform(-256, 256, (2, *model.input_shape[1:])).astype(np.float32)
     x = wave[..., None]
@@ -404,7 +348,7 @@ def test_soundnet_8_forward_is_the_published_chain(tmp_path, rng):
 
 def test_soundnet_files_as_they_come(tmp_path):
     """Kernels as matrices, text among the modules, another ending: the same weights."""
-    arrays = soundnet_8_arrays()
+    arrays = weight_files.soundnet_8_arrays()
     model = models.build('soundnet8')
 
     def edit(modules):
@@ -417,7 +361,9 @@ def test_soundnet_files_as_they_come(tmp_path):
             | {'weight': kernel.reshape(len(kernel), -1), 'nInputPlane': 16, 'kH': 32, 'kW': 1},
         )
 
-    path = soundnet_file(tmp_path / 'soundnet8_final', arrays, (0, 4, 8, 11, 14, 18, 21), edit=edit)
+    path = weight_files.soundnet_file(
+        tmp_path / 'soundnet8_final', arrays, (0, 4, 8, 11, 14, 18, 21), edit=edit
+    )
     report = weight_import.import_weights(path, model)
     assert report.source == 'Torch 7' and set(report.taken) == set(arrays)
     for name, variable in weights.tf1_names(model).items():
@@ -435,39 +381,41 @@ def test_soundnet_files_as_they_come(tmp_path):
     ],
 )
 def test_impossible_variances_name_the_variable(tmp_path, field, value):
-    path = soundnet_file(
+    path = weight_files.soundnet_file(
         tmp_path / 'a.t7',
-        soundnet_8_arrays(),
+        weight_files.soundnet_8_arrays(),
         (0, 4, 8, 11, 14, 18, 21),
         edit=lambda modules: modules[2][1].update({field: value}),
     )
     model = models.build('soundnet8')
-    check_refused(
+    weight_files.check_refused(
         path, model, [v.numpy() for v in model.variables], 'SoundNet/conv1/norm/moving_variance'
     )
 
 
 def test_damaged_soundnet_files_name_file_and_variable(tmp_path):
-    arrays = soundnet_8_arrays()
+    arrays = weight_files.soundnet_8_arrays()
     model = models.build('soundnet8')
     before = [v.numpy() for v in model.variables]
     places = (0, 4, 8, 11, 14, 18, 21)
-    path = soundnet_file(tmp_path / 'a.t7', arrays, places)
+    path = weight_files.soundnet_file(tmp_path / 'a.t7', arrays, places)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    check_refused(path, model, before, 'not a whole Torch 7 file')
+    weight_files.check_refused(path, model, before, 'not a whole Torch 7 file')
     wrong = arrays | {'SoundNet/conv2/weights': np.zeros((32, 1, 16, 31), np.float32)}
-    soundnet_file(path, wrong, places)
-    check_refused(path, model, before, 'SoundNet/conv2/weights')
-    soundnet_file(path, arrays, (1, 4, 8, 11, 14, 18, 21))
-    check_refused(path, model, before, 'module 0')
+    weight_files.soundnet_file(path, wrong, places)
+    weight_files.check_refused(path, model, before, 'SoundNet/conv2/weights')
+    weight_files.soundnet_file(path, arrays, (1, 4, 8, 11, 14, 18, 21))
+    weight_files.check_refused(path, model, before, 'module 0')
     other = models.build('hearnet')
-    check_refused(path, other, [v.numpy() for v in other.variables], 'not for hearnet')
+    weight_files.check_refused(path, other, [v.numpy() for v in other.variables], 'not for hearnet')
 
 
 def test_the_command(hearnet, capsys):
     arrays, model, _, folder = hearnet
-    source = write_checkpoint(folder / 'model.ckpt', arrays | {'global_step': np.int64(1)})
+    source = weight_files.write_checkpoint(
+        folder / 'model.ckpt', arrays | {'global_step': np.int64(1)}
+    )
     out = folder / 'new' / 'hearnet.weights.h5'
     call = ['import-weights', f'--from={source}', '--model=hearnet', f'--out={out}']
     assert main.main(call) == 0
@@ -498,7 +446,10 @@ def test_the_command_groups_what_it_lists(hearnet, capsys):
     arrays, _, _, folder = hearnet
     slots = {f'{name}/Adam': array for name, array in arrays.items()}
     rest = {n: a for n, a in (arrays | slots).items() if 'conv3/' not in n}
-    source, out = write_checkpoint(folder / 'model.ckpt', rest), folder / 'a.weights.h5'
+    source, out = (
+        weight_files.write_checkpoint(folder / 'model.ckpt', rest),
+        folder / 'a.weights.h5',
+    )
     call = ['import-weights', f'--from={source}', '--model=hearnet', f'--out={out}']
     assert main.main(call) == 1 and not out.exists()
     assert 'allow_missing' in capsys.readouterr().err

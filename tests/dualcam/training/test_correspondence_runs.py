@@ -14,19 +14,8 @@ from dualcam.losses import triplet
 from dualcam.reports import run_reports
 from dualcam.training import loop, recipes, run, run_data
 from dualcam.training.recipes import correspondence
-from tests.helpers import toy_eccv
 
 SMALL = (('num_frames', 1), ('width', 0.125))
-
-
-@pytest.fixture(scope='module')
-def store():
-    return toy_eccv.make_store()
-
-
-@pytest.fixture(scope='module')
-def data(store):
-    return toy_eccv.make_data(store)
 
 
 def params(network, **changes):
@@ -42,51 +31,53 @@ def params(network, **changes):
     )
 
 
-def train(wanted, data, folder, sums=None):
+def train(wanted, eccv_data, folder, sums=None):
     return run.train(
-        recipes.CORRESPONDENCE, wanted, data, folder, sums, observers=[run_reports.observe]
+        recipes.CORRESPONDENCE, wanted, eccv_data, folder, sums, observers=[run_reports.observe]
     )
 
 
 @pytest.fixture(scope='module')
-def dualcamnet(data, tmp_path_factory):
+def dualcamnet(eccv_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp('dualcamnet')
     wanted = params('dualcamnet_eccv')
-    return wanted, folder, train(wanted, data, folder)
+    return wanted, folder, train(wanted, eccv_data, folder)
 
 
 @pytest.fixture(scope='module')
-def hearnet(data, store, tmp_path_factory):
+def hearnet(eccv_data, eccv_store, tmp_path_factory):
     folder = tmp_path_factory.mktemp('hearnet')
     wanted = params('hearnet_eccv', alpha=0.5)
-    sums = np.random.default_rng(1).random((len(store.paths), 128), np.float32)
-    return wanted, folder, train(wanted, data, folder, sums)
+    sums = np.random.default_rng(1).random((len(eccv_store.paths), 128), np.float32)
+    return wanted, folder, train(wanted, eccv_data, folder, sums)
 
 
-def test_sound_images_and_frames_of_a_clip_are_of_the_same_seconds(store, data, dualcamnet):
+def test_sound_images_and_frames_of_a_clip_are_of_the_same_seconds(
+    eccv_store, eccv_data, dualcamnet
+):
     """A positive pair is the same second of the same video."""
     wanted, folder, _ = dualcamnet
-    _, (windows, _) = data.windows(wanted)
-    made = correspondence.cut(wanted, store, windows, folder)
+    _, (windows, _) = eccv_data.windows(wanted)
+    made = correspondence.cut(wanted, eccv_store, windows, folder)
     (batch,) = made.batches(32, (0, 1))
     assert batch['clip'].numpy().tolist() != list(range(6))
     for place, number in enumerate(batch['clip'].numpy()):
         first, second = windows[number]
         assert second == first + 1
         seen = acoustic_images.flip(
-            store.arrays['acoustic'][[first, second]].reshape(24, 36, 48, 12)
+            eccv_store.arrays['acoustic'][[first, second]].reshape(24, 36, 48, 12)
         )
         np.testing.assert_array_equal(batch['input']['acoustic'][place], seen)
-        frame = store.arrays['frames'][first, 0][None]  # the clip's first
+        frame = eccv_store.arrays['frames'][first, 0][None]  # the clip's first
         np.testing.assert_allclose(
             batch['input']['frames'][place], video.subtract_means(frame), atol=1e-3
         )
-        assert batch['label'][place] == store.labels['action'][first]
-        assert batch['video'][place] == store.labels['location'][first]
+        assert batch['label'][place] == eccv_store.labels['action'][first]
+        assert batch['video'][place] == eccv_store.labels['location'][first]
 
 
 @pytest.mark.parametrize('which', ['dualcamnet', 'hearnet'])
-def test_a_run_leaves_all_it_promises(which, request, data, store):
+def test_a_run_leaves_all_it_promises(which, request, eccv_data, eccv_store):
     wanted, folder, model = request.getfixturevalue(which)
     saved = json.loads((folder / 'run.json').read_text())
     assert saved['kind'] == 'correspondence'
@@ -102,28 +93,30 @@ def test_a_run_leaves_all_it_promises(which, request, data, store):
     board = folder / 'tensorboard' / 'validation'
     assert len((board / 'embeddings.tsv').read_text().splitlines()) == 2
     assert (board / 'metadata.tsv').read_text().splitlines()[0] == 'class\tvideo'
-    _, (_, windows) = data.windows(wanted)
-    (batch,) = correspondence.cut(wanted, store, windows, folder).batches(8)
+    _, (_, windows) = eccv_data.windows(wanted)
+    (batch,) = correspondence.cut(wanted, eccv_store, windows, folder).batches(8)
     again = run.load(folder)
     for name, values in model(batch['input']).items():
         np.testing.assert_allclose(again(batch['input'])[name], values, atol=1e-5)
 
 
-def test_a_complete_run_is_not_trained_again_and_another_is_refused(dualcamnet, data, monkeypatch):
+def test_a_complete_run_is_not_trained_again_and_another_is_refused(
+    dualcamnet, eccv_data, monkeypatch
+):
     wanted, folder, _ = dualcamnet
     monkeypatch.setattr(loop, 'fit', None)
-    run.train(recipes.CORRESPONDENCE, wanted, data, folder)
+    run.train(recipes.CORRESPONDENCE, wanted, eccv_data, folder)
     with pytest.raises(ValueError, match='another folder or delete it'):
-        run.train(recipes.CORRESPONDENCE, params('dualcamnet_eccv', margin=0.3), data, folder)
+        run.train(recipes.CORRESPONDENCE, params('dualcamnet_eccv', margin=0.3), eccv_data, folder)
     with pytest.raises(ValueError, match='goes with what a teacher says'):
-        run.train(recipes.CORRESPONDENCE, params('hearnet_eccv', alpha=0.5), data, folder)
+        run.train(recipes.CORRESPONDENCE, params('hearnet_eccv', alpha=0.5), eccv_data, folder)
 
 
-def test_the_teacher_s_features_are_those_of_the_clips(hearnet, store, data):
+def test_the_teacher_s_features_are_those_of_the_clips(hearnet, eccv_store, eccv_data):
     wanted, folder, _ = hearnet
-    _, (windows, _) = data.windows(wanted)
-    sums = np.random.default_rng(1).random((len(store.paths), 128), np.float32)
-    (batch,) = correspondence.cut(wanted, store, windows, folder, sums).batches(32)
+    _, (windows, _) = eccv_data.windows(wanted)
+    sums = np.random.default_rng(1).random((len(eccv_store.paths), 128), np.float32)
+    (batch,) = correspondence.cut(wanted, eccv_store, windows, folder, sums).batches(32)
     want = sums[windows].mean(axis=1)
     want /= np.linalg.norm(want, axis=1, keepdims=True)
     np.testing.assert_allclose(batch['teacher_feature'], want, atol=1e-6)
@@ -147,7 +140,7 @@ def test_a_network_on_acoustic_images_does_not_listen(dualcamnet):
 
 
 @pytest.mark.slow
-def test_l3_net_tells_pairs_and_comes_apart(data, store, tmp_path):
+def test_l3_net_tells_pairs_and_comes_apart(eccv_data, eccv_store, tmp_path):
     wanted = params(
         'l3_audio',
         video_network='l3_vision',
@@ -155,13 +148,13 @@ def test_l3_net_tells_pairs_and_comes_apart(data, store, tmp_path):
         standardise=False,
         normalisation='log',
     )
-    model = train(wanted, data, tmp_path)
+    model = train(wanted, eccv_data, tmp_path)
     history = json.loads((tmp_path / 'metrics.json').read_text())['history']
     assert 0 <= history[-1]['validation/accuracy'] <= 1
     assert not (tmp_path / 'pictures').exists()  # it has no maps
     sound, vision = correspondence.split(wanted, model)
-    _, (_, windows) = data.windows(wanted)
-    (batch,) = correspondence.cut(wanted, store, windows, tmp_path).batches(8)
+    _, (_, windows) = eccv_data.windows(wanted)
+    (batch,) = correspondence.cut(wanted, eccv_store, windows, tmp_path).batches(8)
     heard, seen = sound(batch['input']['spectrogram']), vision(batch['input']['frames'])
     assert heard.shape == seen.shape == (2, 64)
     head = model.get_layer('fc2')(model.get_layer('fc1')(tf.concat([seen, heard], axis=-1)))

@@ -13,7 +13,7 @@ from dualcam.losses import triplet
 from dualcam.training import checkpoints, loop
 from dualcam.training import steps as step_lib
 from dualcam.training.recipes import correspondence_steps, distillation
-from tests.dualcam.losses import test_triplet
+from tests.helpers import numpy_triplets
 
 PARAMS = loop.LoopParams(epochs=6, batch_size=8, learning_rate=3e-3, seed=1)
 CHANNELS = 16
@@ -137,13 +137,13 @@ def test_losses_are_those_of_the_epoch_and_validation_sees_the_hardest():
     step = correspondence_steps.CorrespondenceStep(model)
     outputs = model(batch['input'])
     tiled = np.maximum(outputs['audio'], 0)[:, None, None] * np.ones((1, 2, 3, 1))
-    features = test_triplet.naive_features(tiled, outputs['video'].numpy())
+    features = numpy_triplets.naive_features(tiled, outputs['video'].numpy())
     sounds = tiled[:, 0, 0] / np.linalg.norm(tiled[:, 0, 0], axis=1, keepdims=True)
     distances = np.square(features - sounds[:, None]).sum(axis=-1)
     of = np.stack([batch['label'], batch['video']])
     positive = (of[:, :, None] == of[:, None]).all(axis=0)
     assert positive.sum() > 8  # not only each clip with itself
-    everything, active, hardest, _ = test_triplet.naive_losses(distances, positive, 0.2)
+    everything, active, hardest, _ = numpy_triplets.naive_losses(distances, positive, 0.2)
     penalty = losses.l2_penalty([model.get_layer('hearnet').get_layer('conv1').kernel])
     for epoch, training, want in (
         (0, True, everything),
@@ -295,7 +295,7 @@ def test_transfer_adds_the_triplets_of_the_trained_networks_features():
     anchors = audio / np.linalg.norm(audio, axis=1, keepdims=True)
     distances = np.square(anchors[:, None] - batch['teacher_feature'].numpy()).sum(axis=-1)
     positive = triplet.same_video(batch['label'], batch['video']).numpy()
-    everything, _, hardest, _ = test_triplet.naive_losses(distances, positive, 0.2)
+    everything, _, hardest, _ = numpy_triplets.naive_losses(distances, positive, 0.2)
     own = correspondence_steps.CorrespondenceStep(model)
     for epoch, want in ((0, everything), (4, hardest)):
         own.start_epoch(epoch)

@@ -16,18 +16,6 @@ from dualcam.data.stores import record_store
 from dualcam.export import saved_models
 from dualcam.training import loop, recipes, run, run_data
 from dualcam.training.recipes import supervised
-from tests.helpers import toy_eccv
-
-
-@pytest.fixture(scope='module')
-def store():
-    return toy_eccv.make_store()
-
-
-@pytest.fixture(scope='module')
-def data(store):
-    return toy_eccv.make_data(store)
-
 
 # network, how its spectrograms are normalised, options, learning rate
 NETWORKS = [
@@ -52,15 +40,15 @@ def params(network, normalisation, options, rate, epochs):
 
 @pytest.mark.parametrize('network, normalisation, options, rate', NETWORKS)
 def test_a_run_learns_and_is_found_again(
-    network, normalisation, options, rate, data, store, tmp_path
+    network, normalisation, options, rate, eccv_data, eccv_store, tmp_path
 ):
     wanted = params(network, normalisation, options, rate, 2 if network.startswith('l3') else 3)
-    model = run.train(recipes.SUPERVISED, wanted, data, tmp_path)
+    model = run.train(recipes.SUPERVISED, wanted, eccv_data, tmp_path)
     assert run.described(tmp_path).params == wanted
     history = json.loads((tmp_path / 'metrics.json').read_text())['history']
     assert history[-1]['train/total'] < history[0]['train/total']
     assert ('train/l2' in history[0]) == (network != 'dualcamnet_eccv')
-    test = run_data.test_clips(wanted, store, data.validation, tmp_path)
+    test = run_data.test_clips(wanted, eccv_store, eccv_data.validation, tmp_path)
     logits = loop.predict(model, test)
     assert logits.shape == (2, 2)
     np.testing.assert_allclose(loop.predict(run.load(tmp_path), test), logits, atol=1e-4)
@@ -69,14 +57,14 @@ def test_a_run_learns_and_is_found_again(
     # The run was shown the acoustic images as they lie against the video.
     np.testing.assert_array_equal(
         test.images(0),
-        acoustic_images.flip(store.arrays['acoustic'][12:14].reshape(24, 36, 48, 12)),
+        acoustic_images.flip(eccv_store.arrays['acoustic'][12:14].reshape(24, 36, 48, 12)),
     )
 
 
-def test_the_served_student_hears_with_its_own_front_end(data, tmp_path, rng):
+def test_the_served_student_hears_with_its_own_front_end(eccv_data, tmp_path, rng):
     """Hop 219 and the training set's mean and deviation, written out in NumPy."""
     wanted = params('hearnet_eccv', 'mean_std', (), 1e-3, epochs=1)
-    model = run.train(recipes.SUPERVISED, wanted, data, tmp_path)
+    model = run.train(recipes.SUPERVISED, wanted, eccv_data, tmp_path)
     mean, deviation = channel_statistics.load(tmp_path / 'stats', 'mean', 'std_dev')
     served = tf.saved_model.load(str(tmp_path / 'saved_model' / '1')).signatures[
         saved_models.SIGNATURE

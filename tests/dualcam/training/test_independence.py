@@ -1,46 +1,9 @@
 """What a network is trained on does not depend on how many threads make it."""
 
-import hashlib
 import json
 
 import numpy as np
 import pytest
-
-from dualcam.data.clips import record_clips
-from dualcam.data.signal import frontends
-from dualcam.data.stores import record_store
-
-_WORK = (
-    'import json; from tests.dualcam.training import test_independence as t; '
-    'print(json.dumps(t.epoch()))'
-)
-
-
-def epoch():
-    """Digests of the order, crops and labels of two epochs, and means of their inputs; JSON."""
-    rng = np.random.default_rng(0)
-    paths = tuple(
-        f'/r/Action_{f:03d}/Data_{i + 1:03d}.tfrecord' for f in range(6) for i in range(10)
-    )
-    held = record_store.Store(
-        paths,
-        {'action': np.repeat(np.arange(6), 10)},
-        {'audio': rng.integers(-(10**6), 10**6, (60, 12, 1024)).astype(np.int32)},
-        'digest',
-    )
-    rows = record_clips.sequence_rows(held, paths, 10)
-    windows = record_clips.training_windows(rows, record_clips.ClipParams(10, 2, 4), 5)
-    ears = frontends.Frontend(
-        'spectrogram', statistics=(np.zeros(257, np.float32), np.full(257, 9.0, np.float32))
-    )
-    exact, close = hashlib.sha256(windows.tobytes()), []
-    for memory_bytes in (1 << 30, 0):
-        made = record_clips.Clips(held, windows, 'spectrogram', ears, memory_bytes=memory_bytes)
-        for number in range(2):
-            for batch in made.batches(5, (5, number)):
-                exact.update(batch['clip'].numpy().tobytes() + batch['label'].numpy().tobytes())
-                close += batch['input'].numpy().astype(np.float64).mean(axis=(1, 2)).tolist()
-    return {'exact': exact.hexdigest(), 'close': close}
 
 
 @pytest.mark.slow
@@ -50,8 +13,8 @@ def test_an_epoch_is_the_same_with_any_number_of_threads(command):
         code, out, errors = command(
             '-W',
             'ignore',
-            '-c',
-            _WORK,
+            '-m',
+            'tests.helpers.clip_epochs',
             TF_NUM_INTRAOP_THREADS=threads,
             TF_NUM_INTEROP_THREADS=threads,
             OMP_NUM_THREADS=threads,
