@@ -40,8 +40,9 @@ def building(params: Any) -> Iterator[None]:
     """Networks and optimizers built inside have a `loop.LoopParams`'s precision and devices.
 
     Raises:
-        ValueError: there are fewer devices.
+        ValueError: there are fewer devices, or they cannot work in this precision.
     """
+    check_machine(params.precision)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(params.precision)
     try:
@@ -49,6 +50,49 @@ def building(params: Any) -> Iterator[None]:
             yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def check_machine(precision):
+    """Refuses a precision in which this machine cannot work, before anything is loaded for it.
+
+    What processors, GPUs and their libraries can do is not written anywhere that can be trusted:
+    a small convolution and its gradients are tried, once per process.
+
+    Raises:
+        ValueError: it cannot; one line.
+    """
+    refusal = _refusal(precision)
+    if refusal:
+        raise ValueError(
+            f'{precision}: this machine has no {precision.removeprefix("mixed_")} convolutions '
+            f'({refusal}); take float32, which is the default'
+        )
+
+
+@functools.lru_cache(maxsize=len(PRECISIONS))
+def _refusal(precision):
+    """What TensorFlow says to a convolution in a precision, or nothing if it works."""
+    if precision == 'float32':
+        return ''
+    # In a graph, as in training: some kernels are chosen there only.
+    learn = tf.function(_convolution_gradients, autograph=False)
+    try:
+        for gradient in learn(tf.ones([3, 3, 8, 16]), precision.removeprefix('mixed_')):
+            gradient.numpy()  # on a GPU the error comes when the work is waited for
+    except tf.errors.OpError as error:
+        # The operation's own words stand first; where it stands in the graph, below.
+        return (error.message or type(error).__name__).splitlines()[0].strip()
+    return ''
+
+
+def _convolution_gradients(kernel, dtype):
+    """Gradients of a convolution of [2, 8, 8, 8] to [2, 8, 8, 16] and a ReLU."""
+    images = tf.cast(tf.fill([2, 8, 8, 8], tf.reduce_mean(kernel)), dtype)
+    with tf.GradientTape() as tape:
+        tape.watch([images, kernel])
+        outputs = tf.nn.relu(tf.nn.conv2d(images, tf.cast(kernel, dtype), 1, 'SAME'))
+        total = tf.reduce_sum(tf.cast(outputs, tf.float32))
+    return tape.gradient(total, [images, kernel])
 
 
 @functools.lru_cache(maxsize=4)

@@ -92,9 +92,15 @@ def described(workshop):
 
 
 def chosen_preset(options, preset):
-    """A preset of any kind, with the precision and devices that the flags ask for."""
+    """A preset of any kind, with the precision and devices that the flags ask for.
+
+    Raises:
+        ValueError: this machine cannot work in that precision.
+    """
+    from dualcam.training import hardware
     from experiments.wacv2020 import presets
 
+    hardware.check_machine(options.precision)
     return presets.with_hardware(preset, options.precision, options.devices)
 
 

@@ -5,12 +5,16 @@ done by one other process for all of these tests.
 """
 
 import json
+import types
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from dualcam.training import hardware, loop
+from experiments.shared import command as experiment_command
+from experiments.wacv2020 import presets
 from tests.helpers import two_devices as small
 
 
@@ -96,10 +100,80 @@ def test_impossible_hardware_is_refused(options, message):
         loop.LoopParams(**options)
 
 
+def cannot_work_in(precision):
+    """What this machine says to a precision, or nothing."""
+    try:
+        hardware.check_machine(precision)
+    except ValueError as error:
+        return str(error)
+    return ''
+
+
+def test_float32_works_on_any_machine():
+    assert cannot_work_in('float32') == ''
+
+
+@pytest.mark.parametrize('precision', ['mixed_bfloat16', 'mixed_float16'])
+def test_a_precision_without_convolutions_is_refused_in_one_line(precision, monkeypatch):
+    """As TensorFlow says it where oneDNN has no kernel for a type that TensorFlow takes."""
+    tried = []
+
+    def convolve(images, *_):
+        tried.append(images.dtype.name)
+        raise tf.errors.AbortedError(
+            None,
+            None,
+            'Operation received an exception:Status: 3, message: could not create a primitive '
+            'descriptor for a convolution forward propagation primitive, in file mkl.cc:540\n'
+            '\t [[{{node Conv2D}}]] [Op:__inference_learn_1]',
+        )
+
+    hardware._refusal.cache_clear()
+    monkeypatch.setattr(tf.nn, 'conv2d', convolve)
+    params = loop.LoopParams(precision=precision)
+    flags = types.SimpleNamespace(precision=precision, devices=1)
+    try:
+        for refuse in (
+            lambda: hardware.building(params).__enter__(),
+            lambda: experiment_command.chosen_preset(flags, presets.preset_named('smoke')),
+        ):
+            with pytest.raises(ValueError, match='could not create a primitive desc') as refused:
+                refuse()
+            assert len(str(refused.value).splitlines()) == 1
+            assert str(refused.value).startswith(f'{precision}: this machine has no {tried[0]} ')
+        assert tried == [precision.removeprefix('mixed_')]  # once per process
+        with hardware.building(loop.LoopParams()):
+            pass
+    finally:
+        hardware._refusal.cache_clear()
+
+
+def test_a_command_refuses_it_at_once(command):
+    """On a processor without the instructions that oneDNN's 16-bit kernels need.
+
+    Where TensorFlow's own kernels stand in for oneDNN's it works, and the next mistake is told.
+    """
+    code, _, errors = command(
+        'experiments/run_table3.py',
+        '--records=nowhere',
+        '--out=nowhere',
+        '--precision=mixed_bfloat16',
+        ONEDNN_MAX_CPU_ISA='AVX2',
+        TF_ENABLE_ONEDNN_OPTS='1',
+    )
+    assert code == 1
+    (line,) = errors.strip().splitlines()
+    assert line.startswith('error: mixed_bfloat16: this machine has no bfloat16 convolutions') or (
+        line.startswith('error: ') and 'nowhere' in line
+    )
+
+
 @pytest.mark.parametrize(
     'precision, dtype', [('mixed_bfloat16', 'bfloat16'), ('mixed_float16', 'float16')]
 )
 def test_mixed_precision_learns_close_to_float32(precision, dtype):
+    if refused := cannot_work_in(precision):
+        pytest.skip(refused)
     weights, last = {}, {}
     for kind in ('float32', precision):
         params = loop.LoopParams(precision=kind, learning_rate=1e-2)
