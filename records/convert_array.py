@@ -130,7 +130,7 @@ def convert(
     modalities = modalities or _default_modalities(table)
     _check_video(table, modalities)
     view = _view(table, modalities, view_deg, calibration, mirrored, upside_down)
-    positions = np.round(layout.positions_m, 6)
+    positions = np.round(layout.positions_m, 6) + 0.0  # -0.0 + 0.0 is 0.0: rounding has no sign
     settings = {
         'modalities': [one.name for one in modalities],
         'microphones': hashlib.sha256(positions.tobytes()).hexdigest()[:16],

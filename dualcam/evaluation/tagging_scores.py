@@ -19,9 +19,6 @@ from matplotlib.figure import Figure
 from dualcam.evaluation import ties
 
 THRESHOLD = 0.25  # of probabilities (the paper's, for DCASE 2017)
-# Roundings of a network's answer that count: of its last logit, of the exponential, the sum and
-# the quotient of a sigmoid.
-_ROUNDINGS = 4
 _INCHES_PER_CLASS, _BARS = 0.62, 0.8
 
 
@@ -218,8 +215,7 @@ def _checked(labels, scores):
 
 def _of_classes(score, labels, scores, chosen):
     """A score of each chosen class, NaN for the rest, [classes] float64."""
-    # Answers come in float32 from networks, also where float64 averages them.
-    scores = ties.merged(scores.T, relative=ties.tolerance(_ROUNDINGS, dtype=np.float32))
+    scores = ties.merged_predictions(scores.T)
     return np.array(
         [
             score(labels[:, number], scores[number]) if there else np.nan

@@ -8,6 +8,10 @@ their rounding errors, and the bound on those follows from the arithmetic, never
 
 import numpy as np
 
+# Roundings of a network's prediction that count: of its last logit, and of the exponential, the
+# sum and the quotient of a sigmoid or softmax.
+_ROUNDINGS = 4
+
 
 def tolerance(terms, scale=1.0, dtype=np.float64):
     """Largest difference of two computed numbers that are equal in mathematics.
@@ -66,3 +70,16 @@ def merged(values, absolute=0.0, relative=0.0):
     result = np.empty_like(values)
     np.put_along_axis(result, order, np.take_along_axis(ascending, first, axis=-1), axis=-1)
     return result
+
+
+def merged_predictions(predictions):
+    """A network's predictions, or averages of them, with those that count as equal made equal.
+
+    Args:
+        predictions: [..., n], logits or probabilities. They come in float32 from networks, also
+            where float64 averages them.
+
+    Returns:
+        [..., n]; see `merged`.
+    """
+    return merged(predictions, relative=tolerance(_ROUNDINGS, dtype=np.float32))

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from dualcam.data.sources import sound_files, sound_folders
+from dualcam.evaluation import ties
 from dualcam.files import atomic, progress_bars, text_files
 from dualcam.files.path_types import AnyPath
 from dualcam.inference import batching, students
@@ -111,7 +112,7 @@ def predictions(
 ) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """Names and probabilities of what a network reports of a sound, by its logits [classes]."""
     shares = listener.probabilities(logits)
-    order = np.argsort(-shares, kind='stable')[: params.top_k]
+    order = np.argsort(ties.merged_predictions(-shares), kind='stable')[: params.top_k]
     if listener.threshold is not None:
         threshold = listener.threshold if params.threshold is None else params.threshold
         order = order[shares[order] >= threshold]

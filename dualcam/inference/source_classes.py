@@ -11,6 +11,7 @@ import numpy as np
 import soxr
 
 from dualcam.acoustics import localised_takes, steered_sound
+from dualcam.evaluation import ties
 
 _BATCH = 16
 
@@ -111,7 +112,7 @@ def prepared(signal: np.ndarray, rate_hz: float, student) -> np.ndarray:
 def named(student, logits: np.ndarray, top_k: int) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """(names, probabilities) of logits [classes], the most probable first."""
     shares = student.probabilities(logits)
-    order = np.argsort(-shares, kind='stable')[:top_k]
+    order = np.argsort(ties.merged_predictions(-shares), kind='stable')[:top_k]
     return (
         tuple(student.classes[i] for i in order),
         tuple(round(float(shares[i]), 4) for i in order),

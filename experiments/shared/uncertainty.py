@@ -24,12 +24,16 @@ from typing import Protocol
 
 import numpy as np
 
+from dualcam.evaluation import ties
+
 RESAMPLES = 9_999
 LEVEL = 0.95
 # Two-sided at 5 %: five takes that all point one way happen by chance in 2 / 2**5 = 6 % of cases.
 MIN_TAKES = 6
 _SEED = 0
 _CHUNK = 512  # resamples at a time
+# Scores are sums over fewer clips, classes, seeds and tests than this, in float64.
+_ROUNDING = ties.tolerance(1_000_000)
 
 
 class Measure(Protocol):
@@ -177,11 +181,11 @@ class Comparison:
     def __str__(self) -> str:
         difference, low, high = (100.0 * value for value in (self.difference, self.low, self.high))
         takes, seeds = _counted(self.takes, 'take'), _counted(self.seeds, 'seed')
-        if self.low > 0.0:
+        if self.low > _ROUNDING:
             return f'{self.a} is better than {self.b} by {difference:.1f} points ' + (
                 f'[{low:.1f}, {high:.1f}]'
             )
-        if self.high < 0.0:
+        if self.high < -_ROUNDING:
             return f'{self.a} is worse than {self.b} by {-difference:.1f} points ' + (
                 f'[{-high:.1f}, {-low:.1f}]'
             )
@@ -335,6 +339,7 @@ def _along_ranking(
     counts: np.ndarray, labels: np.ndarray, scores: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positives, and all clips, from each different score on: [resamples, scores] each."""
+    scores = ties.merged_predictions(scores)  # as `tagging_scores` ranks them
     order = np.argsort(-scores, kind='stable')
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
     drawn = counts[:, order]

@@ -188,6 +188,22 @@ def test_tagging_scores_of_drawn_clips_are_those_of_scikit_learn(rng, kind):
             assert scores[seed] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize('kind', ['mAP', 'mAUC'])
+def test_predictions_that_differ_by_rounding_tie(rng, kind):
+    labels = rng.integers(0, 2, (30, 3))
+    probabilities = rng.integers(1, 5, (1, 30, 3)).astype(np.float32) / 5
+    moved = np.where(
+        rng.integers(0, 2, probabilities.shape),
+        np.nextafter(probabilities, np.float32(1)),
+        probabilities,
+    )
+    counts = rng.multinomial(30, np.full(30, 1 / 30), 20).astype(np.float32)
+    want, found = (
+        uncertainty.Tagging(labels, one, kind).scores(counts) for one in (probabilities, moved)
+    )
+    np.testing.assert_array_equal(found, want)
+
+
 def test_a_class_that_was_not_drawn_is_left_out_of_the_mean():
     labels = np.array([[1, 0], [0, 0], [1, 0], [0, 1]])
     probabilities = np.array([[[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.1, 0.4]]])
@@ -210,3 +226,6 @@ def test_words_say_what_is_told_and_what_is_not():
         '+2.0 points [-1.0, +5.0]'
     )
     assert 'cannot be told with 1 take and 1 seed' in str(comparison(0.0, 0.0, 0.0, 1, 1))
+    # A limit at zero that rounding moved to either side tells nothing.
+    for low, high in ((1e-17, 0.05), (-0.05, -1e-17)):
+        assert 'cannot be told' in str(comparison(0.02, low, high))

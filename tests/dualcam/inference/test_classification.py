@@ -55,6 +55,21 @@ def shares_of(model, ears, signal):
     return tf.nn.softmax(logits.mean(axis=0)).numpy(), tf.nn.softmax(logits).numpy()
 
 
+def test_equally_probable_classes_come_in_the_order_of_their_names():
+    class Listener:
+        classes, threshold = ('low', 'high', 'noise'), None
+
+        def probabilities(self, logits):
+            return logits
+
+    third = np.float32(1 / 3)
+    for last_bit in (np.nextafter(third, np.float32(0)), np.nextafter(third, np.float32(1))):
+        shares = np.array([third, last_bit, third])
+        params = classification.ClassifyParams(top_k=2)
+        names, _ = classification.predictions(Listener(), shares, params)
+        assert names == ('low', 'high')
+
+
 def test_a_row_a_file_and_a_row_a_window(model, ears, folder, tmp_path):
     soundfile.write(tmp_path / 'x.wav', tone(700, 2.4), 22_050, 'FLOAT')
     signal = tone(700, 2.4)[:, 0]
