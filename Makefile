@@ -28,6 +28,7 @@
 #   SOUNDS=DIR                the folder of sound that make esc10 trains on
 #   LOGS=DIR                  what make tensorboard shows
 #   PRECISION=mixed_bfloat16|mixed_float16  DEVICES=2   how runs are trained; for GPUs
+#   KERNELS=Haswell,Zen,...   whose matrix products make test-kernels computes with; default all
 #   PEERS=1                   make bench beside PyTorch, acoular, librosa and pyroomacoustics
 
 SHELL := /bin/bash
@@ -74,6 +75,7 @@ COMPLETE ?=
 PRECISION ?=
 DEVICES ?=
 PEERS ?=
+KERNELS ?=
 ECCV := work/acivw$(if $(ACIVW),,-$(PRESET)$(OF_SOURCES)$(OF_SEED))
 
 AAAI := work/tagging$(if $(TAGGED),,-$(PRESET)$(OF_SOURCES)$(OF_SEED))
@@ -108,7 +110,7 @@ RUN_SEEDS = $(if $(SEEDS),--seeds=$(SEEDS)) $(if $(PUBLISH),--publish=$(PUBLISH)
 HARDWARE = $(if $(PRECISION),--precision=$(PRECISION)) $(if $(DEVICES),--devices=$(DEVICES))
 ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) $(RUN_SEEDS) $(WEIGHTS) $(HARDWARE)
 
-.PHONY: setup lint test tfrecords table1 table2 table3 table4 esc10 eccv aaai confusion grid
+.PHONY: setup lint test test-kernels tfrecords table1 table2 table3 table4 esc10 eccv aaai confusion grid
 .PHONY: tensorboard bench clean
 
 setup: .venv/installed
@@ -141,6 +143,10 @@ test: lint
 	  { apt-get update -q && apt-get install -qy --no-install-recommends chromium chromium-driver; \
 	  } > /dev/null 2>&1 || echo 'Not installed (as root?): tests of pages are skipped.'; }
 	$(PY) -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+
+# The numeric tests as other processors compute; `make test` runs a short form of it.
+test-kernels: setup
+	$(PY) -m tests.proofs.kernels $(if $(KERNELS),--kernels=$(KERNELS))
 
 tfrecords: $(RECORDS)/.made
 

@@ -19,6 +19,7 @@ from dualcam.data import schema
 
 SAMPLE_RATE_HZ = schema.SOUND_RATE_HZ
 PEAK = 256.0  # of a waveform
+NARROWEST = 1e-4  # range of a spectrogram's channel that is heard, as a share of the widest
 _UP, _DOWN = 3675, 2048  # 22,050 / 12,288 in lowest terms
 _ZERO_CROSSINGS = 64
 _ROLL_OFF, _BETA = 0.9475937167399596, 14.769656459379492
@@ -139,7 +140,7 @@ def spectrogram(signal, params=SpectrogramParams()):
     return tf.abs(tf.signal.stft(signal, params.window, params.hop, params.n_fft))
 
 
-def normalise(magnitude, minimum, maximum, floor=1e-4):
+def normalise(magnitude, minimum, maximum, floor=NARROWEST):
     """Magnitudes to about 0 - 1 by the training set's range (WACV 2020, section 4.1).
 
     Nothing is clipped.
@@ -150,6 +151,8 @@ def normalise(magnitude, minimum, maximum, floor=1e-4):
         floor: smallest range of a channel as a share of the largest; narrower ones are 0. A
             sound that came over 12,288 Hz has nothing above 6.2 kHz but rounding errors, which
             differ from machine to machine; the authors (floor=0) blow those up to 0 - 1 too.
+            Of the narrowest channel that is left, the rounding of what is loudest, 2^-24, is
+            2^-24 / floor: 6e-4 of its range.
 
     Returns:
         [..., 257] float32.
@@ -159,7 +162,7 @@ def normalise(magnitude, minimum, maximum, floor=1e-4):
     return (magnitude - minimum) * scale
 
 
-def heard(minimum, maximum, floor=1e-4):
+def heard(minimum, maximum, floor=NARROWEST):
     """Which channels of a training set hold anything, [257] bool; see `normalise`.
 
     With 0 and the channels' deviations it tells the same of those.

@@ -7,6 +7,8 @@ import sklearn.metrics
 
 from experiments.shared import uncertainty
 
+pytestmark = pytest.mark.numeric
+
 TAKES = tuple(f't{i:03d}' for i in range(40))
 
 

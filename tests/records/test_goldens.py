@@ -12,6 +12,8 @@ from dualcam.data import schema
 from dualcam.data.records import reading, record_lists
 from records import convert_avia
 
+pytestmark = pytest.mark.numeric
+
 
 def read_example(path):
     data = next(iter(tf.data.TFRecordDataset(str(path), compression_type='GZIP'))).numpy()

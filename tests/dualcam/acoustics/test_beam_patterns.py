@@ -11,6 +11,8 @@ from dualcam.acoustics.microphones import MicArray
 from dualcam.cli import main
 from tests.helpers import array_takes
 
+pytestmark = pytest.mark.numeric
+
 VIEW = views.View()
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from dualcam.acoustics import beamforming, microphones
 
+pytestmark = pytest.mark.numeric
+
 RATE_HZ = 12_288
 
 

@@ -4,6 +4,8 @@ import python_speech_features
 
 from dualcam.acoustics import beamforming, cepstra
 
+pytestmark = pytest.mark.numeric
+
 
 def test_one_direction_equals_python_speech_features(rng):
     frames = rng.standard_normal((5, 1024)) * 1e4

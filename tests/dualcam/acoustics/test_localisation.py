@@ -6,6 +6,8 @@ import pytest
 from dualcam.acoustics import geometry_files, localisation, maps, views
 from tests.helpers import array_takes
 
+pytestmark = pytest.mark.numeric
+
 VIEW = views.View()
 
 

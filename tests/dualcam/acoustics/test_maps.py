@@ -8,6 +8,8 @@ import pytest
 from dualcam.acoustics import acoular_maps, geometry_files, localisation, maps, views
 from tests.helpers import array_takes, peers
 
+pytestmark = pytest.mark.numeric
+
 VIEW = views.View()
 SPAN = 4000  # samples, a twelfth of a second
 

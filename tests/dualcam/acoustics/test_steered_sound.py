@@ -6,6 +6,8 @@ import pytest
 from dualcam.acoustics import geometry_files, steered_sound, views
 from tests.helpers import array_takes
 
+pytestmark = pytest.mark.numeric
+
 MICS = geometry_files.uma16()
 RATE_HZ = array_takes.RATE_HZ
 

@@ -6,6 +6,8 @@ import tensorflow as tf
 from dualcam.data import audio
 from dualcam.data.signal import channel_statistics, frontends
 
+pytestmark = pytest.mark.numeric
+
 
 def kaiser_best(signal):
     """The authors' resampler, independently: polyphase, double precision."""

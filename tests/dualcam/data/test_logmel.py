@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from dualcam.data.signal import channel_statistics, logmel
 
+pytestmark = pytest.mark.numeric
+
 PARAMS = logmel.LogMelParams()
 
 

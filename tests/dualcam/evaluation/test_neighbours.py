@@ -7,6 +7,8 @@ from scipy.spatial import distance
 from dualcam.evaluation import neighbours
 from tests.helpers import goldens
 
+pytestmark = pytest.mark.numeric
+
 
 def blobs(rng, count, spread=0.3, classes=3):
     labels = np.arange(count) % classes

@@ -9,6 +9,8 @@ from dualcam.evaluation import retrieval
 from dualcam.losses import triplet
 from tests.helpers import goldens
 
+pytestmark = pytest.mark.numeric
+
 
 def given(seed_index):
     """Labels, audio vectors, video and acoustic maps of golden/README, section 7."""

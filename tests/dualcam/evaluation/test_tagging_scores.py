@@ -9,6 +9,8 @@ import pytest
 from dualcam.evaluation import tagging_scores
 from dualcam.reports import figures
 
+pytestmark = pytest.mark.numeric
+
 
 def average_precision(labels, scores):
     """Mean over the clips of the class of the precision among all ranked as high or higher."""

@@ -7,6 +7,8 @@ import pytest
 
 from dualcam.evaluation import ties
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.mark.parametrize('dtype', [np.float32, np.float64])
 @pytest.mark.parametrize('terms', [20, 300, 3000])

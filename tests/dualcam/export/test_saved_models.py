@@ -21,6 +21,8 @@ from dualcam.export import saved_models, tflite
 from dualcam.inference import students
 from tests.proofs import soak
 
+pytestmark = pytest.mark.numeric
+
 INFO = datasets.DatasetInfo('toy', ('low', 'high', 'noise'), 'made up', 1)
 SIZE = 110_250
 C_API = pathlib.Path(__file__).parents[2] / 'helpers' / 'c_api.py'
@@ -82,8 +84,14 @@ def expected(model, ears, waveform):
     return np.stack(answers)
 
 
-def assert_close(got, want):
-    assert np.abs(got - want).max() <= 1e-4 * np.abs(want).max()
+def assert_close(got, want, model):
+    bound = 1e-4
+    if models.network(model.name).input == 'spectrogram':
+        # Rounding in the filter and the transform, 2^-24 of what is loudest, is 6e-4 of a channel
+        # whose range is 1e-4 of the widest, and each kernel rounds differently. With a front end
+        # in float64 these answers change by 1.3e-4, nearly all of it by the last three channels.
+        bound = 2.0**-24 / 1e-4
+    assert np.abs(got - want).max() <= bound * np.abs(want).max()
 
 
 @pytest.mark.parametrize('seconds', [1, 3.7, 5, 61])
@@ -95,7 +103,7 @@ def test_any_length_and_batch_gets_kerass_numbers(student, signatures, sound, se
     waveform = clips_of(sound, seconds, batch)
     outputs = signatures['serving_default'](waveform=tf.constant(waveform))
     want = expected(model, ears, waveform[:3])
-    assert_close(outputs['logits'][:3].numpy(), want)
+    assert_close(outputs['logits'][:3].numpy(), want, model)
     assert outputs['logits'].shape == (batch, 3)
     np.testing.assert_allclose(
         outputs['probabilities'], tf.nn.softmax(outputs['logits']), atol=1e-6
@@ -111,6 +119,7 @@ def test_silent_windows_do_not_count_and_silence_has_an_answer(student, signatur
     assert_close(
         serve(waveform=tf.constant(padded))['logits'].numpy(),
         serve(waveform=tf.constant(heard))['logits'].numpy(),
+        student[0],
     )
     assert np.isfinite(serve(waveform=tf.zeros([1, 300_000]))['logits']).all()
 
@@ -168,7 +177,7 @@ def test_wav_files_are_heard_as_their_waveforms(
     if rate_hz == 22_050:
         read = soundfile.read(tmp_path / 'a.wav', dtype='float32')[0][None]
         want = signatures['serving_default'](waveform=tf.constant(read))
-        assert_close(got['logits'][1:].numpy(), want['logits'].numpy())
+        assert_close(got['logits'][1:].numpy(), want['logits'].numpy(), student[0])
     listener = students.open_listener(student[2])
     from dualcam.data.sources import sound_files
 
@@ -241,7 +250,7 @@ def test_c_without_python_gets_kerass_numbers(student, sound, tmp_path, seconds,
         folder, 'serving_default', tmp_path / 'in.npy', tmp_path / 'out.npy'
     )
     assert code == 0, printed
-    assert_close(got[:3], expected(model, ears, waveform[:3]))
+    assert_close(got[:3], expected(model, ears, waveform[:3]), model)
 
 
 def test_c_sends_wav_files_and_gets_errors_not_crashes(student, signatures, sound, tmp_path):
@@ -252,7 +261,7 @@ def test_c_sends_wav_files_and_gets_errors_not_crashes(student, signatures, soun
     want = signatures['serve_wav_bytes'](
         wav_bytes=tf.constant([(tmp_path / 'a.wav').read_bytes()])
     )['logits'].numpy()
-    assert_close(got, want)
+    assert_close(got, want, student[0])
     np.save(tmp_path / 'in.npy', np.zeros(30_000, np.float32))
     for source, signature, message in (
         ('in.npy', 'serving_default', 'expected 2 axes'),
@@ -298,7 +307,7 @@ def test_tflite_files_answer_as_the_original_does(student, sound, tmp_path, caps
             kind: one.listen('logits')(together).reshape(batch, -1, 3).mean(axis=1)
             for kind, one in listeners.items()
         }
-        assert_close(got['float32'], want)
+        assert_close(got['float32'], want, model)
         assert np.abs(got['float16'] - want).max() <= 5e-3 * np.abs(want).max()
         assert np.abs(got['int8'] - want).max() <= 0.2 * np.abs(want).max()
     sizes = {kind: pathlib.Path(one.source).stat().st_size for kind, one in listeners.items()}

@@ -12,6 +12,8 @@ from dualcam.data.stores import record_store
 from dualcam.features import frame_features
 from records import writer
 
+pytestmark = pytest.mark.numeric
+
 LABELS = {'action': 1, 'location': 0, 'subject': 0}
 
 

@@ -7,6 +7,8 @@ from dualcam.features import sound_features
 from dualcam.models import vggish
 from tests.helpers import goldens, numpy_layers, numpy_vggish, weight_files
 
+pytestmark = pytest.mark.numeric
+
 TIME_S = np.arange(32_000) / 32_000
 TONES = np.stack([np.sin(2 * np.pi * hz * TIME_S) * 0.4 for hz in (440.0, 3000.0)])
 

@@ -13,6 +13,8 @@ from dualcam.data.sources import datasets, sound_files, sound_folders
 from dualcam.export import saved_models
 from dualcam.inference import batching, embeddings, students
 
+pytestmark = pytest.mark.numeric
+
 INFO = datasets.DatasetInfo('toy', ('a', 'b', 'c'), 'toy', 1)
 
 

@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from dualcam import losses
 
+pytestmark = pytest.mark.numeric
+
 
 def softmax(x):
     e = np.exp(x - x.max(axis=-1, keepdims=True))

@@ -9,6 +9,8 @@ import tensorflow as tf
 from dualcam.losses import triplet
 from tests.helpers import goldens, numpy_triplets
 
+pytestmark = pytest.mark.numeric
+
 
 def length(gradient):
     return np.linalg.norm(np.asarray(gradient, np.float64))  # 1.7 million numbers, some of them

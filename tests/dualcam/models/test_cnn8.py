@@ -9,6 +9,8 @@ from dualcam import models
 from dualcam.models import cnn8, resnet
 from tests.helpers import numpy_layers
 
+pytestmark = pytest.mark.numeric
+
 FILTERS = (64, 64, 128, 128, 256, 256, 512, 512)
 SHAPES = {'audio': (37, 64), 'soundnet': (5, 1024), 'vggish': (4, 128), 'visual': (3, 20)}
 SMALL = {'width': 1 / 16}

@@ -15,6 +15,8 @@ from dualcam.data.signal import channel_statistics, video
 from dualcam.models import weights
 from tests.helpers import goldens
 
+pytestmark = pytest.mark.numeric
+
 
 def signal_to_noise_db(got, want):
     return 10 * np.log10(np.sum(want**2) / np.sum((got - want) ** 2))

@@ -15,6 +15,8 @@ from dualcam.data.signal import acoustic_images, frontends, video
 from dualcam.models import weight_import, weights
 from tests.helpers import goldens
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope='module')
 def loader(golden):

@@ -8,6 +8,8 @@ import tensorflow as tf
 from dualcam import models
 from dualcam.models import l3net, layers
 
+pytestmark = pytest.mark.numeric
+
 NETWORKS = [
     ('dualcamnet', {}, (12, 36, 48, 12)),
     (

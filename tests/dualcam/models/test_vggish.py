@@ -6,6 +6,8 @@ import pytest
 from dualcam.models import vggish, weight_import, weights
 from tests.helpers import goldens, numpy_vggish, weight_files
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture
 def small(monkeypatch):

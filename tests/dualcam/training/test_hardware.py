@@ -17,6 +17,8 @@ from experiments.shared import command as experiment_command
 from experiments.wacv2020 import presets
 from tests.helpers import two_devices as small
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope='module')
 def two_devices(command, tmp_path_factory):

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from dualcam.training import optimizers
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.mark.parametrize('compiled', [False, True])
 def test_adam_equals_keras_and_numpy(rng, compiled):

@@ -14,6 +14,8 @@ from dualcam.training import checkpoints, loop, population_statistics, recipes, 
 from dualcam.training.recipes import supervised
 from tests.helpers import small_runs
 
+pytestmark = pytest.mark.numeric
+
 MEASURED = {'batch_norm_averages': 'measured'}
 
 
