@@ -59,7 +59,7 @@ class TakesTable:
     def description(self, rule: datasets.TakeRule, array_name: str) -> datasets.DatasetInfo:
         """What dataset.json says of their records."""
         return datasets.DatasetInfo(
-            name=self.path.stem,
+            name=f'own_{self.path.stem}',  # not to be taken for AVIA, whatever the table is called
             classes=self.classes,
             origin=f'own takes ({self.path.name}) with {array_name}',
             num_locations=len(self.places),

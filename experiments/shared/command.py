@@ -23,13 +23,16 @@ def run(spec, soundnet=False):
     """
 
     def body(options, preset, seeds):
+        from dualcam.data.sources import datasets
         from experiments.shared import parallel
         from experiments.wacv2020 import runs, tables
+
+        settings = runs.settings_of(datasets.read_description(options.records))
 
         workshop = open_workshop(
             options,
             preset,
-            [one for setting in runs.SETTINGS for one in spec.columns(setting).values()],
+            [one for setting in settings for one in spec.columns(setting).values()],
         )
         left_out = [
             column
@@ -48,7 +51,7 @@ def run(spec, soundnet=False):
             [
                 [(one, tests, seed) for one, tests in wanted[setting].values()]
                 for seed in seeds
-                for setting in reversed(runs.SETTINGS)
+                for setting in reversed(settings)
             ],
             options.jobs,
         )

@@ -388,5 +388,5 @@ def _beside_text(cell: Cell, key: str) -> str:
 
 def _place(one: uncertainty.Comparison) -> str:
     if one.train == one.test == 'mean':
-        return 'mean of the ten rows'
+        return 'mean of the rows of seen subjects'
     return f'{one.train} → {one.test}, {one.column}'

@@ -22,7 +22,7 @@ from experiments.shared import outcomes, takes, workshops
 from experiments.wacv2020 import presets
 
 SCENARIOS = ('scenario_1', 'scenario_2', 'scenario_3')
-SETTINGS = (*SCENARIOS, 'all')
+SETTINGS = (*SCENARIOS, 'all')  # of AVIA; other data have what `settings_of` says
 UNSEEN_SUBJECTS = 'unseen_subjects'  # a test of every setting, where the data set holds some out
 VALIDATION = 'validation'
 
@@ -75,11 +75,23 @@ class VideoParams:
     batch_norm: str = 'frozen'
 
 
+def scenarios_of(info: datasets.DatasetInfo) -> tuple[str, ...]:
+    """The scenarios of a data set: one per place."""
+    return tuple(f'scenario_{number}' for number in range(1, info.num_locations + 1))
+
+
+def settings_of(info: datasets.DatasetInfo) -> tuple[str, ...]:
+    """What its runs are trained on: each scenario, and all where there are several."""
+    scenarios = scenarios_of(info)
+    return scenarios if len(scenarios) == 1 else (*scenarios, 'all')
+
+
 class Source:
     """AVIA's records, or what stands in for them, in one folder.
 
     Attributes:
         info: the `datasets.DatasetInfo`.
+        scenarios, settings: of the data set, see `settings_of`.
         store: the `record_store.Store` of all records.
         start: {layer: weights} that OurSoundNet starts from; empty without them.
 
@@ -108,6 +120,7 @@ class Source:
         if not self._records.is_dir():
             raise ValueError(f'{records}: no such folder; make records with make tfrecords')
         self.info = datasets.read_description(self._records)
+        self.scenarios, self.settings = scenarios_of(self.info), settings_of(self.info)
         self._lists = self._make_lists()
         paths = [p for setting in self._lists.values() for part in setting.values() for p in part]
         self._holds = record_store.modalities_of(paths, max_bad)
@@ -152,6 +165,11 @@ class Source:
         return text + self.store.note
 
     @property
+    def is_like_avia(self) -> bool:
+        """Whether what the paper measured on AVIA may stand beside."""
+        return self.info.name.startswith('avia')
+
+    @property
     def has_unseen_subjects(self) -> bool:
         """Whether the data set keeps subjects that nothing is trained on."""
         return take_lists.UNSEEN_SUBJECTS in self._lists['all']
@@ -183,7 +201,7 @@ class Source:
                     *(self._test_paths(run.train_on, test) for test in tests),
                 ]
                 if one is run.teacher:
-                    others += [self._lists[s]['dataset.txt'] for s in SCENARIOS]
+                    others += [self._lists[s]['dataset.txt'] for s in self.scenarios]
                 params = workshop.resolve(one, seed).params
                 asked.append(
                     run_data.asked_frames(params, self.store, setting['training.txt'], others)
@@ -257,7 +275,7 @@ class Source:
     def _make_lists(self):
         """{setting: {list name: paths}}; 'all' joins the scenarios' splits."""
         found = {}
-        for number, scenario in enumerate(SCENARIOS, 1):
+        for number, scenario in enumerate(self.scenarios, 1):
             written = take_lists.write_scenario_lists(
                 self._records, self.preset.total_length, number
             )
@@ -265,8 +283,8 @@ class Source:
                 path.name: reading.read_list(path, self._records) for path in sorted(written)
             }
         found['all'] = {
-            name: [p for s in SCENARIOS for p in found[s][name]]
-            for name in found[SCENARIOS[0]]
+            name: [p for s in self.scenarios for p in found[s][name]]
+            for name in found[self.scenarios[0]]
             if name != 'dataset.txt'
         }
         return found

@@ -11,9 +11,8 @@ from typing import Any
 from experiments.shared import outcomes, results, uncertainty, workshops
 from experiments.wacv2020 import runs
 
-_EXPLAINED = (
-    'Accuracy, mean ± deviation over the seeds. {}, and in italics what the paper printed on AVIA.'
-)
+_EXPLAINED = 'Accuracy, mean ± deviation over the seeds. {}{}.'
+_BESIDE = ', and in italics what the paper printed on AVIA'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,19 +34,19 @@ class Spec:
     pairs: Sequence[tuple[str, str]]
 
 
-def row_keys() -> list[tuple[str, str]]:
-    """The papers' ten rows: (training setting, test)."""
+def row_keys(settings: Sequence[str] = runs.SETTINGS) -> list[tuple[str, str]]:
+    """Rows (training setting, test): a scenario with each, all with all; the papers' ten."""
+    scenarios = [setting for setting in settings if setting != 'all']
     return [
-        (train, test)
-        for train in runs.SETTINGS
-        for test in (runs.SCENARIOS if train != 'all' else ('all',))
+        (train, test) for train in settings for test in (scenarios if train != 'all' else ('all',))
     ]
 
 
 def all_keys(workshop: workshops.Workshop) -> list[tuple[str, str]]:
     """The papers' rows, and a test on subjects that nothing was trained on, where there are."""
-    own = [('all', runs.UNSEEN_SUBJECTS)] if workshop.source.has_unseen_subjects else []
-    return [*row_keys(), *own]
+    source = workshop.source
+    own = [(source.settings[-1], runs.UNSEEN_SUBJECTS)] if source.has_unseen_subjects else []
+    return [*row_keys(source.settings), *own]
 
 
 def student_spec(number: int, title: str, network: str, published: str) -> Spec:
@@ -101,7 +100,7 @@ def wanted(
             for column, run in spec.columns(train).items()
             if workshop.source.can_train(run)
         }
-        for train in runs.SETTINGS
+        for train in workshop.source.settings
     }
 
 
@@ -122,7 +121,7 @@ def fill(spec: Spec, workshop: workshops.Workshop, seeds: Sequence[int]) -> list
             for column, (run, tests) in columns.items():
                 for test, tested in workshop.scores(run, tests, seed).items():
                     found.setdefault((train, test, column), []).append(tested)
-    published = _read_published(spec)
+    published = _read_published(spec) if workshop.source.is_like_avia else {}
     rows = []
     for train, test in all_keys(workshop):
         cells = {}
@@ -143,7 +142,7 @@ def fill(spec: Spec, workshop: workshops.Workshop, seeds: Sequence[int]) -> list
 def compare(
     rows: Sequence[results.Row], pairs: Sequence[tuple[str, str]]
 ) -> list[uncertainty.Comparison]:
-    """Differences of pairs of columns in each row, then of the mean of the papers' ten.
+    """Differences of pairs of columns in each row, then of the mean of rows on seen subjects.
 
     Pairs of which a column was not measured in some row are left out.
     """
@@ -155,9 +154,9 @@ def compare(
         found += [
             uncertainty.compare(a, b, one.parts, other.parts, *row.key) for row, one, other in cells
         ]
-        ten = [pair for pair in cells if pair[0].key in row_keys()]
-        parts_a = [part for _, one, _ in ten for part in one.parts]
-        parts_b = [part for _, _, other in ten for part in other.parts]
+        mean = [pair for pair in cells if pair[0].key[1] != runs.UNSEEN_SUBJECTS]
+        parts_a = [part for _, one, _ in mean for part in one.parts]
+        parts_b = [part for _, _, other in mean for part in other.parts]
         found.append(uncertainty.compare(a, b, parts_a, parts_b, 'mean', 'mean'))
     return found
 
@@ -167,10 +166,11 @@ def table(
 ) -> results.Table:
     """The whole table; `note` says what data it ran on."""
     comparisons = compare(rows, spec.pairs)
+    beside = any(cell.beside for row in rows for cell in row.cells.values())
     return results.Table(
         spec.name,
         f'{spec.title}. {note}',
-        _EXPLAINED.format(results.HOW_SURE),
+        _EXPLAINED.format(results.HOW_SURE, _BESIDE if beside else ''),
         ('train', 'test'),
         tuple(spec.columns('all')),
         rows,

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from dualcam import models
+from dualcam.data.sources import datasets
 from dualcam.files import fingerprints
 from dualcam.models import weights
 from experiments import run_confusion, run_table1, run_table2, run_table3
@@ -60,6 +61,9 @@ def test_columns_and_published_values(table, network):
 class Workshop:
     """Tests ten takes, of which each column has as many right as its seed's number here."""
 
+    is_like_avia = True
+    settings = runs.SETTINGS
+
     def __init__(self, teacher=(9, 9), g=(4, 6), d=(7, 9), has_unseen_subjects=False):
         self.source = self
         self.has_unseen_subjects = has_unseen_subjects
@@ -105,6 +109,24 @@ def test_what_records_do_not_allow_is_left_blank():
     }
 
 
+def test_own_data_have_the_rows_of_their_places_and_nothing_of_avia_beside():
+    places = {
+        number: runs.settings_of(datasets.DatasetInfo('own_a', ('x', 'y'), 'z', number))
+        for number in (1, 2, 3)
+    }
+    assert places[3] == runs.SETTINGS and places[1] == ('scenario_1',)
+    assert [len(tables.row_keys(one)) for one in places.values()] == [1, 5, 10]
+    workshop = Workshop(has_unseen_subjects=True)
+    workshop.settings, workshop.is_like_avia = places[1], False
+    rows = tables.fill(run_table2.TABLE, workshop, [0])
+    assert [row.key for row in rows] == [
+        ('scenario_1', 'scenario_1'),
+        ('scenario_1', 'unseen_subjects'),
+    ]
+    text = results.markdown(tables.table(run_table2.TABLE, rows, 'own takes', {}))
+    assert 'AVIA' not in text and '0.4000' in text and 'DualCamNet is better than G by' in text
+
+
 def test_columns_are_compared_in_each_row_and_on_their_mean():
     rows = tables.fill(run_table2.TABLE, Workshop(), [0, 1])
     table = tables.table(run_table2.TABLE, rows, 'note', {})
@@ -118,7 +140,7 @@ def test_columns_are_compared_in_each_row_and_on_their_mean():
     assert own[-1].high - own[-1].low < own[0].high - own[0].low
     text = results.markdown(table)
     assert (
-        f'- mean of the ten rows: {own[-1]}.' in text
+        f'- mean of the rows of seen subjects: {own[-1]}.' in text
         and f'- all → all, accuracy: {own[-2]}.' in text
     )
     assert 'scenario_1 → scenario_2, accuracy' not in text  # those are in JSON and CSV
