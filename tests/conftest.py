@@ -20,6 +20,8 @@ import sys
 import numpy as np
 import pytest
 
+pytest.register_assert_rewrite('tests.helpers')  # failures there show their values too
+
 ROOT = pathlib.Path(__file__).parents[1]
 GOLDEN = pathlib.Path(__file__).parent / 'golden'
 
