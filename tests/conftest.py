@@ -22,7 +22,8 @@ import pytest
 
 pytest.register_assert_rewrite('tests.helpers')  # failures there show their values too
 
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.helpers.checkout import ROOT
+
 GOLDEN = pathlib.Path(__file__).parent / 'golden'
 
 

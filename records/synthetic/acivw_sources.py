@@ -9,8 +9,7 @@ import numpy as np
 
 from dualcam.data import schema
 from dualcam.data.sources import datasets
-from records.synthetic import sound_events as ev
-from records.synthetic import sources
+from records.synthetic import sound_events, sources
 
 _RATE_HZ = schema.ARRAY_RATE_HZ
 
@@ -55,16 +54,20 @@ def _falling(count, power, rng):
 
 def _train(count, rng):
     duration_s = count / _RATE_HZ
-    rumble = ev.band_noise(50, 350, count, rng) * (1 + 0.3 * ev.smooth_noise(2, count, rng))
-    rolling = ev.band_noise(350, rng.uniform(1800, 3500), count, rng)
+    rumble = sound_events.band_noise(50, 350, count, rng) * (
+        1 + 0.3 * sound_events.smooth_noise(2, count, rng)
+    )
+    rolling = sound_events.band_noise(350, rng.uniform(1800, 3500), count, rng)
     # Two axles of a bogie, then those of the next one, over every joint of the rails.
     period_s = rng.uniform(0.55, 1.1)
     joints = np.arange(rng.uniform(0, period_s), duration_s, period_s)
     times = np.sort((joints[:, None] + period_s * np.array([0, 0.17, 0.42, 0.59])).ravel())
     ring_hz = rng.uniform(500, 900) * np.array([1.0, 2.3, 4.1])
-    clack = ev.burst(120, 2200, 0.025, rng)
-    clack = clack + 0.4 * ev.modes(ring_hz, [0.04, 0.03, 0.02], [1, 0.7, 0.4], 6 * 0.025, rng)
-    clatter = ev.place(clack, times, count, rng.uniform(0.6, 1.2, len(times)))
+    clack = sound_events.burst(120, 2200, 0.025, rng)
+    clack = clack + 0.4 * sound_events.modes(
+        ring_hz, [0.04, 0.03, 0.02], [1, 0.7, 0.4], 6 * 0.025, rng
+    )
+    clatter = sound_events.place(clack, times, count, rng.uniform(0.6, 1.2, len(times)))
     horn = np.zeros(count)
     if rng.random() < 0.5:
         base_hz = rng.uniform(280, 400)
@@ -74,22 +77,24 @@ def _train(count, rng):
             for ratio in (1.0, 1.26, 1.5)
         )
         chord *= np.minimum(1, np.minimum(np.arange(size), np.arange(size)[::-1]) / 500)
-        horn = ev.place(chord, [rng.uniform(0, max(0.01, duration_s - 1.5))], count)
+        horn = sound_events.place(chord, [rng.uniform(0, max(0.01, duration_s - 1.5))], count)
     return 0.8 * rumble + rng.uniform(0.25, 0.6) * rolling + 2.5 * clatter + 0.7 * horn
 
 
 def _boat(count, rng):
     duration_s = count / _RATE_HZ
-    times = ev.regular_times(rng.uniform(6, 13), 0.05, duration_s, rng)
+    times = sound_events.regular_times(rng.uniform(6, 13), 0.05, duration_s, rng)
     low_hz = rng.uniform(70, 130)
     putts = [
-        ev.burst(low_hz * 0.6, low_hz * rng.uniform(4, 7), rng.uniform(0.015, 0.03), rng)
+        sound_events.burst(low_hz * 0.6, low_hz * rng.uniform(4, 7), rng.uniform(0.015, 0.03), rng)
         for _ in times
     ]
-    engine = ev.place(putts, times, count, rng.uniform(0.8, 1.2, len(times)))
-    engine = engine + ev.resonate(engine, low_hz * np.array([1.0, 2.1, 3.9]), [40, 60, 120])
-    water = ev.band_noise(300, rng.uniform(1800, 3500), count, rng)
-    water *= np.maximum(0.1, 1 + 0.6 * ev.smooth_noise(0.9, count, rng))
+    engine = sound_events.place(putts, times, count, rng.uniform(0.8, 1.2, len(times)))
+    engine = engine + sound_events.resonate(
+        engine, low_hz * np.array([1.0, 2.1, 3.9]), [40, 60, 120]
+    )
+    water = sound_events.band_noise(300, rng.uniform(1800, 3500), count, rng)
+    water *= np.maximum(0.1, 1 + 0.6 * sound_events.smooth_noise(0.9, count, rng))
     return engine / (np.std(engine) + 1e-9) + rng.uniform(0.2, 0.5) * water
 
 
@@ -97,7 +102,7 @@ def _drone(count, rng):
     blades_hz = rng.uniform(140, 260)
     rotors = []
     for _ in range(4):
-        waver = 1 + 0.012 * ev.smooth_noise(rng.uniform(1, 3), count, rng)
+        waver = 1 + 0.012 * sound_events.smooth_noise(rng.uniform(1, 3), count, rng)
         rotors.append(
             _harmonics(
                 blades_hz * rng.uniform(0.96, 1.04) * waver,
@@ -105,20 +110,22 @@ def _drone(count, rng):
                 rng,
             )
         )
-    wash = ev.band_noise(800, 5800, count, rng)
+    wash = sound_events.band_noise(800, 5800, count, rng)
     return sum(rotors) / 2 + rng.uniform(0.25, 0.6) * wash
 
 
 def _fountain(count, rng):
     duration_s = count / _RATE_HZ
-    spray = ev.band_noise(rng.uniform(250, 600), rng.uniform(4500, 5900), count, rng, order=1)
+    spray = sound_events.band_noise(
+        rng.uniform(250, 600), rng.uniform(4500, 5900), count, rng, order=1
+    )
     times = np.sort(rng.uniform(0, duration_s, rng.poisson(rng.uniform(25, 60) * duration_s)))
     bubbles = [
-        ev.modes([rng.uniform(450, 2200)], [rng.uniform(0.005, 0.02)], [1.0], 0.06, rng)
+        sound_events.modes([rng.uniform(450, 2200)], [rng.uniform(0.005, 0.02)], [1.0], 0.06, rng)
         for _ in times
     ]
-    bubbles = ev.place(bubbles, times, count, rng.exponential(1.0, len(times)))
-    spray *= np.maximum(0.3, 1 + 0.12 * ev.smooth_noise(3, count, rng))
+    bubbles = sound_events.place(bubbles, times, count, rng.exponential(1.0, len(times)))
+    spray *= np.maximum(0.3, 1 + 0.12 * sound_events.smooth_noise(3, count, rng))
     return spray + rng.uniform(0.5, 1.2) * bubbles
 
 
@@ -138,11 +145,13 @@ def _drill(count, rng):
     pitch_hz = rng.uniform(380, 720) * (0.25 + 0.75 * speed)
     motor = (
         _harmonics(
-            pitch_hz * (1 + 0.01 * ev.smooth_noise(6, count, rng)), _falling(12, 0.7, rng), rng
+            pitch_hz * (1 + 0.01 * sound_events.smooth_noise(6, count, rng)),
+            _falling(12, 0.7, rng),
+            rng,
         )
         * speed
     )
-    grinding = ev.band_noise(rng.uniform(1200, 1800), 5900, count, rng) * speed
+    grinding = sound_events.band_noise(rng.uniform(1200, 1800), 5900, count, rng) * speed
     hammer = np.ones(count)
     if rng.random() < 0.6:
         hammer = (
@@ -156,44 +165,48 @@ def _drill(count, rng):
 
 def _razor(count, rng):
     mains_hz = rng.choice([100.0, 120.0]) * rng.uniform(0.97, 1.03)
-    pitch_hz = mains_hz * (1 + 0.003 * ev.smooth_noise(2, count, rng))
+    pitch_hz = mains_hz * (1 + 0.003 * sound_events.smooth_noise(2, count, rng))
     buzz = _harmonics(pitch_hz, _falling(40, 0.35, rng), rng)
-    buzz = buzz + ev.resonate(
+    buzz = buzz + sound_events.resonate(
         buzz, rng.uniform([600, 1700, 3000], [1200, 2600, 4200]), [250, 400, 600]
     )
-    load = np.maximum(0.5, 1 + 0.15 * ev.smooth_noise(1.5, count, rng))
-    hairs = ev.resonate(
-        ev.poisson_impulses(rng.uniform(20, 80), count, rng), [2500, 4200], [900, 1200]
+    load = np.maximum(0.5, 1 + 0.15 * sound_events.smooth_noise(1.5, count, rng))
+    hairs = sound_events.resonate(
+        sound_events.poisson_impulses(rng.uniform(20, 80), count, rng), [2500, 4200], [900, 1200]
     )
     return buzz * load + 1.5 * hairs
 
 
 def _hair_dryer(count, rng):
-    fan = ev.band_noise(rng.uniform(200, 500), rng.uniform(3500, 5800), count, rng, order=1)
-    whine_hz = rng.uniform(1000, 2300) * (1 + 0.004 * ev.smooth_noise(1, count, rng))
+    fan = sound_events.band_noise(
+        rng.uniform(200, 500), rng.uniform(3500, 5800), count, rng, order=1
+    )
+    whine_hz = rng.uniform(1000, 2300) * (1 + 0.004 * sound_events.smooth_noise(1, count, rng))
     whine = _harmonics(whine_hz, [1.0, 0.4, 0.25], rng)
-    swing = np.maximum(0.4, 1 + 0.25 * ev.smooth_noise(rng.uniform(0.5, 1.2), count, rng))
+    swing = np.maximum(0.4, 1 + 0.25 * sound_events.smooth_noise(rng.uniform(0.5, 1.2), count, rng))
     return (fan + rng.uniform(0.25, 0.7) * whine) * swing
 
 
 def _vacuum_cleaner(count, rng):
-    stroke = ev.smooth_noise(rng.uniform(0.5, 1.0), count, rng)  # to and fro on the floor
+    stroke = sound_events.smooth_noise(rng.uniform(0.5, 1.0), count, rng)  # to and fro on the floor
     motor_hz = rng.uniform(300, 600) * (1 + 0.012 * stroke)
     motor = _harmonics(motor_hz, _falling(10, 0.9, rng), rng)
-    air = ev.band_noise(120, rng.uniform(3500, 5500), count, rng, order=1)
+    air = sound_events.band_noise(120, rng.uniform(3500, 5500), count, rng, order=1)
     return (motor * rng.uniform(0.8, 1.4) + air) * np.maximum(0.5, 1 + 0.15 * stroke)
 
 
 def _shopping_cart(count, rng):
     duration_s = count / _RATE_HZ
-    pace = np.maximum(0.2, 1 + 0.4 * ev.smooth_noise(0.8, count, rng))
-    hits = np.clip(ev.poisson_impulses(rng.uniform(60, 160) * pace, count, rng), -2.5, 2.5)
+    pace = np.maximum(0.2, 1 + 0.4 * sound_events.smooth_noise(0.8, count, rng))
+    hits = np.clip(
+        sound_events.poisson_impulses(rng.uniform(60, 160) * pace, count, rng), -2.5, 2.5
+    )
     wire_hz = rng.uniform(1300, 2000) * np.array([1.0, 1.47, 2.05, 2.8])
-    rattle = ev.resonate(hits, wire_hz, [120, 150, 220, 300])
-    wheels = ev.band_noise(180, rng.uniform(900, 1600), count, rng) * pace
-    times = ev.regular_times(rng.uniform(1.2, 2.8), 0.4, duration_s, rng)
-    bumps = [ev.burst(150, 3500, 0.02, rng) for _ in times]
-    bumps = ev.place(bumps, times, count, rng.uniform(0.5, 1.5, len(times)))
+    rattle = sound_events.resonate(hits, wire_hz, [120, 150, 220, 300])
+    wheels = sound_events.band_noise(180, rng.uniform(900, 1600), count, rng) * pace
+    times = sound_events.regular_times(rng.uniform(1.2, 2.8), 0.4, duration_s, rng)
+    bumps = [sound_events.burst(150, 3500, 0.02, rng) for _ in times]
+    bumps = sound_events.place(bumps, times, count, rng.uniform(0.5, 1.5, len(times)))
     squeak = np.zeros(count)
     if rng.random() < 0.5:  # one dry wheel
         turn = (
@@ -212,14 +225,14 @@ def _shopping_cart(count, rng):
 def _traffic(count, rng):
     duration_s = count / _RATE_HZ
     time = np.arange(count) / _RATE_HZ
-    sound = 0.15 * ev.band_noise(80, 1200, count, rng)
+    sound = 0.15 * sound_events.band_noise(80, 1200, count, rng)
     passing = np.arange(rng.uniform(-1.0, 0.8), duration_s + 1.0, rng.uniform(1.3, 2.4))
     for middle_s in passing + rng.uniform(-0.3, 0.3, len(passing)):
         speed_m_s, aside_m = rng.uniform(9, 18), rng.uniform(4, 9)
         along_m = speed_m_s * (time - middle_s)
         distance_m = np.hypot(along_m, aside_m)
         pitch_hz = rng.uniform(55, 130) / (1 + speed_m_s * along_m / distance_m / 343.0)
-        tyres = ev.band_noise(rng.uniform(400, 700), rng.uniform(1500, 2600), count, rng)
+        tyres = sound_events.band_noise(rng.uniform(400, 700), rng.uniform(1500, 2600), count, rng)
         engine = _harmonics(pitch_hz, _falling(14, 0.7, rng), rng)
         sound += (aside_m / distance_m) ** 1.5 * (tyres + rng.uniform(0.4, 1.0) * engine)
     if rng.random() < 0.35:
@@ -228,7 +241,9 @@ def _traffic(count, rng):
             _harmonics(np.full(size, hz), _falling(9, 0.6, rng), rng)
             for hz in rng.uniform(380, 440) * np.array([1.0, 1.24])
         )
-        sound += 0.8 * ev.place(horn, [rng.uniform(0, max(0.01, duration_s - 0.6))], count)
+        sound += 0.8 * sound_events.place(
+            horn, [rng.uniform(0, max(0.01, duration_s - 0.6))], count
+        )
     return sound
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.shared import command as commands
+from experiments.shared.command import SEEDS, read_seeds
 
 
 @pytest.mark.parametrize(
@@ -29,11 +29,11 @@ def test_a_flag_that_would_be_ignored_is_refused(script, arguments, flag, comman
 
 
 def test_seeds_are_whole_numbers_each_once():
-    assert commands.read_seeds(['2', '0', '2']) == [2, 0]
+    assert read_seeds(['2', '0', '2']) == [2, 0]
     for wrong in ([], [''], ['1.5'], ['-1']):
         with pytest.raises(ValueError, match=r'--seeds=.*: expected whole numbers from 0'):
-            commands.read_seeds(wrong)
+            read_seeds(wrong)
 
 
 def test_the_demo_takes_three_seeds_and_the_smoke_test_one():
-    assert commands.SEEDS == {'paper': (0, 1, 2), 'demo': (0, 1, 2), 'smoke': (0,)}
+    assert SEEDS == {'paper': (0, 1, 2), 'demo': (0, 1, 2), 'smoke': (0,)}

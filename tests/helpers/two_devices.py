@@ -15,8 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dualcam import losses as losses_lib
 from dualcam.files import progress_bars
+from dualcam.losses import cross_entropy
 from dualcam.models import layers
 from dualcam.training import checkpoints, hardware, loop, steps
 from tests.helpers import small_runs
@@ -67,7 +67,7 @@ class CheckedStep(steps.Step):
         """Named scalars and the logits."""
         logits = steps.outputs(self.model, batch['input'], training)
         assert logits.dtype == tf.float32
-        return self.add_penalty({'hard': losses_lib.cross_entropy(batch['label'], logits)}), logits
+        return self.add_penalty({'hard': cross_entropy(batch['label'], logits)}), logits
 
 
 def take_steps():

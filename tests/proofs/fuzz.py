@@ -232,7 +232,7 @@ def main(_):
     options = flags.FLAGS
     numbers = range(options.first, options.first + options.inputs)
     counts, failures = run(
-        numbers, options.seed, options.out, 'tests.fuzz_kinds', options.kinds or None
+        numbers, options.seed, options.out, 'tests.proofs.fuzz_kinds', options.kinds or None
     )
     print('| kind | read | refused |\n|---|---|---|')
     for kind, found in sorted(counts.items()):

@@ -12,15 +12,15 @@ from dualcam.data import schema
 from dualcam.data.records import reading, take_lists
 from dualcam.data.sources import datasets
 from records import array_takes, conversion, convert_array, repair, verification
-from tests.helpers import array_takes as takes
 from tests.helpers import array_videos
+from tests.helpers.array_takes import uma16_take
 
 RATE_HZ = 16_000
 PLACES = {'drill': (-20.0, 8.0), 'bird': (20.0, -8.0)}
 
 
 def _write_take(path, place, seconds, rng):
-    sound = takes.uma16_take([place], seconds, rng, RATE_HZ)
+    sound = uma16_take([place], seconds, rng, RATE_HZ)
     soundfile.write(path, sound, RATE_HZ, 'PCM_24')
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from tests.conftest import ROOT
+from tests.helpers.checkout import ROOT
 
 _SCRIPT = """
 import os, pathlib, sys, time

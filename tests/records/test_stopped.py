@@ -16,8 +16,8 @@ import pytest
 
 from dualcam.data import schema
 from records import convert_avia, manifest
-from tests.conftest import ROOT
 from tests.helpers import small_raw
+from tests.helpers.checkout import ROOT
 from tests.proofs import kill
 
 MODALITIES = [schema.ACOUSTIC, schema.AUDIO]

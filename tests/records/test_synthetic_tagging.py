@@ -10,15 +10,14 @@ from dualcam.data.records import tagging_records
 from dualcam.data.sources import datasets, sound_folders, tagging_lists
 from dualcam.data.stores import tagging_store
 from records import convert_tagging
-from records.synthetic import acivw_objects
-from records.synthetic import tagging as synthetic
+from records.synthetic import acivw_objects, tagging
 from tests.helpers.sound_folders import write_esc
 
-TINY = synthetic.TaggingPreset(num_training=3, num_testing=2, clip_s=2)
+TINY = tagging.TaggingPreset(num_training=3, num_testing=2, clip_s=2)
 
 
 def make_job(out, seed=0, preset=TINY, dealt=None, num_classes=10):
-    return synthetic.Job(pathlib.Path(out), seed, preset, num_classes, dealt)
+    return tagging.Job(pathlib.Path(out), seed, preset, num_classes, dealt)
 
 
 def files_of(folder):
@@ -30,8 +29,8 @@ def files_of(folder):
 
 
 def write_all(job):
-    labels = [synthetic.write_clip(piece, job) for piece in job.pieces()]
-    synthetic.write_lists(job, labels, datasets.ACIVW_CLASSES)
+    labels = [tagging.write_clip(piece, job) for piece in job.pieces()]
+    tagging.write_lists(job, labels, datasets.ACIVW_CLASSES)
     return labels
 
 
@@ -51,7 +50,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_others(tmp_path):
 def test_lists_name_what_is_heard_and_sound_and_frames_are_as_delivered(tmp_path):
     job = make_job(tmp_path)
     labels = write_all(job)
-    listed = tagging_lists.read_list(tmp_path / synthetic.LISTS['training'], datasets.ACIVW_CLASSES)
+    listed = tagging_lists.read_list(tmp_path / tagging.LISTS['training'], datasets.ACIVW_CLASSES)
     assert [list(clip.labels) for clip in listed] == labels[:3]
     for path in (tmp_path / 'audio').iterdir():
         samples, rate_hz = soundfile.read(path)
@@ -68,16 +67,16 @@ def test_one_to_three_different_events_of_which_seven_in_ten_are_seen(tmp_path, 
     monkeypatch.setattr(
         acivw_objects, 'draw_object', lambda frame, label, *rest: drawn.append(label)
     )
-    job = make_job(tmp_path, preset=synthetic.TaggingPreset(150, 0, 1))
+    job = make_job(tmp_path, preset=tagging.TaggingPreset(150, 0, 1))
     counts, seen = [], 0
     for piece in job.pieces():
-        events, rng = synthetic.draw_events(piece, job)
+        events, rng = tagging.draw_events(piece, job)
         labels = [event.label for event in events]
         assert labels == sorted(set(labels))
         assert all(e.start >= 0 and e.start + len(e.sound) <= 32_000 for e in events)
         counts.append(len(events))
         drawn.clear()
-        assert len(synthetic.render(events, 1, rng)) == 1
+        assert len(tagging.render(events, 1, rng)) == 1
         assert set(drawn) <= set(labels)  # nothing is seen that is not heard
         seen += len(drawn)
     assert set(counts) == {1, 2, 3}
@@ -87,9 +86,9 @@ def test_one_to_three_different_events_of_which_seven_in_ten_are_seen(tmp_path, 
 def test_events_stand_as_far_above_the_noise_as_is_said(rng):
     time = np.arange(32_000) / 32_000
     tone = 0.1 * np.sqrt(2) * np.sin(2 * np.pi * 4000 * time)  # RMS 0.1, as the noise's
-    event = synthetic.Event(0, tone, 32_000, 10 ** (-20 / 20))
-    with_event = synthetic.mix([event], 4, np.random.default_rng(5))
-    without = synthetic.mix([], 4, np.random.default_rng(5))
+    event = tagging.Event(0, tone, 32_000, 10 ** (-20 / 20))
+    with_event = tagging.mix([event], 4, np.random.default_rng(5))
+    without = tagging.mix([], 4, np.random.default_rng(5))
     share = with_event[0] / without[0]  # each clip has a level of its own
     left = with_event - share * without
     noise = np.sqrt(np.mean(np.square(share * without)))
@@ -101,14 +100,14 @@ def test_events_stand_as_far_above_the_noise_as_is_said(rng):
 
 def test_recordings_are_heard_in_one_split_only(tmp_path):
     found = sound_folders.find_sounds(write_esc(tmp_path / 'esc'))  # parts A and B of 6 recordings
-    dealt = synthetic.deal(found)
+    dealt = tagging.deal(found)
     for training, testing in zip(dealt['training'], dealt['testing'], strict=True):
         assert (len(training), len(testing)) == (8, 4)
         assert not {path.stem[:-1] for path in training} & {path.stem[:-1] for path in testing}
     for path in sorted((tmp_path / 'esc' / 'rain').iterdir())[2:]:
         path.unlink()
     with pytest.raises(ValueError, match='class "rain" has one recording'):
-        synthetic.deal(sound_folders.find_sounds(tmp_path / 'esc'))
+        tagging.deal(sound_folders.find_sounds(tmp_path / 'esc'))
 
 
 @pytest.mark.slow
@@ -119,7 +118,7 @@ def test_the_command_and_the_converter_make_a_store(tmp_path, command):
         '-m', 'records.synthetic.tagging', f'--out={raw}', '--preset=smoke', f'--sources={folder}'
     )
     assert code == 0, errors
-    for split, file in synthetic.LISTS.items():
+    for split, file in tagging.LISTS.items():
         code, said, errors = command(
             '-m',
             'records.convert_tagging',
@@ -135,7 +134,7 @@ def test_the_command_and_the_converter_make_a_store(tmp_path, command):
         assert ' 0 already existed, 0 clips left out' in said
     info = datasets.read_description(out)
     assert info.name == 'tagging_simulated' and 'real recordings' in info.origin
-    paths = [path for split in synthetic.LISTS for path in tagging_store.read_split(out, split)]
+    paths = [path for split in tagging.LISTS for path in tagging_store.read_split(out, split)]
     store = tagging_store.open_clips(paths, info, tmp_path / 'cache')
     assert store.labels.sum(axis=0).min() > 5 and store.num_frames == 2
     code, _, errors = command(
@@ -143,7 +142,7 @@ def test_the_command_and_the_converter_make_a_store(tmp_path, command):
     )
     assert code == 1 and 'another' in errors.splitlines()[-1]
     assert convert_tagging.convert(
-        raw / synthetic.LISTS['testing'],
+        raw / tagging.LISTS['testing'],
         'testing',
         raw / 'audio',
         out,

@@ -24,7 +24,7 @@ from websockets.sync import client
 from dualcam.acoustics import geometry_files, localisation, maps, recordings, views
 from dualcam.cli import main
 from dualcam.live import engine, server, sound_sources, take_recorder
-from records import array_takes as takes_table
+from records.array_takes import read_takes
 from tests.helpers import array_takes, array_videos, browser
 
 PLACE = (20.0, 10.0)
@@ -184,7 +184,7 @@ def test_a_recorded_take_is_one_that_convert_array_reads(take, tmp_path):
     sound, rate_hz = soundfile.read(tmp_path / 'take_001.wav')
     assert sound.shape[1] == 16 and rate_hz == RATE_HZ
     assert 1.0 < len(sound) / RATE_HZ < lasted + 1.0
-    table = takes_table.read_takes(tmp_path / 'takes.csv')
+    table = read_takes(tmp_path / 'takes.csv')
     assert table.classes == ('hiss', 'hum') and len(table.takes) == 2
     assert table.takes[0].video == tmp_path / 'take_001.webm'
     assert table.takes[0].video_offset_s == offset_s and table.takes[1].video is None

@@ -124,8 +124,8 @@ def test_the_command_looks_at_records_and_raw_folders(smoke, tmp_path, capsys, c
 
 
 def test_128_channels_show_their_power(tmp_path):
+    import records.look
     from dualcam.acoustics import beamforming, microphones
-    from records import look as raw_look
 
     rng = np.random.default_rng(3)
     layout, grid = microphones.built_in_array(), microphones.look_directions()
@@ -150,7 +150,7 @@ def test_128_channels_show_their_power(tmp_path):
         Image.new('RGB', (640, 480)).save(
             tmp_path / 'sync' / name / 'video' / f'I_{frame + 1:06d}.jpeg'
         )
-    take = raw_look.read_take(
+    take = records.look.read_take(
         tmp_path, tmp_path / 'matfiles', name, lambda: beamforming.Beamformer(layout, grid, 1.5)
     )
     assert take.images.shape == (12, 36, 48, 1)
@@ -158,10 +158,10 @@ def test_128_channels_show_their_power(tmp_path):
     assert np.all(np.abs(loudest // 48 - 12) <= 1) and np.all(np.abs(loudest % 48 - 30) <= 1)
     assert len(look.write(take, tmp_path / 'out', ['sheet'])) == 1
     (tmp_path / 'sync' / 'Location_01/Subject_02/Action_000/audio').mkdir(parents=True)  # no harm
-    raw_look.read_take(
+    records.look.read_take(
         tmp_path, tmp_path / 'matfiles', name, lambda: beamforming.Beamformer(layout, grid, 1.5)
     )
     with pytest.raises(ValueError, match='no take Location_09'):
-        raw_look.read_take(
+        records.look.read_take(
             tmp_path, tmp_path / 'matfiles', 'Location_09/Subject_01/Action_000', None
         )

@@ -10,8 +10,7 @@ import tensorflow as tf
 
 from dualcam import losses, models
 from dualcam.losses import triplet
-from dualcam.training import checkpoints, loop
-from dualcam.training import steps as step_lib
+from dualcam.training import checkpoints, loop, steps
 from dualcam.training.recipes import correspondence_steps, distillation
 from tests.helpers import numpy_triplets
 
@@ -221,18 +220,18 @@ def test_the_best_epoch_has_the_smallest_validation_loss_or_is_the_last(tmp_path
     assert loop.best_epoch(history) == loop.chosen_epoch(history) == 1
     assert loop.chosen_epoch(history, 'last') == 3
     params = loop.LoopParams(epochs=3, batch_size=8)  # of four batches
-    for keep, steps in (('best', 4), ('last', 12)):
+    for keep, count in (('best', 4), ('last', 12)):
         step = Falling()
         history = fit(
             step, tmp_path / keep, params, keep=keep, optimizer=keras.optimizers.SGD(1.05)
         )
-        assert loop.chosen_epoch(history, keep) == steps / 4 - 1
-        assert float(step.model.kernel[0, 0]) == pytest.approx(1.1**steps, rel=1e-5)
+        assert loop.chosen_epoch(history, keep) == count / 4 - 1
+        assert float(step.model.kernel[0, 0]) == pytest.approx(1.1**count, rel=1e-5)
     with pytest.raises(ValueError, match="keep 'first'"):
         fit(step, tmp_path / 'wrong', keep='first')
 
 
-class Falling(step_lib.Step):
+class Falling(steps.Step):
     """One weight w from 1, whose loss w ** 2 every step of rate 1.05 makes larger: w -> -1.1 w."""
 
     def __init__(self):
