@@ -19,9 +19,9 @@ import numpy as np
 from dualcam.data.clips import record_clips
 from dualcam.data.sources import datasets
 from dualcam.reports import run_page, run_reports
-from dualcam.training import run as training
 from dualcam.training import run_data, run_folder
 from dualcam.training.recipes import Recipe, distillation
+from dualcam.training.run import load, train
 
 _NETWORKS_KEPT = 2  # a teacher and a student at a time
 
@@ -246,10 +246,10 @@ class Workshop:
         if run_folder.is_complete(folder):
             if not (folder / run_page.FILE).exists():
                 run_page.write(folder)
-            return training.load(folder)
+            return load(folder)
         teacher = self.source.teaching(self, resolved) if resolved.teacher else None
         print(f'training  {folder.name}')
-        return training.train(
+        return train(
             resolved.recipe,
             resolved.params,
             resolved.data,

@@ -12,7 +12,7 @@ from dualcam.data.sources import datasets, sound_folders, splits
 from dualcam.data.stores import sound_store
 from dualcam.inference import students
 from dualcam.training import recipes, run_data, sound_data
-from dualcam.training import run as training
+from dualcam.training.run import described, load
 from experiments.shared import outcomes, takes, workshops
 from experiments.sounds import presets
 
@@ -78,7 +78,7 @@ class Source:
         """See `workshops.Source`; a split's validation files are learned from too."""
         params = self._preset.run_params(run.network, seed)
         if run.start:
-            like = training.described(run.start).params
+            like = described(run.start).params
             params = dataclasses.replace(
                 params,
                 clips=like.clips,
@@ -90,7 +90,7 @@ class Source:
         if key not in self._data:
             start = {}
             if run.start:
-                network = training.load(run.start)
+                network = load(run.start)
                 start = {one.name: one.get_weights() for one in network.layers if one.weights}
             rows = np.sort(np.concatenate([split.training, split.validation]))
             none = np.zeros(0, np.int64)

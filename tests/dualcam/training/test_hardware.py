@@ -13,15 +13,15 @@ import pytest
 import tensorflow as tf
 
 from dualcam.training import hardware, loop
-from experiments.shared import command as experiment_command
+from experiments.shared.command import chosen_preset
 from experiments.wacv2020 import presets
-from tests.helpers import two_devices as small
+from tests.helpers import two_devices
 
 pytestmark = pytest.mark.numeric
 
 
 @pytest.fixture(scope='module')
-def two_devices(command, tmp_path_factory):
+def measured(command, tmp_path_factory):
     """What `tests/helpers/two_devices.py` prints."""
     code, out, errors = command(
         '-W', 'ignore', '-m', 'tests.helpers.two_devices', tmp_path_factory.mktemp('runs')
@@ -31,14 +31,14 @@ def two_devices(command, tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def both(two_devices):
-    return two_devices['steps']
+def both(measured):
+    return measured['steps']
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('recipe', ['supervised', 'distilled'])
-def test_a_run_on_two_devices_is_that_on_one(two_devices, recipe):
-    one, two = two_devices['runs'][recipe]
+def test_a_run_on_two_devices_is_that_on_one(measured, recipe):
+    one, two = measured['runs'][recipe]
     assert (one['devices'], two['devices']) == (1, 2)
     assert one['files'] == two['files'] and {'metrics.json', 'saved_model'} <= set(two['files'])
     assert len(one['history']) == 3
@@ -49,8 +49,8 @@ def test_a_run_on_two_devices_is_that_on_one(two_devices, recipe):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('recipe', ['taught', 'mutual', 'visual'])
-def test_runs_with_normalisation_learn_on_two_devices(two_devices, recipe):
-    (two,) = two_devices['runs'][recipe]
+def test_runs_with_normalisation_learn_on_two_devices(measured, recipe):
+    (two,) = measured['runs'][recipe]
     assert two['devices'] == 2 and 'events_validation.json' in two['files']
     assert ('saved_model' in two['files']) == (recipe != 'visual')
     first, *_, last = two['history']
@@ -59,8 +59,8 @@ def test_runs_with_normalisation_learn_on_two_devices(two_devices, recipe):
 
 
 @pytest.mark.slow
-def test_a_run_on_two_devices_resumes_to_the_same_weights(two_devices):
-    assert two_devices['runs']['resumed'] == two_devices['runs']['visual']
+def test_a_run_on_two_devices_resumes_to_the_same_weights(measured):
+    assert measured['runs']['resumed'] == measured['runs']['visual']
 
 
 def test_two_devices_learn_as_one(both):
@@ -137,7 +137,7 @@ def test_a_precision_without_convolutions_is_refused_in_one_line(precision, monk
     try:
         for refuse in (
             lambda: hardware.building(params).__enter__(),
-            lambda: experiment_command.chosen_preset(flags, presets.preset_named('smoke')),
+            lambda: chosen_preset(flags, presets.preset_named('smoke')),
         ):
             with pytest.raises(ValueError, match='could not create a primitive desc') as refused:
                 refuse()
@@ -181,17 +181,17 @@ def test_mixed_precision_learns_close_to_float32(precision, dtype):
         params = loop.LoopParams(precision=kind, learning_rate=1e-2)
         keras.utils.set_random_seed(3)
         with hardware.building(params):
-            model = small.network(norm=True)
+            model = two_devices.network(norm=True)
             optimizer = loop.make_optimizer(params, 10)
         assert model.layers[0].compute_dtype == (dtype if kind == precision else 'float32')
         assert {weight.dtype for weight in model.weights} == {'float32'}
-        step = small.CheckedStep(model)
+        step = two_devices.CheckedStep(model)
         optimizer.build(step.variables)
         train_step = loop.make_train_step(step, optimizer)
-        for batch in [b for b in small.batches() if len(b['label']) > 1] * 10:
+        for batch in [b for b in two_devices.batches() if len(b['label']) > 1] * 10:
             losses, _, is_finite = train_step(batch)
             assert bool(is_finite)
-        settled = hardware.settled(params, model, lambda: small.network(norm=True))
+        settled = hardware.settled(params, model, lambda: two_devices.network(norm=True))
         assert settled.layers[0].compute_dtype == 'float32'
         weights[kind], last[kind] = settled.get_weights(), float(losses['hard'])
     assert keras.config.dtype_policy().name == 'float32'
