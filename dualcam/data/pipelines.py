@@ -4,12 +4,9 @@ TensorFlow keeps each Python function that a pipeline calls for as long as the p
 that holds a training set's sounds would hold them for as long too, in every epoch of every run.
 """
 
-import os
 import weakref
 
 import tensorflow as tf
-
-_PARALLEL = os.cpu_count() or 1  # calls of what reads and decodes files
 
 
 def call(owner, function, inputs, kinds):
@@ -47,21 +44,6 @@ def prompt(dataset):
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
-
-
-def loaded(items, load, ahead=8):
-    """A `tf.data.Dataset` of what `load` makes of each of some items, several at a time, in order.
-
-    Args:
-        items: a tensor, or a tuple of them, of which each row is an item.
-        load: function of an item, without Python branches on tensors.
-        ahead: how many are ready before they are asked for.
-    """
-    return prompt(
-        tf.data.Dataset.from_tensor_slices(items)
-        .map(plain(load), num_parallel_calls=_PARALLEL)
-        .prefetch(ahead)
-    )
 
 
 def keep(dataset, owner):

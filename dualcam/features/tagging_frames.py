@@ -57,4 +57,4 @@ def read_frames(store, rows, frames, size):
     records, place = np.unique(rows, return_inverse=True)
     chosen = [np.sort(np.asarray(frames)[place == i]) for i in range(len(records))]
     found = tagging_records.read_frames([store.paths[row] for row in records], chosen, size)
-    return np.concatenate([np.rint(pixels.numpy()).astype(np.uint8) for pixels in found])
+    return np.concatenate([np.rint(pixels).astype(np.uint8) for pixels in found])
