@@ -9,10 +9,10 @@ import scipy.io
 import tensorflow as tf
 from PIL import Image
 
-from dualcam.data import schema
+from dualcam.data import schema, stores
+from dualcam.data.packers import record_packer
 from dualcam.data.records import reading
 from dualcam.data.sources import datasets
-from dualcam.data.stores import record_store
 from dualcam.reports import look
 from records import acivw_layout, convert_acivw, frame_files
 
@@ -88,10 +88,10 @@ def test_records_are_where_they_belong_and_say_what_they_are(converted):
 
 def test_the_store_gives_back_what_the_raw_files_hold(converted, tmp_path):
     paths = [str(p) for p in sorted(converted.rglob('*.tfrecord'))]
-    store = record_store.open_store(paths, ['acoustic', 'audio'], tmp_path)
-    assert {k: v.tolist() for k, v in store.labels.items()} == {
-        'action': [0, 0, 3],
-        'location': [1, 1, 17],
+    store = stores.open_store(paths, record_packer.RecordPacker(['acoustic', 'audio']), tmp_path)
+    assert {k: v.tolist() for k, v in store.columns.items()} == {
+        'label': [0, 0, 3],
+        'group': [1, 1, 17],
         'subject': [0, 0, 0],
     }
     for row, (label, first) in enumerate([(0, 1), (0, 13), (3, 1)]):

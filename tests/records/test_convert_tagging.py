@@ -13,7 +13,6 @@ from PIL import Image
 from dualcam.data import schema
 from dualcam.data.records import tagging_records
 from dualcam.data.sources import datasets, tagging_lists
-from dualcam.data.stores import tagging_store
 from records import convert_tagging
 from tests.helpers import record_bytes, tagged_clips
 from tests.helpers.tagged_clips import COLOURS, jpeg, write_delivered
@@ -32,7 +31,7 @@ def run(raw, out, split='training', **options):
 
 
 def read(out, split='training'):
-    paths = tagging_store.read_split(out, split)
+    paths = tagging_records.read_split(out, split)
     return list(tagging_records.read_clips(paths)), paths
 
 
@@ -267,4 +266,4 @@ def test_a_damaged_record_is_named(delivered, tmp_path):
     with pytest.raises(ValueError, match=r'plain\.tfrecord, which does not exist'):
         read(out)
     with pytest.raises(ValueError, match=r'validation\.txt: no such list; .*--split=validation'):
-        tagging_store.read_split(out, 'validation')
+        tagging_records.read_split(out, 'validation')

@@ -15,8 +15,6 @@ from dualcam.data import schema
 from dualcam.data.records import fields, loading
 from dualcam.files import text_files
 
-LABELS = schema.LABELS
-
 # What of a path is the same on every machine.
 _PLACE = re.compile(
     r'(?:Location_\d+/Subject_\d+/Action_\d+(?:_take_\d+)?|class_\d+/data_\d+)/Data_\d+'
@@ -98,7 +96,7 @@ def _is_relative(line):
 def read_seconds(
     paths: Sequence[str],
     modalities: Sequence[str],
-    label_keys: Sequence[str] = LABELS,
+    labels: Sequence[str] = schema.LABELS,
     skip: Callable[[int, str], None] | None = None,
     take: Callable[[int, dict], Any] | None = None,
 ) -> Iterator[Any]:
@@ -107,14 +105,13 @@ def read_seconds(
     Args:
         paths: of the records.
         modalities: names, from 'acoustic', 'audio' and 'video'.
-        label_keys: labels to read, of `LABELS`.
+        labels: to read, of `schema.LABELS`.
         skip, take: see `loading.load_each`.
 
     Yields:
         A dictionary with 'acoustic' [12, 36, 48, 12] float32, 'audio' [12, mics, 1024] int32 and
-        'video' [12, height, width, 3] uint8 BGR, as requested, and each label, a whole number. In
-        a record of ACIVW the class is the 'action', the video's number the 'location', and the
-        'subject' is 0.
+        'video' [12, height, width, 3] uint8 BGR, as requested, and each label, a whole number; in
+        records of ACIVW the 'subject' is 0.
 
     Raises:
         ValueError: a record cannot be read, or something in it is missing or of another size;
@@ -122,7 +119,7 @@ def read_seconds(
     """
 
     def load(_, context, lists):
-        second: dict[str, Any] = _labels(context, label_keys)
+        second: dict[str, Any] = _labels(context, labels)
         for name in modalities:
             second[name] = _frames(schema.MODALITIES[name], context, lists)
         return second
@@ -157,6 +154,22 @@ def modalities_of(path: str | os.PathLike) -> list[str]:
     return [m.name for m in schema.MODALITIES.values() if m.feature_list in lists]
 
 
+def first_modalities(paths: Sequence[str], max_bad: int = 0) -> list[str]:
+    """`modalities_of` the first record that can be read.
+
+    Raises:
+        ValueError: the first record cannot be read, or, where some may be bad, more than
+            `max_bad` of the first ones.
+    """
+    for number, path in enumerate(paths):
+        try:
+            return modalities_of(path)
+        except ValueError:
+            if number >= max_bad:
+                raise
+    raise ValueError('no record can be read')
+
+
 def is_acivw(path: str | os.PathLike) -> bool:
     """Whether a record is of ACIVW: its acoustic images lie upside down and mirrored.
 
@@ -174,17 +187,14 @@ def _read_example(path):
         raise ValueError(f'{path}: not a record ({error}); convert it again') from error
 
 
-def _labels(context, label_keys):
-    """The labels of either kind of record, by `LABELS`' names."""
-    stands_for = {key: key for key in LABELS}
-    if schema.ACIVW_CLASS in context:
-        stands_for = {'action': schema.ACIVW_CLASS, 'location': 'location', 'subject': None}
+def _labels(context, names):
+    """Labels of either kind of record; what a kind does not have is 0."""
+    keys = schema.ACIVW_KEYS if schema.ACIVW_CLASS in context else schema.AVIA_KEYS
     labels = {}
-    for label in label_keys:
-        key = stands_for[label]
-        if key and key not in context:
-            raise ValueError(f'no label {label} in it')
-        labels[label] = fields.whole_number(context, key) if key else 0
+    for name in names:
+        if name in keys and keys[name] not in context:
+            raise ValueError(f'no label {keys[name]} in it')
+        labels[name] = fields.whole_number(context, keys[name]) if name in keys else 0
     return labels
 
 

@@ -3,6 +3,7 @@
 `records.convert_tagging` writes them; stores and kept features read them.
 """
 
+import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,11 +11,26 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam.data import schema
-from dualcam.data.records import fields, loading
+from dualcam.data.records import fields, loading, reading
 from dualcam.data.records.framing import Damaged
+from dualcam.files.path_types import AnyPath
 
 _LARGEST = (4320, 7680)  # height and width of a frame; records have about 256
 _EXPECTED = 'a whole record of a tagged clip'
+
+
+def read_split(root: AnyPath, split: str) -> list[str]:
+    """Record paths of a split, 'training', 'validation' or 'testing', in its list's order.
+
+    Raises:
+        ValueError: there is no such list; see `reading.read_list`.
+    """
+    path = pathlib.Path(root) / f'{split}.txt'
+    if not path.is_file():
+        raise ValueError(
+            f'{path}: no such list; make it with python -m records.convert_tagging --split={split}'
+        )
+    return reading.read_list(path, root)
 
 
 def read_clips(

@@ -1,9 +1,10 @@
-"""Statistics of MFCC: what a sound's features are worth without any learning.
+"""Statistics of MFCC, features of a sound that need no training.
 
-The classic floor for learned embeddings (ESC-10's own baselines stand on MFCC, Piczak 2015).
+The classic baseline of learned embeddings (ESC-10's own baselines use MFCC, Piczak 2015).
 """
 
 import numpy as np
+import numpy.typing as npt
 import python_speech_features
 
 from dualcam.data import audio
@@ -11,7 +12,7 @@ from dualcam.data import audio
 NUM_CEPSTRA = 20
 
 
-def statistics(signal):
+def statistics(signal: npt.ArrayLike) -> np.ndarray:
     """Mean and deviation over time of MFCC and of their differences.
 
     25 ms Hamming windows every 10 ms, 40 mel bands up to 11,025 Hz, 20 coefficients, the signal
