@@ -1,4 +1,4 @@
-"""Seconds to clips to batches: sequences, crops, windows, shuffling.
+"""Clips of records: sequences, crops and windows of seconds.
 
 A list holds sequences of `total_length` consecutive records; a clip is `sample_length` of them.
 Training draws `number_of_crops` starts in each sequence, the same in every epoch, and shuffles
@@ -9,13 +9,11 @@ the clips by the epoch's number; inference cuts the sequence into clips that do 
 import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from dualcam.data import audio, schema
 from dualcam.data.clips import clip_sets, record_parts
-from dualcam.data.records import reading
+from dualcam.data.packers import record_packer
 from dualcam.data.signal import frontends
 
 
@@ -42,11 +40,13 @@ class ClipParams:
             )
 
 
-def sequence_rows(store: Any, paths: Sequence[str], total_length: int) -> np.ndarray:
+def sequence_rows(
+    store: record_packer.RecordStore, paths: Sequence[str], total_length: int
+) -> np.ndarray:
     """Rows of a list's sequences.
 
     Args:
-        store: a `stores.Store` that holds them.
+        store: holds them.
         paths: of the records in the list's order.
         total_length: records in a sequence.
 
@@ -103,62 +103,8 @@ def inference_windows(rows: np.ndarray, params: ClipParams) -> np.ndarray:
     return rows[:, : count * params.sample_length].reshape(-1, params.sample_length)
 
 
-class RecordOrigin(clip_sets.Origin):
-    """Windows of a store of records.
-
-    Args:
-        store: a `record_packer.RecordStore`.
-        windows: [clips, seconds] rows of it.
-
-    Attributes:
-        windows: as given.
-        seconds: records in a clip.
-
-    Raises:
-        ValueError: there are no clips.
-    """
-
-    def __init__(self, store: Any, windows: np.ndarray) -> None:
-        if not len(windows):
-            raise ValueError('no clips: the list is empty')
-        self.windows, self.seconds = windows, windows.shape[1]
-        self.columns = {'label': store.columns['label'][windows[:, 0]]}
-        # A store made by hand may know no groups.
-        groups = store.columns.get('group', np.zeros(len(store.paths), np.int64))
-        self.groups = groups[windows[:, 0]]
-        self._rows, self._has_video = record_parts.Rows(store, windows), None
-
-    def records(self, number):
-        return [self._rows.store.paths[row] for row in self.windows[number]]
-
-    def waveform(self, number):
-        """Sound of a clip, [samples] at 22,050 Hz; None where it is not packed."""
-        if 'audio' not in self._rows.store.arrays:
-            return None
-        frames = self._rows.gather('audio', self.windows[number][None])[0]
-        return audio.waveform(frames[:, None, :]).numpy()
-
-    def images(self, number):
-        if 'acoustic' not in self._rows.store.arrays:
-            return None
-        return self._rows.acoustic(self.windows[number][None])[0]
-
-    def picture(self, number, frame):
-        """Frame number `frame` of a clip, [height, width, 3] uint8 RGB; None without video."""
-        second, frame = divmod(frame, schema.FRAMES_PER_SECOND)
-        path = self.records(number)[second]
-        if self._has_video is None:
-            self._has_video = pathlib.Path(path).is_file() and 'video' in reading.modalities_of(
-                path
-            )
-        if not self._has_video:
-            return None
-        (pixels,) = reading.read_frames([path], [[frame]])
-        return pixels[0, ..., ::-1]
-
-
 def cut(
-    store: Any,
+    store: record_packer.RecordStore,
     windows: np.ndarray,
     inputs: Sequence[str],
     frontend: frontends.Frontend | None = None,
@@ -167,20 +113,37 @@ def cut(
     memory_bytes: int = clip_sets.MEMORY_BYTES,
     bgr: bool = False,
 ) -> clip_sets.Clips:
-    """Clips of the named inputs.
+    """Clips of one network's inputs.
 
     Args:
-        store: a `record_packer.RecordStore`.
+        store: holds the records.
         windows: [clips, seconds] rows of it.
-        inputs, frontend, frames, memory_bytes, bgr: see `record_parts.open_parts`.
+        inputs: one or more of 'waveform', 'spectrogram', 'acoustic', 'frames', 'features' and
+            'video', all of the same seconds; more than one make a dictionary.
+        frontend: of sound; default one without statistics, which leaves spectrograms as they are.
         columns: {name: [clips, ...]} that go along with each clip.
+        frames: see `record_parts.Frames`.
+        memory_bytes: see `record_parts.Sound`.
+        bgr: see `record_parts.PackedFrames`.
 
     Raises:
         ValueError: there are no clips.
     """
-    origin = RecordOrigin(store, windows)
-    parts = record_parts.open_parts(store, windows, inputs, frontend, frames, memory_bytes, bgr)
-    return clip_sets.Clips(parts, origin, columns)
+    origin = record_parts.RecordOrigin(store, windows)
+
+    def sound(name):
+        return record_parts.Sound(origin, frontend or frontends.Frontend(name), memory_bytes)
+
+    makers = {
+        'waveform': sound,
+        'spectrogram': sound,
+        'acoustic': lambda _: record_parts.AcousticImages(origin),
+        'frames': lambda _: record_parts.PackedFrames(origin, frames, bgr),
+        'features': lambda _: record_parts.FrameFeatures(origin, frames),
+        'video': lambda _: record_parts.VideoFrames(origin, frames),
+    }
+    parts = {name: makers[name](name) for name in inputs}
+    return clip_sets.Clips(parts if len(parts) > 1 else parts[inputs[0]], origin, columns)
 
 
 def _numbered(path):
