@@ -50,7 +50,7 @@ class KeptFeatures:
         network: keras.Model,
         folder: AnyPath,
         name: str,
-        read: Callable[[Sequence[str], Sequence[Sequence[int]]], Iterable[np.ndarray]],
+        read: Callable[[Sequence[str], Sequence[np.ndarray]], Iterable[np.ndarray]],
         preprocess: Callable[[tf.Tensor], tf.Tensor],
         batch_size: int = 16,
     ) -> None:
@@ -159,7 +159,7 @@ class FrameFeatures(KeptFeatures):
         """
         records, place = np.unique(rows, return_inverse=True)
         chosen = [np.unique(np.asarray(frames)[place == i]) for i in range(len(records))]
-        found = {}
+        found: dict[tuple[int, int], np.ndarray] = {}
         for row, numbers, pixels in zip(
             records,
             chosen,

@@ -177,9 +177,7 @@ def asked_frames(
     """
     if 'features' not in inputs_of(params):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    second, frame = np.divmod(
-        models.network(params.network).frames(**_options(params)), schema.FRAMES_PER_SECOND
-    )
+    second, frame = np.divmod(_frames(params), schema.FRAMES_PER_SECOND)
     windows = [
         record_clips.training_windows(
             record_clips.sequence_rows(store, training, params.clips.total_length),
@@ -234,7 +232,7 @@ def cut(
     inputs = inputs_of(params)
     frames = heard = None
     if {'features', 'video', 'frames'} & set(inputs):
-        frames = models.network(params.network).frames(**_options(params))
+        frames = _frames(params)
     if {'waveform', 'spectrogram'} & set(inputs):
         heard = frontend(params, folder)
     return record_clips.cut(store, windows, inputs, heard, columns, frames)
@@ -263,7 +261,7 @@ def gather_stats(
         acoustic = store.arrays['acoustic']
         keep_stats(folder / 'stats', lambda: (acoustic[row] for row in rows.reshape(-1)))
     if params.standardise and 'features' in inputs:
-        frames = models.network(params.network).frames(**_options(params))
+        frames = _frames(params)
         keep_stats(
             folder / 'stats_features',
             lambda: record_clips.cut(store, windows, ['features'], frames=frames).raw_batches(),
@@ -302,6 +300,13 @@ def keep_stats(folder: pathlib.Path, batches_of: Callable[[], Iterable[np.ndarra
 
 def _options(params):
     return dict(params.options) | {'seconds': params.clips.sample_length}
+
+
+def _frames(params):
+    """Numbers of a clip's frames that the network of a run takes."""
+    numbers_of = models.network(params.network).frames
+    assert numbers_of is not None, f'{params.network} takes no frames'
+    return numbers_of(**_options(params))
 
 
 def _trained_options(params, folder):

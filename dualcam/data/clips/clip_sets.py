@@ -46,7 +46,7 @@ class Variation(abc.ABC):
 
     @abc.abstractmethod
     def draw(
-        self, seed: Sequence[int] | None, rng: np.random.Generator | None, num_clips: int
+        self, seed: Any, rng: np.random.Generator | None, num_clips: int
     ) -> dict[str, np.ndarray]:
         """Draws for all clips.
 
@@ -124,7 +124,7 @@ class Clips:
         return len(self.origin)
 
     def batches(
-        self, batch_size: int, shuffle_seed: int | Sequence[int] | None = None
+        self, batch_size: int, shuffle_seed: Sequence[int] | int | None = None
     ) -> tf.data.Dataset:
         """One pass over the clips.
 

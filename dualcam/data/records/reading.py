@@ -127,7 +127,9 @@ def read_seconds(
     return loading.load_each(paths, load, _expected(modalities), skip, take)
 
 
-def read_frames(paths: Sequence[str], frames: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
+def read_frames(
+    paths: Sequence[str], frames: Sequence[Sequence[int] | np.ndarray]
+) -> Iterator[np.ndarray]:
     """Yields chosen video frames of each record, [n, height, width, 3] uint8 BGR.
 
     Args:

@@ -70,7 +70,7 @@ def read_clips(
 
 
 def read_frames(
-    paths: Sequence[str], frames: Sequence[Sequence[int]], size: tuple[int, int]
+    paths: Sequence[str], frames: Sequence[Sequence[int] | np.ndarray], size: tuple[int, int]
 ) -> Iterator[np.ndarray]:
     """Yields chosen frames of each record.
 

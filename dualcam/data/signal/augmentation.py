@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 
@@ -86,7 +85,7 @@ def draw(augmentation: Augmentation, seed: Sequence[int], num_clips: int) -> Dra
 
 
 def starts(
-    augmentation: Augmentation, place: np.ndarray, lengths: npt.ArrayLike, clip_samples: int
+    augmentation: Augmentation, place: np.ndarray, lengths: np.ndarray, clip_samples: int
 ) -> np.ndarray:
     """Where clips start in their files.
 

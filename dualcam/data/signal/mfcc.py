@@ -24,11 +24,12 @@ def statistics(signal: npt.ArrayLike) -> np.ndarray:
     Returns:
         [80] float32.
     """
-    signal = np.asarray(signal, np.float64) / np.abs(signal).max()
+    samples = np.asarray(signal, np.float64)
+    samples = samples / np.abs(samples).max()
     shortest = int(0.06 * audio.SAMPLE_RATE_HZ)  # differences need a few windows
-    signal = np.pad(signal, (0, max(0, shortest - len(signal))))
+    samples = np.pad(samples, (0, max(0, shortest - len(samples))))
     cepstra = python_speech_features.mfcc(
-        signal,
+        samples,
         audio.SAMPLE_RATE_HZ,
         winlen=0.025,
         winstep=0.01,

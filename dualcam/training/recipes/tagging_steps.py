@@ -255,11 +255,11 @@ class TaughtClips:
         """As the clips'."""
         return self._clips.records(number)
 
-    def waveform(self, number: int) -> np.ndarray:
+    def waveform(self, number: int) -> np.ndarray | None:
         """As the clips'."""
         return self._clips.waveform(number)
 
-    def picture(self, number: int, size: tuple[int, int]) -> np.ndarray:
+    def picture(self, number: int, size: tuple[int, int]) -> np.ndarray | None:
         """As the clips'."""
         return self._clips.picture(number, size)
 
