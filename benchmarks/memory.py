@@ -67,17 +67,18 @@ def _report(send, work, arguments):
 
 def _one_epoch(names, cache, modality, kind, seconds):
     """(MiB held at most, clips/s)"""
+    from dualcam.data import stores
     from dualcam.data.clips import record_clips
-    from dualcam.data.stores import record_store
+    from dualcam.data.packers import record_packer
 
     with _Watch() as watch:
         started = time.perf_counter()
-        held = record_store.open_store(names, [modality], cache)
+        held = stores.open_store(names, record_packer.RecordPacker([modality]), cache)
         rows = record_clips.sequence_rows(held, names, 30)
         windows = record_clips.training_windows(
             rows, record_clips.ClipParams(30, seconds, 30 // seconds), 0
         )
-        made, seen = record_clips.Clips(held, windows, kind), 0
+        made, seen = record_clips.cut(held, windows, [kind]), 0
         for batch in made.batches(32, (0, 0)):
             seen += len(batch['label'])
         rate = seen / (time.perf_counter() - started)

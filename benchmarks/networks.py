@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from benchmarks import measure, records
 from dualcam import models
+from dualcam.data import stores
 from dualcam.data.clips import record_clips
+from dualcam.data.packers import record_packer
 from dualcam.data.sources import datasets
-from dualcam.data.stores import record_store
 from dualcam.features import frame_features
 from dualcam.models import resnet
 from dualcam.training import hardware, loop, recipes, run, run_data
@@ -61,7 +62,7 @@ def steps(_):
 def pipelines(folder):
     """Distillation from records on disk, epoch 2 on: what `run.train` writes of its own rate."""
     paths = records.write_seconds(folder / 'records', 24, 10, ['audio'])
-    held = record_store.open_store(paths, ['audio'], folder / 'cache')
+    held = stores.open_store(paths, record_packer.RecordPacker(['audio']), folder / 'cache')
     info = datasets.read_description(folder / 'records')
     answers = np.random.default_rng(0).standard_normal((len(paths), 14)).astype(np.float32)
     for network, epochs, authors, reach in (('hearnet', 5, 11, '300'), ('oursoundnet', 4, 6, '70')):
@@ -99,7 +100,7 @@ def resnet_features(folder):
             writer.second_to_example({'action': 0, 'location': 0, 'subject': 0}, {'video': frames}),
         )
         paths.append(str(path))
-    held = record_store.open_store(paths, [], folder / 'cache')
+    held = stores.open_store(paths, record_packer.RecordPacker([]), folder / 'cache')
     made = frame_features.FrameFeatures(held, resnet.build_backbone(), folder / 'features')
     turns = iter(range(20))
 

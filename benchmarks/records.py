@@ -9,10 +9,10 @@ import scipy.io
 from PIL import Image
 
 from benchmarks import measure
-from dualcam.data import audio, schema
+from dualcam.data import audio, schema, stores
 from dualcam.data.clips import record_clips
+from dualcam.data.packers import record_packer
 from dualcam.data.signal import frontends
-from dualcam.data.stores import record_store
 from records import avia_layout, convert_avia, writer
 
 _FRAMES = schema.FRAMES_PER_SECOND
@@ -71,12 +71,12 @@ def loading(folder):
         )
 
         def make(cache, modality=modality, kind=kind, seconds=seconds, crops=crops, ears=ears):
-            held = record_store.open_store(paths, [modality], cache)
+            held = stores.open_store(paths, record_packer.RecordPacker([modality]), cache)
             rows = record_clips.sequence_rows(held, paths, 10)
             windows = record_clips.training_windows(
                 rows, record_clips.ClipParams(10, seconds, crops), 0
             )
-            return record_clips.Clips(held, windows, kind, ears)
+            return record_clips.cut(held, windows, [kind], ears)
 
         made = make(folder / f'kept-{kind}')
         caches = iter(range(100))

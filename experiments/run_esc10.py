@@ -43,7 +43,7 @@ def _body(options, _, seeds):
     source = runs.Source(found, options.out, preset, options.max_bad)
     workshop = workshops.Workshop(source, options.out, options.profile)
     # Not as a paper has it: features of networks and statistics of MFCC differ in scale.
-    target = transfer.Target(source.store.sound_set, f'{options.out}/cache/embeddings', plain=False)
+    target = transfer.Target(source.sound_set, f'{options.out}/cache/embeddings', plain=False)
     rows = []
     judged = target.judge(*target.by_mfcc())
     cells = {column: results.of_tests([judged.tests(column)]) for column in FEATURES}

@@ -74,7 +74,10 @@ def convert_video(
 
     conversion.write_seconds(
         video.name,
-        {'classes': video.label, 'location': video.number},
+        {
+            schema.ACIVW_KEYS['label']: video.label,
+            schema.ACIVW_KEYS['group']: video.number,
+        },
         rows,
         read,
         out,

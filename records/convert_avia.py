@@ -59,9 +59,9 @@ def convert_sequence(
     """
     sequence, rows = piece
     labels = {
-        'action': sequence.action,
-        'location': sequence.location - 1,
-        'subject': sequence.subject - 1,
+        schema.AVIA_KEYS['label']: sequence.action,
+        schema.AVIA_KEYS['group']: sequence.location - 1,
+        schema.AVIA_KEYS['subject']: sequence.subject - 1,
     }
 
     def read(index):

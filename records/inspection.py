@@ -28,10 +28,10 @@ _SOUND_KEYS = (schema.SOUND_DATA, schema.SOUND_RATE, schema.SOUND_START, schema.
 _PLACES = {
     'AVIA': (
         re.compile(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)(?:_take_\d+)?/[^/]+$'),
-        ('location', 'subject', 'action'),
+        tuple(schema.AVIA_KEYS[name] for name in ('group', 'subject', 'label')),
         1,
     ),
-    'ACIVW': (re.compile(r'class_(\d+)/data_(\d+)/[^/]+$'), (schema.ACIVW_CLASS, 'location'), 0),
+    'ACIVW': (re.compile(r'class_(\d+)/data_(\d+)/[^/]+$'), tuple(schema.ACIVW_KEYS.values()), 0),
 }
 
 
@@ -79,7 +79,7 @@ def _check(examples, path):
     if schema.SOUND_DATA in context:
         return _check_sound(examples)
     known = {m.feature_list for m in schema.MODALITIES.values()} & lists.keys()
-    if not known and not {schema.ACIVW_CLASS, *schema.LABELS} & context.keys():
+    if not known and not {schema.ACIVW_CLASS, *schema.AVIA_KEYS.values()} & context.keys():
         raise Damaged('foreign', 'has none of the keys of records')
     _check_single(examples)
     return _check_second(context, lists, path)

@@ -1,4 +1,4 @@
-"""Sound of one microphone to the students' inputs: waveform and spectrogram.
+"""From the sound of one microphone to the students' inputs: waveform and spectrogram.
 
 Follows the WACV 2020 programs to the sample: frames joined, divided by the largest magnitude,
 12,288 -> 22,050 Hz, divided by the largest magnitude again, times 256; then the magnitude of a
@@ -6,13 +6,15 @@ short-time Fourier transform. Silence stays zero (theirs divides zero by zero).
 
 The resampling filter is that of resampy 0.2.2's `kaiser_best`, which their librosa used: a sinc
 over 64 zero crossings on both sides, Kaiser window. It is applied in the frequency domain, where
-it costs two transforms a clip and meets their waveform at more than 100 dB.
+it costs two transforms per clip and agrees with their waveform to more than 100 dB.
 """
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from dualcam.data import schema
@@ -38,21 +40,21 @@ class SpectrogramParams:
     n_fft: int = 512
 
     @property
-    def num_bins(self):
+    def num_bins(self) -> int:
         """Frequency bins of a frame."""
         return self.n_fft // 2 + 1
 
-    def num_frames(self, num_samples):
+    def num_frames(self, num_samples: Any) -> Any:
         """Frames of a waveform; what does not fill a window at the end is dropped."""
         return 1 + (num_samples - self.window) // self.hop
 
 
-def num_samples(seconds):
-    """Samples of a clip of so many seconds at 22,050 Hz."""
+def num_samples(seconds: int) -> int:
+    """Samples of a clip of `seconds` at 22,050 Hz."""
     return SAMPLE_RATE_HZ * seconds
 
 
-def waveform(frames):
+def waveform(frames: Any) -> tf.Tensor:
     """Waveform of a clip.
 
     Args:
@@ -77,12 +79,12 @@ def waveform(frames):
     return to_peak(resample(to_peak(joined))) * PEAK
 
 
-def to_peak(signal):
+def to_peak(signal: Any) -> tf.Tensor:
     """`signal` [..., samples] divided by its largest magnitude; silence stays as it is."""
     return tf.math.divide_no_nan(signal, tf.reduce_max(tf.abs(signal), axis=-1, keepdims=True))
 
 
-def resample(signal):
+def resample(signal: tf.Tensor) -> tf.Tensor:
     """12,288 -> 22,050 Hz.
 
     Args:
@@ -103,11 +105,11 @@ def resample(signal):
     return result[..., : length * _UP // _DOWN]
 
 
-def limit_band(signal):
-    """What a 22,050 Hz signal keeps of a way through 12,288 Hz, that is, of training's way.
+def limit_band(signal: tf.Tensor) -> tf.Tensor:
+    """A 22,050 Hz signal as it would be after a conversion to 12,288 Hz and back, as in training.
 
-    Networks have never heard anything above 6.1 kHz; the range that their spectrograms are
-    normalised with is that of rounding errors there.
+    Networks were trained without anything above 6.1 kHz; there, the range that normalises their
+    spectrograms is that of rounding errors.
 
     Args:
         signal: [..., samples] float32 at 22,050 Hz, the length known.
@@ -127,7 +129,7 @@ def limit_band(signal):
     return tf.reshape(result, tf.concat([tf.shape(signal)[:-1], [length]], 0))
 
 
-def spectrogram(signal, params=SpectrogramParams()):
+def spectrogram(signal: Any, params: SpectrogramParams = SpectrogramParams()) -> tf.Tensor:
     """Magnitude spectrogram.
 
     Args:
@@ -140,7 +142,9 @@ def spectrogram(signal, params=SpectrogramParams()):
     return tf.abs(tf.signal.stft(signal, params.window, params.hop, params.n_fft))
 
 
-def normalise(magnitude, minimum, maximum, floor=NARROWEST):
+def normalise(
+    magnitude: Any, minimum: npt.ArrayLike, maximum: npt.ArrayLike, floor: float = NARROWEST
+) -> Any:
     """Magnitudes to about 0 - 1 by the training set's range (WACV 2020, section 4.1).
 
     Nothing is clipped.
@@ -162,10 +166,10 @@ def normalise(magnitude, minimum, maximum, floor=NARROWEST):
     return (magnitude - minimum) * scale
 
 
-def heard(minimum, maximum, floor=NARROWEST):
+def heard(minimum: npt.ArrayLike, maximum: npt.ArrayLike, floor: float = NARROWEST) -> np.ndarray:
     """Which channels of a training set hold anything, [257] bool; see `normalise`.
 
-    With 0 and the channels' deviations it tells the same of those.
+    Deviations may stand for a maximum, with a minimum of 0.
     """
     width = np.subtract(maximum, minimum)
     return width > floor * width.max()

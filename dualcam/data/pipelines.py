@@ -1,22 +1,21 @@
-"""`tf.data` pipelines that keep nothing, rewrite nothing and wait for nothing.
+"""`tf.data` pipelines that call Python without keeping, rewriting or waiting for anything.
 
-TensorFlow keeps each Python function that a pipeline calls for as long as the process lives. One
-that holds a training set's sounds would hold them for as long too, in every epoch of every run.
+TensorFlow keeps each Python function that a pipeline calls for as long as the process lives. A
+function that refers to a training set's sounds would keep those too, in every epoch of every run.
 """
 
-import os
 import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
-_PARALLEL = os.cpu_count() or 1  # calls of what reads and decodes files
 
-
-def call(owner, function, inputs, kinds):
+def call(owner: Any, function: Callable[..., Any], inputs: Sequence[tf.Tensor], kinds: Any) -> Any:
     """`function(owner, *inputs)` as tensors; the owner is not kept.
 
     Args:
-        owner: whose data the function reads; the data set must `keep` it.
+        owner: whose data the function reads; the data set has to `keep` it.
         function: of the owner and NumPy arrays, to one array or a list of them.
         inputs: tensors.
         kinds: a dtype, or a list of them.
@@ -30,15 +29,15 @@ def call(owner, function, inputs, kinds):
     )
 
 
-def plain(function):
-    """`function` for `Dataset.map` as it stands: it has no Python branch on a tensor.
+def plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` for `Dataset.map` as it is written: it has no Python branch on a tensor.
 
-    TensorFlow would rewrite its source first, for each data set anew.
+    TensorFlow would otherwise rewrite its source, for each data set anew.
     """
     return tf.autograph.experimental.do_not_convert(function)
 
 
-def prompt(dataset):
+def prompt(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """`dataset` without TensorFlow's tuner of parallel calls.
 
     The tuner sleeps for ever longer, and the end of an epoch may wait until it wakes: 1.3 s,
@@ -49,23 +48,8 @@ def prompt(dataset):
     return dataset.with_options(options)
 
 
-def loaded(items, load, ahead=8):
-    """A `tf.data.Dataset` of what `load` makes of each of some items, several at a time, in order.
-
-    Args:
-        items: a tensor, or a tuple of them, of which each row is an item.
-        load: function of an item, without Python branches on tensors.
-        ahead: how many are ready before they are asked for.
-    """
-    return prompt(
-        tf.data.Dataset.from_tensor_slices(items)
-        .map(plain(load), num_parallel_calls=_PARALLEL)
-        .prefetch(ahead)
-    )
-
-
-def keep(dataset, owner):
-    """`dataset`, with which, and with whose iterators, the owner now lives."""
+def keep(dataset: tf.data.Dataset, owner: Any) -> tf.data.Dataset:
+    """`dataset`, which, as do its iterators, now keeps the owner alive."""
     dataset = prompt(dataset)
     dataset.owner = owner
     return dataset

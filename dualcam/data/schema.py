@@ -41,10 +41,12 @@ CLIP_FRAMES = 'video/jpeg'  # one JPEG a second
 CLIP_LABELS = 'labels'  # multi-hot, in the order of dataset.json's classes
 CLIP_SMALLEST_SIDE = 256  # of a frame, at most
 
-# Labels of a record: the context keys of AVIA, from 0 all, which are what the code calls them.
-# ACIVW has `classes` instead of an action, a video's number as location, and no subject.
-LABELS = ('action', 'location', 'subject')
+# Labels of a record, all from 0: its class, what it shares with others (AVIA's scenario, ACIVW's
+# video of that class), and who is in it. Context keys of AVIA and ACIVW; ACIVW has no subjects.
+LABELS = ('label', 'group', 'subject')
+AVIA_KEYS = {'label': 'action', 'group': 'location', 'subject': 'subject'}
 ACIVW_CLASS = 'classes'
+ACIVW_KEYS = {'label': ACIVW_CLASS, 'group': 'location'}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,21 +1,25 @@
-"""Features of video frames by a frozen network: worked out once, kept on disk, asked by many.
+"""Features of video frames by a frozen network: worked out once, kept on disk, asked for by many.
 
 A frozen ResNet-50 gives the same 2048 numbers for a frame in every epoch, clip and run, and they
 cost far more than all that is trained on top. So they are kept beside the packed records, in
-files keyed by the weights. Only frames that somebody asks for are decoded, resized and answered;
-a job that was stopped goes on where it was.
+files keyed by the weights. Only frames that are asked for are decoded, resized and passed through
+the network.
 """
 
 import functools
-import pathlib
+from collections.abc import Callable, Iterable, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from dualcam.data import schema
-from dualcam.data.records import reading
+from dualcam.data.packers import record_packer, tagged_packer
+from dualcam.data.records import reading, tagging_records
 from dualcam.data.signal import video
-from dualcam.files import fingerprints, large_arrays, progress_bars
+from dualcam.features import kept_arrays
+from dualcam.files import progress_bars
+from dualcam.files.path_types import AnyPath
 
 _RECORDS_AT_A_TIME = 64  # between two savings of what is done
 
@@ -33,32 +37,41 @@ class KeptFeatures:
         num_frames: of each of them.
         network: a Keras model from [frames, height, width, 3] to [frames, features].
         folder: where the features are kept; they are found again there.
-        name: of the features, next to the network's; it names the records.
+        name: of the records and of how their frames are shown to the network.
         read: `read(paths, chosen)` yields frames [n, ...] of each record, `chosen` their numbers.
-        see: network inputs of frames [n, ...], a TensorFlow function.
-        batch_size: frames answered at a time.
+        preprocess: frames [n, ...] to network inputs, a TensorFlow function.
+        batch_size: frames that go through the network at a time.
     """
 
-    def __init__(self, paths, num_frames, network, folder, name, read, see, batch_size=16):
-        self._paths, self._read, self._batch_size = paths, read, batch_size
+    def __init__(
+        self,
+        paths: Sequence[str],
+        num_frames: int,
+        network: keras.Model,
+        folder: AnyPath,
+        name: str,
+        read: Callable[[Sequence[str], Sequence[np.ndarray]], Iterable[np.ndarray]],
+        preprocess: Callable[[tf.Tensor], tf.Tensor],
+        batch_size: int = 16,
+    ) -> None:
         self.network = network
-        name = f'{network.name}-{fingerprints.of_weights(network)}-{name}'
-        folder = pathlib.Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        shape = (len(paths), num_frames)
-        self.array = large_arrays.mapped(
-            folder / f'{name}.npy', np.float32, (*shape, network.output_shape[-1])
+        self._paths, self._read, self._batch_size = paths, read, batch_size
+        self._kept = kept_arrays.KeptArray(
+            folder,
+            network,
+            (network.name, name),
+            (len(paths), num_frames),
+            (network.output_shape[-1],),
         )
-        self._done = large_arrays.mapped(folder / f'{name}.done.npy', np.bool_, shape)
+        self.array = self._kept.array
+        self._outputs = tf.function(
+            lambda frames: network(preprocess(frames), training=False),
+            reduce_retracing=True,
+            autograph=False,
+        )
 
-        @tf.function(reduce_retracing=True, autograph=False)
-        def answer(frames):
-            return network(see(frames), training=False)
-
-        self._answer = answer
-
-    def require(self, rows, frames):
-        """Sees to it that frames have been answered.
+    def require(self, rows: np.ndarray, frames: np.ndarray) -> None:
+        """Makes sure that frames have their features.
 
         Args:
             rows: [n] rows of the store, repeated ones count once.
@@ -67,9 +80,9 @@ class KeptFeatures:
         Raises:
             ValueError: a record cannot be read or holds no video; the message names it.
         """
-        asked = np.zeros_like(self._done)
+        asked = np.zeros_like(self._kept.done)
         asked[rows, frames] = True
-        missing = asked & ~self._done
+        missing = asked & ~self._kept.done
         if not missing.any():
             return
         rows = np.flatnonzero(missing.any(axis=1))
@@ -81,31 +94,23 @@ class KeptFeatures:
                 self._work_out(part, [np.flatnonzero(missing[row]) for row in part], bar)
 
     def _work_out(self, rows, frames, bar):
-        seconds = self._read([self._paths[row] for row in rows], frames)
-        pending, places = (
-            [],
-            [(row, f) for row, chosen in zip(rows, frames, strict=True) for f in chosen],
-        )
-        answers = []
-        for second in seconds:
+        size, pending, found = self._batch_size, [], []
+        for second in self._read([self._paths[row] for row in rows], frames):
             pending.extend(second)
-            while len(pending) >= self._batch_size:
-                answers.append(self._answer_batch(pending[: self._batch_size]))
-                del pending[: self._batch_size]
-                bar.update(self._batch_size)
+            while len(pending) >= size:
+                found.append(self._features(pending[:size]))
+                del pending[:size]
+                bar.update(size)
         if pending:
-            answers.append(self._answer_batch(pending))
+            found.append(self._features(pending))
             bar.update(len(pending))
-        rows, frames = np.array(places).T
-        self.array[rows, frames] = np.concatenate(answers)
-        self.array.flush()
-        self._done[rows, frames] = True
-        self._done.flush()
+        counts = [len(chosen) for chosen in frames]
+        self._kept.fill((np.repeat(rows, counts), np.concatenate(frames)), np.concatenate(found))
 
-    def _answer_batch(self, frames):
-        """Answers [n, features]; always asks for a whole batch, so that one trace serves."""
+    def _features(self, frames):
+        """[n, features] of frames; always asks for a whole batch, so that one trace serves."""
         batch = np.stack(frames + frames[:1] * (self._batch_size - len(frames)))
-        return self._answer(batch).numpy()[: len(frames)]
+        return self._outputs(batch).numpy()[: len(frames)]
 
 
 class FrameFeatures(KeptFeatures):
@@ -116,14 +121,21 @@ class FrameFeatures(KeptFeatures):
         bgr: as given.
 
     Args:
-        store: a `store.Store`; its records hold video.
+        store: its records hold video.
         network: a Keras model from [frames, 224, 224, 3] to [frames, features].
         folder: see `KeptFeatures`.
         bgr: see `video.preprocess`.
-        batch_size: frames answered at a time.
+        batch_size: see `KeptFeatures`.
     """
 
-    def __init__(self, store, network, folder, bgr=False, batch_size=16):
+    def __init__(
+        self,
+        store: record_packer.RecordStore,
+        network: keras.Model,
+        folder: AnyPath,
+        bgr: bool = False,
+        batch_size: int = 16,
+    ) -> None:
         self.bgr = bgr
         super().__init__(
             store.paths,
@@ -136,8 +148,8 @@ class FrameFeatures(KeptFeatures):
             batch_size,
         )
 
-    def images(self, rows, frames):
-        """What the network sees of frames, for those that train it.
+    def images(self, rows: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """Network inputs of frames, for training the network.
 
         Args:
             rows, frames: as in `require`.
@@ -147,7 +159,7 @@ class FrameFeatures(KeptFeatures):
         """
         records, place = np.unique(rows, return_inverse=True)
         chosen = [np.unique(np.asarray(frames)[place == i]) for i in range(len(records))]
-        found = {}
+        found: dict[tuple[int, int], np.ndarray] = {}
         for row, numbers, pixels in zip(
             records,
             chosen,
@@ -157,3 +169,37 @@ class FrameFeatures(KeptFeatures):
             images = video.preprocess(pixels, self.bgr).numpy()
             found |= {(row, number): image for number, image in zip(numbers, images, strict=True)}
         return np.stack([found[key] for key in zip(rows, frames, strict=True)])
+
+
+def of_tagged_clips(
+    store: tagged_packer.TaggedStore, network: keras.Model, folder: AnyPath
+) -> KeptFeatures:
+    """Features of all frames of a store's clips (AAAI 2021), worked out unless they are kept.
+
+    Frames are resized to the network's size as a whole, whatever their shape: the source of a
+    sound may be at the side.
+
+    Args:
+        store: holds the clips.
+        network: a Keras model from [frames, height, width, 3], RGB less `video.MEANS`, to
+            [frames, features].
+        folder: where the features are kept, by the network's weights and the clips.
+
+    Returns:
+        Features whose `array` is [clips, frames, features].
+
+    Raises:
+        ValueError: a record cannot be read; the message names it.
+    """
+    kept = KeptFeatures(
+        store.paths,
+        store.num_frames,
+        network,
+        folder,
+        store.digest,
+        functools.partial(tagging_records.read_frames, size=network.input_shape[1:3]),
+        functools.partial(video.subtract_means, bgr=True),  # frames are RGB already
+    )
+    rows, frames = np.meshgrid(store.good_rows, np.arange(store.num_frames), indexing='ij')
+    kept.require(rows.reshape(-1), frames.reshape(-1))
+    return kept

@@ -1,18 +1,20 @@
-"""Further acoustic features for tagging: what SoundNet-8 or VGGish says of a clip (AAAI 2021).
+"""Further acoustic features for tagging: activations of SoundNet-8 or VGGish (AAAI 2021).
 
 Both networks are frozen; their weights are read from the files that their authors published.
-What comes out goes into a tagging network as `soundnet` or `vggish`.
+The features are inputs `soundnet` or `vggish` of a tagging network.
 """
-
-import pathlib
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import soxr
 import tensorflow as tf
 
 from dualcam.data import audio, schema
-from dualcam.files import fingerprints, large_arrays, progress_bars
+from dualcam.data.packers import tagged_packer
+from dualcam.features import kept_arrays
+from dualcam.files import progress_bars
+from dualcam.files.path_types import AnyPath
 from dualcam.models import layers, soundnet, vggish, weight_import
 
 KINDS = ('soundnet', 'vggish')
@@ -21,11 +23,13 @@ _CLIPS_AT_A_TIME = 64  # between two savings of what is done
 _TORCH_EPSILON = 1e-5
 
 
-def open_features(store, kind, path, folder):
-    """Features of all clips of a store, worked out as far as they are not kept yet.
+def open_features(
+    store: tagged_packer.TaggedStore, kind: str, path: AnyPath, folder: AnyPath
+) -> np.ndarray:
+    """Features of all clips of a store, worked out unless they are kept.
 
     Args:
-        store: a `tagging_store.TaggingStore`.
+        store: holds the clips.
         kind, path: see `SoundFeatures`.
         folder: where the features are kept, by the network's weights and the clips.
 
@@ -36,25 +40,20 @@ def open_features(store, kind, path, folder):
         ValueError: as `SoundFeatures`.
     """
     made = SoundFeatures(kind, path, int(store.clip_s))
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f'{kind}-{fingerprints.of_weights(made.network)}-{store.digest}'
-    num_clips = len(store.paths)
-    shape = made.of(store.waveforms(np.arange(1))).shape[1:]
-    array = large_arrays.mapped(folder / f'{name}.npy', np.float32, (num_clips, *shape))
-    done = large_arrays.mapped(folder / f'{name}.done.npy', np.bool_, (num_clips,))
+    good = store.good_rows
+    shape = made.of(store.waveforms(good[:1])).shape[1:]
+    kept = kept_arrays.KeptArray(
+        folder, made.network, (kind, store.digest), (len(store.paths),), shape
+    )
+    missing = good[~kept.done[good]]
     with progress_bars.bar(
-        total=num_clips, initial=int(done.sum()), desc=f'features by {kind}', unit='clip'
+        total=len(good), initial=len(good) - len(missing), desc=f'features by {kind}', unit='clip'
     ) as bar:
-        missing = np.flatnonzero(~done)
         for first in range(0, len(missing), _CLIPS_AT_A_TIME):
             rows = missing[first : first + _CLIPS_AT_A_TIME]
-            array[rows] = made.of(store.waveforms(rows))
-            array.flush()
-            done[rows] = True
-            done.flush()
+            kept.fill(rows, made.of(store.waveforms(rows)))
             bar.update(len(rows))
-    return array
+    return kept.array
 
 
 class SoundFeatures:
@@ -73,14 +72,14 @@ class SoundFeatures:
         ValueError: another kind, or the file is damaged or another network's; it is named.
     """
 
-    def __init__(self, kind, path, seconds):
+    def __init__(self, kind: str, path: AnyPath, seconds: int) -> None:
         if kind not in KINDS:
             raise ValueError(f'features {kind!r}: expected one of {", ".join(KINDS)}')
         self.kind, self._seconds = kind, seconds
         whole = vggish.build() if kind == 'vggish' else soundnet.build_8(seconds=seconds)
         weight_import.import_weights(path, whole)
         for layer in whole.layers:
-            # OurSoundNet's normalisations have 1e-3, and learn on; here Torch's numbers stay.
+            # OurSoundNet's normalisations have 1e-3 and are trained; here Torch's values stay.
             if isinstance(layer, layers.FusedBatchNormalization):
                 layer.epsilon = _TORCH_EPSILON
         self.network = (
@@ -94,7 +93,7 @@ class SoundFeatures:
             autograph=False,
         )
 
-    def of(self, waveforms):
+    def of(self, waveforms: npt.ArrayLike) -> np.ndarray:
         """Features of clips.
 
         Args:

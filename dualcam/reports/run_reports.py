@@ -77,7 +77,7 @@ class LabelReport(Observer):
             {
                 'class': [run.classes[label] for label in labels],
                 'answer': [run.classes[answer] for answer in answers],
-                'scenario': validation.scenarios.tolist(),
+                'scenario': validation.origin.groups.tolist(),
             },
         )
 
@@ -222,7 +222,7 @@ def _listen_and_look(params, model, clips):
 def _over_frame(similarity, clips, number):
     """A similarity [rows, cols] over the frame in the middle of a clip, scaled to its own range."""
     low, high = similarity.min(), similarity.max()
-    middle = clips.seconds * schema.FRAMES_PER_SECOND // 2
+    middle = clips.origin.seconds * schema.FRAMES_PER_SECOND // 2
     return overlays.overlay(
         (similarity - low) / max(high - low, 1e-9), clips.picture(number, middle), _SMALL
     )

@@ -47,7 +47,7 @@ def choose(clips: Any, num_samples: int = _NUM_SAMPLES) -> list[Sample]:
     """Up to so many clips, of as many classes as possible, the same for equal runs.
 
     Args:
-        clips: `record_clips.Clips` or `sound_clips.SoundClips`, or None.
+        clips: `clip_sets.Clips`, or None.
 
     Returns:
         `Sample`s.
@@ -166,7 +166,7 @@ class TaggedSample:
 
 
 def choose_tagged(clips: Any, num_samples: int = _NUM_SAMPLES) -> list[TaggedSample]:
-    """`TaggedSample`s of `tagging_clips.TaggingClips`, of as many first events as possible."""
+    """`TaggedSample`s of tagged clips, of as many first events as possible."""
     labels = clips.columns['label']
     return [
         TaggedSample(

@@ -14,9 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dualcam.data.packers import tagged_packer
 from dualcam.data.signal import video
-from dualcam.data.stores import tagging_store
-from dualcam.features import frame_features, tagging_frames
+from dualcam.features import frame_features
 from dualcam.files import atomic, progress_bars
 from dualcam.files.path_types import AnyPath
 from dualcam.models import frame_networks, weights
@@ -44,7 +44,7 @@ class FrameTrainingParams:
 
 
 def visual_features(
-    store: tagging_store.TaggingStore,
+    store: tagged_packer.TaggedStore,
     training_rows: np.ndarray,
     folder: AnyPath,
     weights: AnyPath | None = None,
@@ -54,7 +54,7 @@ def visual_features(
     """Features of all frames of a store, and what they are.
 
     Args:
-        store: a `tagging_store.TaggingStore`.
+        store: a `tagged_packer.TaggedStore`.
         training_rows: [n] rows of it that the stand-in may learn from.
         folder: where networks and features are cached.
         weights: a file with VGG-16's weights, or None.
@@ -68,11 +68,11 @@ def visual_features(
         network, what = frame_networks.vgg16(weights, layer), f'frames seen by VGG-16 ({layer})'
     else:
         network, what = train_small(store, training_rows, folder, params), STAND_IN
-    return tagging_frames.open_features(store, network, folder), what
+    return frame_features.of_tagged_clips(store, network, folder), what
 
 
 def train_small(
-    store: tagging_store.TaggingStore,
+    store: tagged_packer.TaggedStore,
     rows: np.ndarray,
     folder: AnyPath,
     params: FrameTrainingParams = FrameTrainingParams(),
@@ -80,7 +80,7 @@ def train_small(
     """The stand-in for VGG-16; it is trained unless that has been done.
 
     Args:
-        store: a `tagging_store.TaggingStore`.
+        store: a `tagged_packer.TaggedStore`.
         rows: [n] rows of it to learn from.
         folder: where its weights are cached, by the clips and the parameters.
         params: a `FrameTrainingParams`.
@@ -89,7 +89,7 @@ def train_small(
         A `keras.Model` from [frames, 112, 112, 3] to features [frames, 128].
     """
     keras.utils.set_random_seed(params.seed)
-    tagger, seen = frame_networks.small(store.info.num_classes)
+    tagger, seen = frame_networks.small(store.columns['label'].shape[1])
     made_of = json.dumps([store.digest, np.sort(rows).tolist(), dataclasses.asdict(params)])
     name = hashlib.sha256(made_of.encode()).hexdigest()[:16]
     path = pathlib.Path(folder) / f'frame-network-{name}{weights.ENDING}'
@@ -113,7 +113,7 @@ def _training_frames(store, rows, params):
     drawn = np.sort(rng.permutation(len(places))[: params.max_frames])
     rows, frames = places[drawn].T  # by row, then by frame
     side = frame_networks.SMALL_SIDE
-    return tagging_frames.read_frames(store, rows, frames, (side, side)), store.labels[rows]
+    return store.pixels(rows, frames, (side, side)), store.columns['label'][rows]
 
 
 def _learn(tagger, pixels, labels, params):

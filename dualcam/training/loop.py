@@ -115,7 +115,7 @@ def fit(
 
     Args:
         step: a `steps.Step`.
-        training: clips, such as `record_clips.Clips` or `sound_clips.SoundClips`.
+        training: clips, such as `clip_sets.Clips`.
         validation: likewise, or None; the last epoch's weights are then chosen.
         params: a `LoopParams`.
         folder: of the run; checkpoints and TensorBoard curves go there.

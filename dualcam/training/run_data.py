@@ -1,53 +1,94 @@
 """From a run's parameters to what its network sees, and to the network itself.
 
-`run.py` trains and keeps; what clips, statistics and options `supervised.RunParams` mean, is here.
+`run.py` trains and keeps; the clips, statistics and options that a `supervised.RunParams` stands
+for are made here.
 """
 
+import abc
 import dataclasses
 import hashlib
 import os
 import pathlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
+import keras
 import numpy as np
 
 from dualcam import models
-from dualcam.data import schema
-from dualcam.data.clips import record_clips as clips_lib
+from dualcam.data import audio, schema
+from dualcam.data.clips import clip_sets, record_clips, sound_clips
 from dualcam.data.signal import channel_statistics, frontends
 from dualcam.data.sources import datasets
-from dualcam.data.stores import record_store
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class RunData:
+class Data(abc.ABC):
     """What a run learns from.
 
     Attributes:
-        store: holds all records.
-        training, validation: record paths in their lists' order.
-        info: the data set.
-        start: {layer: its weights} that training starts from; the other layers are drawn.
+        store: holds all files.
+        training, validation: those of the two lists, in their order.
+        info: the data set, for titles and exports.
+        start: {layer: its weights} that training starts from; other layers are randomly
+            initialised.
     """
 
-    store: record_store.Store
-    training: list[str]
-    validation: list[str]
+    store: Any
+    training: Any
+    validation: Any
     info: datasets.DatasetInfo
     start: dict = dataclasses.field(default_factory=dict)
+    _content: ClassVar[str]  # names the store's digest in run.json
+    _unit: ClassVar[str] = 'records'  # of the lists there
 
-    def clips(self, params, folder, teacher_logits=None):
-        """Training and validation clips; statistics they are normalised by land in the folder."""
+    @abc.abstractmethod
+    def clips(
+        self, params: Any, folder: pathlib.Path, teacher: np.ndarray | None = None
+    ) -> tuple[clip_sets.Clips, clip_sets.Clips | None]:
+        """Training and validation clips; the statistics that normalise them land in the folder.
+
+        Args:
+            params: a `supervised.RunParams`.
+            folder: of the run.
+            teacher: a teacher's logits [rows of the store, classes], or None.
+        """
+
+    def described(self) -> dict[str, Any]:
+        """What run.json states: digests of the store's content and of the lists."""
+        return {
+            self._content: self.store.digest,
+            'lists': {
+                name: {
+                    self._unit: len(files),
+                    'sha256': hashlib.sha256(self._named(files)).hexdigest(),
+                }
+                for name, files in (('training', self.training), ('validation', self.validation))
+            },
+        }
+
+    @abc.abstractmethod
+    def _named(self, files: Any) -> bytes:
+        """Identifies a list's files, for its digest."""
+
+
+class RunData(Data):
+    """Records; the lists hold their paths."""
+
+    _content = 'records'
+
+    def clips(self, params, folder, teacher=None):
         rows, windows = self.windows(params)
         gather_stats(params, self.store, rows, windows[0], folder)
-        made = []
-        for chosen in windows:
-            columns = {}
-            if teacher_logits is not None:
-                columns['teacher_logits'] = teacher_logits[chosen].mean(axis=1)
-            made.append(cut(params, self.store, chosen, folder, columns))
-        return made
+        columns = [{}, {}]
+        if teacher is not None:
+            columns = [{'teacher_logits': teacher[chosen].mean(axis=1)} for chosen in windows]
+        return tuple(
+            cut(params, self.store, chosen, folder, own)
+            for chosen, own in zip(windows, columns, strict=True)
+        )
 
-    def windows(self, params):
+    def windows(self, params: Any) -> tuple[np.ndarray, list[np.ndarray]]:
         """How the lists are cut.
 
         Args:
@@ -58,43 +99,71 @@ class RunData:
             windows of the validation clips], both [clips, seconds]).
         """
         rows, valid_rows = (
-            clips_lib.sequence_rows(self.store, paths, params.clips.total_length)
+            record_clips.sequence_rows(self.store, paths, params.clips.total_length)
             for paths in (self.training, self.validation)
         )
         return rows, [
-            clips_lib.training_windows(rows, params.clips, params.loop.seed),
-            clips_lib.inference_windows(valid_rows, params.clips),
+            record_clips.training_windows(rows, params.clips, params.loop.seed),
+            record_clips.inference_windows(valid_rows, params.clips),
         ]
 
-    def described(self):
-        """What run.json says of it: digests of the records and the lists."""
+    def _named(self, files):
         root = os.path.commonpath(self.store.paths)
-        return {
-            'records': self.store.digest,
-            'lists': {
-                name: {
-                    'records': len(paths),
-                    'sha256': hashlib.sha256(
-                        '\n'.join(os.path.relpath(p, root) for p in paths).encode()
-                    ).hexdigest(),
-                }
-                for name, paths in (('training', self.training), ('validation', self.validation))
-            },
-        }
+        return '\n'.join(os.path.relpath(path, root) for path in files).encode()
 
 
-def test_clips(params, store, paths, folder):
+class SoundData(Data):
+    """Files of a folder of sound; the lists hold their rows.
+
+    With an empty validation list the last epoch's weights are kept.
+    """
+
+    _content, _unit = 'sounds', 'files'
+
+    def clips(self, params, folder, teacher=None):
+        """As of `Data`; no teacher is asked, and there may be no validation clips."""
+        if teacher is not None:
+            raise ValueError('a folder of sound has no acoustic images for a teacher')
+        clip_samples = audio.num_samples(params.clips.sample_length)
+        training, validation = (
+            sound_clips.windows(self.store, rows, clip_samples)
+            for rows in (self.training, self.validation)
+        )
+        if models.network(params.network).input == 'spectrogram':
+            keep_stats(
+                folder / 'stats',
+                lambda: sound_clips.cut(
+                    self.store, training, clip_samples, frontend(params)
+                ).raw_batches(),
+            )
+        heard = frontend(params, folder)
+        return (
+            sound_clips.cut(self.store, training, clip_samples, heard, params.augment),
+            sound_clips.cut(self.store, validation, clip_samples, heard)
+            if len(validation)
+            else None,
+        )
+
+    def _named(self, files):
+        return '\n'.join(self.store.paths[row] for row in files).encode()
+
+
+def test_clips(
+    params: Any, store: Any, paths: Sequence[str], folder: pathlib.Path
+) -> clip_sets.Clips:
     """Clips of a list as the run of this folder takes them, cut without overlap."""
-    rows = clips_lib.sequence_rows(store, paths, params.clips.total_length)
-    return cut(params, store, clips_lib.inference_windows(rows, params.clips), folder)
+    rows = record_clips.sequence_rows(store, paths, params.clips.total_length)
+    return cut(params, store, record_clips.inference_windows(rows, params.clips), folder)
 
 
-def record_clips(params, store, folder):
+def second_clips(params: Any, store: Any, folder: pathlib.Path) -> clip_sets.Clips:
     """Every record of a store as a clip of the run of this folder, a teacher of one second."""
     return cut(params, store, np.arange(len(store.paths))[:, None], folder)
 
 
-def asked_frames(params, store, training, others):
+def asked_frames(
+    params: Any, store: Any, training: Sequence[str], others: Iterable[Sequence[str]]
+) -> tuple[np.ndarray, np.ndarray]:
     """Which frames' features a run on video and its tests need.
 
     Args:
@@ -106,27 +175,25 @@ def asked_frames(params, store, training, others):
     Returns:
         (rows of the store [n], numbers of frames [n]).
     """
-    if 'features' not in kind_of(params):
+    if 'features' not in inputs_of(params):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    second, frame = np.divmod(
-        models.network(params.network).frames(**_options(params)), schema.FRAMES_PER_SECOND
-    )
+    second, frame = np.divmod(_frames(params), schema.FRAMES_PER_SECOND)
     windows = [
-        clips_lib.training_windows(
-            clips_lib.sequence_rows(store, training, params.clips.total_length),
+        record_clips.training_windows(
+            record_clips.sequence_rows(store, training, params.clips.total_length),
             params.clips,
             params.loop.seed,
         )
     ]
     for paths in others:
-        rows = clips_lib.sequence_rows(store, paths, params.clips.total_length)
-        windows.append(clips_lib.inference_windows(rows, params.clips))
+        rows = record_clips.sequence_rows(store, paths, params.clips.total_length)
+        windows.append(record_clips.inference_windows(rows, params.clips))
     windows = np.concatenate(windows)
     return windows[:, second].reshape(-1), np.tile(frame, len(windows))
 
 
-def frontend(params, folder=None):
-    """The `frontend.Frontend` of a student's run.
+def frontend(params: Any, folder: str | os.PathLike | None = None) -> frontends.Frontend:
+    """The `frontends.Frontend` of a student's run.
 
     Args:
         params: a `supervised.RunParams`.
@@ -146,7 +213,13 @@ def frontend(params, folder=None):
     )
 
 
-def cut(params, store, windows, folder, columns=None):
+def cut(
+    params: Any,
+    store: Any,
+    windows: np.ndarray,
+    folder: pathlib.Path,
+    columns: Mapping[str, np.ndarray] | None = None,
+) -> clip_sets.Clips:
     """Windows of a store as clips of the network of the run of this folder.
 
     Args:
@@ -155,50 +228,50 @@ def cut(params, store, windows, folder, columns=None):
         windows: [clips, seconds] rows of it.
         folder: of the run, with its statistics.
         columns: {name: [clips, ...]} that go along with each clip.
-
-    Returns:
-        `clips.Clips`.
     """
-    kind = kind_of(params)
-    frames = None
-    if any(part in kind for part in ('features', 'video', 'frames')):
-        frames = models.network(params.network).frames(**_options(params))
-    ears = frontend(params, folder) if kind in ('waveform', 'spectrogram') else None
-    return clips_lib.Clips(store, windows, kind, ears, columns, frames)
+    inputs = inputs_of(params)
+    frames = heard = None
+    if {'features', 'video', 'frames'} & set(inputs):
+        frames = _frames(params)
+    if {'waveform', 'spectrogram'} & set(inputs):
+        heard = frontend(params, folder)
+    return record_clips.cut(store, windows, inputs, heard, columns, frames)
 
 
-def gather_stats(params, store, rows, windows, folder):
-    """Statistics of the training set that the input is normalised with, unless they are there."""
-    kind = kind_of(params)
-    if kind == 'spectrogram' and not (folder / 'stats').exists():
-        whole = clips_lib.inference_windows(rows, params.clips)
-        channel_statistics.save(
+def gather_stats(
+    params: Any, store: Any, rows: np.ndarray, windows: np.ndarray, folder: pathlib.Path
+) -> None:
+    """Statistics of the training set that the input is normalised with, unless they exist.
+
+    Args:
+        params: a `supervised.RunParams`.
+        store: holds the records.
+        rows: [sequences, seconds] of the training list.
+        windows: [clips, seconds] rows of the training clips.
+        folder: of the run.
+    """
+    inputs = inputs_of(params)
+    if 'spectrogram' in inputs:
+        whole = record_clips.inference_windows(rows, params.clips)
+        keep_stats(
             folder / 'stats',
-            channel_statistics.gather(
-                clips_lib.Clips(store, whole, kind, frontend(params)).raw_batches()
-            ),
+            lambda: record_clips.cut(store, whole, inputs, frontend(params)).raw_batches(),
         )
-    if not params.standardise:
-        return
-    if 'acoustic' in kind and not (folder / 'stats').exists():
+    if params.standardise and 'acoustic' in inputs:
         acoustic = store.arrays['acoustic']
-        channel_statistics.save(
-            folder / 'stats', channel_statistics.gather(acoustic[row] for row in rows.reshape(-1))
-        )
-    if 'features' in kind and not (folder / 'stats_features').exists():
-        frames = models.network(params.network).frames(**_options(params))
-        channel_statistics.save(
+        keep_stats(folder / 'stats', lambda: (acoustic[row] for row in rows.reshape(-1)))
+    if params.standardise and 'features' in inputs:
+        frames = _frames(params)
+        keep_stats(
             folder / 'stats_features',
-            channel_statistics.gather(
-                clips_lib.Clips(store, windows, 'features', frames=frames).raw_batches()
-            ),
+            lambda: record_clips.cut(store, windows, ['features'], frames=frames).raw_batches(),
         )
 
 
-def build(params, num_classes, folder):
+def build(params: Any, num_classes: int, folder: pathlib.Path) -> keras.Model:
     """The network of a run, with the statistics in its folder."""
-    kind, options = kind_of(params), _trained_options(params, folder)
-    if 'features' not in kind:
+    inputs, options = inputs_of(params), _trained_options(params, folder)
+    if 'features' not in inputs:
         return models.build(params.network, num_classes, **options)
     if params.standardise:
         mean, deviation = channel_statistics.load(folder / 'stats_features', 'mean', 'std_dev')
@@ -207,25 +280,39 @@ def build(params, num_classes, folder):
     return models.build_head(params.network, num_classes, **options)
 
 
-def build_map(params, folder):
+def build_map(params: Any, folder: pathlib.Path) -> keras.Model:
     """Likewise, the network that learns correspondence, `models.build_map`."""
     return models.build_map(params.network, **_trained_options(params, folder))
 
 
-def kind_of(params):
-    """What clips are cut to for this run."""
-    kind = models.network(params.network).clips
-    return kind.replace('features', 'video') if params.batch_norm == 'authors' else kind
+def inputs_of(params: Any) -> tuple[str, ...]:
+    """Names of the inputs that clips are cut to for this run."""
+    names = models.network(params.network).clips.split('+')
+    video = params.batch_norm == 'authors'
+    return tuple('video' if video and name == 'features' else name for name in names)
+
+
+def keep_stats(folder: pathlib.Path, batches_of: Callable[[], Iterable[np.ndarray]]) -> None:
+    """Gathers statistics of what a function yields into a folder, unless it exists."""
+    if not folder.exists():
+        channel_statistics.save(folder, channel_statistics.gather(batches_of()))
 
 
 def _options(params):
     return dict(params.options) | {'seconds': params.clips.sample_length}
 
 
+def _frames(params):
+    """Numbers of a clip's frames that the network of a run takes."""
+    numbers_of = models.network(params.network).frames
+    assert numbers_of is not None, f'{params.network} takes no frames'
+    return numbers_of(**_options(params))
+
+
 def _trained_options(params, folder):
     """`_options`, and those that the training set decides."""
     options = _options(params)
-    if params.standardise and 'acoustic' in kind_of(params):
+    if params.standardise and 'acoustic' in inputs_of(params):
         names = 'mean', 'std_dev'
         options |= dict(zip(names, channel_statistics.load(folder / 'stats', *names), strict=True))
     if models.network(params.network).masks_bins:

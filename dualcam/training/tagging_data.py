@@ -1,40 +1,50 @@
-"""What a run that tags learns from; the counterpart of `run_data.RunData`."""
+"""What a run that tags learns from."""
 
 import dataclasses
-import hashlib
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from dualcam.data.clips import tagging_clips
+from dualcam.data.clips import clip_sets, tagged_clips
 from dualcam.data.signal import channel_statistics, logmel
-from dualcam.data.sources import datasets
-from dualcam.data.stores import tagging_store
 from dualcam.files.path_types import AnyPath
+from dualcam.training import run_data
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class TaggingData:
-    """What a run learns from.
+class TaggingData(run_data.Data):
+    """Tagged clips; the lists hold rows of a `tagged_packer.TaggedStore`.
 
     Attributes:
-        store: a `tagging_store.TaggingStore`.
-        training, validation: [n] rows of it.
-        features: {'visual': ..., 'soundnet': ..., 'vggish': ...}, as far as they are there: arrays
+        features: {'visual': ..., 'soundnet': ..., 'vggish': ...}, those that are available: arrays
             [store's clips, steps, features].
-        info: the data set.
     """
 
-    store: tagging_store.TaggingStore
-    training: np.ndarray
-    validation: np.ndarray
-    features: dict
-    info: datasets.DatasetInfo
+    features: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    _content, _unit = 'clips', 'clips'
+
+    def clips(self, params, folder, teacher=None):
+        """As of `run_data.Data`, for a `TaggingParams`; predictions of a teacher are not added."""
+        run_data.keep_stats(
+            folder / 'stats',
+            lambda: tagged_clips.cut(
+                self.store, self.training, logmel.LogMelFrontend(params.frontend), memory_bytes=0
+            ).raw_batches(),
+        )
+        return (
+            self.cut(params, self.training, folder, params.crop_s),
+            self.cut(params, self.validation, folder),
+        )
 
     def cut(
-        self, params: Any, rows: np.ndarray, folder: pathlib.Path, crop_s: int | None = None
-    ) -> tagging_clips.TaggingClips:
+        self,
+        params: Any,
+        rows: Sequence[int] | np.ndarray,
+        folder: pathlib.Path,
+        crop_s: int | None = None,
+    ) -> clip_sets.Clips:
         """Clips of a run, normalised by the statistics in its folder.
 
         Args:
@@ -43,54 +53,26 @@ class TaggingData:
             folder: of the run.
             crop_s: see `TaggingParams`.
 
-        Returns:
-            `tagging_clips.TaggingClips`.
-
         Raises:
-            ValueError: features that the run takes are not there.
+            ValueError: features that the run takes are not available.
         """
-        wanted = [name for name in params.sound if name != 'audio']
-        wanted += ['visual'] if params.sees else []
-        missing = sorted(set(wanted) - set(self.features))
+        names = [name for name in params.sound if name != 'audio']
+        names += ['visual'] if params.sees else []
+        missing = sorted(set(names) - set(self.features))
         if missing:
             raise ValueError(
                 f'{params.network} takes {", ".join(missing)}, which the data lack; '
                 f'they have {", ".join(self.features) or "sound alone"}'
             )
-        return tagging_clips.TaggingClips(
-            self.store,
-            rows,
-            frontend(params, folder),
-            {name: self.features[name] for name in wanted},
-            crop_s,
-        )
+        features = {name: self.features[name] for name in names}
+        return tagged_clips.cut(self.store, rows, frontend(params, folder), features, crop_s)
 
-    def gather_stats(self, params: Any, folder: pathlib.Path) -> None:
-        """Statistics of the training sounds, which normalise them, unless they are there."""
-        if not (folder / 'stats').exists():
-            sounds = tagging_clips.TaggingClips(
-                self.store, self.training, logmel.LogMelFrontend(params.frontend), memory_bytes=0
-            )
-            channel_statistics.save(
-                folder / 'stats', channel_statistics.gather(sounds.raw_batches())
-            )
-
-    def described(self) -> dict:
-        """What run.json says of it."""
-        return {
-            'clips': self.store.digest,
-            'lists': {
-                name: {
-                    'clips': len(rows),
-                    'sha256': hashlib.sha256(np.asarray(rows, '<i8').tobytes()).hexdigest(),
-                }
-                for name, rows in (('training', self.training), ('validation', self.validation))
-            },
-        }
+    def _named(self, files):
+        return np.asarray(files, '<i8').tobytes()
 
 
 def frontend(params: Any, folder: AnyPath) -> logmel.LogMelFrontend:
-    """The `logmel.LogMelFrontend` of a run, with the statistics in its folder."""
+    """The front end of a run (`TaggingParams`), with the statistics in its folder."""
     return logmel.LogMelFrontend(
         params.frontend, channel_statistics.load(pathlib.Path(folder) / 'stats', 'mean', 'std_dev')
     )

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
+from dualcam.data import stores
+from dualcam.data.packers import tagged_packer
+from dualcam.data.records import tagging_records
 from dualcam.data.sources import datasets, tagging_lists
-from dualcam.data.stores import tagging_store
 from dualcam.evaluation import tagging_scores
 from dualcam.features import sound_features
 from dualcam.reports import run_reports
@@ -53,7 +55,7 @@ class Source:
 
     Attributes:
         info: the `datasets.DatasetInfo`.
-        store: the `tagging_store.TaggingStore` of all records.
+        store: the `tagged_packer.TaggedStore` of all records.
         rows: {'training', 'validation', 'testing'}: rows of the store.
         features: {name: file} of features of frames and of sound.
 
@@ -88,12 +90,15 @@ class Source:
         self._preset, self._weights, self._data = preset, weights, {}
         self.info = datasets.read_description(records)
         lists = {
-            split: tagging_store.read_split(records, split)
+            split: tagging_records.read_split(records, split)
             for split in tagging_lists.SPLITS
             if split != 'validation' or (records / f'{split}.txt').exists()
         }
-        self.store = tagging_store.open_clips(
-            [p for paths in lists.values() for p in paths], self.info, cache, max_bad
+        self.store = stores.open_store(
+            [p for paths in lists.values() for p in paths],
+            tagged_packer.TaggedPacker(self.info.num_classes),
+            cache,
+            max_bad,
         )
         self.rows = {
             split: self.store.rows([p for p in paths if p not in self.store.skipped])
@@ -118,7 +123,7 @@ class Source:
     @property
     def labels(self) -> np.ndarray:
         """Of the test clips, [clips, classes]."""
-        return self.store.labels[self.rows['testing']]
+        return self.store.columns['label'][self.rows['testing']]
 
     @property
     def note(self) -> str:
@@ -146,7 +151,11 @@ class Source:
             if run.visual:
                 features['visual'] = self._arrays[run.visual]
             self._data[key] = tagging_data.TaggingData(
-                self.store, self.rows['training'], self.rows['validation'], features, self.info
+                self.store,
+                self.rows['training'],
+                self.rows['validation'],
+                self.info,
+                features=features,
             )
         return workshops.Specification(
             recipes.TAGGING,

@@ -10,10 +10,11 @@ import pathlib
 import keras
 import numpy as np
 
+from dualcam.data import stores
 from dualcam.data.clips import record_clips
+from dualcam.data.packers import record_packer
 from dualcam.data.records import reading, take_lists
 from dualcam.data.sources import datasets
-from dualcam.data.stores import record_store
 from dualcam.training import loop, recipes, run_data
 from dualcam.training.recipes import correspondence, correspondence_steps
 from experiments.eccv2020 import presets
@@ -62,7 +63,7 @@ class Source:
 
     Attributes:
         info: the `datasets.DatasetInfo`.
-        store: the `record_store.Store` of all records.
+        store: the `record_packer.RecordStore` of all records.
         preset: a `presets.EccvPreset`.
         windows: of the training, validation and test clips: [clips, 2] rows of the store each.
 
@@ -91,8 +92,11 @@ class Source:
         if lists is None:
             lists = next(iter(video_lists.write_video_lists(records, presets.SECONDS))).parent
         paths = {name: reading.read_list(pathlib.Path(lists) / name, records) for name in _LISTS}
-        self.store = record_store.open_store(
-            [path for name in _LISTS for path in paths[name]], MODALITIES, cache, max_bad
+        self.store = stores.open_store(
+            [path for name in _LISTS for path in paths[name]],
+            record_packer.RecordPacker(MODALITIES),
+            cache,
+            max_bad,
         )
         paths = {
             name: self.store.whole_sequences(part, presets.SECONDS) for name, part in paths.items()
@@ -190,7 +194,7 @@ class Target:
         paths = [path for name in _LISTS for path in found[name]]
         held = reading.modalities_of(paths[0])
         wanted = [m for m in MODALITIES if ('video' if m == 'frames' else m) in held]
-        self.store = record_store.open_store(paths, wanted, cache)
+        self.store = stores.open_store(paths, record_packer.RecordPacker(wanted), cache)
         if flip:
             self.store = dataclasses.replace(self.store, mirrored=True)
         self.windows = tuple(
@@ -198,6 +202,6 @@ class Target:
         )
 
 
-def labels(store: record_store.Store, windows: np.ndarray) -> np.ndarray:
+def labels(store: stores.Store, windows: np.ndarray) -> np.ndarray:
     """Class of each clip, [clips] int64."""
-    return np.asarray(store.labels['action'])[windows[:, 0]]
+    return np.asarray(store.columns['label'])[windows[:, 0]]

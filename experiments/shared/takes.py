@@ -5,14 +5,14 @@ import pathlib
 import re
 from collections.abc import Iterable
 
+from dualcam.data import stores
 from dualcam.data.sources import datasets, sound_folders
-from dualcam.data.stores import record_store
 
 _NUMBER = re.compile(r'\d+')
 
 
 def of_records(
-    store: record_store.Store, rows: Iterable[int], rule: datasets.TakeRule | None = None
+    store: stores.Store, rows: Iterable[int], rule: datasets.TakeRule | None = None
 ) -> list[str]:
     """The take of each record: its folder, below that of all records.
 

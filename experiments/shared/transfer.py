@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dualcam.data import stores
 from dualcam.data.signal import mfcc
 from dualcam.data.sources import sound_files, sound_folders, splits
-from dualcam.data.stores import record_store
 from dualcam.evaluation import neighbours
 from dualcam.files import progress_bars
 from dualcam.inference import embeddings
@@ -81,7 +81,7 @@ class Target:
         self.skipped = ()
         self._cache, self._max_bad = pathlib.Path(cache), max_bad
         self._ks, self._plain = ks, plain
-        self._digest = record_store.records_digest([sound.path for sound in sound_set.sounds])
+        self._digest = stores.content_digest([sound.path for sound in sound_set.sounds])
 
     def by_listener(self, listener, layer):
         """A student's features of each file: (features [files, n], names of the files)."""

@@ -237,7 +237,7 @@ class Workshop:
         """What a network on clips of one second says of every record, computed once."""
         return distillation.record_predictions(
             network,
-            run_data.record_clips(params, self.store, folder),
+            run_data.second_clips(params, self.store, folder),
             folder / f'answers_{self.store.digest}.npy',
         )
 

@@ -8,10 +8,10 @@ import numpy as np
 import scipy.special
 
 from dualcam.data.clips import sound_clips
+from dualcam.data.packers import sound_packer
 from dualcam.data.sources import datasets, sound_folders, splits
-from dualcam.data.stores import sound_store
 from dualcam.inference import students
-from dualcam.training import recipes, run_data, sound_data
+from dualcam.training import recipes, run_data
 from dualcam.training.run import described, load
 from experiments.shared import outcomes, takes, workshops
 from experiments.sounds import presets
@@ -46,8 +46,9 @@ class Source:
         max_bad: files that may be left out.
 
     Attributes:
+        sound_set: the files without those that were left out; splits number them.
         splits: the set's `splits.Split`s.
-        store: the packed `sound_store.SoundStore`.
+        store: the packed `sound_packer.SoundStore`.
         info: the `datasets.DatasetInfo`.
     """
 
@@ -58,18 +59,20 @@ class Source:
         preset: presets.SoundPreset,
         max_bad: int = 0,
     ):
-        self.store = sound_store.open_sounds(sound_set, pathlib.Path(out) / 'cache', max_bad)
-        self._set = self.store.sound_set
-        self.splits = splits.splits(self._set)
+        self.store, self.sound_set = sound_packer.open_sounds(
+            sound_set, pathlib.Path(out) / 'cache', max_bad
+        )
+        self._rows = self.store.rows(sound.path for sound in self.sound_set.sounds)
+        self.splits = splits.splits(self.sound_set)
         name = pathlib.Path(sound_set.root).resolve().name
-        self.info = datasets.DatasetInfo(name, self._set.classes, f'recordings of {name}', 0)
+        self.info = datasets.DatasetInfo(name, self.sound_set.classes, f'recordings of {name}', 0)
         self._preset, self._data = preset, {}
 
     @property
     def note(self) -> str:
         """See `workshops.Source`."""
         text = (
-            f'Data: {self.info.name}, {len(self._set.sounds)} recordings, tested on '
+            f'Data: {self.info.name}, {len(self.sound_set.sounds)} recordings, tested on '
             f'{", ".join(split.name for split in self.splits)}'
         )
         return text + (f'; {self._preset.note}' if self._preset.note else '')
@@ -94,7 +97,9 @@ class Source:
                 start = {one.name: one.get_weights() for one in network.layers if one.weights}
             rows = np.sort(np.concatenate([split.training, split.validation]))
             none = np.zeros(0, np.int64)
-            self._data[key] = sound_data.SoundData(self.store, rows, none, self.info, start)
+            self._data[key] = run_data.SoundData(
+                self.store, self._rows[rows], none, self.info, start
+            )
         part = split.name.replace(' ', '_')
         return workshops.Specification(
             recipes.SUPERVISED,
@@ -133,7 +138,7 @@ class Source:
 
     def _tested(self, listener, split, hop_samples, batch_size=32):
         """Classes with the largest mean log-probability over each file's windows."""
-        rows = split.testing
+        rows = self._rows[split.testing]  # of the store
         windows = sound_clips.windows(self.store, rows, listener.clip_samples, hop_samples)
         ask, logits = listener.listen('logits'), []
         for first in range(0, len(windows), batch_size):
@@ -149,9 +154,9 @@ class Source:
             )
         shares = scipy.special.log_softmax(np.concatenate(logits), axis=1)
         means = np.stack([shares[windows[:, 0] == row].mean(axis=0) for row in rows])
-        sounds = [self._set.sounds[row] for row in rows]
+        sounds = [self.sound_set.sounds[row] for row in split.testing]
         return outcomes.Tested(
-            self._set.labels[rows],
+            self.sound_set.labels[split.testing],
             means.argmax(axis=1),
             tuple(takes.of_sounds(sounds)),
             tuple(sound.path for sound in sounds),

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from dualcam import models
-from dualcam.data import schema
+from dualcam.data import schema, stores
+from dualcam.data.packers import record_packer
 from dualcam.data.records import reading, take_lists
 from dualcam.data.sources import datasets
-from dualcam.data.stores import record_store
 from dualcam.evaluation import metrics
 from dualcam.features import frame_features
 from dualcam.files import fingerprints
@@ -92,7 +92,7 @@ class Source:
     Attributes:
         info: the `datasets.DatasetInfo`.
         scenarios, settings: of the data set, see `settings_of`.
-        store: the `record_store.Store` of all records.
+        store: the `record_packer.RecordStore` of all records.
         start: {layer: weights} that OurSoundNet starts from; empty without them.
 
     Args:
@@ -123,7 +123,7 @@ class Source:
         self.scenarios, self.settings = scenarios_of(self.info), settings_of(self.info)
         self._lists = self._make_lists()
         paths = [p for setting in self._lists.values() for part in setting.values() for p in part]
-        self._holds = record_store.modalities_of(paths, max_bad)
+        self._holds = reading.first_modalities(paths, max_bad)
         possible = [run for run in wanted if self.can_train(run)]
         self._teachers = {run.teacher for run in possible} - {None}
         needed = {part for run in possible for part in run.modalities()}
@@ -132,7 +132,9 @@ class Source:
                 f'{records}: its records hold {" and ".join(self._holds)} only; '
                 'convert them again with --modalities=0,1,2'
             )
-        self.store = record_store.open_store(paths, sorted(needed - {'video'}), cache, max_bad)
+        self.store = stores.open_store(
+            paths, record_packer.RecordPacker(sorted(needed - {'video'})), cache, max_bad
+        )
         self._lists = {
             setting: {
                 name: self.store.whole_sequences(part, preset.total_length)
@@ -264,12 +266,12 @@ class Source:
                 len(labels),
                 resolved.seed,
             )
-        if run in self._teachers and clips.seconds == 1:
+        if run in self._teachers and clips.origin.seconds == 1:
             # It will be asked for every record anyway.
-            logits = workshop.record_logits(resolved)[clips.windows[:, 0]]
+            logits = workshop.record_logits(resolved)[clips.origin.windows[:, 0]]
         else:
             logits = loop.predict(network, clips)
-        names = takes.of_records(self.store, clips.windows[:, 0], self.info.take_rule)
+        names = takes.of_records(self.store, clips.origin.windows[:, 0], self.info.take_rule)
         return outcomes.Tested(labels, np.argmax(logits, -1), tuple(names))
 
     def _make_lists(self):

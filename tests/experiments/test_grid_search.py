@@ -298,13 +298,13 @@ def test_test_splits_are_not_read(made, smoke, monkeypatch, column, tmp_path):
     workshop.source.store = dataclasses.replace(
         store,
         arrays={name: Watched(array, seen) for name, array in store.arrays.items()},
-        labels={name: Watched(array, seen) for name, array in store.labels.items()},
+        columns={name: Watched(array, seen) for name, array in store.columns.items()},
     )
 
     # The tables' teachers answer all records once; what they say of the rest is never used.
-    record_clips = run_data.record_clips
+    record_clips = run_data.second_clips
     monkeypatch.setattr(
-        run_data, 'record_clips', lambda params, _, folder: record_clips(params, store, folder)
+        run_data, 'second_clips', lambda params, _, folder: record_clips(params, store, folder)
     )
 
     def predictions(teacher, seconds, path):

@@ -11,8 +11,8 @@ import json
 import numpy as np
 
 from dualcam.data.clips import record_clips
+from dualcam.data.packers import record_packer
 from dualcam.data.signal import frontends
-from dualcam.data.stores import record_store
 
 
 def epoch():
@@ -21,9 +21,9 @@ def epoch():
     paths = tuple(
         f'/r/Action_{f:03d}/Data_{i + 1:03d}.tfrecord' for f in range(6) for i in range(10)
     )
-    held = record_store.Store(
+    held = record_packer.RecordStore(
         paths,
-        {'action': np.repeat(np.arange(6), 10)},
+        {'label': np.repeat(np.arange(6), 10)},
         {'audio': rng.integers(-(10**6), 10**6, (60, 12, 1024)).astype(np.int32)},
         'digest',
     )
@@ -34,7 +34,7 @@ def epoch():
     )
     exact, close = hashlib.sha256(windows.tobytes()), []
     for memory_bytes in (1 << 30, 0):
-        made = record_clips.Clips(held, windows, 'spectrogram', frontend, memory_bytes=memory_bytes)
+        made = record_clips.cut(held, windows, ['spectrogram'], frontend, memory_bytes=memory_bytes)
         for number in range(2):
             for batch in made.batches(5, (5, number)):
                 exact.update(batch['clip'].numpy().tobytes() + batch['label'].numpy().tobytes())

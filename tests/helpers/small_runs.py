@@ -4,8 +4,9 @@ import keras
 import numpy as np
 
 from dualcam import models
+from dualcam.data import stores
 from dualcam.data.clips import record_clips
-from dualcam.data.stores import tagging_store
+from dualcam.data.packers import tagged_packer
 from dualcam.reports import run_reports
 from dualcam.training import loop, recipes, run, tagging_data
 from dualcam.training.recipes import (
@@ -54,7 +55,7 @@ def _supervised(_, folder, dropout=0.5, **loop_changes):
 def _distilled(_, folder, **loop_changes):
     store = toy_eccv.make_store()
     keras.utils.set_random_seed(2)
-    seconds = record_clips.Clips(store, np.arange(len(store.paths))[:, None], 'acoustic')
+    seconds = record_clips.cut(store, np.arange(len(store.paths))[:, None], ['acoustic'])
     answers = distillation.record_predictions(
         models.build('dualcamnet', 2, seconds=1),
         seconds,
@@ -91,11 +92,17 @@ def _pretext(_, folder, **loop_changes):
 
 def _tagging(scratch, folder, network, method, loop_changes, teacher=None, **changes):
     paths = [str(path) for path in (scratch / 'records').rglob('*.tfrecord')]
-    store = tagging_store.open_clips(paths, tagged_clips.INFO, scratch / 'cache')
+    store = stores.open_store(
+        paths, tagged_packer.TaggedPacker(tagged_clips.INFO.num_classes), scratch / 'cache'
+    )
     rows = np.arange(len(store.paths))
-    seen = np.repeat(store.labels[:, None], _CLIP_S, axis=1)  # what frames would show
+    seen = np.repeat(store.columns['label'][:, None], _CLIP_S, axis=1)  # what frames would show
     data = tagging_data.TaggingData(
-        store, rows[:_NUM_TRAINING], rows[_NUM_TRAINING:], {'visual': seen}, tagged_clips.INFO
+        store,
+        rows[:_NUM_TRAINING],
+        rows[_NUM_TRAINING:],
+        tagged_clips.INFO,
+        features={'visual': seen},
     )
     return _train(
         recipes.TAGGING,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from dualcam.data.packers import record_packer
 from dualcam.data.sources import datasets
-from dualcam.data.stores import record_store
 from dualcam.training import run_data
 
 INFO = datasets.DatasetInfo('toy', ('low', 'high'), 'made up', 1)
@@ -30,9 +30,9 @@ def make_store():
         for i in range(8)
         for j in range(2)
     )
-    return record_store.Store(
+    return record_packer.RecordStore(
         paths,
-        {'action': np.array(labels), 'location': np.repeat(np.arange(8), 2)},
+        {'label': np.array(labels), 'group': np.repeat(np.arange(8), 2)},
         {
             'audio': np.concatenate(sound),
             'acoustic': np.concatenate(images),

@@ -18,10 +18,10 @@ import tensorflow as tf
 from absl import app, flags
 
 from dualcam.cli import errors
-from dualcam.data.records import reading, record_lists
+from dualcam.data.records import record_lists
 from dualcam.files import progress_bars
 from records import conversion, jobs, manifest, verify, writer
-from tests.helpers import memory
+from tests.helpers import memory, record_bytes
 
 _SECONDS = 10  # records of a sequence
 
@@ -276,7 +276,7 @@ def judge(findings, expected):
 
 
 def _example(path):
-    return tf.train.SequenceExample.FromString(reading.read_serialized(str(path)).numpy())
+    return tf.train.SequenceExample.FromString(record_bytes.serialized(path))
 
 
 def _rewrite(path, serialized):

@@ -11,11 +11,10 @@ import tensorflow as tf
 from PIL import Image
 
 from dualcam.data import schema
-from dualcam.data.records import reading, tagging_records
+from dualcam.data.records import tagging_records
 from dualcam.data.sources import datasets, tagging_lists
-from dualcam.data.stores import tagging_store
 from records import convert_tagging
-from tests.helpers import tagged_clips
+from tests.helpers import record_bytes, tagged_clips
 from tests.helpers.tagged_clips import COLOURS, jpeg, write_delivered
 
 CLIPS = {'Y-dash_0.000_2.000': (0, 2), 'plain': (1,), 'Ythird.part': (2,)}
@@ -32,7 +31,7 @@ def run(raw, out, split='training', **options):
 
 
 def read(out, split='training'):
-    paths = tagging_store.read_split(out, split)
+    paths = tagging_records.read_split(out, split)
     return list(tagging_records.read_clips(paths)), paths
 
 
@@ -240,7 +239,7 @@ def test_videos_give_a_frame_from_the_middle_of_each_second(delivered, tmp_path)
     assert written == 2 and 'plain.mp4: not a readable video' in bad
     _, paths = read(tmp_path / 'out')
     (pixels,) = tagging_records.read_frames(paths[:1], [[0, 1]], (8, 8))
-    np.testing.assert_allclose(pixels.numpy().mean(axis=(1, 2)), [COLOURS[0], COLOURS[2]], atol=25)
+    np.testing.assert_allclose(pixels.mean(axis=(1, 2)), [COLOURS[0], COLOURS[2]], atol=25)
 
 
 def test_big_pictures_are_made_smaller_and_grey_ones_coloured(delivered, tmp_path):
@@ -250,7 +249,7 @@ def test_big_pictures_are_made_smaller_and_grey_ones_coloured(delivered, tmp_pat
     (folder / '2.jpg').unlink()
     run(delivered, tmp_path / 'out')
     path = read(tmp_path / 'out')[1][1]
-    example = tf.train.Example.FromString(reading.read_serialized(path).numpy())
+    example = tf.train.Example.FromString(record_bytes.serialized(path))
     first, second = example.features.feature[schema.CLIP_FRAMES].bytes_list.value
     assert Image.open(io.BytesIO(first)).size == (455, 256)
     assert Image.open(io.BytesIO(second)).mode == 'RGB'
@@ -267,4 +266,4 @@ def test_a_damaged_record_is_named(delivered, tmp_path):
     with pytest.raises(ValueError, match=r'plain\.tfrecord, which does not exist'):
         read(out)
     with pytest.raises(ValueError, match=r'validation\.txt: no such list; .*--split=validation'):
-        tagging_store.read_split(out, 'validation')
+        tagging_records.read_split(out, 'validation')

@@ -117,7 +117,7 @@ def test_the_authors_files_read_back_equal(golden, converted):
             raw = b''.join(items[modality.feature_list])
             assert second[name].tobytes() == raw
             assert second[name].shape[1:] == tuple(context[k] for k in modality.size_keys)
-        assert second['action'] == context['action']
+        assert second['label'] == context['action']
 
 
 @pytest.mark.parametrize('tree', ['full', 'irregular'])

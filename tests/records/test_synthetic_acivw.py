@@ -13,11 +13,11 @@ from PIL import Image
 from sklearn.neighbors import KNeighborsClassifier
 
 from dualcam.acoustics import beamforming, microphones
-from dualcam.data import schema
+from dualcam.data import schema, stores
+from dualcam.data.packers import record_packer
 from dualcam.data.records import reading
 from dualcam.data.signal import acoustic_images
 from dualcam.data.sources import datasets
-from dualcam.data.stores import record_store
 from records import acivw_layout, convert_acivw, video_lists
 from records.synthetic import acivw, acivw_scenes, acivw_sources, acivw_video, video
 
@@ -209,8 +209,10 @@ def test_flipped_images_of_records_peak_at_the_drawn_object(
     modalities = schema.modalities_by_number([0, 1, 2])
     assert convert_acivw.convert(tmp_path / 'raw', tmp_path / 'out', modalities) == (1, 0, 0)
     path = str(next((tmp_path / 'out').rglob('*.tfrecord')))
-    store = record_store.open_store([path], ['acoustic', 'audio'], tmp_path / 'cache')
-    assert (store.labels['action'], store.labels['location']) == (label, number)
+    store = stores.open_store(
+        [path], record_packer.RecordPacker(['acoustic', 'audio']), tmp_path / 'cache'
+    )
+    assert (store.columns['label'], store.columns['group']) == (label, number)
 
     take, place, rng = acivw.simulate_video(job, label, number, beamformer.array)
     np.testing.assert_array_equal(store.arrays['audio'][0], take.frames[:, 0])

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from dualcam.data import stores
+from dualcam.data.packers import tagged_packer
 from dualcam.data.records import tagging_records
 from dualcam.data.sources import datasets, sound_folders, tagging_lists
-from dualcam.data.stores import tagging_store
 from records import convert_tagging
 from records.synthetic import acivw_objects, tagging
 from tests.helpers.sound_folders import write_esc
@@ -134,9 +135,11 @@ def test_the_command_and_the_converter_make_a_store(tmp_path, command):
         assert ' 0 already existed, 0 clips left out' in said
     info = datasets.read_description(out)
     assert info.name == 'tagging_simulated' and 'real recordings' in info.origin
-    paths = [path for split in tagging.LISTS for path in tagging_store.read_split(out, split)]
-    store = tagging_store.open_clips(paths, info, tmp_path / 'cache')
-    assert store.labels.sum(axis=0).min() > 5 and store.num_frames == 2
+    paths = [path for split in tagging.LISTS for path in tagging_records.read_split(out, split)]
+    store = stores.open_store(
+        paths, tagged_packer.TaggedPacker(info.num_classes), tmp_path / 'cache'
+    )
+    assert store.columns['label'].sum(axis=0).min() > 5 and store.num_frames == 2
     code, _, errors = command(
         '-m', 'records.synthetic.tagging', f'--out={raw}', '--seed=1', '--preset=smoke'
     )

@@ -8,9 +8,8 @@ import pytest
 import tensorflow as tf
 
 from dualcam.data import schema
-from dualcam.data.records import reading
 from records import convert_avia, convert_sounds, convert_tagging, verify, writer
-from tests.helpers import small_raw
+from tests.helpers import record_bytes, small_raw
 from tests.proofs import damage, kill
 
 MODALITIES = [schema.ACOUSTIC, schema.AUDIO]
@@ -200,7 +199,7 @@ def test_acivw_sounds_and_clips_are_verified_and_repaired(tmp_path, rng):
 
 
 def rewrite_clip(path, key, kind, values):
-    example = tf.train.Example.FromString(reading.read_serialized(str(path)).numpy())
+    example = tf.train.Example.FromString(record_bytes.serialized(path))
     del getattr(example.features.feature[key], kind).value[:]
     getattr(example.features.feature[key], kind).value.extend(values)
     writer.write_record(path, example)

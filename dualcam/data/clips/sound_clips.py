@@ -1,21 +1,30 @@
-"""Clips of folders of sound, batch by batch: what `data/clips/record_clips.py` is for records.
+"""Clips of folders of sound.
 
-Training takes one clip a stretch of each file, moved and changed anew in every epoch
+Training takes one clip per stretch of each file, moved and changed anew in every epoch
 (`data/signal/augmentation.py`); inference covers each file with windows.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from dualcam.data import audio, pipelines
-from dualcam.data.signal import augmentation, windowing
+from dualcam.data import audio
+from dualcam.data.clips import clip_sets
+from dualcam.data.packers import sound_packer
+from dualcam.data.signal import augmentation, frontends, windowing
 
 
-def windows(store, rows, clip_samples, hop_samples=None):
+def windows(
+    store: sound_packer.SoundStore,
+    rows: Sequence[int] | np.ndarray,
+    clip_samples: int,
+    hop_samples: int | None = None,
+) -> np.ndarray:
     """Windows that cover files.
 
     Args:
-        store: a `sound_store.SoundStore`.
+        store: holds the files.
         rows: [n] of its files.
         clip_samples: samples of a window.
         hop_samples: from one to the next; default as many.
@@ -35,128 +44,133 @@ def windows(store, rows, clip_samples, hop_samples=None):
     )
 
 
-class SoundClips:
-    """Clips of one student's input.
+class SoundOrigin(clip_sets.Origin):
+    """Windows of a store of sounds.
 
     Args:
-        store: a `sound_store.SoundStore`.
+        store: with labels, see `sound_packer.open_sounds`.
         chosen: [clips, 2], see `windows`.
         clip_samples: samples of a clip.
-        frontend: a `frontend.Frontend`.
-        augment: an `augmentation.Augmentation` for training, or None.
 
-    Attributes:
-        columns: {'label': [clips]}, as `clips.Clips` has.
-        windows: [clips, 2].
+    Raises:
+        ValueError: there are no clips.
     """
 
-    def __init__(self, store, chosen, clip_samples, frontend, augment=None):
+    def __init__(
+        self, store: sound_packer.SoundStore, chosen: np.ndarray, clip_samples: int
+    ) -> None:
         if not len(chosen):
             raise ValueError('no clips: no files')
-        self.windows = chosen
-        self.columns = {'label': store.sound_set.labels[chosen[:, 0]]}
-        self.scenarios = np.zeros(len(chosen), np.int64)
-        self._store, self._clip_samples = store, clip_samples
-        self._frontend, self._augment = frontend, augment
+        self.store, self.windows, self.clip_samples = store, chosen, clip_samples
+        self.columns = {'label': store.columns['label'][chosen[:, 0]]}
+        self.groups = np.zeros(len(chosen), np.int64)
+
+    def records(self, number):
+        return [self.store.paths[self.windows[number][0]]]
+
+    def waveform(self, number):
+        """Sound of a clip, [samples] at 22,050 Hz."""
+        return self.clip(*self.windows[number])
+
+    def clip(self, row: int, start: int) -> np.ndarray:
+        """[samples] of a file from a sample on, zeros past its end."""
+        return self.store.clip(row, start, self.clip_samples)
+
+
+class Sound(clip_sets.Part):
+    """What a student's front end makes of each clip, and, in training, of the clip changed.
+
+    Args:
+        origin: of the clips.
+        frontend: makes the network input.
+        plan: of the changes; None for none.
+    """
+
+    def __init__(
+        self,
+        origin: SoundOrigin,
+        frontend: frontends.Frontend,
+        plan: augmentation.Augmentation | None = None,
+    ) -> None:
+        self._origin, self._frontend, self._plan = origin, frontend, plan
+        self.shape = (origin.clip_samples,)
         # Traced once for all epochs, which each make a new pipeline.
-        signal = tf.TensorSpec([None, clip_samples], tf.float32)
+        signal = tf.TensorSpec([None, *self.shape], tf.float32)
         self._plain = tf.function(frontend.hear, input_signature=[signal], autograph=False)
         self._changed = tf.function(self._change, reduce_retracing=True, autograph=False)
 
-    def __len__(self):
-        return len(self.windows)
-
-    def batches(self, batch_size, shuffle_seed=None):
-        """One pass over the clips, changed and shuffled by a seed such as (seed, epoch).
-
-        Returns:
-            A `tf.data.Dataset` of {'input': ..., 'label': [batch], 'clip': [batch]}; with mixup
-            also 'other_label' [batch] and its 'other_share' [batch].
-        """
-        order, changed = np.arange(len(self)), {}
-        if shuffle_seed is not None:
-            order = np.random.default_rng(shuffle_seed).permutation(order)
-            if self._augment is not None:
-                changed = vars(augmentation.draw(self._augment, shuffle_seed, len(self)))
-        labels = self.columns['label']
-
-        def gather(item):
-            signal = pipelines.call(
-                self,
-                SoundClips._gather,
-                [item['clip'], *([item.pop('place')] if changed else [])],
-                tf.float32,
-            )
-            return item, tf.ensure_shape(signal, [None, self._clip_samples])
-
-        def complete(item, signal):
-            batch = {'clip': item['clip'], 'label': item['label']}
-            if changed:
-                return batch | self._changed(item, signal)
-            return batch | {'input': self._plain(signal)}
-
-        items = {'clip': order, 'label': labels[order]}
-        items |= {name: values[order] for name, values in changed.items()}
-        return pipelines.keep(
-            tf.data.Dataset.from_tensor_slices(items)
-            .batch(batch_size)
-            .map(pipelines.plain(gather), num_parallel_calls=2)
-            .map(pipelines.plain(complete), num_parallel_calls=2)
-            .prefetch(2),
-            self,
+    def gather(self, clips, drawn):
+        rows, first = self._origin.windows[clips].T
+        if not drawn:
+            return np.stack([self._origin.clip(*place) for place in zip(rows, first, strict=True)])
+        lengths, size = self._origin.store.lengths[rows], self._origin.clip_samples
+        moved = augmentation.starts(self._plan, drawn['place'], lengths, size)
+        return np.stack(
+            [
+                self._origin.clip(row, by)
+                if length > size
+                else np.roll(self._origin.clip(row, 0), by)
+                for row, length, by in zip(rows, lengths, moved, strict=True)
+            ]
         )
 
-    def raw_batches(self, batch_size=32):
-        """Yields inputs [batch, ...] as NumPy arrays in the clips' order, for statistics."""
-        for batch in self.batches(batch_size):
-            yield batch['input'].numpy()
+    def transform(self, values, drawn):
+        return self._changed(values, drawn) if drawn else self._plain(values)
 
-    def records(self, number):
-        """Path of the file that a clip is cut from, a list."""
-        return [str(self._store.sound_set.sounds[self.windows[number][0]].path)]
-
-    def waveform(self, number):
-        """Sound of a clip to listen to, [samples] at 22,050 Hz."""
-        return self._gather(np.array([number]))[0]
-
-    def images(self, _):
-        """None: there are no acoustic images."""
-        return
-
-    def _gather(self, numbers, place=None):
-        rows, first = self.windows[numbers].T
-        if place is None:
-            return np.stack(
-                [
-                    self._store.clip(row, start, self._clip_samples)
-                    for row, start in zip(rows, first, strict=True)
-                ]
-            )
-        lengths = self._store.lengths[rows]
-        moved = augmentation.starts(self._augment, place, lengths, self._clip_samples)
-        clips = []
-        for row, length, by in zip(rows, lengths, moved, strict=True):
-            if length > self._clip_samples:
-                clips.append(self._store.clip(row, by, self._clip_samples))
-            else:
-                clips.append(np.roll(self._store.clip(row, 0, self._clip_samples), by))
-        return np.stack(clips)
-
-    def _change(self, item, signal):
-        signal = self._frontend.scaled(signal) * item['gain']
-        mixed = {}
-        if self._augment.mixup:
-            share = item['other_share']  # [batch, 1]
+    def _change(self, signal, drawn):
+        signal = self._frontend.scaled(signal) * drawn['gain']
+        if self._plan.mixup:
+            share = drawn['other_share']  # [batch, 1]
             signal = (1 - share) * signal + share * tf.reverse(signal, [0])
-            mixed = {'other_label': tf.reverse(item['label'], [0]), 'other_share': share[:, 0]}
         inputs = signal * audio.PEAK
-        if self._frontend.kind == 'spectrogram':
-            inputs = self._frontend.normalise(self._frontend.unnormalised(inputs))
-            inputs = augmentation.mask(
-                self._augment,
-                inputs,
-                item['times'],
-                item['channels'],
-                audio.SAMPLE_RATE_HZ / self._frontend.transform.hop,
-            )
-        return mixed | {'input': inputs}
+        if self._frontend.kind != 'spectrogram':
+            return inputs
+        return augmentation.mask(
+            self._plan,
+            self._frontend.normalise(self._frontend.unnormalised(inputs)),
+            drawn['times'],
+            drawn['channels'],
+            audio.SAMPLE_RATE_HZ / self._frontend.transform.hop,
+        )
+
+
+class Augmented(clip_sets.Variation):
+    """What `Sound` changes in training; with mixup, batches tell the labels that are mixed in.
+
+    These are 'other_label' [batch] and its 'other_share' [batch].
+
+    Args:
+        plan: of the changes.
+    """
+
+    def __init__(self, plan: augmentation.Augmentation) -> None:
+        self._plan = plan
+
+    def draw(self, seed, rng, num_clips):
+        return {} if seed is None else vars(augmentation.draw(self._plan, seed, num_clips))
+
+    def columns(self, drawn, labels):
+        if not self._plan.mixup:
+            return {}
+        return {'other_label': tf.reverse(labels, [0]), 'other_share': drawn['other_share'][:, 0]}
+
+
+def cut(
+    store: sound_packer.SoundStore,
+    chosen: np.ndarray,
+    clip_samples: int,
+    frontend: frontends.Frontend,
+    plan: augmentation.Augmentation | None = None,
+) -> clip_sets.Clips:
+    """Clips of one student's input.
+
+    Args:
+        store, chosen, clip_samples: see `SoundOrigin`.
+        frontend, plan: see `Sound`.
+
+    Raises:
+        ValueError: there are no clips.
+    """
+    origin = SoundOrigin(store, chosen, clip_samples)
+    variation = None if plan is None else Augmented(plan)
+    return clip_sets.Clips(Sound(origin, frontend, plan), origin, variation=variation)

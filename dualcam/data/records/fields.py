@@ -1,9 +1,11 @@
 """What an example of a record holds, checked: numbers, and the frames of a modality.
 
-Of TensorFlow's messages or those of `records.record_files`; needs neither.
+Takes features of TensorFlow's messages or of `protobufs`; needs neither.
 """
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,18 @@ from dualcam.data import schema
 from dualcam.data.records.framing import Damaged
 
 
-def whole_number(context, key):
+def feature_of(context: Mapping[str, Any], key: str) -> Any:
+    """The feature of a key.
+
+    Raises:
+        Damaged: 'missing_key'.
+    """
+    if key not in context:
+        raise Damaged('missing_key', f'has no {key}')
+    return context[key]
+
+
+def whole_number(context: Mapping[str, Any], key: str) -> int:
     """The one value of a key, 0 or more.
 
     Args:
@@ -21,15 +34,29 @@ def whole_number(context, key):
     Raises:
         Damaged: 'missing_key' or 'value'.
     """
-    if key not in context:
-        raise Damaged('missing_key', f'has no {key}')
-    values = context[key].int64_list.value
+    values = feature_of(context, key).int64_list.value
     if len(values) != 1 or values[0] < 0:
         raise Damaged('value', f'{key} is {list(values)[:3]}; expected one number, 0 or more')
     return values[0]
 
 
-def shape_of(modality, context):
+def single_bytes(context: Mapping[str, Any], key: str) -> bytes:
+    """The one value of a key that holds bytes.
+
+    Args:
+        context: {key: feature}.
+        key: of it.
+
+    Raises:
+        Damaged: 'missing_key' or 'value'.
+    """
+    values = list(feature_of(context, key).bytes_list.value)
+    if len(values) != 1:
+        raise Damaged('value', f'{key} has {len(values)} values of bytes; expected one')
+    return values[0]
+
+
+def shape_of(modality: schema.Modality, context: Mapping[str, Any]) -> list[int]:
     """What a record says of the shape of a modality's frames, within the schema's bounds.
 
     Args:
@@ -52,7 +79,9 @@ def shape_of(modality, context):
     return shape
 
 
-def frames_of(modality, shape, lists):
+def frames_of(
+    modality: schema.Modality, shape: Sequence[int], lists: Mapping[str, Sequence[Any]]
+) -> Iterator[bytes]:
     """Yields the bytes of each frame of a modality, twelve of them.
 
     Args:
@@ -72,7 +101,7 @@ def frames_of(modality, shape, lists):
         )
     num_bytes = math.prod(shape) * np.dtype(modality.dtype).itemsize
     for number, feature in enumerate(lists[key], 1):
-        values = feature.bytes_list.value
+        values = list(feature.bytes_list.value)  # each access would copy
         if len(values) != 1 or len(values[0]) != num_bytes:
             raise Damaged(
                 'size',

@@ -19,7 +19,7 @@ _HEADER, _FOOTER = struct.Struct('<QI'), struct.Struct('<I')
 
 
 class Damaged(ValueError):
-    """What is wrong with a record.
+    """A record is damaged; the message says how.
 
     Attributes:
         kind: a short name for it, the same for all of its kind.

@@ -1,9 +1,12 @@
-"""Examples without TensorFlow, and record files to examples: GZIP, TFRecord, protobuf, checked.
+"""From record files to examples without TensorFlow: GZIP, TFRecord, protobuf, each checked.
 
-TensorFlow's own reader says little of what is wrong with a file, and takes seconds to start. Here
-each layer is undone by itself: `record_bytes` those of bytes, and protobuf reads messages that are
-described below, with fields and bytes of `tf.train.Example` and `tf.train.SequenceExample`.
+TensorFlow's own reader says little about what is wrong with a file and takes seconds to start.
+Here each layer is undone by itself: `framing` undoes those of bytes, and protobuf reads the
+messages that are described below, with the fields and bytes of `tf.train.Example` and
+`tf.train.SequenceExample`.
 """
+
+from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
@@ -28,7 +31,7 @@ _MESSAGES = {
 }
 
 
-def read_examples(data):
+def read_examples(data: bytes) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """The examples of a record file.
 
     Args:

@@ -1,27 +1,19 @@
-"""Record files to seconds: lists of paths, parsing, errors that name the file.
+"""Records of one second each, of AVIA or ACIVW: from lists of paths to arrays.
 
-Reads what records/ (or the authors' converters) wrote; hands on one second at a time as a
-dictionary of arrays. `data/stores/record_store.py` reads each record once through here, and
-nothing else does.
+Reads what `records/`, or the authors' converters, wrote. A second is a dictionary of arrays.
 """
 
-import collections
-import concurrent.futures
 import os
 import pathlib
 import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from google.protobuf import message
 
 from dualcam.data import schema
-from dualcam.data.records import fields, framing
-from dualcam.files import large_arrays, text_files
-
-LABELS = schema.LABELS
-_THREADS = os.cpu_count() or 1
-_AHEAD = _THREADS + 8  # records that are read before they are asked for
+from dualcam.data.records import fields, loading
+from dualcam.files import text_files
 
 # What of a path is the same on every machine.
 _PLACE = re.compile(
@@ -101,178 +93,120 @@ def _is_relative(line):
     return not (pathlib.PurePosixPath(line).is_absolute() or pathlib.PureWindowsPath(line).drive)
 
 
-def parse_second(serialized, modalities, label_keys=LABELS):
-    """Arrays of one serialized record, of AVIA or ACIVW.
+def read_seconds(
+    paths: Sequence[str],
+    modalities: Sequence[str],
+    labels: Sequence[str] = schema.LABELS,
+    skip: Callable[[int, str], None] | None = None,
+    take: Callable[[int, dict], Any] | None = None,
+) -> Iterator[Any]:
+    """Yields the second of each record.
 
     Args:
-        serialized: bytes of a `tf.train.SequenceExample`.
-        modalities: names, from 'acoustic', 'audio', 'video'.
-        label_keys: labels to read, of `LABELS`.
+        paths: of the records.
+        modalities: names, from 'acoustic', 'audio' and 'video'.
+        labels: to read, of `schema.LABELS`.
+        skip, take: see `loading.load_each`.
 
-    Returns:
-        A dictionary with 'acoustic' [12, 36, 48, 12] float32, 'audio' [12, mics, 1024] int32,
-        'video' [12, height, width, 3] uint8 BGR, as far as asked for, and each label, a whole
-        number. In a record of ACIVW the class is the 'action', the video's number the 'location',
-        and the 'subject' 0.
+    Yields:
+        A dictionary with 'acoustic' [12, 36, 48, 12] float32, 'audio' [12, mics, 1024] int32 and
+        'video' [12, height, width, 3] uint8 BGR, as requested, and each label, a whole number; in
+        records of ACIVW the 'subject' is 0.
 
     Raises:
-        ValueError: something is missing, or of another size.
-        google.protobuf.message.DecodeError: the bytes are no example.
+        ValueError: a record cannot be read, or something in it is missing or of another size;
+            the message names it.
     """
-    example = tf.train.SequenceExample.FromString(serialized)
-    second = _labels(example.context.feature, label_keys)
-    return second | {name: _frames(example, schema.MODALITIES[name]) for name in modalities}
+
+    def load(_, context, lists):
+        second: dict[str, Any] = _labels(context, labels)
+        for name in modalities:
+            second[name] = _frames(schema.MODALITIES[name], context, lists)
+        return second
+
+    return loading.load_each(paths, load, _expected(modalities), skip, take)
 
 
-def parse_frames(serialized, frames):
-    """Some video frames of one serialized record; the others are not decoded.
+def read_frames(
+    paths: Sequence[str], frames: Sequence[Sequence[int] | np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Yields chosen video frames of each record, [n, height, width, 3] uint8 BGR.
 
     Args:
-        serialized: bytes of a `tf.train.SequenceExample`.
-        frames: [n] numbers of frames, 0 - 11.
-
-    Returns:
-        [n, height, width, 3] uint8 BGR.
+        paths: of the records.
+        frames: for each of them the numbers of its frames, 0 - 11; only those are decoded.
 
     Raises:
-        ValueError, google.protobuf.message.DecodeError: as `parse_second`.
+        ValueError: as `read_seconds`.
     """
-    return _frames(tf.train.SequenceExample.FromString(serialized), schema.VIDEO, frames)
+
+    def load(row, context, lists):
+        return _frames(schema.VIDEO, context, lists, frames[row])
+
+    return loading.load_each(paths, load, _expected(['video']))
 
 
-def _labels(context, label_keys):
-    """The labels of either kind of record, by `LABELS`' names."""
-    stands_for = {key: key for key in LABELS}
-    if schema.ACIVW_CLASS in context:
-        stands_for = {'action': schema.ACIVW_CLASS, 'location': 'location', 'subject': None}
+def modalities_of(path: str | os.PathLike) -> list[str]:
+    """Names of the modalities that a record holds, in the order of their numbers.
+
+    Raises:
+        ValueError: the record cannot be read.
+    """
+    _, lists = _read_example(path)
+    return [m.name for m in schema.MODALITIES.values() if m.feature_list in lists]
+
+
+def first_modalities(paths: Sequence[str], max_bad: int = 0) -> list[str]:
+    """`modalities_of` the first record that can be read.
+
+    Raises:
+        ValueError: the first record cannot be read, or, where some may be bad, more than
+            `max_bad` of the first ones.
+    """
+    for number, path in enumerate(paths):
+        try:
+            return modalities_of(path)
+        except ValueError:
+            if number >= max_bad:
+                raise
+    raise ValueError('no record can be read')
+
+
+def is_acivw(path: str | os.PathLike) -> bool:
+    """Whether a record is of ACIVW: its acoustic images lie upside down and mirrored.
+
+    Raises:
+        ValueError: the record cannot be read.
+    """
+    context, _ = _read_example(path)
+    return schema.ACIVW_CLASS in context
+
+
+def _read_example(path):
+    try:
+        return loading.read_example(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f'{path}: not a record ({error}); convert it again') from error
+
+
+def _labels(context, names):
+    """Labels of either kind of record; what a kind does not have is 0."""
+    keys = schema.ACIVW_KEYS if schema.ACIVW_CLASS in context else schema.AVIA_KEYS
     labels = {}
-    for label in label_keys:
-        key = stands_for[label]
-        if key and key not in context:
-            raise ValueError(f'no label {label} in it')
-        labels[label] = fields.whole_number(context, key) if key else 0
+    for name in names:
+        if name in keys and keys[name] not in context:
+            raise ValueError(f'no label {keys[name]} in it')
+        labels[name] = fields.whole_number(context, keys[name]) if name in keys else 0
     return labels
 
 
-def _frames(example, modality, chosen=range(schema.FRAMES_PER_SECOND)):
-    """Frames of a modality; what is said of their size is checked before memory is taken."""
-    shape = fields.shape_of(modality, example.context.feature)
-    lists = {key: value.feature for key, value in example.feature_lists.feature_list.items()}
+def _frames(modality, context, lists, chosen=range(schema.FRAMES_PER_SECOND)):
+    """Frames of a modality; the sizes that the record states are checked before memory is used."""
+    shape = fields.shape_of(modality, context)
     items = list(fields.frames_of(modality, shape, lists))
     held = bytearray().join([items[i] for i in chosen])
     return np.frombuffer(held, modality.dtype).reshape(len(chosen), *shape)
 
 
-def modalities_of(path):
-    """Names of the modalities that a record holds, in the order of their numbers.
-
-    Raises:
-        ValueError: no such record can be read there.
-    """
-    held = _example(path).feature_lists.feature_list
-    return [m.name for m in schema.MODALITIES.values() if m.feature_list in held]
-
-
-def is_acivw(path):
-    """Whether a record is of ACIVW: its acoustic images are to be flipped, up and left.
-
-    Raises:
-        ValueError: no such record can be read there.
-    """
-    return schema.ACIVW_CLASS in _example(path).context.feature
-
-
-def _example(path):
-    try:
-        return tf.train.SequenceExample.FromString(_serialized(str(path)))
-    except (OSError, ValueError, message.DecodeError) as error:
-        raise ValueError(f'{path}: not a record ({error}); convert it again') from error
-
-
-def read_serialized(path):
-    """The serialized example of a record file that holds one."""
-    return tf.ensure_shape(tf.numpy_function(_serialized, [path], tf.string, stateful=False), [])
-
-
-def _serialized(path):
-    """Not by TensorFlow's own reader, which takes three times as long."""
-    with open(np.asarray(path).item(), 'rb') as file:
-        examples = list(framing.unframed(framing.inflated(file.read())))
-    if len(examples) != 1:
-        raise ValueError(f'{len(examples)} examples; expected one')
-    return examples[0]
-
-
-def read_seconds(paths, modalities, label_keys=LABELS, skip=None, take=None):
-    """Yields the seconds of `paths` as dictionaries of NumPy arrays.
-
-    Args:
-        paths, modalities, label_keys: see `parse_second`.
-        skip: called with row and message of a record that cannot be read, for which None comes
-            out; without it such a record is an error.
-        take: function of row and second, called from several threads; what it returns comes out
-            in the second's place.
-
-    Raises:
-        ValueError: a record cannot be read, or is no such record; the message names it.
-    """
-    paths = list(paths)
-
-    def load(row):
-        return parse_second(_serialized(paths[row]), modalities, label_keys)
-
-    return _loaded(paths, load, _described(modalities), skip, take)
-
-
-def read_frames(paths, frames):
-    """Yields chosen video frames of each record, [n, height, width, 3] uint8 BGR.
-
-    Args:
-        paths: of the records.
-        frames: for each of them a list of frame numbers, 0 - 11.
-
-    Raises:
-        ValueError: as `read_seconds`.
-    """
-    paths = list(paths)
-
-    def load(row):
-        return parse_frames(_serialized(paths[row]), frames[row])
-
-    return _loaded(paths, load, _described(['video']))
-
-
-def _loaded(paths, load, wanted, skip=None, take=None):
-    """Yields `load(row)` for each path, in order, worked out by several threads."""
-
-    def work(row):
-        try:
-            item = load(row)
-        except (OSError, ValueError, message.DecodeError) as error:
-            return error
-        return item if take is None else take(row, item)
-
-    large_arrays.keep_freed_memory()
-    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
-        ahead = collections.deque()
-        try:
-            for row in range(len(paths) + _AHEAD):
-                if row < len(paths):
-                    ahead.append(pool.submit(work, row))
-                if row < _AHEAD:
-                    continue
-                done, item = row - _AHEAD, ahead.popleft().result()
-                if isinstance(item, Exception):
-                    text = f'{paths[done]}: not {wanted} ({item}); convert it again'
-                    if skip is None:
-                        raise ValueError(text) from item
-                    skip(done, text)
-                    item = None
-                yield item
-        finally:
-            for future in ahead:
-                future.cancel()
-
-
-def _described(modalities):
+def _expected(modalities):
     return f'a whole record with {" and ".join(modalities)}'

@@ -1,11 +1,13 @@
 """Acoustic images as ECCV 2020's networks see them.
 
-ACIVW's images lie upside down and mirrored against its video. They are stored so, and turned
-where clips are cut, because networks compare the two place by place.
+ACIVW's images are upside down and mirrored relative to its video. They are stored that way and
+flipped where clips are cut, because networks compare the two place by place.
 """
 
+import numpy as np
 
-def flip(images):
+
+def flip(images: np.ndarray) -> np.ndarray:
     """Acoustic images with rows and columns in reverse order.
 
     Args:

@@ -1,11 +1,12 @@
-"""Light changes of training clips of sound: start and shift, gain, masks in time and frequency.
+"""Light augmentation of training clips of sound: shift, gain, masks in time and frequency.
 
 Each clip's changes depend on the seed, the epoch and the clip's number only, so that a resumed
-run sees what one that was never stopped would have seen. Masks follow SpecAugment (Park et al.,
+run sees the same clips as one that was never stopped. Masks follow SpecAugment (Park et al.,
 Interspeech 2019).
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """How much is changed.
+    """How much clips are changed.
 
     Attributes:
         shift: move each clip to a random start: along its file where that is longer than the
@@ -38,7 +39,7 @@ class Augmentation:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Draws:
-    """What is drawn for the clips of an epoch.
+    """Random numbers for the clips of an epoch.
 
     Attributes:
         place: [clips] 0 - 1, where a clip starts.
@@ -55,8 +56,8 @@ class Draws:
     channels: np.ndarray
 
 
-def draw(augmentation, seed, num_clips):
-    """All that an epoch needs.
+def draw(augmentation: Augmentation, seed: Sequence[int], num_clips: int) -> Draws:
+    """The random numbers of an epoch.
 
     Args:
         augmentation: an `Augmentation`.
@@ -83,7 +84,9 @@ def draw(augmentation, seed, num_clips):
     )
 
 
-def starts(augmentation, place, lengths, clip_samples):
+def starts(
+    augmentation: Augmentation, place: np.ndarray, lengths: np.ndarray, clip_samples: int
+) -> np.ndarray:
     """Where clips start in their files.
 
     Args:
@@ -102,7 +105,13 @@ def starts(augmentation, place, lengths, clip_samples):
     return (place * room).astype(np.int64)
 
 
-def mask(augmentation, spectrograms, times, channels, frames_per_second):
+def mask(
+    augmentation: Augmentation,
+    spectrograms: tf.Tensor,
+    times: tf.Tensor,
+    channels: tf.Tensor,
+    frames_per_second: float,
+) -> tf.Tensor:
     """Spectrograms [n, frames, bins] of mean 0 with stretches and channels set to 0.
 
     `times` [n, masks, 2] and `channels` likewise are those of `Draws`.

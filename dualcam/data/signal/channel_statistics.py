@@ -2,15 +2,18 @@
 
 The authors' program divides the sums by the wrong count, which makes its mean 1285 times too
 small and its deviation wrong; minimum and maximum, the only ones that WACV 2020 uses, are right.
-Here all of them are.
+Here all of them are right.
 """
 
 import dataclasses
 import pathlib
+from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from dualcam.files import atomic
+from dualcam.files.path_types import AnyPath
 
 _NAMES = ('min', 'max', 'sum', 'sum_squared', 'mean', 'std_dev')
 
@@ -31,18 +34,18 @@ class ChannelStats:
     sum_squared: np.ndarray
 
     @property
-    def mean(self):
+    def mean(self) -> np.ndarray:
         """[channels] float64."""
         return self.sum / self.count
 
     @property
-    def std_dev(self):
+    def std_dev(self) -> np.ndarray:
         """[channels] float64, of the population."""
         return np.sqrt(np.maximum(self.sum_squared / self.count - self.mean**2, 0.0))
 
 
-def gather(batches):
-    """Statistics of all that `batches` yields.
+def gather(batches: Iterable[npt.ArrayLike]) -> ChannelStats:
+    """Statistics of everything that `batches` yields.
 
     Args:
         batches: arrays [..., channels], one after the other.
@@ -51,7 +54,7 @@ def gather(batches):
         `ChannelStats`.
 
     Raises:
-        ValueError: there is nothing, or a value is not finite.
+        ValueError: there are no data, or a value is not finite.
     """
     stats = None
     for batch in batches:
@@ -67,17 +70,17 @@ def gather(batches):
     return stats
 
 
-def save(folder, stats):
+def save(folder: AnyPath, stats: ChannelStats) -> None:
     """Writes global_{min,max,sum,sum_squared,mean,std_dev}.npy, float32, as the authors did.
 
-    The folder is there whole or not at all; an existing one is replaced.
+    The folder appears whole or not at all; an existing one is replaced.
     """
     with atomic.writing_folder(pathlib.Path(folder)) as partial:
         for name in _NAMES:
             np.save(partial / f'global_{name}.npy', getattr(stats, name).astype(np.float32))
 
 
-def load(folder, *names):
+def load(folder: AnyPath, *names: str) -> tuple[np.ndarray, ...]:
     """Arrays that `save` wrote, by their names: load(folder, 'mean', 'std_dev')."""
     return tuple(np.load(pathlib.Path(folder) / f'global_{name}.npy') for name in names)
 

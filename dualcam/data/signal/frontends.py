@@ -1,17 +1,18 @@
-"""From a waveform to what a student sees: band, peak, spectrogram, normalisation.
+"""From a waveform to a student's input: band, peak, spectrogram, normalisation.
 
-A network learns with one front end and must be asked with the same one: the clips that it is
+A network has to be used with the front end that it was trained with: the clips that it is
 trained on, its SavedModel and its embeddings all go through here.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dualcam.data import audio, schema
 
-# What is heard of a sound by this code. A network that was trained with another is refused.
+# Of the inputs that this code makes. A network that was trained with another is refused.
 VERSION = 2
 # See `Frontend`; each with the names of its statistics.
 NORMALISATIONS = {
@@ -55,7 +56,7 @@ class Frontend:
             different loudness.
         statistics: two arrays [257] of the training set: minimum and maximum, or mean and
             deviation of the magnitudes or logarithms; None leaves spectrograms as they are.
-        band_limited: whether the network has heard nothing above 6.1 kHz, as students that were
+        band_limited: whether frequencies above 6.1 kHz are removed, as for students that were
             trained on records of 12,288 Hz.
         transform: an `audio.SpectrogramParams`; `models.network` says which one a
             network takes.
@@ -67,13 +68,13 @@ class Frontend:
     band_limited: bool = True
     transform: audio.SpectrogramParams = dataclasses.field(default_factory=audio.SpectrogramParams)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.normalisation not in NORMALISATIONS:
             raise ValueError(
                 f'normalisation {self.normalisation!r}: expected one of {", ".join(NORMALISATIONS)}'
             )
 
-    def hear(self, waveform):
+    def hear(self, waveform: Any) -> tf.Tensor:
         """Network input of a waveform of any scale at 22,050 Hz.
 
         A constant offset is taken out: it is a fault of a converter, not of the sound. Clips that
@@ -88,26 +89,26 @@ class Frontend:
         signal = without_offset(audio.to_peak(waveform))
         return self.see(self.scaled(signal) * audio.PEAK)
 
-    def scaled(self, waveform):
-        """What is heard of a waveform, its band limited where it is to be, largest magnitude 1."""
+    def scaled(self, waveform: Any) -> tf.Tensor:
+        """A waveform of largest magnitude 1, its band limited if so configured."""
         # Scaled first: rounding in the transforms is relative to the largest magnitude.
         signal = audio.to_peak(waveform)
         if self.band_limited:
             signal = audio.to_peak(audio.limit_band(signal))
         return signal
 
-    def see(self, signal):
+    def see(self, signal: Any) -> Any:
         """Network input of a clip whose largest magnitude is 256 already."""
         if self.kind == 'waveform':
             return signal
         return self.normalise(self.unnormalised(signal))
 
-    def unnormalised(self, signal):
+    def unnormalised(self, signal: Any) -> tf.Tensor:
         """Spectrogram that `statistics` are gathered of, [..., frames, 257]."""
         magnitude = audio.spectrogram(signal, self.transform)
         return tf.math.log1p(magnitude) if self.normalisation == 'log' else magnitude
 
-    def normalise(self, spectrogram):
+    def normalise(self, spectrogram: Any) -> Any:
         """`unnormalised` spectrograms by the training set's statistics."""
         if self.statistics is None:
             return spectrogram
@@ -118,13 +119,13 @@ class Frontend:
         return (spectrogram - mean) * scale
 
     @property
-    def sample_rate_hz(self):
+    def sample_rate_hz(self) -> int:
         """Of the waveforms that `hear` takes."""
         return self.transform.sample_rate_hz
 
     @property
-    def bins_heard(self):
-        """Frequency bins up to the last one that is not always zero."""
+    def bins_heard(self) -> int:
+        """Number of frequency bins up to the last one that is not always zero."""
         if self.statistics is None:
             return self.transform.num_bins
         heard = np.flatnonzero(self._heard())

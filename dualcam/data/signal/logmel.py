@@ -1,4 +1,4 @@
-"""From a waveform to what AAAI 2021's audio network sees: 64 log-mel bands at 32 kHz.
+"""From a waveform to the input of AAAI 2021's audio network: 64 log-mel bands at 32 kHz.
 
 The paper names 64 bands of 32 kHz sound and takes its network from the cross-task CNN baselines of
 Kong et al.; window, hop and band are those of their later round (arXiv:1904.03476, for DCASE 2019),
@@ -8,11 +8,13 @@ which has 32 kHz and 64 frames a second too. Their mel filters are Slaney's: lin
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-# What is heard of a sound by this code. A network that was trained with another is refused.
+# Of the inputs that this code makes. A network that was trained with another is refused.
 VERSION = 1
 
 _BREAK_HZ, _LINEAR_HZ = 1000.0, 200.0 / 3.0  # Slaney's scale: a mel is 66.7 Hz up to here
@@ -36,23 +38,23 @@ class LogMelParams:
     floor: float = 1e-10  # of a band's power
 
     @property
-    def frames_per_second(self):
+    def frames_per_second(self) -> int:
         """Frames of a second; a whole number, so that clips can be cut at seconds."""
         return self.sample_rate_hz // self.hop
 
-    def num_frames(self, num_samples):
+    def num_frames(self, num_samples: Any) -> Any:
         """Frames of a waveform; the first one is centred on its first sample."""
         return num_samples // self.hop
 
 
-def hz_to_mel(hz):
+def hz_to_mel(hz: npt.ArrayLike) -> np.ndarray:
     """Slaney's scale, float64."""
     hz = np.asarray(hz, np.float64)
     above = _BREAK_MEL + np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
     return np.where(hz < _BREAK_HZ, hz / _LINEAR_HZ, above)
 
 
-def mel_to_hz(mel):
+def mel_to_hz(mel: npt.ArrayLike) -> np.ndarray:
     """The inverse of `hz_to_mel`."""
     mel = np.asarray(mel, np.float64)
     above = _BREAK_HZ * np.exp(_LOG_STEP * (np.maximum(mel, _BREAK_MEL) - _BREAK_MEL))
@@ -60,7 +62,7 @@ def mel_to_hz(mel):
 
 
 @functools.lru_cache(maxsize=8)
-def mel_filters(params=LogMelParams()):
+def mel_filters(params: LogMelParams = LogMelParams()) -> np.ndarray:
     """Weights of the bands.
 
     Args:
@@ -81,7 +83,7 @@ def mel_filters(params=LogMelParams()):
     return weights.astype(np.float32)
 
 
-def log_mel(waveform, params=LogMelParams()):
+def log_mel(waveform: Any, params: LogMelParams = LogMelParams()) -> tf.Tensor:
     """Log-mel spectrogram.
 
     The waveform is mirrored at both ends by half a window, so that frames are centred; of the
@@ -115,7 +117,7 @@ def log_mel(waveform, params=LogMelParams()):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LogMelFrontend:
-    """How a tagging network's sound input is made; clips, exports and commands go through here.
+    """How a tagging network's sound input is made, for clips, exports and commands alike.
 
     Attributes:
         params: a `LogMelParams`.
@@ -127,19 +129,19 @@ class LogMelFrontend:
     statistics: tuple | None = None
 
     @property
-    def sample_rate_hz(self):
+    def sample_rate_hz(self) -> int:
         """Of the waveforms that `hear` takes."""
         return self.params.sample_rate_hz
 
-    def hear(self, waveform):
+    def hear(self, waveform: Any) -> tf.Tensor:
         """Network input [..., frames, num_bands] of a waveform [..., samples] within 1.
 
-        How loud a sound is, is heard too: nothing is scaled.
+        Nothing is scaled: loudness is information too.
         """
         return self.normalise(log_mel(waveform, self.params))
 
-    def normalise(self, decibels):
-        """Log-mel spectrograms to zero mean and unit deviation a band; empty bands are zero."""
+    def normalise(self, decibels: Any) -> Any:
+        """Log-mel spectrograms with zero mean and unit deviation per band; empty bands are zero."""
         if self.statistics is None:
             return decibels
         mean, deviation = (np.asarray(values, np.float32) for values in self.statistics)

@@ -1,9 +1,10 @@
-"""Statistics of MFCC: what a sound's features are worth without any learning.
+"""Statistics of MFCC, features of a sound that need no training.
 
-The classic floor for learned embeddings (ESC-10's own baselines stand on MFCC, Piczak 2015).
+The classic baseline of learned embeddings (ESC-10's own baselines use MFCC, Piczak 2015).
 """
 
 import numpy as np
+import numpy.typing as npt
 import python_speech_features
 
 from dualcam.data import audio
@@ -11,7 +12,7 @@ from dualcam.data import audio
 NUM_CEPSTRA = 20
 
 
-def statistics(signal):
+def statistics(signal: npt.ArrayLike) -> np.ndarray:
     """Mean and deviation over time of MFCC and of their differences.
 
     25 ms Hamming windows every 10 ms, 40 mel bands up to 11,025 Hz, 20 coefficients, the signal
@@ -23,11 +24,12 @@ def statistics(signal):
     Returns:
         [80] float32.
     """
-    signal = np.asarray(signal, np.float64) / np.abs(signal).max()
+    samples = np.asarray(signal, np.float64)
+    samples = samples / np.abs(samples).max()
     shortest = int(0.06 * audio.SAMPLE_RATE_HZ)  # differences need a few windows
-    signal = np.pad(signal, (0, max(0, shortest - len(signal))))
+    samples = np.pad(samples, (0, max(0, shortest - len(samples))))
     cepstra = python_speech_features.mfcc(
-        signal,
+        samples,
         audio.SAMPLE_RATE_HZ,
         winlen=0.025,
         winstep=0.01,

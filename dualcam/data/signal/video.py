@@ -1,11 +1,12 @@
-"""Video frames of records to what the image networks take.
+"""From video frames of records to inputs of image networks.
 
 Records hold BGR, as OpenCV read it. WACV 2020 (section 5) resizes the smallest side to 256
 (bilinear, corners not aligned), cuts the middle 224 x 224 out, and subtracts ImageNet's RGB means.
-ECCV 2020 sees whole frames of 224 x 298, as ACIVW's records hold them, and subtracts the same.
+ECCV 2020 takes whole frames of 224 x 298, as ACIVW's records hold them, and subtracts the same.
 """
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from PIL import Image
 
@@ -20,7 +21,7 @@ FRAME_SHAPE = (schema.ACIVW_SMALLEST_SIDE, 298, 3)  # of a whole one
 KEPT_FRAMES = (0, schema.FRAMES_PER_SECOND - 1)
 
 
-def preprocess(frames, bgr=False):
+def preprocess(frames: npt.ArrayLike | tf.Tensor, bgr: bool = False) -> tf.Tensor:
     """Network inputs of frames.
 
     Args:
@@ -45,7 +46,7 @@ def preprocess(frames, bgr=False):
     return tf.reshape(subtract_means(images, bgr), tf.concat([lead, SHAPE], axis=0))
 
 
-def subtract_means(images, bgr=False):
+def subtract_means(images: npt.ArrayLike | tf.Tensor, bgr: bool = False) -> tf.Tensor:
     """Network inputs of images of the right size.
 
     Args:
@@ -60,7 +61,7 @@ def subtract_means(images, bgr=False):
     return (images if bgr else images[..., ::-1]) - MEANS
 
 
-def fit(frames):
+def fit(frames: np.ndarray) -> np.ndarray:
     """Frames of any size as whole frames of 224 x 298.
 
     Args:
@@ -87,7 +88,7 @@ def fit(frames):
     )[:, top : top + rows, left : left + cols]
 
 
-def spread_frames(num_frames, chosen):
+def spread_frames(num_frames: int, chosen: int) -> np.ndarray:
     """Numbers of `chosen` frames spread over a clip, [chosen] int64.
 
     The authors call it a random pick; it is `linspace` rounded down: 0, 14, 29, 44, 59 of 60.
@@ -95,8 +96,8 @@ def spread_frames(num_frames, chosen):
     return np.linspace(0, num_frames - 1, chosen).astype(np.int64)
 
 
-def strided_frames(seconds, frame_stride):
-    """Numbers of every n-th frame of a clip's records, [seconds * answered] int64."""
+def strided_frames(seconds: int, frame_stride: int) -> np.ndarray:
+    """Numbers of every n-th frame of a clip's records, [seconds * chosen] int64."""
     second = np.arange(frame_stride // 2, schema.FRAMES_PER_SECOND, frame_stride)
     offsets = np.arange(seconds)[:, None] * schema.FRAMES_PER_SECOND
     return (offsets + second).reshape(-1)

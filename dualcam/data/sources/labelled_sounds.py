@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dualcam.data import audio, schema
+from dualcam.data import audio, schema, stores
 from dualcam.data.clips import record_clips
+from dualcam.data.packers import record_packer
 from dualcam.data.records import reading, tagging_records
 from dualcam.data.sources import datasets, sound_files, sound_folders
-from dualcam.data.stores import record_store
 from dualcam.files.path_types import AnyPath
 
 
@@ -62,9 +62,9 @@ def _of_records(path, seconds, root):
     paths = reading.read_list(path, root)
     classes = datasets.read_description(root or path.resolve().parents[2]).classes
     with tempfile.TemporaryDirectory() as cache:
-        held = record_store.open_store(paths, ['audio'], cache)
+        held = stores.open_store(paths, record_packer.RecordPacker(['audio']), cache)
         rows = record_clips.sequence_rows(held, paths, seconds)
-        cut = record_clips.Clips(held, rows, 'waveform', memory_bytes=0)
+        cut = record_clips.cut(held, rows, ['waveform'], memory_bytes=0)
         for batch in cut.batches(32):
             for label, window in zip(batch['label'].numpy(), batch['input'].numpy(), strict=True):
                 yield classes[label], window[None]

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 
 from dualcam import models
-from dualcam.data.clips import record_clips
+from dualcam.data.clips import clip_sets, record_clips
+from dualcam.data.packers import record_packer
 from dualcam.data.signal import frontends
-from dualcam.data.stores import record_store
 from dualcam.models import l3net
 from dualcam.training import loop, run_data, steps
 from dualcam.training.recipes import correspondence_steps
@@ -201,11 +201,11 @@ def split(params: CorrespondenceParams, model: keras.Model) -> tuple[keras.Model
 
 def cut(
     params: CorrespondenceParams,
-    store: record_store.Store,
+    store: record_packer.RecordStore,
     windows: np.ndarray,
     folder: pathlib.Path,
     teacher_sums: np.ndarray | None = None,
-) -> record_clips.Clips:
+) -> clip_sets.Clips:
     """Windows of a store as clips of a run's two networks.
 
     Args:
@@ -216,10 +216,10 @@ def cut(
         teacher_sums: see `CorrespondenceRecipe`; None without a teacher.
 
     Returns:
-        `record_clips.Clips` with the columns 'video', a video's number in its class, and
+        `clip_sets.Clips` with the columns 'video', a video's number in its class, and
         'teacher_feature' where there is a teacher.
     """
-    columns = {'video': store.labels['location'][windows[:, 0]]}
+    columns = {'video': store.columns['group'][windows[:, 0]]}
     if teacher_sums is not None:
         columns['teacher_feature'] = correspondence_steps.clip_features(teacher_sums, windows)
     kind = models.network(params.network).input
@@ -227,10 +227,10 @@ def cut(
     options = dict(params.video_options) | {'seconds': params.clips.sample_length}
     frames = models.network(params.video_network).frames
     assert frames is not None, 'a network of frames'
-    return record_clips.Clips(
+    return record_clips.cut(
         store,
         windows,
-        f'{kind}+{correspondence_steps.FRAMES}',
+        [kind, correspondence_steps.FRAMES],
         frontend,
         columns,
         frames(**options),

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam import losses
-from dualcam.data.clips import record_clips
+from dualcam.data.clips import clip_sets
 from dualcam.files import atomic, progress_bars
 from dualcam.files.path_types import AnyPath
 from dualcam.training import steps
@@ -89,13 +89,13 @@ DISTILLATION = DistillationRecipe()
 
 
 def record_predictions(
-    teacher: keras.Model, seconds: record_clips.Clips, path: AnyPath, batch_size: int = 32
+    teacher: keras.Model, seconds: clip_sets.Clips, path: AnyPath, batch_size: int = 32
 ) -> np.ndarray:
     """The teacher's logits of every record of a store, computed once and cached.
 
     Args:
         teacher: a network on clips of one second.
-        seconds: `record_clips.Clips` of every record, see `run_data.record_clips`.
+        seconds: `clip_sets.Clips` of every record, see `run_data.second_clips`.
         path: of the .npy file that caches them.
         batch_size: records that go through the teacher at a time.
 

@@ -124,7 +124,7 @@ class SupervisedRecipe(Recipe):
         """Weights of the data's `start`, and of a backbone that is fed video."""
         for layer, values in data.start.items():
             networks[NETWORK].get_layer(layer).set_weights(values)
-        if 'video' in run_data.kind_of(params):
+        if 'video' in run_data.inputs_of(params):
             resnet.copy_weights(data.store.frame_features.network, networks[NETWORK])
 
     def step(self, params: RunParams, networks: dict[str, keras.Model], teacher: Any) -> steps.Step:

@@ -128,9 +128,7 @@ class TaggingRecipe(Recipe):
         teacher: keras.Model | None,
     ) -> tuple[Any, Any]:
         """Clips of the data, with the teacher's predictions where these are always the same."""
-        data.gather_stats(params, folder)
-        training = data.cut(params, data.training, folder, params.crop_s)
-        validation = data.cut(params, data.validation, folder)
+        training, validation = data.clips(params, folder)
         if teacher is None:
             return training, validation
         return (

@@ -32,7 +32,7 @@ import tensorflow as tf
 
 from dualcam import losses, models
 from dualcam.data import pipelines
-from dualcam.data.clips import tagging_clips
+from dualcam.data.clips import clip_sets
 from dualcam.evaluation import tagging_scores
 from dualcam.files import progress_bars
 from dualcam.models import cnn8
@@ -215,9 +215,7 @@ class TaughtClips:
         batch_size: clips that go through it at a time.
     """
 
-    def __init__(
-        self, clips: tagging_clips.TaggingClips, teacher: keras.Model, batch_size: int = 32
-    ):
+    def __init__(self, clips: clip_sets.Clips, teacher: keras.Model, batch_size: int = 32):
         self._clips = clips
         network = cnn8.with_features(teacher)
         bar = progress_bars.bar(
@@ -257,11 +255,11 @@ class TaughtClips:
         """As the clips'."""
         return self._clips.records(number)
 
-    def waveform(self, number: int) -> np.ndarray:
+    def waveform(self, number: int) -> np.ndarray | None:
         """As the clips'."""
         return self._clips.waveform(number)
 
-    def picture(self, number: int, size: tuple[int, int]) -> np.ndarray:
+    def picture(self, number: int, size: tuple[int, int]) -> np.ndarray | None:
         """As the clips'."""
         return self._clips.picture(number, size)
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dualcam.data import stores
 from dualcam.data.clips import record_clips
+from dualcam.data.packers import record_packer
 from dualcam.data.records import reading
 from dualcam.data.signal import acoustic_images, frontends, video
-from dualcam.data.stores import record_store
 from records import writer
 
 
@@ -60,8 +61,10 @@ def paths(request, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def store(paths, tmp_path_factory):
-    return record_store.open_store(
-        paths, ['acoustic', 'audio', 'frames'], tmp_path_factory.mktemp('cache')
+    return stores.open_store(
+        paths,
+        record_packer.RecordPacker(['acoustic', 'audio', 'frames']),
+        tmp_path_factory.mktemp('cache'),
     )
 
 
@@ -74,9 +77,9 @@ def test_first_and_last_frame_of_each_record_are_packed(store):
 
 
 def test_no_record_is_read_again(store, paths, monkeypatch, tmp_path):
-    record_store.open_store(paths, ['frames'], tmp_path)
+    stores.open_store(paths, record_packer.RecordPacker(['frames']), tmp_path)
     monkeypatch.setattr(reading, 'read_seconds', None)
-    again = record_store.open_store(paths, ['frames'], tmp_path)
+    again = stores.open_store(paths, record_packer.RecordPacker(['frames']), tmp_path)
     np.testing.assert_array_equal(again.arrays['frames'], store.arrays['frames'])
 
 
@@ -85,7 +88,7 @@ def test_no_record_is_read_again(store, paths, monkeypatch, tmp_path):
 )
 def test_a_clip_takes_the_packed_frame_nearest_to_the_authors_pick(store, seconds, want):
     windows = np.arange(seconds)[None]
-    (batch,) = record_clips.Clips(store, windows, 'frames').batches(4)
+    (batch,) = record_clips.cut(store, windows, ['frames']).batches(4)
     assert batch['input'].shape == (1, seconds, 224, 298, 3)
     reds = batch['input'].numpy()[0, :, 100, 100, 0] + video.MEANS[0]
     np.testing.assert_allclose(reds - 120, want, atol=1e-4)
@@ -95,7 +98,7 @@ def test_frames_are_rgb_without_the_means_or_the_authors_bgr(store):
     windows = np.array([[1, 2], [2, 3], [0, 1]])
     ours, theirs = (
         np.concatenate(
-            [b['input'] for b in record_clips.Clips(store, windows, 'frames', bgr=bgr).batches(2)]
+            [b['input'] for b in record_clips.cut(store, windows, ['frames'], bgr=bgr).batches(2)]
         )
         for bgr in (False, True)
     )
@@ -110,14 +113,14 @@ def test_two_inputs_come_from_the_same_seconds(store, budget):
     windows = np.array([[1, 2], [0, 1], [2, 3]])
     ears = frontends.Frontend('spectrogram', 'mean_std', (np.zeros(257), np.full(257, 2.0)))
     for sound in ('spectrogram', 'acoustic'):
-        kind = f'{sound}+frames'
-        both = record_clips.Clips(store, windows, kind, ears, memory_bytes=budget)
-        alone = [record_clips.Clips(store, windows, part, ears) for part in kind.split('+')]
+        inputs = [sound, 'frames']
+        both = record_clips.cut(store, windows, inputs, ears, memory_bytes=budget)
+        alone = [record_clips.cut(store, windows, [part], ears) for part in inputs]
         for batch, *parts in zip(
             both.batches(2, (3, 1)), *(one.batches(2, (3, 1)) for one in alone), strict=True
         ):
             assert set(batch['input']) == {sound, 'frames'}
-            for name, part in zip(kind.split('+'), parts, strict=True):
+            for name, part in zip(inputs, parts, strict=True):
                 np.testing.assert_array_equal(batch['clip'], part['clip'])
                 np.testing.assert_allclose(
                     batch['input'][name], part['input'], rtol=1e-4, atol=1e-2
@@ -127,7 +130,7 @@ def test_two_inputs_come_from_the_same_seconds(store, budget):
 def test_acoustic_images_are_flipped_where_they_are_to_be_and_only_there(store):
     windows = np.array([[1, 2]])
     plain, flipped = (
-        record_clips.Clips(dataclasses.replace(store, mirrored=mirrored), windows, 'acoustic')
+        record_clips.cut(dataclasses.replace(store, mirrored=mirrored), windows, ['acoustic'])
         for mirrored in (False, True)
     )
     images = store.arrays['acoustic'][1:3].reshape(1, 24, 36, 48, 12)
@@ -150,5 +153,5 @@ def test_records_without_video_are_named(tmp_path):
         ),
     )
     with pytest.raises(ValueError, match=r'Data_001\.tfrecord: not a whole record with video'):
-        record_store.open_store([str(path)], ['frames'], tmp_path / 'cache')
+        stores.open_store([str(path)], record_packer.RecordPacker(['frames']), tmp_path / 'cache')
     assert not list((tmp_path / 'cache').iterdir())

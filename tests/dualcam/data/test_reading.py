@@ -1,149 +1,31 @@
-"""Bad input gets an error that names the file; packed records equal the records."""
+"""Lists of records and their descriptions: what is bad is named; records are written whole."""
 
-import errno
-import gzip
-import os
-import pathlib
+import re
 import shutil
+import threading
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from dualcam.data import schema
-from dualcam.data.records import reading
+from dualcam.data.records import loading, reading
 from dualcam.data.sources import datasets, labelled_sounds
-from dualcam.data.stores import record_store
 from records import writer
-
-LABELS = {'action': 3, 'location': 1, 'subject': 2}
-
-
-def second(rng, mics=2):
-    return {
-        'acoustic': list(rng.standard_normal((12, 36, 48, 12)).astype(np.float32)),
-        'audio': list(rng.integers(-9, 9, (12, mics, 1024), dtype=np.int32)),
-    }
+from tests.helpers import small_records
+from tests.helpers.small_records import LABELS
 
 
 @pytest.fixture
 def paths(rng, tmp_path):
-    made = []
-    for i in range(5):
-        path = tmp_path / 'Location_02' / f'Data_{i + 1:03d}.tfrecord'
-        writer.write_record(path, writer.second_to_example(LABELS | {'action': i}, second(rng)))
-        made.append(str(path))
-    return made
-
-
-def test_packed_records_equal_the_records(paths, tmp_path):
-    seconds = list(reading.read_seconds(paths, ['acoustic', 'audio']))
-    store = record_store.open_store(paths[::-1] + paths, ['acoustic', 'audio'], tmp_path / 'cache')
-    rows = store.rows(paths)
-    np.testing.assert_array_equal(store.labels['action'][rows], np.arange(5))
-    for row, one in zip(rows, seconds, strict=True):
-        np.testing.assert_array_equal(store.arrays['acoustic'][row], one['acoustic'])
-        np.testing.assert_array_equal(store.arrays['audio'][row], one['audio'][:, 0])
-    again = record_store.open_store(paths, ['audio'], tmp_path / 'cache')
-    assert again.digest == store.digest
-    assert not [p for p in (tmp_path / 'cache').iterdir() if 'partial' in p.name]
-
-
-def test_a_full_disk_is_no_damaged_record(paths, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, 'No space left on device')
-
-    for call in 'pwrite', 'fsync':
-        with (
-            monkeypatch.context() as patch,
-            pytest.raises(OSError, match=r'cache.*No space left on device.*make room') as info,
-        ):
-            patch.setattr(os, call, full)
-            record_store.open_store(paths, ['audio'], tmp_path / 'cache', max_bad=9)
-        assert 'convert' not in str(info.value)
-        assert list((tmp_path / 'cache').iterdir()) == []
-    assert len(record_store.open_store(paths, ['audio'], tmp_path / 'cache').paths) == 5
-
-
-def test_changed_records_are_packed_anew(paths, tmp_path, rng):
-    before = record_store.open_store(paths, ['audio'], tmp_path / 'cache')
-    writer.write_record(paths[0], writer.second_to_example(LABELS, second(rng)))
-    os.utime(paths[0], ns=(1, 1))
-    after = record_store.open_store(paths, ['audio'], tmp_path / 'cache')
-    assert after.digest != before.digest
-    assert np.any(after.arrays['audio'][0] != before.arrays['audio'][0])
-
-
-def damage_truncated(path, rng):
-    data = pathlib.Path(path).read_bytes()
-    pathlib.Path(path).write_bytes(data[: len(data) // 2])
-
-
-def damage_empty(path, rng):
-    pathlib.Path(path).write_bytes(b'')
-
-
-def damage_not_gzip(path, rng):
-    with tf.io.TFRecordWriter(path) as file:
-        file.write(writer.second_to_example(LABELS, second(rng)).SerializeToString())
-
-
-def damage_foreign(path, rng):
-    with tf.io.TFRecordWriter(path, 'GZIP') as file:
-        file.write(b'something else')
-
-
-def damage_missing_modality(path, rng):
-    frames = second(rng)
-    del frames['audio']
-    writer.write_record(path, writer.second_to_example(LABELS, frames))
-
-
-def damage_flipped_bit(path, rng):
-    data = bytearray(gzip.decompress(pathlib.Path(path).read_bytes()))
-    data[5000] ^= 1
-    pathlib.Path(path).write_bytes(gzip.compress(data, 1))
-
-
-def damage_size(path, rng):
-    example = writer.second_to_example(LABELS, second(rng))
-    example.context.feature['audio_image/height'].int64_list.value[0] = 10**9
-    writer.write_record(path, example)
-
-
-def damage_short_item(path, rng):
-    example = writer.second_to_example(LABELS, second(rng))
-    feature = example.feature_lists.feature_list['audio/data'].feature[4]
-    feature.bytes_list.value[0] = feature.bytes_list.value[0][:-4]
-    writer.write_record(path, example)
-
-
-def damage_not_finite(path, rng):
-    frames = second(rng)
-    frames['acoustic'][3][1, 2, 3] = np.nan
-    writer.write_record(path, writer.second_to_example(LABELS, frames))
-
-
-@pytest.mark.parametrize(
-    'damage',
-    [
-        damage_not_finite,
-        damage_truncated,
-        damage_empty,
-        damage_not_gzip,
-        damage_foreign,
-        damage_missing_modality,
-        damage_flipped_bit,
-        damage_size,
-        damage_short_item,
-    ],
-    ids=lambda f: f.__name__[7:],
-)
-def test_a_damaged_record_is_named_and_nothing_half_packed_is_left(damage, paths, tmp_path, rng):
-    damage(paths[3], rng)
-    with pytest.raises(ValueError, match=r'Data_004\.tfrecord'):
-        record_store.open_store(paths, ['acoustic', 'audio'], tmp_path / 'cache')
-    assert not list((tmp_path / 'cache').iterdir())
+    folder = tmp_path / 'Location_02'
+    return [
+        small_records.write_second(
+            folder / f'Data_{i + 1:03d}.tfrecord',
+            small_records.noise(rng),
+            small_records.LABELS | {'action': i},
+        )
+        for i in range(5)
+    ]
 
 
 def test_bad_lists_are_named(paths, tmp_path):
@@ -159,38 +41,6 @@ def test_bad_lists_are_named(paths, tmp_path):
         reading.read_list(path)
     path.write_text('Location_02/Data_001.tfrecord\n' + paths[4] + '\n')
     assert reading.read_list(path) == [paths[0], paths[4]]
-
-
-def test_some_bad_records_may_be_skipped(paths, tmp_path, rng):
-    damage_truncated(paths[1], rng)
-    damage_missing_modality(paths[2], rng)
-    damage_not_finite(paths[3], rng)
-    cache = tmp_path / 'cache'
-    with pytest.raises(ValueError, match=r'3 of 5 records are bad, of which 2 may be: .*Data_002'):
-        record_store.open_store(paths, ['acoustic', 'audio'], cache, max_bad=2)
-    assert not list(cache.iterdir())
-    # Sound is packed by itself first: what is bad for it is not what is bad for images.
-    heard = record_store.open_store(paths, ['audio'], cache, max_bad=3)
-    assert heard.skipped.keys() == {paths[1], paths[2]}
-    seen = record_store.open_store(paths, ['acoustic'], cache, max_bad=3)
-    assert seen.skipped.keys() == {paths[1], paths[3]}
-    assert 'not finite' in seen.skipped[paths[3]]
-    for store in (heard, seen, record_store.open_store(paths, ['audio'], cache, max_bad=2)):
-        good = [path for path in paths if path not in store.skipped]
-        said = dict(zip(paths, (0, None, LABELS['action'], LABELS['action'], 4), strict=True))
-        assert store.labels['action'][store.rows(good)].tolist() == [said[path] for path in good]
-    both = record_store.open_store(paths, ['acoustic', 'audio'], cache, max_bad=3)
-    assert both.skipped.keys() == set(paths[1:4])
-    good = next(reading.read_seconds(paths[4:], ['acoustic', 'audio']))
-    (row,) = both.rows(paths[4:])
-    np.testing.assert_array_equal(both.arrays['acoustic'][row], good['acoustic'])
-    np.testing.assert_array_equal(both.arrays['audio'][row], good['audio'][:, 0])
-    with pytest.raises(ValueError, match=r'Data_002.* it was skipped'):
-        both.rows(paths)
-    assert both.whole_sequences([*paths, paths[0]], 2) == [paths[4], paths[0]]
-    assert heard.whole_sequences([*paths[3:], *paths[:2]], 2) == paths[3:]
-    with pytest.raises(ValueError, match='2 of 5 records are bad, of which 0 may be'):
-        record_store.open_store(paths, ['audio'], cache)
 
 
 def test_lists_stay_within_their_root(paths, tmp_path, rng):
@@ -309,12 +159,12 @@ def test_labelled_sounds_of_a_list_that_came_without_its_records(tmp_path, rng):
 
 
 def test_writer_leaves_no_half_record(tmp_path, rng):
-    frames = second(rng)
+    frames = small_records.noise(rng)
     frames['audio'] = frames['audio'][:11]
     with pytest.raises(ValueError, match='11 frames'):
         writer.second_to_example(LABELS, frames)
     path = tmp_path / 'Data_001.tfrecord'
-    example = writer.second_to_example(LABELS, second(rng))
+    example = writer.second_to_example(LABELS, small_records.noise(rng))
 
     class Broken:
         def SerializeToString(self, deterministic):
@@ -344,3 +194,39 @@ def test_descriptions_travel_and_bad_ones_are_named(tmp_path):
         (tmp_path / 'dataset.json').write_text(text)
         with pytest.raises(ValueError, match=r'dataset\.json'):
             datasets.read_description(tmp_path)
+
+
+def test_records_come_in_order_whichever_thread_is_first(paths):
+    turn = threading.Event()
+
+    def load(row, context, lists):
+        if row == 0:
+            assert turn.wait(60)  # until a later one is done
+        else:
+            turn.set()
+        return row, context['action'].int64_list.value[0]
+
+    assert list(loading.load_each(paths, load, 'a record')) == [(i, i) for i in range(5)]
+
+
+def test_each_bad_record_is_named_with_what_is_wrong(paths):
+    def load(row, context, lists):
+        if row % 2:
+            raise ValueError(f'row {row} is odd')
+        return row
+
+    wanted = f'{paths[1]}: not an even record (row 1 is odd); convert it again'
+    with pytest.raises(ValueError, match=re.escape(wanted)):
+        list(loading.load_each(paths, load, 'an even record'))
+    skipped = {}
+    found = loading.load_each(paths, load, 'an even record', skipped.__setitem__)
+    assert list(found) == [0, None, 2, None, 4]
+    assert skipped.keys() == {1, 3} and skipped[1] == wanted
+
+
+def test_errors_of_who_takes_records_are_not_theirs(paths):
+    def take(row, item):
+        raise OSError('the disk is full')
+
+    with pytest.raises(OSError, match=r'^the disk is full$'):
+        list(loading.load_each(paths, lambda *_: 0, 'a record', skip=print, take=take))

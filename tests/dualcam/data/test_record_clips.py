@@ -5,8 +5,8 @@ import pytest
 
 from dualcam.data import audio
 from dualcam.data.clips import record_clips
+from dualcam.data.packers import record_packer
 from dualcam.data.signal import frontends
-from dualcam.data.stores import record_store
 
 
 def make_store(rng, folders=3, seconds=10, acoustic=False):
@@ -19,8 +19,8 @@ def make_store(rng, folders=3, seconds=10, acoustic=False):
     arrays = {'audio': rng.integers(-(10**6), 10**6, (len(paths), 12, 1024)).astype(np.int32)}
     if acoustic:
         arrays['acoustic'] = rng.standard_normal((len(paths), 12, 36, 48, 12)).astype(np.float32)
-    labels = {'action': np.repeat(np.arange(folders), seconds)}
-    return record_store.Store(paths, labels, arrays, 'digest')
+    labels = {'label': np.repeat(np.arange(folders), seconds)}
+    return record_packer.RecordStore(paths, labels, arrays, 'digest')
 
 
 def test_windows_cover_and_follow(rng):
@@ -57,7 +57,7 @@ def test_crops_are_seeded_stay_inside_and_differ(rng):
 def test_batches(rng, kind, shape):
     store = make_store(rng, acoustic=True)
     windows = np.array([[4, 5], [0, 1], [12, 13], [0, 1], [28, 29]])
-    made = record_clips.Clips(store, windows, kind, columns={'extra': np.arange(5.0)})
+    made = record_clips.cut(store, windows, [kind], columns={'extra': np.arange(5.0)})
     batches = list(made.batches(2))
     assert [b['input'].shape[0] for b in batches] == [2, 2, 1]
     assert batches[0]['input'].shape[1:] == shape
@@ -81,8 +81,8 @@ def test_what_is_kept_in_memory_equals_what_is_worked_out_anew(rng, kind):
     ears = frontends.Frontend(
         kind, statistics=(np.zeros(257, np.float32), np.full(257, 9.0, np.float32))
     )
-    kept = record_clips.Clips(store, windows, kind, ears)
-    anew = record_clips.Clips(store, windows, kind, ears, memory_bytes=0)
+    kept = record_clips.cut(store, windows, [kind], ears)
+    anew = record_clips.cut(store, windows, [kind], ears, memory_bytes=0)
     for a, b in zip(kept.batches(2, (1, 2)), anew.batches(2, (1, 2)), strict=True):
         np.testing.assert_array_equal(a['clip'], b['clip'])
         np.testing.assert_allclose(a['input'], b['input'], rtol=1e-4, atol=1e-2)
@@ -94,16 +94,16 @@ def test_normalised_spectrograms_are_normalised_once(rng):
     ears = frontends.Frontend(
         'spectrogram', statistics=(np.full(257, 2.0, np.float32), np.full(257, 6.0, np.float32))
     )
-    plain = np.concatenate(list(record_clips.Clips(store, windows, 'spectrogram').raw_batches()))
+    plain = np.concatenate(list(record_clips.cut(store, windows, ['spectrogram']).raw_batches()))
     for budget in (1 << 30, 0):
-        made = record_clips.Clips(store, windows, 'spectrogram', ears, memory_bytes=budget)
+        made = record_clips.cut(store, windows, ['spectrogram'], ears, memory_bytes=budget)
         got = np.concatenate(list(made.raw_batches()))
         np.testing.assert_allclose(got, (plain - 2) / 4, rtol=1e-4, atol=1e-3)
 
 
 def test_order_is_the_seeds_and_epochs(rng):
-    made = record_clips.Clips(
-        make_store(rng, folders=4), np.arange(40)[:, None], 'waveform', memory_bytes=0
+    made = record_clips.cut(
+        make_store(rng, folders=4), np.arange(40)[:, None], ['waveform'], memory_bytes=0
     )
     order = {e: np.concatenate([b['clip'] for b in made.batches(8, (0, e))]) for e in (0, 1)}
     again = np.concatenate([b['clip'] for b in made.batches(8, (0, 0))])
@@ -132,4 +132,4 @@ def test_impossible_clips_are_refused(change):
 
 def test_no_clips_are_refused(rng):
     with pytest.raises(ValueError, match='empty'):
-        record_clips.Clips(make_store(rng), np.zeros((0, 2), int), 'waveform')
+        record_clips.cut(make_store(rng), np.zeros((0, 2), int), ['waveform'])

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from dualcam.data.packers import sound_packer
 from dualcam.data.signal import windowing
 from dualcam.data.sources import sound_files, sound_folders, splits
-from dualcam.data.stores import sound_store
 from tests.helpers.sound_folders import tone, write_dcase, write_esc
 
 
@@ -179,14 +179,16 @@ def test_a_class_of_one_recording_cannot_be_split(tmp_path):
 
 def test_packed_sounds_are_the_files(tmp_path):
     found = sound_folders.find_sounds(write_esc(tmp_path / 'esc', folds=(1,)))
-    store = sound_store.open_sounds(found, tmp_path / 'cache')
-    for row, sound in enumerate(found.sounds):
+    store, _ = sound_packer.open_sounds(found, tmp_path / 'cache')
+    for row, sound in zip(
+        store.rows(sound.path for sound in found.sounds), found.sounds, strict=True
+    ):
         own = sound_files.read_sound(sound.path)
         assert store.lengths[row] == len(own)
         np.testing.assert_array_equal(store.clip(row, 0, len(own)), own)
         assert np.all(store.clip(row, len(own) - 5, 9)[5:] == 0)
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / 'cache').rglob('*')}
-    again = sound_store.open_sounds(found, tmp_path / 'cache')
+    again, _ = sound_packer.open_sounds(found, tmp_path / 'cache')
     assert again.digest == store.digest
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / 'cache').rglob('*')}
 
@@ -195,11 +197,19 @@ def test_bad_files_are_counted_and_left_out_only_on_request(tmp_path):
     folder = write_esc(tmp_path / 'esc', folds=(1,))
     (folder / 'rain' / '1-999-A.wav').write_text('text')
     found = sound_folders.find_sounds(folder)
-    with pytest.raises(ValueError, match=r'1 bad files: .*1-999-A\.wav.*--max_bad=1'):
-        sound_store.open_sounds(found, tmp_path / 'cache')
-    store = sound_store.open_sounds(found, tmp_path / 'cache', max_bad=1)
-    assert len(store.skipped) == 1 and '1-999-A.wav' in store.skipped[0]
-    assert len(store.sound_set.sounds) == len(found.sounds) - 1 == len(store.lengths)
+    with pytest.raises(ValueError, match=r'1 of 9 files are bad, .*1-999-A\.wav.*--max_bad=1'):
+        sound_packer.open_sounds(found, tmp_path / 'cache')
+    for _ in range(2):  # packed, then from the cache
+        store, kept = sound_packer.open_sounds(found, tmp_path / 'cache', max_bad=1)
+        (skipped,) = store.skipped
+        assert '1-999-A.wav' in skipped and '1-999-A.wav' in store.skipped[skipped]
+        assert len(kept.sounds) == len(found.sounds) - 1 == len(store.good_rows)
+        for row, sound in zip(
+            store.rows(sound.path for sound in kept.sounds), kept.sounds, strict=True
+        ):
+            own = sound_files.read_sound(sound.path)
+            assert store.lengths[row] == len(own) and store.columns['label'][row] == sound.label
+            np.testing.assert_array_equal(store.clip(row, 0, len(own)), own)
 
 
 def test_no_sounds_no_set(tmp_path):

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from dualcam import models
-from dualcam.data.clips import tagging_clips
+from dualcam.data import stores
+from dualcam.data.clips import tagged_clips
+from dualcam.data.packers import tagged_packer
 from dualcam.data.signal import channel_statistics, logmel, video
 from dualcam.data.sources import tagging_lists
-from dualcam.data.stores import tagging_store
-from dualcam.features import tagging_frames
+from dualcam.features import frame_features
 from dualcam.models import frame_networks
 from dualcam.training import frame_network, loop
 from dualcam.training.recipes import tagging_steps
@@ -20,6 +21,7 @@ from tests.helpers.tagged_clips import COLOURS, INFO, write_records
 
 LABELS = [(0,), (1, 2), (2,), (0, 1, 2), (1,)]
 CLIP_S = 3
+PACKER = tagged_packer.TaggedPacker(INFO.num_classes)
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def paths(tmp_path, rng):
 
 @pytest.fixture
 def store(paths, tmp_path):
-    return tagging_store.open_clips(paths, INFO, tmp_path / 'cache')
+    return stores.open_store(paths, PACKER, tmp_path / 'cache')
 
 
 def features_of(store, width=4):
@@ -81,27 +83,34 @@ def test_labels_are_multi_hot_and_clips_are_held_out():
 
 
 def test_a_store_maps_what_the_records_hold_and_reads_them_once(store, paths, tmp_path):
-    assert store.audio.shape == (5, CLIP_S * 32_000) and store.audio.dtype == np.int16
+    assert (
+        store.arrays['audio'].shape == (5, CLIP_S * 32_000)
+        and store.arrays['audio'].dtype == np.int16
+    )
     assert store.num_frames == CLIP_S and store.clip_s == CLIP_S
-    np.testing.assert_array_equal(store.labels, tagging_lists.multi_hot(LABELS, 3))
-    assert store.names[2] == 'clip_002'
-    np.testing.assert_array_equal(store.waveforms([1]) * 32_768, store.audio[[1]])
+    np.testing.assert_array_equal(store.columns['label'], tagging_lists.multi_hot(LABELS, 3))
+    assert store.columns['name'][2] == 'clip_002'
+    np.testing.assert_array_equal(store.waveforms([1]) * 32_768, store.arrays['audio'][[1]])
     np.testing.assert_array_equal(store.rows(paths[::-1]), [4, 3, 2, 1, 0])
-    records = (tmp_path / 'cache').glob('clips-*/audio.npy')
+    records = (tmp_path / 'cache').glob('tagged-*/audio.npy')
     before = {path: path.stat().st_mtime_ns for path in records}
-    again = tagging_store.open_clips(paths[::-1] * 2, INFO, tmp_path / 'cache')
+    again = stores.open_store(paths[::-1] * 2, PACKER, tmp_path / 'cache')
     assert again.digest == store.digest
     assert {path: path.stat().st_mtime_ns for path in before} == before
     os.utime(paths[0], ns=(1, 1))  # changed records are packed anew
-    assert tagging_store.open_clips(paths, INFO, tmp_path / 'cache').digest != store.digest
+    assert stores.open_store(paths, PACKER, tmp_path / 'cache').digest != store.digest
 
 
 def test_records_that_do_not_go_together_are_named(paths, tmp_path, rng):
     other = write_records(tmp_path / 'other', [(0,)], 2, rng)
     with pytest.raises(ValueError, match=r'clip_000\.tfrecord: \d+ samples and \d frames, but'):
-        tagging_store.open_clips(paths + other, INFO, tmp_path / 'cache')
+        stores.open_store(paths + other, PACKER, tmp_path / 'cache')
     with pytest.raises(ValueError, match='3 labels, but there are 17 classes'):
-        tagging_store.open_clips(paths, tagging_lists.DCASE2017, tmp_path / 'cache')
+        stores.open_store(
+            paths,
+            tagged_packer.TaggedPacker(tagging_lists.DCASE2017.num_classes),
+            tmp_path / 'cache',
+        )
     assert not [path for path in (tmp_path / 'cache').iterdir() if path.name[0] == '.']
 
 
@@ -110,37 +119,40 @@ def test_bad_records_are_left_out_on_request(store, paths, tmp_path, rng):
     pathlib.Path(paths[1]).write_bytes(b'damaged')
     everything = paths + other
     with pytest.raises(ValueError, match=r'clip_001\.tfrecord: not a whole record'):
-        tagging_store.open_clips(everything, INFO, tmp_path / 'cache')
+        stores.open_store(everything, PACKER, tmp_path / 'cache')
     with pytest.raises(ValueError, match='2 of 6 records are bad, of which 1 may be'):
-        tagging_store.open_clips(everything, INFO, tmp_path / 'cache', max_bad=1)
+        stores.open_store(everything, PACKER, tmp_path / 'cache', max_bad=1)
     for _ in range(2):  # packed, then from the cache
-        rest = tagging_store.open_clips(everything, INFO, tmp_path / 'cache', max_bad=2)
+        rest = stores.open_store(everything, PACKER, tmp_path / 'cache', max_bad=2)
         assert rest.skipped.keys() == {paths[1], other[0]}
-        assert rest.note == '; 2 damaged records left out'
+        assert rest.note == '; 2 damaged files left out'
         good = [path for path in paths if path != paths[1]]
-        np.testing.assert_array_equal(rest.rows(good), range(len(good)))
-        np.testing.assert_array_equal(rest.audio, store.audio[store.rows(good)])
-        np.testing.assert_array_equal(rest.labels, store.labels[store.rows(good)])
+        np.testing.assert_array_equal(rest.rows(good), rest.good_rows)
+        for held, whole in ((rest.arrays, store.arrays), (rest.columns, store.columns)):
+            for name in held:
+                np.testing.assert_array_equal(
+                    held[name][rest.rows(good)], whole[name][store.rows(good)]
+                )
     with pytest.raises(ValueError, match='2 of 6 records are bad, of which 0 may be'):
-        tagging_store.open_clips(everything, INFO, tmp_path / 'cache')
+        stores.open_store(everything, PACKER, tmp_path / 'cache')
 
 
 @pytest.mark.parametrize('memory_bytes', [0, 1 << 30])
 def test_batches_hold_what_the_front_end_makes_of_each_clip(store, memory_bytes):
     features = {'visual': features_of(store), 'vggish': np.ones((5, 7, 2, 3), np.float32)}
     rows = np.array([3, 0, 4])
-    clips = tagging_clips.TaggingClips(
+    clips = tagged_clips.cut(
         store, rows, logmel.LogMelFrontend(), features, memory_bytes=memory_bytes
     )
     assert len(clips) == 3
-    np.testing.assert_array_equal(clips.columns['label'], store.labels[rows])
+    np.testing.assert_array_equal(clips.columns['label'], store.columns['label'][rows])
     first, second = clips.batches(2)
     assert first['clip'].numpy().tolist() == [0, 1] and second['clip'].numpy().tolist() == [2]
     assert set(first['input']) == {'audio', 'visual', 'vggish'}
     assert first['input']['audio'].shape == (2, 192, 64)
     assert all(value.dtype == 'float32' for value in first['input'].values())
     assert second['input']['vggish'].shape == (1, 7, 2, 3)
-    np.testing.assert_array_equal(second['label'], store.labels[[4]])
+    np.testing.assert_array_equal(second['label'], store.columns['label'][[4]])
     np.testing.assert_allclose(
         second['input']['audio'][0], logmel.log_mel(store.waveforms([4]))[0], atol=1e-4
     )
@@ -153,7 +165,7 @@ def test_batches_hold_what_the_front_end_makes_of_each_clip(store, memory_bytes)
 
 def test_seeds_decide_the_order_and_the_stretches(store):
     visual = features_of(store)
-    clips = tagging_clips.TaggingClips(
+    clips = tagged_clips.cut(
         store, np.arange(5), logmel.LogMelFrontend(), {'visual': visual}, crop_s=1
     )
     whole = logmel.log_mel(store.waveforms(np.arange(5))).numpy()
@@ -169,7 +181,7 @@ def test_seeds_decide_the_order_and_the_stretches(store):
         ):
             assert seen[0, 0] // 10 == clip  # features, sound and label go together
             np.testing.assert_allclose(audio, whole[clip, 64 * start : 64 * (start + 1)], atol=1e-4)
-        np.testing.assert_array_equal(batch['label'], store.labels[batch['clip'].numpy()])
+        np.testing.assert_array_equal(batch['label'], store.columns['label'][batch['clip'].numpy()])
         return batch['clip'].numpy().tolist(), starts.tolist()
 
     assert one_pass(None) == ([0, 1, 2, 3, 4], [1.0] * 5)  # the middle
@@ -186,18 +198,18 @@ def test_stretches_that_cannot_be_cut_are_refused(store):
     front = logmel.LogMelFrontend()
     for crop_s in (0, 4, 1.5):
         with pytest.raises(ValueError, match=rf'stretches of {crop_s} s of clips of 3 s'):
-            tagging_clips.TaggingClips(store, [0], front, crop_s=crop_s)
+            tagged_clips.cut(store, [0], front, crop_s=crop_s)
     with pytest.raises(ValueError, match='features vggish: 7 steps'):
-        tagging_clips.TaggingClips(store, [0], front, {'vggish': np.ones((5, 7, 2))}, crop_s=2)
+        tagged_clips.cut(store, [0], front, {'vggish': np.ones((5, 7, 2))}, crop_s=2)
     with pytest.raises(ValueError, match='no clips'):
-        tagging_clips.TaggingClips(store, [], front)
+        tagged_clips.cut(store, [], front)
 
 
 def test_bands_are_standardised_by_the_training_set(store):
-    plain = tagging_clips.TaggingClips(store, np.arange(4), logmel.LogMelFrontend())
+    plain = tagged_clips.cut(store, np.arange(4), logmel.LogMelFrontend())
     gathered = channel_statistics.gather(plain.raw_batches())
     front = logmel.LogMelFrontend(statistics=(gathered.mean, gathered.std_dev))
-    (batch,) = tagging_clips.TaggingClips(store, np.arange(4), front).batches(4)
+    (batch,) = tagged_clips.cut(store, np.arange(4), front).batches(4)
     audio = batch['input']['audio'].numpy()
     np.testing.assert_allclose(audio.mean(axis=(0, 1)), 0, atol=1e-3)
     np.testing.assert_allclose(audio.std(axis=(0, 1)), 1, atol=1e-3)
@@ -213,7 +225,7 @@ def colour_network(seed=0):
 
 def test_features_of_frames_equal_the_network_and_are_kept(store, paths, tmp_path):
     network = colour_network()
-    kept = tagging_frames.open_features(store, network, tmp_path / 'features')
+    kept = frame_features.of_tagged_clips(store, network, tmp_path / 'features')
     assert kept.array.shape == (5, CLIP_S, 5)
     weights = network.get_weights()[0]
     for row, labels in enumerate(LABELS):
@@ -221,14 +233,14 @@ def test_features_of_frames_equal_the_network_and_are_kept(store, paths, tmp_pat
             colour = np.array(COLOURS[labels[second % len(labels)]]) - video.MEANS  # RGB
             np.testing.assert_allclose(kept.array[row, second], colour @ weights, atol=4.0)
     os.unlink(paths[1])
-    again = tagging_frames.open_features(store, network, tmp_path / 'features')  # no record read
+    again = frame_features.of_tagged_clips(store, network, tmp_path / 'features')  # no record read
     np.testing.assert_array_equal(again.array, kept.array)
     with pytest.raises(ValueError, match=r'clip_001\.tfrecord'):
-        tagging_frames.open_features(store, colour_network(1), tmp_path / 'features')
+        frame_features.of_tagged_clips(store, colour_network(1), tmp_path / 'features')
 
 
 def test_chosen_frames_come_by_row_then_by_frame(store):
-    pixels = tagging_frames.read_frames(store, [3, 1, 1], [2, 1, 0], (6, 8))
+    pixels = store.pixels([3, 1, 1], [2, 1, 0], (6, 8))
     assert pixels.shape == (3, 6, 8, 3) and pixels.dtype == np.uint8
     np.testing.assert_allclose(
         pixels.mean(axis=(1, 2)), [COLOURS[1], COLOURS[2], COLOURS[2]], atol=4
@@ -238,7 +250,7 @@ def test_chosen_frames_come_by_row_then_by_frame(store):
 def test_the_small_network_learns_from_training_clips_only_once(paths, tmp_path, rng):
     labels = [(i % 3,) for i in range(12)]
     paths = write_records(tmp_path / 'more', labels, 2, rng)
-    store = tagging_store.open_clips(paths, INFO, tmp_path / 'cache')
+    store = stores.open_store(paths, PACKER, tmp_path / 'cache')
     params = frame_network.FrameTrainingParams(epochs=12, batch_size=4, share=1.0)
     rows, folder = np.arange(9), tmp_path / 'networks'
     kept, what = frame_network.visual_features(store, rows, folder, params=params)
@@ -296,13 +308,11 @@ def test_the_real_vgg_has_the_papers_feature_sizes():
 
 def test_clips_go_through_the_loop_to_teacher_and_student(store, tmp_path):
     front = logmel.LogMelFrontend()
-    clips = tagging_clips.TaggingClips(
-        store, np.arange(5), front, {'visual': features_of(store)}, crop_s=1
-    )
+    clips = tagged_clips.cut(store, np.arange(5), front, {'visual': features_of(store)}, crop_s=1)
     teacher = models.build('tagging_teacher', 3, width=1 / 32, visual_size=4)
     student = models.build('tagging_student', 3, width=1 / 32)
     params = loop.LoopParams(epochs=1, batch_size=3)
-    whole = tagging_clips.TaggingClips(store, np.arange(5), front, {'visual': features_of(store)})
+    whole = tagged_clips.cut(store, np.arange(5), front, {'visual': features_of(store)})
     (record,) = loop.fit(
         tagging_steps.MutualStep(teacher, student),
         clips,

@@ -6,34 +6,29 @@ import keras
 import numpy as np
 import pytest
 
+from dualcam.data import stores
+from dualcam.data.packers import record_packer
 from dualcam.data.records import reading
 from dualcam.data.signal import video
-from dualcam.data.stores import record_store
 from dualcam.features import frame_features
-from records import writer
+from tests.helpers import small_records
 
 pytestmark = pytest.mark.numeric
-
-LABELS = {'action': 1, 'location': 0, 'subject': 0}
 
 
 @pytest.fixture
 def paths(rng, tmp_path):
-    made = []
-    for i in range(3):
-        frames = {
-            'audio': list(rng.integers(-9, 9, (12, 1, 1024), dtype=np.int32)),
-            'video': list(rng.integers(0, 256, (12, 48, 64, 3), dtype=np.uint8)),
-        }
-        path = tmp_path / f'Data_{i + 1:03d}.tfrecord'
-        writer.write_record(path, writer.second_to_example(LABELS, frames))
-        made.append(str(path))
-    return made
+    return [
+        small_records.write_second(
+            tmp_path / f'Data_{i + 1:03d}.tfrecord', small_records.noise(rng, ['audio', 'video'])
+        )
+        for i in range(3)
+    ]
 
 
 @pytest.fixture
 def store(paths, tmp_path):
-    return record_store.open_store(paths, ['audio'], tmp_path / 'cache')
+    return stores.open_store(paths, record_packer.RecordPacker(['audio']), tmp_path / 'cache')
 
 
 def small_network(seed=0):
@@ -84,10 +79,10 @@ def test_other_weights_have_other_features(store, tmp_path):
 
 
 def test_records_without_video_are_named(rng, tmp_path):
-    path = tmp_path / 'Data_001.tfrecord'
-    audio = {'audio': list(rng.integers(-9, 9, (12, 1, 1024), dtype=np.int32))}
-    writer.write_record(path, writer.second_to_example(LABELS, audio))
-    store = record_store.open_store([str(path)], ['audio'], tmp_path / 'cache')
+    path = small_records.write_second(
+        tmp_path / 'Data_001.tfrecord', small_records.noise(rng, ['audio'])
+    )
+    store = stores.open_store([path], record_packer.RecordPacker(['audio']), tmp_path / 'cache')
     made = frame_features.FrameFeatures(store, small_network(), tmp_path)
     with pytest.raises(ValueError, match=r'Data_001\.tfrecord: not a whole record with video'):
         made.require([0], [0])

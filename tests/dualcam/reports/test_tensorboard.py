@@ -14,7 +14,7 @@ CLASSES = ('rain', 'dog bark', 'clock <tick>')
 
 
 class Clips:
-    """Stands in for `clips.Clips`: 7 clips, classes 0, 0, 0, 1, 1, 2, 2."""
+    """Stands in for `clip_sets.Clips`: 7 clips, classes 0, 0, 0, 1, 1, 2, 2."""
 
     def __init__(self):
         self.columns = {

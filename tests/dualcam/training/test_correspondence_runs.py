@@ -72,8 +72,8 @@ def test_sound_images_and_frames_of_a_clip_are_of_the_same_seconds(
         np.testing.assert_allclose(
             batch['input']['frames'][place], video.subtract_means(frame), atol=1e-3
         )
-        assert batch['label'][place] == eccv_store.labels['action'][first]
-        assert batch['video'][place] == eccv_store.labels['location'][first]
+        assert batch['label'][place] == eccv_store.columns['label'][first]
+        assert batch['video'][place] == eccv_store.columns['group'][first]
 
 
 @pytest.mark.parametrize('which', ['dualcamnet', 'hearnet'])

@@ -8,11 +8,11 @@ import scipy.signal
 import tensorflow as tf
 
 from dualcam import models
-from dualcam.data import audio
+from dualcam.data import audio, stores
 from dualcam.data.clips import record_clips
+from dualcam.data.packers import record_packer
 from dualcam.data.records import reading
 from dualcam.data.signal import acoustic_images, channel_statistics
-from dualcam.data.stores import record_store
 from dualcam.export import saved_models
 from dualcam.training import loop, recipes, run, run_data
 from dualcam.training.recipes import supervised
@@ -91,7 +91,9 @@ def test_the_served_student_hears_with_its_own_front_end(eccv_data, tmp_path, rn
 def test_records_with_video_go_the_whole_way(smoke, tmp_path):
     """Acoustic images, sound and frames of the same records, without reading one twice."""
     paths = sorted(map(str, (smoke / 'records').rglob('Data_00[12].tfrecord')))[:16]
-    held = record_store.open_store(paths, ['acoustic', 'audio', 'frames'], tmp_path / 'cache')
+    held = stores.open_store(
+        paths, record_packer.RecordPacker(['acoustic', 'audio', 'frames']), tmp_path / 'cache'
+    )
     rows = record_clips.sequence_rows(held, paths, 2)
     wanted = supervised.RunParams(
         'hearnet_eccv',
@@ -100,7 +102,9 @@ def test_records_with_video_go_the_whole_way(smoke, tmp_path):
         normalisation='mean_std',
     )
     run_data.gather_stats(wanted, held, rows, rows, tmp_path)
-    made = record_clips.Clips(held, rows, 'spectrogram+frames', run_data.frontend(wanted, tmp_path))
+    made = record_clips.cut(
+        held, rows, ['spectrogram', 'frames'], run_data.frontend(wanted, tmp_path)
+    )
     (batch,) = made.batches(32)
     assert batch['input']['spectrogram'].shape == (8, 200, 257)
     assert batch['input']['frames'].shape == (8, 2, 224, 298, 3)

@@ -9,13 +9,14 @@ from scipy import special
 from dualcam import losses
 from dualcam.data import audio
 from dualcam.data.clips import record_clips, sound_clips
+from dualcam.data.packers import sound_packer
 from dualcam.data.signal import augmentation, frontends, mfcc
 from dualcam.data.sources import datasets, sound_folders
-from dualcam.data.stores import sound_store
-from dualcam.training import loop, recipes, run, sound_data
+from dualcam.training import loop, recipes, run, run_data
 from dualcam.training.recipes import supervised
 from tests.helpers.sound_folders import write_esc
 
+CLASSES = ('dog bark', 'rain')
 PLAIN = frontends.Frontend('spectrogram', 'log', band_limited=False)
 
 
@@ -23,7 +24,7 @@ PLAIN = frontends.Frontend('spectrogram', 'log', band_limited=False)
 def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp('sounds')
     write_esc(folder / 'esc', seconds=1.5)
-    return sound_store.open_sounds(sound_folders.find_sounds(folder / 'esc'), folder / 'cache')
+    return sound_packer.open_sounds(sound_folders.find_sounds(folder / 'esc'), folder / 'cache')[0]
 
 
 def params(**changes):
@@ -39,17 +40,17 @@ def params(**changes):
 
 
 def data_of(store, training=slice(0, None, 2), validation=slice(1, None, 2)):
-    rows = np.arange(len(store.sound_set.sounds))
-    info = datasets.DatasetInfo('toy', store.sound_set.classes, 'toy', 0)
-    return sound_data.SoundData(store, rows[training], rows[validation], info)
+    rows = np.arange(len(store.paths))
+    info = datasets.DatasetInfo('toy', CLASSES, 'toy', 0)
+    return run_data.SoundData(store, rows[training], rows[validation], info)
 
 
 def test_clips_without_changes_are_the_files(store):
     windows = sound_clips.windows(store, [3, 5], 22_050)
     assert windows.tolist() == [[3, 0], [3, 11_025], [5, 0], [5, 11_025]]
-    made = sound_clips.SoundClips(store, windows, 22_050, PLAIN, augmentation.Augmentation())
+    made = sound_clips.cut(store, windows, 22_050, PLAIN, augmentation.Augmentation())
     [batch] = made.batches(8)
-    assert batch['label'].numpy().tolist() == store.sound_set.labels[[3, 3, 5, 5]].tolist()
+    assert batch['label'].numpy().tolist() == store.columns['label'][[3, 3, 5, 5]].tolist()
     signal = store.clip(5, 11_025, 22_050)
     spectrum = audio.spectrogram(tf.constant(signal / np.abs(signal).max() * 256))
     np.testing.assert_allclose(batch['input'][3], np.log1p(spectrum), rtol=1e-4, atol=1e-3)
@@ -57,7 +58,7 @@ def test_clips_without_changes_are_the_files(store):
 
 def test_changes_depend_on_seed_epoch_and_clip_only(store):
     windows = sound_clips.windows(store, np.arange(8), 22_050)
-    made = sound_clips.SoundClips(store, windows, 22_050, PLAIN, augmentation.Augmentation())
+    made = sound_clips.cut(store, windows, 22_050, PLAIN, augmentation.Augmentation())
 
     def epoch(number, batch_size):
         found = {}
@@ -134,7 +135,7 @@ def test_a_student_learns_two_tones_and_is_exported(store, tmp_path):
     assert rates == sorted(rates, reverse=True) and rates[-1] < 1e-5
     assert (tmp_path / 'run' / 'saved_model' / '1' / 'saved_model.pb').exists()
     described = run.described(tmp_path / 'run')
-    assert described == run.Description('supervised', params(), store.sound_set.classes)
+    assert described == run.Description('supervised', params(), CLASSES)
     run.train(recipes.SUPERVISED, params(), made, tmp_path / 'run')  # complete: nothing to do
     with pytest.raises(ValueError, match='no acoustic images'):
         made.clips(params(), tmp_path / 'run', np.zeros((1, 2)))

@@ -10,8 +10,9 @@ import soundfile
 import tensorflow as tf
 
 from dualcam.cli import main
+from dualcam.data import stores
+from dualcam.data.packers import tagged_packer
 from dualcam.data.sources import sound_files, sound_folders
-from dualcam.data.stores import tagging_store
 from dualcam.export import saved_models, tflite
 from dualcam.inference import classification, embeddings, students
 from dualcam.reports import run_reports
@@ -29,12 +30,12 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp('tagged')
     rng = np.random.default_rng(3)
     paths = write_records(folder / 'records', LABELS, CLIP_S, rng)
-    store = tagging_store.open_clips(paths, INFO, folder / 'cache')
-    visual = np.repeat(store.labels[:, None], CLIP_S, axis=1)
+    store = stores.open_store(paths, tagged_packer.TaggedPacker(INFO.num_classes), folder / 'cache')
+    visual = np.repeat(store.columns['label'][:, None], CLIP_S, axis=1)
     visual = visual + 0.1 * rng.standard_normal(visual.shape)
     rows = np.arange(len(store.paths))
     return tagging_data.TaggingData(
-        store, rows[:18], rows[18:], {'visual': np.float32(visual)}, INFO
+        store, rows[:18], rows[18:], INFO, features={'visual': np.float32(visual)}
     )
 
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from dualcam import losses, models
 from dualcam.data.clips import record_clips
+from dualcam.data.packers import record_packer
 from dualcam.data.sources import datasets
-from dualcam.data.stores import record_store
 from dualcam.reports import run_reports
 from dualcam.training import checkpoints, loop, recipes, run, run_data
 from dualcam.training.recipes import distillation, supervised
@@ -38,9 +38,9 @@ def store():
     paths = tuple(
         f'/r/Action_{i:03d}/Data_{j + 1:03d}.tfrecord' for i in range(12) for j in range(5)
     )
-    return record_store.Store(
+    return record_packer.RecordStore(
         paths,
-        {'action': np.array(labels)},
+        {'label': np.array(labels)},
         {'audio': np.concatenate(sound), 'acoustic': np.concatenate(images)},
         'toy',
     )
@@ -171,7 +171,7 @@ def test_layers_start_from_given_weights(data, tmp_path):
 def test_a_teacher_is_asked_once_per_record_exactly(store, tmp_path):
     keras.utils.set_random_seed(2)
     teacher = models.build('dualcamnet', 3, seconds=1)
-    seconds = record_clips.Clips(store, np.arange(60)[:, None], 'acoustic')
+    seconds = record_clips.cut(store, np.arange(60)[:, None], ['acoustic'])
     answers = distillation.record_predictions(teacher, seconds, tmp_path / 'answers.npy')
     whole = models.build('dualcamnet', 3, seconds=5)
     whole.set_weights(teacher.get_weights())
@@ -195,7 +195,7 @@ def test_distillation_loss_of_five_steps_is_the_same_with_the_teacher_in_the_loo
         student = models.build('hearnet', 3)
         step = distillation.DistillationStep(student, 0.5, 2.0)
         optimizer = keras.optimizers.Adam(1e-4)
-        made = record_clips.Clips(store, windows, 'spectrogram', columns={'teacher_logits': asked})
+        made = record_clips.cut(store, windows, ['spectrogram'], columns={'teacher_logits': asked})
         seen = []
         for batch in made.batches(4):
             for _ in range(2):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from dualcam import models
+from dualcam.data import stores
 from dualcam.data.clips import record_clips
+from dualcam.data.packers import record_packer
 from dualcam.data.sources import datasets
-from dualcam.data.stores import record_store
 from dualcam.features import frame_features
 from dualcam.models import resnet
 from dualcam.training import loop, recipes, run, run_data
@@ -42,7 +43,7 @@ def store(rng, tmp_path, backbone):
             path, writer.second_to_example({'action': i % 2, 'location': 0, 'subject': 0}, frames)
         )
         paths.append(str(path))
-    store = record_store.open_store(paths, ['acoustic'], tmp_path / 'cache')
+    store = stores.open_store(paths, record_packer.RecordPacker(['acoustic']), tmp_path / 'cache')
     return dataclasses.replace(
         store, frame_features=frame_features.FrameFeatures(store, backbone, tmp_path / 'features')
     )

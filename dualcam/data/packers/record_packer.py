@@ -1,0 +1,106 @@
+"""Records of one second each, packed: sound of one microphone, acoustic images, video frames.
+
+One microphone's sound takes 48 KB per record, acoustic images 1 MB, and those whole video frames
+that ECCV 2020's networks are trained on 400 KB.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dualcam.data import schema, stores
+from dualcam.data.records import reading
+from dualcam.data.signal import video
+from dualcam.files import large_arrays, progress_bars
+
+_ROW_SHAPES = {
+    'acoustic': ((schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE), np.float32),
+    'audio': ((schema.FRAMES_PER_SECOND, schema.SAMPLES_PER_FRAME), np.int32),
+    'frames': ((len(video.KEPT_FRAMES), *video.FRAME_SHAPE), np.uint8),
+}
+_IN_RECORDS = {'frames': 'video'}  # where a record calls it otherwise
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RecordStore(stores.Store):
+    """Packed records.
+
+    Attributes:
+        columns: {'label', 'group', 'subject': [records] int64}, see `schema.LABELS`.
+        arrays: {'acoustic': [records, 12, 36, 48, 12] float32, 'audio': [records, 12, 1024]
+            int32, microphone 0, 'frames': [records, 2, 224, 298, 3] uint8 BGR, those of
+            `video.KEPT_FRAMES`}, as far as they were asked for.
+        mirrored: whether acoustic images have to be flipped to lie over the video, as ACIVW's do
+            (`acoustic_images.flip`).
+        frame_features: a `frame_features.FrameFeatures` of these records, where video counts.
+    """
+
+    mirrored: bool = False
+    frame_features: Any = None
+
+    def whole_sequences(self, paths: Iterable[str], length: int) -> list[str]:
+        """`paths`, each `length` of which are a sequence, without those that lack a record."""
+        paths = list(paths)
+        sequences = [paths[start : start + length] for start in range(0, len(paths), length)]
+        return [
+            path
+            for sequence in sequences
+            if not self.skipped.keys() & set(sequence)
+            for path in sequence
+        ]
+
+
+class RecordPacker(stores.Packer):
+    """Packs records.
+
+    Args:
+        modalities: some of 'acoustic', 'audio' and 'frames'; none packs labels alone.
+    """
+
+    def __init__(self, modalities: Sequence[str]) -> None:
+        self.arrays = {name: f'{name}.npy' for name in modalities}
+
+    def pack(self, paths, names, folder, columns, skip):
+        if columns is None:
+            columns = {key: np.zeros(len(paths), np.int64) for key in schema.LABELS}
+
+        def take(row, second):
+            if not np.isfinite(second.get('acoustic', 0.0)).all():
+                return (
+                    f'{paths[row]}: an acoustic image has values that are not finite; beamform '
+                    'and convert it again'
+                )
+            for name, file in files.items():
+                value = second[_IN_RECORDS.get(name, name)]
+                if name == 'audio':
+                    value = value[:, 0]  # microphone 0
+                elif name == 'frames':
+                    value = video.fit(value[[*video.KEPT_FRAMES]])
+                file.write(row, value)
+            for key, values in columns.items():
+                values[row] = second[key]
+            return None
+
+        with contextlib.ExitStack() as opened:
+            files = {
+                name: opened.enter_context(
+                    large_arrays.RowFile(folder / self.arrays[name], dtype, (len(paths), *shape))
+                )
+                for name, (shape, dtype) in _ROW_SHAPES.items()
+                if name in names
+            }
+            modalities = [_IN_RECORDS.get(name, name) for name in names]
+            wrong = reading.read_seconds(paths, modalities, skip=skip, take=take)
+            for row, text in enumerate(
+                progress_bars.bar(wrong, desc='reading records', total=len(paths), unit='record')
+            ):
+                if text:
+                    skip(row, text)
+        return columns
+
+    def store(self, paths, columns, arrays, digest, skipped):
+        first = next(path for path in paths if path not in skipped)
+        return RecordStore(paths, columns, arrays, digest, skipped, reading.is_acivw(first))
