@@ -159,7 +159,7 @@ def test_keras_own_resnet(tmp_path, rng):
     bgr = frames[..., ::-1] - np.float32([103.94, 116.78, 123.68])
     want = theirs(bgr, training=False).numpy()
     assert goldens.relative_l2(model(rgb[:, None], training=False).numpy(), want) < 1e-4
-    # With 14 classes the logits stay as they were drawn.
+    # With 14 classes the logits stay randomly initialised.
     report = weight_import.import_weights(
         path, models.build('resnet50', layout='keras', frame_stride=12)
     )
@@ -494,7 +494,7 @@ def test_files_of_weights_that_do_not_fit_are_named(hearnet):
     with pytest.raises(ValueError, match=r'a\.h5: expected a name that ends in'):
         weights.load(model, folder / 'a.h5')
     path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(ValueError, match=r'a\.weights\.h5: not a whole file'):
+    with pytest.raises(ValueError, match=r'a\.weights\.h5: not a complete file'):
         weights.load(model, path)
     with pytest.raises(ValueError, match='layout'):
         models.build('resnet50', layout='torch')
