@@ -130,6 +130,7 @@ def chart(rows, machine, path):
 def _measurements(only):
     """[(part, function of a scratch folder that yields rows)]"""
     from benchmarks import (
+        array_maps,
         array_processing,
         correspondence,
         growth,
@@ -145,6 +146,7 @@ def _measurements(only):
             array_processing.beamform,
             array_processing.cepstral_images,
             array_processing.simulator,
+            array_maps.live_maps,
         ),
         'records': (records.conversion, records.loading),
         'networks': (networks.steps, networks.pipelines, networks.resnet_features),

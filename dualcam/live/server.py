@@ -31,7 +31,7 @@ _COOKIE = 'dualcam_token'
 _MOST_VIDEO_BYTES = 4 << 30
 _CONTENT = (
     "default-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "worker-src 'self' blob:; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
+    "script-src 'self'; connect-src 'self'"
 )
 
 
@@ -43,7 +43,6 @@ class Live:
         host: address that it is served at.
         token: that requests must carry; None on this machine's own address.
         video: file that the page shows in a camera's place, or None.
-        student_file: .tflite file for the student alone in the page, or None.
     """
 
     def __init__(
@@ -52,10 +51,9 @@ class Live:
         host: str = LOCAL[0],
         token: str | None = None,
         video: pathlib.Path | None = None,
-        student_file: pathlib.Path | None = None,
     ) -> None:
         self._engine, self._host, self._token = running, host, token
-        self._video, self._student_file = video, student_file
+        self._video = video
         self._watchers: set[_Watcher] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         running.publish = self._publish
@@ -64,7 +62,6 @@ class Live:
                 Route('/', self._page),
                 Route('/about.json', self._about),
                 Route('/video', self._video_file),
-                Route('/student.tflite', self._student),
                 Route('/takes', self._takes),
                 Route('/takes/{name}/video', self._take_video, methods=['POST']),
                 WebSocketRoute('/maps', self._maps),
@@ -116,16 +113,14 @@ class Live:
                 'video': self._video is not None,
                 'duration_s': getattr(running.source, 'duration_s', None),
                 'records': running.recorder is not None,
-                'student_file': self._student_file is not None,
                 'methods': engine.METHODS,
             }
         )
 
     async def _video_file(self, request: Request) -> Response:
-        return _file_or_none(self._video)
-
-    async def _student(self, request: Request) -> Response:
-        return _file_or_none(self._student_file)
+        if self._video is None:
+            return PlainTextResponse('no video', 404)
+        return FileResponse(self._video)
 
     async def _takes(self, request: Request) -> Response:
         recorder = self._engine.recorder
@@ -245,10 +240,6 @@ class _Guard:
                 await refused(scope, receive, send)
             return
         await self._app(scope, receive, send)
-
-
-def _file_or_none(path):
-    return FileResponse(path) if path is not None else PlainTextResponse('none', 404)
 
 
 def bind(host: str, port: int) -> socket.socket:
