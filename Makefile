@@ -174,7 +174,7 @@ else
 .PHONY: $(RECORDS)/.made
 $(RECORDS)/.made: | setup
 	$(PY) -m records.convert_avia --matfiles=$(AVIA)/matfiles --sync=$(AVIA)/sync \
-	  --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(FOLDER_S)
+	  --dataset=avia --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(FOLDER_S)
 endif
 
 table1 table2 table3: tfrecords

@@ -44,7 +44,11 @@ def _body(options, preset, seeds):
     workshop = command.open_workshop(options, preset, [run for _, run, _ in MATRICES])
     possible = [one for one in MATRICES if workshop.source.can_train(one[1])]
     if len(possible) < len(MATRICES):
-        print(f'Left out: {len(MATRICES) - len(possible)} matrices; {command.NEEDS_VIDEO}')
+        blank = [run.train_on for _, run, _ in MATRICES if not workshop.source.has(run.train_on)]
+        reasons = [f'there are no records of {", ".join(dict.fromkeys(blank))}'] if blank else []
+        if len(possible) < len(MATRICES) - len(blank):
+            reasons.append(command.NEEDS_VIDEO)
+        print(f'Left out: {len(MATRICES) - len(possible)} matrices; {"; ".join(reasons)}')
     matrices = confusion.fill(possible, workshop, seeds)
     folder = pathlib.Path(options.out) / confusion.FOLDER
     confusion.write_matrices(matrices, workshop.info.classes, workshop.note, folder)

@@ -6,6 +6,9 @@ Writes OUT/Location_LL/Subject_SS/Action_AAA/Data_NNN.tfrecord with actions coun
 A sequence shorter than --sequence_seconds is repeated until it is full, a longer one is cut.
 Existing records are kept, so that a stopped conversion resumes where it stopped; --overwrite
 rewrites them. OUT/manifest.jsonl lists them for `records.verify`.
+
+What the recordings are, for the titles of tables, is read of dataset.json beside the raw folders;
+those of AVIA itself have none, and --dataset=avia says that they are.
 """
 
 import functools
@@ -84,6 +87,7 @@ def convert(
     processes: int = 1,
     only: Set[str] | None = None,
     changed: list[str] | None = None,
+    dataset: str | None = None,
 ) -> tuple[int, int]:
     """Converts a whole raw data set; see the module's text.
 
@@ -98,6 +102,7 @@ def convert(
         processes: their number.
         only: paths below `out` of records of one sequence, to be rewritten; no others then.
         changed: list that texts about takes longer or shorter than a sequence are added to.
+        dataset: 'avia' where recordings without a dataset.json are AVIA's; None says nothing.
 
     Returns:
         Numbers of records written, and of records that already existed.
@@ -116,6 +121,8 @@ def convert(
                 f'{"matfiles" if modality is schema.ACOUSTIC else "sync"}'
             )
         roots[modality.name] = root
+    if dataset not in (None, datasets.AVIA.name):
+        raise ValueError(f'data set {dataset!r}: expected {datasets.AVIA.name!r}')
     if sequence_seconds < 1:
         raise ValueError(f'--sequence_seconds={sequence_seconds}: expected 1 or more')
     sequences = avia_layout.find_sequences(roots, _raw_name(only) if only else None)
@@ -126,7 +133,9 @@ def convert(
     call = conversion.Call(
         'convert_avia',
         {'matfiles': matfiles, 'sync': sync},
-        settings | {'compression_level': compression_level},
+        settings
+        | {'compression_level': compression_level}
+        | ({'dataset': dataset} if dataset else {}),
     )
     planned = {
         path: conversion.second_source(sequence.name, indices)
@@ -137,6 +146,8 @@ def convert(
         description = pathlib.Path(next(iter(roots.values()))).parent / datasets.DESCRIPTION_FILE
         if description.exists():
             datasets.write_description(out, datasets.read_description(description.parent))
+        elif dataset:
+            datasets.write_description(out, datasets.AVIA)
         jobs.run_all(
             functools.partial(convert_sequence, out=out, compression_level=compression_level),
             conversion.pieces(sequences, plans, missing),
@@ -176,6 +187,7 @@ def main(_: list[str]) -> None:
         options.sync,
         sequence_seconds=options.sequence_seconds,
         changed=changed,
+        dataset=options.dataset,
         **conversion.shared_options(),
     )
     lengths = ''.join(f'; {text}' for text in changed)
@@ -189,4 +201,7 @@ if __name__ == '__main__':
     flags.DEFINE_string('matfiles', None, 'Folder with Location_LL/.../MFCC_Image/Data_I.mat.')
     flags.DEFINE_string('sync', None, 'Folder with Location_LL/.../audio and video.')
     flags.DEFINE_integer('sequence_seconds', 30, 'Records per sequence.', lower_bound=1)
+    flags.DEFINE_enum(
+        'dataset', None, [datasets.AVIA.name], 'What recordings without a dataset.json are.'
+    )
     app.run(errors.clean_errors(main))

@@ -82,9 +82,14 @@ class KeptFeatures:
         """
         asked = np.zeros_like(self._kept.done)
         asked[rows, frames] = True
-        missing = asked & ~self._kept.done
-        if not missing.any():
+        if not (asked & ~self._kept.done).any():
             return
+        with self._kept.alone():
+            missing = asked & ~self._kept.done  # another process may have been quicker
+            if missing.any():
+                self._work_out_missing(missing)
+
+    def _work_out_missing(self, missing):
         rows = np.flatnonzero(missing.any(axis=1))
         with progress_bars.bar(
             total=int(missing.sum()), desc='features of frames', unit='frame'

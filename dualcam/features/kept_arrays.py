@@ -1,12 +1,13 @@
 """What a frozen network makes of many files: worked out once, kept on disk, asked for by many."""
 
+import contextlib
 import pathlib
 from typing import Any
 
 import keras
 import numpy as np
 
-from dualcam.files import fingerprints, large_arrays
+from dualcam.files import fingerprints, large_arrays, locking
 from dualcam.files.path_types import AnyPath
 
 
@@ -37,8 +38,15 @@ class KeptArray:
         folder.mkdir(parents=True, exist_ok=True)
         before, after = name
         stem = f'{before}-{fingerprints.of_weights(network)}-{after}'
-        self.array = large_arrays.mapped(folder / f'{stem}.npy', np.float32, (*items, *rest))
-        self.done = large_arrays.mapped(folder / f'{stem}.done.npy', np.bool_, items)
+        self._folder = folder
+        # Or another process would map a file that this one is about to lengthen.
+        with self.alone():
+            self.array = large_arrays.mapped(folder / f'{stem}.npy', np.float32, (*items, *rest))
+            self.done = large_arrays.mapped(folder / f'{stem}.done.npy', np.bool_, items)
+
+    def alone(self) -> contextlib.AbstractContextManager:
+        """Keeps other processes from filling arrays of the folder; waits for one that does."""
+        return locking.held_folder(self._folder, 'works out features')
 
     def fill(self, items: Any, values: np.ndarray) -> None:
         """Puts values into items, an index of the leading axes, and saves them."""

@@ -45,14 +45,20 @@ def open_features(
     kept = kept_arrays.KeptArray(
         folder, made.network, (kind, store.digest), (len(store.paths),), shape
     )
-    missing = good[~kept.done[good]]
-    with progress_bars.bar(
-        total=len(good), initial=len(good) - len(missing), desc=f'features by {kind}', unit='clip'
-    ) as bar:
-        for first in range(0, len(missing), _CLIPS_AT_A_TIME):
-            rows = missing[first : first + _CLIPS_AT_A_TIME]
-            kept.fill(rows, made.of(store.waveforms(rows)))
-            bar.update(len(rows))
+    if kept.done[good].all():
+        return kept.array
+    with kept.alone():
+        missing = good[~kept.done[good]]  # another process may have been quicker
+        with progress_bars.bar(
+            total=len(good),
+            initial=len(good) - len(missing),
+            desc=f'features by {kind}',
+            unit='clip',
+        ) as bar:
+            for first in range(0, len(missing), _CLIPS_AT_A_TIME):
+                rows = missing[first : first + _CLIPS_AT_A_TIME]
+                kept.fill(rows, made.of(store.waveforms(rows)))
+                bar.update(len(rows))
     return kept.array
 
 

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dualcam.data.sources import datasets
 from dualcam.files import atomic, locking, text_files
 from dualcam.training import checkpoints
 
@@ -95,6 +96,10 @@ def _check_same(folder, made_with):
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path}: damaged ({error}); delete the run's folder") from error
     other = [key for key, value in made_with.items() if before.get(key) != value]
+    if 'origin' in other and datasets.UNNAMED_ORIGINS.issuperset(
+        (before.get('origin'), made_with['origin'])
+    ):
+        other.remove('origin')  # the same records, named since, or by an earlier version
     if other:
         raise ValueError(
             f'{folder}: holds a run with other {", ".join(other)}; choose another '

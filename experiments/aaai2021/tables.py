@@ -14,6 +14,7 @@ import numpy as np
 
 from dualcam.data.sources import datasets
 from dualcam.evaluation import tagging_scores
+from dualcam.files import atomic
 from experiments.aaai2021 import presets, runs
 from experiments.shared import results, uncertainty, workshops
 
@@ -265,9 +266,11 @@ def write_events(
     path: pathlib.Path,
 ) -> None:
     """Figure 4: each event's average precision, method by method."""
-    tagging_scores.precision_figure(
+    figure = tagging_scores.precision_figure(
         precisions, classes, 'AAAI 2021, Figure 4: average precision of each event', note
-    ).savefig(path, dpi=120)
+    )
+    with atomic.writing_file(path, path.suffix) as partial:
+        figure.savefig(partial, dpi=120)
 
 
 def _sets(info, number):

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends import backend_agg
 from matplotlib.figure import Figure
 
+from dualcam.files import atomic
+
 if TYPE_CHECKING:
     from experiments.shared.results import Cell, Table
 
@@ -156,4 +158,5 @@ def _save(figure: Figure, path: pathlib.Path) -> None:
     axes = figure.axes[0]
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc='outside lower center', ncols=3, fontsize=8)
-    figure.savefig(path, dpi=_DPI)
+    with atomic.writing_file(path, path.suffix) as partial:
+        figure.savefig(partial, dpi=_DPI)

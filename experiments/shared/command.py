@@ -23,11 +23,13 @@ def run(spec, soundnet=False):
     """
 
     def body(options, preset, seeds):
+        from dualcam.data.records import record_lists
         from dualcam.data.sources import datasets
         from experiments.shared import parallel
         from experiments.wacv2020 import runs, tables
 
-        settings = runs.settings_of(datasets.read_description(options.records))
+        places = record_lists.locations(options.records)
+        settings = runs.settings_of(datasets.read_description(options.records), places)
 
         workshop = open_workshop(
             options,
@@ -41,6 +43,9 @@ def run(spec, soundnet=False):
         ]
         if left_out:
             print(f'Left blank: {", ".join(left_out)}; {NEEDS_VIDEO}')
+        blank = workshop.source.blank_settings
+        if blank:
+            print(f'Rows left blank: there are no records of {", ".join(blank)}')
         wanted = tables.wanted(spec, workshop)
         for seed in seeds:
             workshop.source.prepare_features(
@@ -52,6 +57,7 @@ def run(spec, soundnet=False):
                 [(one, tests, seed) for one, tests in wanted[setting].values()]
                 for seed in seeds
                 for setting in reversed(settings)
+                if wanted[setting]
             ],
             options.jobs,
         )

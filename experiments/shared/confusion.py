@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dualcam.files import locking
 from dualcam.reports import figures
 from experiments.shared import results, uncertainty
 
@@ -112,6 +113,11 @@ def write_matrices(
 
 def _write_image(folder, figure):
     """An image summary in a folder of its own, instead of what an earlier call left there."""
+    with locking.held_folder(folder.parent, 'writes pictures'):
+        _replace_image(folder, figure)
+
+
+def _replace_image(folder, figure):
     shutil.rmtree(folder, ignore_errors=True)
     writer = tf.summary.create_file_writer(str(folder))
     with writer.as_default():

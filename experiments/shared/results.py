@@ -213,7 +213,8 @@ def write(
     atomic.write_text(path, json.dumps(as_json(table, made or {}), indent=1) + '\n')
     if publish is not None:
         pathlib.Path(publish).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, pathlib.Path(publish) / path.name)
+        with atomic.writing_file(pathlib.Path(publish) / path.name) as partial:
+            shutil.copyfile(path, partial)
     if table.chart is not None:
         table.chart(table, out / f'{table.name}.png')
     return text
@@ -297,7 +298,8 @@ def write_counts(
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     stem = ''.join(c if c.isalnum() or c == '-' else '_' for c in name)
-    figures.confusion_figure(counts, classes, title, note).savefig(folder / f'{stem}.png', dpi=120)
+    with atomic.writing_file(folder / f'{stem}.png', '.png') as partial:
+        figures.confusion_figure(counts, classes, title, note).savefig(partial, dpi=120)
     totals = counts.sum(axis=1)
     _write_csv(
         folder / f'{stem}.csv',

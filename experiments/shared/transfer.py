@@ -10,7 +10,7 @@ from dualcam.data import stores
 from dualcam.data.signal import mfcc
 from dualcam.data.sources import sound_files, sound_folders, splits
 from dualcam.evaluation import neighbours
-from dualcam.files import progress_bars
+from dualcam.files import atomic, locking, progress_bars
 from dualcam.inference import embeddings
 from experiments.shared import evaluators, takes
 
@@ -87,15 +87,16 @@ class Target:
         """A student's features of each file: (features [files, n], names of the files)."""
         name = f'{listener.network}-{layer}-{listener.digest}-{self._digest}'
         path = self._cache / f'{name}.npz'
-        if not path.exists():
-            made = embeddings.embed(
-                listener,
-                self.sound_set,
-                embeddings.EmbedParams(layer, max_bad=self._max_bad),
-                self._cache / f'{name}.parts',
-            )
-            self.skipped = made.skipped
-            embeddings.save(path, made, layer, listener.source)
+        with locking.held_folder(self._cache, 'embeds files'):
+            if not path.exists():
+                made = embeddings.embed(
+                    listener,
+                    self.sound_set,
+                    embeddings.EmbedParams(layer, max_bad=self._max_bad),
+                    self._cache / f'{name}.parts',
+                )
+                self.skipped = made.skipped
+                embeddings.save(path, made, layer, listener.source)
         with np.load(path) as file:
             return file['features'], file['files']
 
@@ -113,7 +114,8 @@ class Target:
                     sound_files.check_bad(bad, self._max_bad)
             self.skipped = tuple(bad)
             path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(path, features=np.stack(features), files=np.array(files))
+            with atomic.writing_file(path, path.suffix) as partial:
+                np.savez(partial, features=np.stack(features), files=np.array(files))
         with np.load(path) as file:
             return file['features'], file['files']
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from dualcam import models
 from dualcam.data import schema, stores
 from dualcam.data.packers import record_packer
-from dualcam.data.records import reading, take_lists
+from dualcam.data.records import reading, record_lists, take_lists
 from dualcam.data.sources import datasets
 from dualcam.evaluation import metrics
 from dualcam.features import frame_features
@@ -75,14 +75,15 @@ class VideoParams:
     batch_norm: str = 'frozen'
 
 
-def scenarios_of(info: datasets.DatasetInfo) -> tuple[str, ...]:
-    """The scenarios of a data set: one per place."""
-    return tuple(f'scenario_{number}' for number in range(1, info.num_locations + 1))
+def scenarios_of(info: datasets.DatasetInfo, places: Iterable[int] = ()) -> tuple[str, ...]:
+    """The scenarios of a data set: one per place that it names or has records of."""
+    numbers = {*range(1, info.num_locations + 1), *places}
+    return tuple(f'scenario_{number}' for number in sorted(numbers))
 
 
-def settings_of(info: datasets.DatasetInfo) -> tuple[str, ...]:
+def settings_of(info: datasets.DatasetInfo, places: Iterable[int] = ()) -> tuple[str, ...]:
     """What its runs are trained on: each scenario, and all where there are several."""
-    scenarios = scenarios_of(info)
+    scenarios = scenarios_of(info, places)
     return scenarios if len(scenarios) == 1 else (*scenarios, 'all')
 
 
@@ -91,7 +92,8 @@ class Source:
 
     Attributes:
         info: the `datasets.DatasetInfo`.
-        scenarios, settings: of the data set, see `settings_of`.
+        settings: of the data set, see `settings_of`; `blank_settings` have no records.
+        scenarios: those that there are records of.
         store: the `record_packer.RecordStore` of all records.
         start: {layer: weights} that OurSoundNet starts from; empty without them.
 
@@ -120,7 +122,21 @@ class Source:
         if not self._records.is_dir():
             raise ValueError(f'{records}: no such folder; make records with make tfrecords')
         self.info = datasets.read_description(self._records)
-        self.scenarios, self.settings = scenarios_of(self.info), settings_of(self.info)
+        places = record_lists.locations(self._records)
+        if not places:
+            is_acivw = any(self._records.glob('class_*'))
+            raise ValueError(
+                f'{records}: no records in it; expected Location_LL/Subject_SS/Action_AAA/'
+                f'Data_NNN.tfrecord{"; these are of ACIVW: make eccv" if is_acivw else ""}'
+            )
+        self.settings = settings_of(self.info, places)
+        self.scenarios = tuple(f'scenario_{number}' for number in places)
+        if wanted and not any(self.has(run.train_on) for run in wanted):
+            missing = ', '.join(dict.fromkeys(run.train_on for run in wanted))
+            raise ValueError(
+                f'{records}: no records of {missing}; the settings there are: '
+                f'{", ".join((*self.scenarios, "all"))}'
+            )
         self._lists = self._make_lists()
         paths = [p for setting in self._lists.values() for part in setting.values() for p in part]
         self._holds = reading.first_modalities(paths, max_bad)
@@ -176,9 +192,18 @@ class Source:
         """Whether the data set keeps subjects that nothing is trained on."""
         return take_lists.UNSEEN_SUBJECTS in self._lists['all']
 
+    @property
+    def blank_settings(self) -> tuple[str, ...]:
+        """Those of `settings` that there are no records of."""
+        return tuple(one for one in self.settings if not self.has(one))
+
+    def has(self, setting: str) -> bool:
+        """Whether there are records of a setting."""
+        return setting == 'all' or setting in self.scenarios
+
     def can_train(self, run: Run) -> bool:
-        """Whether the records hold what a run and its teacher see."""
-        return run.modalities() <= set(self._holds)
+        """Whether there are records of a run's setting that hold what it and its teacher see."""
+        return self.has(run.train_on) and run.modalities() <= set(self._holds)
 
     def prepare_features(
         self, workshop: workshops.Workshop, wanted: Sequence[tuple[Run, Sequence[str]]], seed: int
@@ -277,10 +302,20 @@ class Source:
     def _make_lists(self):
         """{setting: {list name: paths}}; 'all' joins the scenarios' splits."""
         found = {}
-        for number, scenario in enumerate(self.scenarios, 1):
+        for scenario in self.scenarios:
+            number = int(scenario.removeprefix('scenario_'))
             written = take_lists.write_scenario_lists(
                 self._records, self.preset.total_length, number
             )
+            empty = [path.stem for path, count in written.items() if not count]
+            if empty:
+                length = self.preset.total_length
+                count = max(written.values()) // length
+                raise ValueError(
+                    f'{self._records}: the {count} sequences of {length} s of location {number} '
+                    f'leave none for {" and ".join(sorted(empty))}; expected 10 or more, or lists '
+                    f'by take ("lists" in {datasets.DESCRIPTION_FILE})'
+                )
             found[scenario] = {
                 path.name: reading.read_list(path, self._records) for path in sorted(written)
             }

@@ -94,14 +94,29 @@ def wanted(
     spec: Spec, workshop: workshops.Workshop
 ) -> dict[str, dict[str, tuple[runs.Run, list[str]]]]:
     """What a table needs and the records allow: {training setting: {column: (`Run`, tests)}}."""
+    source = workshop.source
+
+    def tests(run):
+        return [
+            test
+            for trained, test in all_keys(workshop)
+            if trained == run.train_on
+            and (test not in source.settings or source.can_train(_tested_on(run, test)))
+        ]
+
     return {
         train: {
-            column: (run, [test for trained, test in all_keys(workshop) if trained == train])
+            column: (run, tests(run))
             for column, run in spec.columns(train).items()
-            if workshop.source.can_train(run)
+            if source.can_train(run)
         }
-        for train in workshop.source.settings
+        for train in source.settings
     }
+
+
+def _tested_on(run, setting):
+    """The run that would learn from what another one is tested on."""
+    return dataclasses.replace(run, train_on=setting)
 
 
 def fill(spec: Spec, workshop: workshops.Workshop, seeds: Sequence[int]) -> list[results.Row]:
@@ -144,12 +159,14 @@ def compare(
 ) -> list[uncertainty.Comparison]:
     """Differences of pairs of columns in each row, then of the mean of rows on seen subjects.
 
-    Pairs of which a column was not measured in some row are left out.
+    Rows in which nothing was measured do not count. Pairs of which a column was not measured in
+    some other row are left out.
     """
     found = []
+    rows = [row for row in rows if any(cell.parts for cell in row.cells.values())]
     for a, b in pairs:
         cells = [(row, row.cell(a), row.cell(b)) for row in rows]
-        if not all(one.parts and other.parts for _, one, other in cells):
+        if not cells or not all(one.parts and other.parts for _, one, other in cells):
             continue
         found += [
             uncertainty.compare(a, b, one.parts, other.parts, *row.key) for row, one, other in cells

@@ -109,6 +109,82 @@ def test_what_records_do_not_allow_is_left_blank():
     }
 
 
+def test_rows_of_places_without_records_are_left_blank():
+    workshop = Workshop()
+    workshop.can_train = lambda run: (
+        run.train_on in ('scenario_2', 'all') and 'video' not in run.modalities()
+    )
+    rows = tables.fill(run_table2.TABLE, workshop, [0, 1])
+    assert [row.key for row in rows] == tables.row_keys()
+    measured = [row.key for row in rows if any(cell.scores for cell in row.cells.values())]
+    assert measured == [('scenario_2', 'scenario_2'), ('all', 'all')]
+    table = tables.table(run_table2.TABLE, rows, 'note', {})
+    assert {(one.train, one.test) for one in table.comparisons} == {*measured, ('mean', 'mean')}
+    assert '| scenario_1 | scenario_1 | *' in results.markdown(table)  # the paper's numbers stay
+
+
+@pytest.fixture
+def opened(tmp_path, monkeypatch):
+    """Opens records that are only names: {location: takes of 5 s}."""
+
+    class Store:
+        def whole_sequences(self, paths, total_length):
+            assert len(paths) % total_length == 0
+            return paths
+
+    monkeypatch.setattr(runs.reading, 'first_modalities', lambda *_: ('acoustic', 'audio'))
+    monkeypatch.setattr(runs.stores, 'open_store', lambda *_: Store())
+
+    def open_source(takes, wanted):
+        for location, count in takes.items():
+            for take in range(1, count + 1):
+                folder = tmp_path / f'r/Location_{location:02d}/Subject_01/Action_{take:03d}'
+                folder.mkdir(parents=True)
+                for second in range(1, 6):
+                    (folder / f'Data_{second:03d}.tfrecord').touch()
+        return runs.Source(tmp_path / 'r', tmp_path / 'o', presets.preset_named('smoke'), wanted)
+
+    return open_source
+
+
+_WANTED = [run for setting in runs.SETTINGS for run in run_table2.TABLE.columns(setting).values()]
+
+
+def test_records_of_one_place_have_their_rows(opened):
+    source = opened({2: 10}, _WANTED)
+    assert source.scenarios == ('scenario_2',) and source.settings == runs.SETTINGS
+    assert source.blank_settings == ('scenario_1', 'scenario_3')
+    trained = {run.train_on for run in _WANTED if source.can_train(run)}
+    assert trained == {'scenario_2', 'all'}
+    assert source.info.name == 'unnamed' and 'AVIA' not in source.info.origin
+    assert not source.is_like_avia
+
+
+def test_places_beyond_those_that_are_described_have_rows(opened):
+    source = opened({1: 10, 3: 10, 4: 10}, _WANTED)
+    assert source.scenarios == ('scenario_1', 'scenario_3', 'scenario_4')
+    assert source.settings == (*runs.SCENARIOS, 'scenario_4', 'all')
+    assert source.blank_settings == ('scenario_2',)
+
+
+@pytest.mark.parametrize(
+    'takes, wanted, message',
+    [
+        ({}, _WANTED, r'no records in it; expected Location_LL/Subject_SS'),
+        ({1: 9}, _WANTED, 'the 9 sequences of 5 s of location 1 leave none for validation'),
+        (
+            {1: 10},
+            [run for run in _WANTED if run.train_on == 'scenario_2'],
+            'no records of scenario_2; the settings there are: scenario_1, all',
+        ),
+    ],
+)
+def test_records_that_no_row_can_be_made_of_are_refused(takes, wanted, message, opened, tmp_path):
+    (tmp_path / 'r').mkdir()
+    with pytest.raises(ValueError, match=message):
+        opened(takes, wanted)
+
+
 def test_own_data_have_the_rows_of_their_places_and_nothing_of_avia_beside():
     places = {
         number: runs.settings_of(datasets.DatasetInfo('own_a', ('x', 'y'), 'z', number))

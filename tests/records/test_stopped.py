@@ -15,6 +15,7 @@ import time
 import pytest
 
 from dualcam.data import schema
+from dualcam.data.sources import datasets
 from records import convert_avia, manifest
 from tests.helpers import small_raw
 from tests.helpers.checkout import ROOT
@@ -260,3 +261,16 @@ def test_workers_end_with_the_command_that_is_killed(raw, tmp_path):
     assert written and there and written + there == 400
     convert(raw, tmp_path / 'undisturbed', sequence_seconds=200)
     assert kill.differences(kill.contents(out), kill.contents(tmp_path / 'undisturbed')) == []
+
+
+def test_recordings_are_avia_only_where_somebody_says_so(raw, tmp_path):
+    convert(raw, tmp_path / 'unnamed')
+    assert datasets.read_description(tmp_path / 'unnamed') == datasets.UNNAMED
+    assert convert(raw, tmp_path / 'unnamed', dataset='avia') == (0, 6)  # named afterwards
+    assert datasets.read_description(tmp_path / 'unnamed') == datasets.AVIA
+    own = datasets.DatasetInfo('own', ('a', 'b'), 'my array')
+    datasets.write_description(raw, own)
+    convert(raw, tmp_path / 'own', dataset='avia')
+    assert datasets.read_description(tmp_path / 'own') == own  # what lies beside them knows better
+    with pytest.raises(ValueError, match="data set 'acivw': expected 'avia'"):
+        convert(raw, tmp_path / 'other', dataset='acivw')

@@ -127,6 +127,16 @@ def record_name(number):
     return f'Data_{number:03d}{schema.RECORD_SUFFIX}'
 
 
+def locations(root):
+    """Numbers of the scenarios that a folder holds records of, sorted; from 1."""
+    root = pathlib.Path(root)
+    if not root.is_dir():
+        return []
+    found = (_LOCATION.match(entry.name) for entry in os.scandir(root))
+    numbers = sorted({int(one.group(1)) for one in found if one})
+    return [n for n in numbers if any(count for _, count in record_folders(root, n))]
+
+
 def record_folders(root, location):
     """(folder relative to root, number of records) of every folder with records, by name."""
     if not root.is_dir():

@@ -100,8 +100,11 @@ class DatasetInfo:
         return len(self.classes)
 
 
+AVIA = DatasetInfo()
 # Records without a description: of AVIA's layout and classes, but nobody says that they are AVIA.
 UNNAMED = DatasetInfo('unnamed', origin=f'records without a {DESCRIPTION_FILE}')
+# What runs of earlier versions say of records without a description, and what is said of them now.
+UNNAMED_ORIGINS = frozenset({AVIA.origin, UNNAMED.origin})
 ACIVW = DatasetInfo('acivw', ACIVW_CLASSES, 'ACIVW recordings', num_locations=61)
 
 
@@ -127,7 +130,7 @@ def read_description(folder: AnyPath) -> DatasetInfo:
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(
             f'{path}: not a data set description ({error!r}); expected JSON with name, classes, '
-            'origin and num_locations. Delete it if these are AVIA records.'
+            'origin and num_locations. For AVIA itself: records.convert_avia --dataset=avia.'
         ) from error
     if info.num_classes < 2 or len(set(info.classes)) != info.num_classes:
         raise ValueError(f'{path}: {list(info.classes)} are not two or more different classes')

@@ -1,5 +1,6 @@
 """A run that is stopped at any point resumes as if it had not been, and says what stopped it."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -384,6 +385,20 @@ def test_a_second_run_in_a_folder_waits_and_uses_what_the_first_trained(
         f'using the run that it trained: {tmp_path}\n'
     )
     assert (tmp_path / '.a.1.partial').exists()  # the first process may be writing it
+
+
+@pytest.mark.parametrize('before, is_same', [('AVIA recordings', True), ('my array', False)])
+def test_runs_on_records_that_earlier_versions_took_for_avia_go_on(before, is_same, tmp_path):
+    params = KINDS[recipes.SUPERVISED]
+    data = types.SimpleNamespace(info=datasets.UNNAMED, described=dict)
+    with run_folder.claimed(tmp_path, 'supervised', params, data):
+        pass
+    made = run_folder.read(tmp_path)
+    assert made['origin'] == 'records without a dataset.json'
+    run_folder.write_json(tmp_path / 'run.json', made | {'origin': before})
+    expected = contextlib.nullcontext() if is_same else pytest.raises(ValueError, match='origin')
+    with expected, run_folder.claimed(tmp_path, 'supervised', params, data):
+        pass
 
 
 @pytest.mark.parametrize('recipe', KINDS, ids=lambda recipe: recipe.kind)
