@@ -29,7 +29,7 @@ from dualcam.data.sources import (
 )
 from dualcam.models import checkpoint_formats, torch7
 from records import acivw_layout, conversion, frame_files, inspection, manifest, writer
-from tests.helpers import mutations, tagged_clips
+from tests.helpers import mutations, sound_containers, tagged_clips
 from tests.helpers.torch_files import TorchWriter
 from tests.proofs.fuzz import Kind
 
@@ -470,6 +470,33 @@ def _wavs(_):
     return seeds
 
 
+def _unfinished(_):
+    """WAV and AU files whose writers were stopped, and cut ones."""
+    whole = [data for data in _wavs(None) if data[:4] == b'RIFF']
+    seeds = []
+    for data in whole:
+        at = data.index(b'data') + 4
+        for riff, length in ((0, 0), (0xFFFF_FFFF, 0xFFFF_FFFF), (36 + 64, 64)):
+            sizes = riff.to_bytes(4, 'little'), length.to_bytes(4, 'little')
+            seeds.append(data[:4] + sizes[0] + data[8:at] + sizes[1] + data[at + 4 :])
+        seeds.append(data[: len(data) // 2])
+    file = io.BytesIO()
+    soundfile.write(file, np.random.default_rng(0).uniform(-1, 1, 700), 8000, format='AU')
+    au = file.getvalue()
+    return [*seeds, au[:8] + bytes(4) + au[12:], au[:8] + b'\xff' * 4 + au[12:-99]]
+
+
+def _containers(folder):
+    signal = np.random.default_rng(0).uniform(-0.5, 0.5, 8000)
+    seeds = []
+    for suffix in ('.m4a', '.webm', '.mka', '.wma', '.mpg', '.ts', '.avi', '.caf', '.w64', '.opus'):
+        path = folder / f'whole{suffix}'
+        sound_containers.write(path, signal)
+        seeds.append(path.read_bytes())
+        path.unlink()
+    return seeds
+
+
 @functools.cache
 def _served():
     spec = [tf.TensorSpec([], tf.string)]
@@ -558,6 +585,8 @@ KINDS = {
     'bmp': Kind('I_000001.bmp', lambda _: _pictures('BMP', [(6, 4), (5, 5)]), _read_bmp, 3),
     't7': Kind('net.t7', _torch_files, _read_torch, 11),
     'wav': Kind('sound.wav', _wavs, _read_sound, 11),
+    'unfinished': Kind('sound.wav', _unfinished, _read_sound, 6),
+    'container': Kind('sound.bin', _containers, _read_sound, 6),
     'served_wav': Kind(
         'sound.wav',
         _wavs,

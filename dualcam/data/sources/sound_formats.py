@@ -10,12 +10,14 @@ import re
 # In folders a file counts by its ending; one that is named by itself, whatever its ending.
 LIBSNDFILE_SUFFIXES = (
     '.wav', '.wave', '.bwf', '.rf64', '.w64', '.flac', '.ogg', '.oga', '.opus', '.mp3', '.mp2',
-    '.mpga', '.aif', '.aiff', '.aifc', '.au', '.snd', '.caf', '.sph', '.voc',
+    '.mpga', '.aif', '.aiff', '.aifc', '.au', '.snd', '.caf', '.sph', '.nist', '.voc', '.ircam',
+    '.sf', '.pvf', '.paf', '.avr', '.svx', '.8svx',
 )  # fmt: skip
 FFMPEG_SUFFIXES = (
-    '.m4a', '.m4b', '.m4r', '.mp4', '.m4v', '.mov', '.3gp', '.3g2', '.aac', '.webm', '.weba',
-    '.mkv', '.mka', '.wma', '.wmv', '.asf', '.ogv', '.spx', '.avi', '.flv', '.f4v', '.ac3', '.eac3',
-    '.amr', '.ape', '.wv', '.tta', '.mpg', '.mpeg', '.vob', '.mts', '.m2ts', '.dts',
+    '.m4a', '.m4b', '.m4r', '.mp4', '.m4v', '.mov', '.qt', '.3gp', '.3g2', '.aac', '.adts',
+    '.webm', '.weba', '.mkv', '.mka', '.wma', '.wmv', '.asf', '.ogv', '.spx', '.avi', '.flv',
+    '.f4v', '.ac3', '.eac3', '.amr', '.ape', '.wv', '.tta', '.mpg', '.mpeg', '.vob', '.mts',
+    '.m2ts', '.ts', '.dts', '.rm', '.ra', '.mxf', '.nut', '.mpc', '.tak', '.shn', '.dsf', '.qoa',
 )  # fmt: skip
 SUFFIXES = LIBSNDFILE_SUFFIXES + FFMPEG_SUFFIXES
 
@@ -34,6 +36,16 @@ _AT = {
         b'TTA': 'tta',
         b'\x00\x00\x01\xba': 'mpeg',
         b'\x7f\xfe\x80\x01': 'dts',
+        b'.RMF': 'rm',
+        b'.ra\xfd': 'rm',
+        b'\x06\x0e+4\x02\x05\x01\x01': 'mxf',
+        b'nut/multimedia container\0': 'nut',
+        b'MP+': 'mpc',
+        b'MPCK': 'mpc8',
+        b'tBaK': 'tak',
+        b'ajkg': 'shn',
+        b'DSD ': 'dsf',
+        b'qoaf': 'qoa',
     },
     4: dict.fromkeys((b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip'), 'mov'),
 }
