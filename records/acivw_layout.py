@@ -19,6 +19,7 @@ import numpy as np
 
 from dualcam.acoustics import microphones
 from dualcam.data import schema
+from dualcam.files import text_files
 from dualcam.files.path_types import AnyPath
 from records import frame_files
 
@@ -158,8 +159,7 @@ def read_time(path: AnyPath) -> tuple[str, float]:
         ValueError: there is no such file, or it has another form.
     """
     try:
-        lines = pathlib.Path(path).read_text(encoding='utf-8').split('\n')
-        (line,) = (line.strip() for line in lines if line.strip())
+        (line,) = (line.strip() for line in text_files.read_lines(path) if line.strip())
         title, _, number = line.rpartition(':')  # a name may contain colons
         seconds = float(number)
         if not title.strip() or not 0 <= seconds < math.inf:

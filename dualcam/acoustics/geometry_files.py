@@ -17,6 +17,7 @@ import numpy as np
 
 from dualcam.acoustics import microphones
 from dualcam.acoustics.microphones import MicArray
+from dualcam.files import text_files
 from dualcam.files.path_types import AnyPath
 
 UNITS = {'m': 1.0, 'cm': 0.01, 'mm': 0.001}
@@ -123,11 +124,10 @@ def _read_text(path):
         ) from error
     if len(data) > _MOST_BYTES:
         raise ValueError(f'{path}: larger than {_MOST_BYTES >> 20} MiB; {_EXPECTED}')
-    utf_16 = data[:2] in (b'\xff\xfe', b'\xfe\xff')  # what Excel calls Unicode text
     try:
-        return data.decode('utf-16' if utf_16 else 'utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path}: not a text file ({error.reason}); {_EXPECTED}') from error
+        return text_files.decode(data, path)
+    except ValueError as error:
+        raise ValueError(f'{error}; {_EXPECTED}') from error
 
 
 def _xml_positions(text, path):
@@ -192,6 +192,7 @@ def _cells(text):
         rows = [line.split() for line in lines]
     else:
         rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
+        rows = [row for row in rows if any(row)]  # spreadsheets end with rows of separators
         if rows and all(row and row[-1] == '' for row in rows):
             rows = [row[:-1] for row in rows]  # a separator at each line's end
     return [[_with_point(cell) for cell in row] for row in rows]

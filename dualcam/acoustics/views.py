@@ -18,6 +18,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 
 from dualcam.acoustics import dimensions, microphones
+from dualcam.files import text_files
 from dualcam.files.path_types import AnyPath
 
 _NAMES = {
@@ -249,7 +250,7 @@ def _npz(path):
 
 
 def _text_values(path):
-    text = pathlib.Path(path).read_text(encoding='utf-8-sig')
+    text = text_files.read(path)
     if text.lstrip().startswith('{'):
         values = {
             name: value['data'] if isinstance(value, dict) and 'data' in value else value

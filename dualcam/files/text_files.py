@@ -41,7 +41,11 @@ def read(path: AnyPath) -> str:
     Raises:
         ValueError: it is not text in one of these encodings.
     """
-    data = pathlib.Path(path).read_bytes()
+    return decode(pathlib.Path(path).read_bytes(), path)
+
+
+def decode(data: bytes, path: AnyPath) -> str:
+    """`read` of bytes that a file held; errors likewise."""
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), 'utf-8')
     try:
         return data.decode(encoding)

@@ -329,3 +329,11 @@ def test_labels_are_asked_of_either_kind_of_record(tmp_path):
             next(reading.read_seconds([path], ['audio']))
         (second,) = reading.read_seconds([path], ['audio'], ())
         assert set(second) == {'audio'}
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
+@pytest.mark.parametrize('end', ['', '\n', '\r\n', '\r', '\r\n\r\n'])
+def test_a_time_is_read_whatever_program_wrote_it(encoding, end, tmp_path):
+    path = tmp_path / 'video_time.txt'
+    path.write_bytes(f'a clip: 2.5{end}'.encode(encoding))
+    assert acivw_layout.read_time(path) == ('a clip', 2.5)

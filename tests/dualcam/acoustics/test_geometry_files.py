@@ -47,6 +47,11 @@ DRESSES = {
     'closing separators': _table().replace('\n', ',\n'),
     'byte order mark': '\ufeff' + _table(),
     'byte order mark and header': '\ufeffx,y,z\n' + _table(),
+    'rows of separators at the end': _table() + ',,\n,,\n',
+    'decimal commas in quotes': ''.join(
+        ','.join(f'"{value:.4f}"'.replace('.', ',') for value in row) + '\n' for row in GRID
+    ),
+    'lines of old Macs': _table().replace('\n', '\r'),
     'CRLF': _table().replace('\n', '\r\n'),
     'index': _INDEXED,
     'index and header': 'nr,x,y,z\n' + _INDEXED,
@@ -64,6 +69,16 @@ def test_a_layout_is_the_same_in_every_dress(tmp_path, text):
     path = tmp_path / 'mics.txt'
     path.write_bytes(text.encode())
     np.testing.assert_allclose(geometry_files.read_array(path).positions_m, GRID, atol=1e-9)
+
+
+@pytest.mark.parametrize('encoding', ['utf-16', 'utf-32'])
+def test_a_layout_in_other_encodings_is_read(encoding, tmp_path):
+    path = tmp_path / 'mics.csv'
+    path.write_bytes(DRESSES['names and header'].encode(encoding))
+    np.testing.assert_allclose(geometry_files.read_array(path).positions_m, GRID, atol=1e-9)
+    path.write_bytes('x;y;z (für Kanal)\n'.encode('latin-1'))
+    with pytest.raises(ValueError, match=r'mics\.csv: not a text file in UTF-8 .*expected'):
+        geometry_files.read_array(path)
 
 
 @pytest.mark.parametrize(('unit', 'scale'), [('m', 1), ('cm', 100), ('mm', 1000)])
