@@ -7,17 +7,22 @@ of each second. `convert_tagging` puts them into records.
 import io
 import pathlib
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 
 import av
 from PIL import Image
 
 from dualcam.data import schema
 from dualcam.data.sources import folder_scan, sound_formats
+from dualcam.files import text_files
 from dualcam.files.path_types import AnyPath
 
 PICTURES = ('.jpg', '.jpeg', '.png', '.bmp')
-VIDEOS = ('.mp4', '.mkv', '.webm', '.avi', '.mov', '.m4v', '.flv', '.3gp')
+VIDEOS = (
+    '.mp4', '.mkv', '.webm', '.avi', '.mov', '.qt', '.m4v', '.flv', '.f4v', '.3gp', '.3g2', '.ogv',
+    '.wmv', '.asf', '.mpg', '.mpeg', '.vob', '.ts', '.mts', '.m2ts', '.mxf', '.nut', '.rm',
+)  # fmt: skip
 
 
 def find_audio(folder: AnyPath) -> dict[str, pathlib.Path]:
@@ -30,28 +35,53 @@ def find_audio(folder: AnyPath) -> dict[str, pathlib.Path]:
     sounds = folder_scan.scan(folder).sounds
     # Where a clip's sound lies beside its video, the video's own is not needed.
     alone = {path.with_suffix('') for path in sounds if path.suffix.lower() not in VIDEOS}
-    wanted = {
+    wanted = [
         path
         for path in sounds
         if path.suffix.lower() not in VIDEOS or path.with_suffix('') not in alone
-    }
-    return _by_name(folder, wanted.__contains__, sound_formats.SUFFIXES)
+    ]
+    return _by_name(folder, wanted, sound_formats.SUFFIXES)
 
 
 def find_videos(folder: AnyPath) -> dict[str, pathlib.Path]:
     """{clip name: path} of all videos in a folder and its subfolders; errors as `find_audio`."""
-    return _by_name(folder, lambda path: path.suffix.lower() in VIDEOS and path.is_file(), VIDEOS)
+    sounds = folder_scan.scan(folder).sounds
+    return _by_name(folder, [path for path in sounds if path.suffix.lower() in VIDEOS], VIDEOS)
 
 
 def find_frame_folders(folder: AnyPath) -> dict[str, pathlib.Path]:
     """{clip name: folder} of all subfolders that hold pictures; errors as `find_audio`."""
-    return _by_name(
-        folder,
-        lambda path: (
-            path.is_dir() and any(inner.suffix.lower() in PICTURES for inner in path.iterdir())
-        ),
-        PICTURES,
-    )
+    found = [
+        path
+        for path in sorted(pathlib.Path(folder).rglob('*'))
+        if path.is_dir() and any(inner.suffix.lower() in PICTURES for inner in path.iterdir())
+    ]
+    return _by_name(folder, found, PICTURES)
+
+
+def unlisted(
+    folder: AnyPath, found: Mapping[str, pathlib.Path], names: Iterable[str], list_name: str
+) -> list[folder_scan.LeftOut]:
+    """What a folder of sound holds besides the clips of a list.
+
+    Args:
+        folder: of sound.
+        found: what `find_audio` gives of it.
+        names: of the clips that the list has.
+        list_name: of the list, for the reason.
+
+    Returns:
+        One entry for all sounds that no row names, then what is no sound.
+    """
+    used = {file_of(found, name) for name in names}
+    rest = [path.name for path in found.values() if path not in used]
+    left_out = folder_scan.scan(pathlib.Path(folder)).left_out
+    if not rest:
+        return list(left_out)
+    shown = ', '.join(map(text_files.printable_name, rest[:3]))
+    more = f' and {len(rest) - 3} more' if len(rest) > 3 else ''
+    reason = f'no row of {list_name} names {shown}{more}'
+    return [folder_scan.LeftOut(str(folder), reason, len(rest)), *left_out]
 
 
 def file_of(found: Mapping[str, pathlib.Path], name: str) -> pathlib.Path | None:
@@ -60,6 +90,7 @@ def file_of(found: Mapping[str, pathlib.Path], name: str) -> pathlib.Path | None
     DCASE's lists have names of YouTube videos, which may begin with a dash; downloaded files have a
     Y in front.
     """
+    name = unicodedata.normalize('NFC', name)
     return found.get(name, found.get(f'Y{name}'))
 
 
@@ -81,13 +112,11 @@ def read_frames(path: pathlib.Path) -> list[bytes]:
     return frames
 
 
-def _by_name(folder, counts, suffixes):
-    folder = pathlib.Path(folder)
+def _by_name(folder, paths, suffixes):
     found: dict[str, pathlib.Path] = {}
-    for path in sorted(folder.rglob('*')):
-        if not counts(path):
-            continue
-        name = path.name if path.is_dir() else path.stem
+    for path in paths:
+        # macOS takes accents apart in names of files, lists mostly do not.
+        name = unicodedata.normalize('NFC', path.name if path.is_dir() else path.stem)
         if name in found:
             raise ValueError(
                 f'{found[name]} and {path} would both be clip {name}; rename or remove one'

@@ -64,6 +64,7 @@ def convert(
     processes: int = 1,
     only: Set[str] | None = None,
     left_out: list[folder_scan.LeftOut] | None = None,
+    layout: str = 'auto',
 ) -> tuple[int, int, list[str]]:
     """Converts a folder; see the module's text.
 
@@ -75,6 +76,7 @@ def convert(
         processes: their number.
         only: paths below `out` of records to be rewritten; no others then.
         left_out: list that the `folder_scan.LeftOut`s of the folder are added to.
+        layout: see `sound_folders.find_sounds`.
 
     Returns:
         Numbers of records written and of records that already existed, and messages about files
@@ -85,7 +87,7 @@ def convert(
             the others are kept.
         OSError: see `conversion.writing`.
     """
-    found = sound_folders.find_sounds(folder)
+    found = sound_folders.find_sounds(folder, layout)
     if pathlib.Path(found.root).resolve() == pathlib.Path(out).resolve():
         raise ValueError(f'--out={out}: is the input folder; choose another')
     if left_out is not None:
@@ -107,7 +109,8 @@ def convert(
             )
         places.append(place)
         planned[place] = {'sound': text_files.escape_name(source.as_posix())}
-    call = conversion.Call('convert_sounds', {'folder': folder}, {})
+    options = {} if layout == 'auto' else {'layout': layout}
+    call = conversion.Call('convert_sounds', {'folder': folder}, options)
     with conversion.writing(
         out, {'layout': 'sounds'}, call, planned, overwrite, only, processes
     ) as missing:
@@ -156,6 +159,7 @@ def main(_: list[str]) -> None:
         flags.FLAGS.overwrite,
         flags.FLAGS.processes or jobs.default_processes(),
         left_out=left_out,
+        layout=flags.FLAGS.layout,
     )
     for message in (*left_out, *bad):
         print('left out:', message)
@@ -172,6 +176,12 @@ if __name__ == '__main__':
     flags.DEFINE_string('input', None, 'Folder of sound.', required=True)
     flags.DEFINE_string('out', None, 'Folder for the records.', required=True)
     flags.DEFINE_integer('max_bad', 0, 'Number of bad files that may be left out.', lower_bound=0)
+    flags.DEFINE_enum(
+        'layout',
+        'auto',
+        sound_folders.LAYOUTS,
+        'folders: classes are the folders, whatever lists lie beside them.',
+    )
     flags.DEFINE_bool('overwrite', False, 'Rewrite existing records.')
     flags.DEFINE_integer('processes', None, 'Number of processes; default one per core, up to 8.')
     app.run(errors.clean_errors(main))

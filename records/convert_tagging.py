@@ -26,7 +26,7 @@ import numpy as np
 from absl import app, flags
 
 from dualcam.data import schema
-from dualcam.data.sources import datasets, sound_files, tagging_lists
+from dualcam.data.sources import datasets, folder_scan, sound_files, tagging_lists
 from dualcam.files import atomic
 from dualcam.files.path_types import AnyPath
 from records import clip_files, conversion, jobs, manifest, writer
@@ -89,6 +89,7 @@ def convert(
     overwrite: bool = False,
     processes: int = 1,
     only: Set[str] | None = None,
+    left_out: list[folder_scan.LeftOut] | None = None,
 ) -> tuple[int, int, list[str]]:
     """Converts the clips of a list; see the module's text.
 
@@ -100,6 +101,7 @@ def convert(
         overwrite: rewrite existing records.
         processes: their number.
         only: paths below `out` of records to be rewritten; no others then.
+        left_out: list that files of `audio` that no row names are added to.
 
     Returns:
         Numbers of records written and of records that already existed, and messages about clips
@@ -115,7 +117,12 @@ def convert(
     if clip_seconds < 1:
         raise ValueError(f'--clip_seconds={clip_seconds}: expected 1 or more')
     out, info = pathlib.Path(out), _described(list_file, dataset)
-    pieces = _find_pieces(list_file, split, info, audio, frames, videos)
+    listed = tagging_lists.read_list(list_file, info.classes)
+    sound_of = clip_files.find_audio(audio)
+    pieces = _find_pieces(listed, sound_of, split, info, audio, frames, videos)
+    if left_out is not None:
+        names = [clip.name for clip in listed]
+        left_out += clip_files.unlisted(audio, sound_of, names, pathlib.Path(list_file).name)
     settings = {'layout': 'tagging', 'dataset': info.name, 'clip_seconds': clip_seconds}
     call = conversion.Call(
         'convert_tagging',
@@ -162,10 +169,8 @@ def convert(
     return len(missing) - len(bad), len(pieces) - len(missing), bad
 
 
-def _find_pieces(list_file, split, info, audio, frames, videos):
+def _find_pieces(listed, sound_of, split, info, audio, frames, videos):
     """The `Piece`s of a list, with the files that belong to each."""
-    listed = tagging_lists.read_list(list_file, info.classes)
-    sound_of = clip_files.find_audio(audio)
     if frames is None:
         frames_of = clip_files.find_videos(videos)
     else:
@@ -231,6 +236,7 @@ def _table(rows):
 def main(_: list[str]) -> None:
     """The command."""
     options = flags.FLAGS
+    left_out: list[folder_scan.LeftOut] = []
     written, existing, bad = convert(
         options.list,
         options.split,
@@ -243,12 +249,14 @@ def main(_: list[str]) -> None:
         options.max_bad,
         options.overwrite,
         options.processes or jobs.default_processes(),
+        left_out=left_out,
     )
-    for message in bad:
+    for message in (*left_out, *bad):
         print('left out:', message)
+    others = sum(one.count for one in left_out)
     print(
-        f'{written} records written, {existing} already existed, {len(bad)} clips left out: '
-        f'{options.out}'
+        f'{written} records written, {existing} already existed, {len(bad)} clips left out'
+        f'{f", {others} files of no row" if others else ""}: {options.out}'
     )
 
 

@@ -58,6 +58,7 @@ def add(commands) -> None:
     parser.add_argument(
         '--skip_existing', action='store_true', help='add the files that --out lacks'
     )
+    inputs.add_layout(parser)
     parser.set_defaults(run=_run)
 
 
@@ -67,7 +68,7 @@ def _run(options):
     if options.record is not None:
         return _listen(options)
     out = pathlib.Path(options.out) if options.out else None
-    sets = [inputs.find_files(path) for path in options.input]
+    sets = [inputs.find_files(path, options.layout) for path in options.input]
     paths, left_out = inputs.join(sets)
     # Not above: TensorFlow takes seconds to start, and neither --help nor errors need it.
     from dualcam.inference import batching, classification, students

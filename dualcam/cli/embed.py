@@ -39,6 +39,7 @@ def add(commands) -> None:
         action='store_true',
         help='write over an existing file; start anew if a job was stopped',
     )
+    inputs.add_layout(parser)
     parser.set_defaults(run=_run)
 
 
@@ -50,7 +51,7 @@ def _run(options):
         raise ValueError(f'{out} exists; choose another --out, or --overwrite')
     inputs.check_windows(options)
     inputs.check_model(options.model)
-    sound_set = inputs.find_files(options.input)
+    sound_set = inputs.find_files(options.input, options.layout)
     # Not above: TensorFlow takes seconds to start, and neither --help nor errors need it.
     from dualcam.inference import embeddings, students
 

@@ -39,7 +39,18 @@ def check_windows(options: argparse.Namespace) -> None:
         )
 
 
-def find_files(path: AnyPath) -> sound_folders.SoundSet:
+def add_layout(parser: argparse.ArgumentParser) -> None:
+    """Adds --layout."""
+    parser.add_argument(
+        '--layout',
+        choices=('auto', 'folders'),
+        default='auto',
+        help='folders: classes are the folders, whatever lists lie beside them; default auto: '
+        'lists of ESC-50 and DCASE 2018 count',
+    )
+
+
+def find_files(path: AnyPath, layout: str = 'auto') -> sound_folders.SoundSet:
     """`sound_folders.find_files`, which also says what is missing of a path that is not there."""
     if not os.path.lexists(path):
         raise ValueError(
@@ -48,7 +59,7 @@ def find_files(path: AnyPath) -> sound_folders.SoundSet:
         )
     from dualcam.data.sources import sound_folders  # not above: --help needs no NumPy
 
-    return sound_folders.find_files(path)
+    return sound_folders.find_files(path, layout)
 
 
 def join(

@@ -96,6 +96,28 @@ def test_dcase_2018_lists_have_labels_with_commas(delivered, tmp_path):
     ] == [{'Speech', 'Dog'}, {'Cat', 'Dog'}]
 
 
+def test_sounds_that_no_row_names_are_counted(delivered, tmp_path):
+    lines = (delivered / 'list.csv').read_text().splitlines(keepends=True)
+    (delivered / 'list.csv').write_text(''.join(one for one in lines if 'plain' not in one))
+    (delivered / 'audio' / 'notes.txt').write_text('x')
+    left_out = []
+    assert run(delivered, tmp_path / 'out', left_out=left_out) == (2, 0, [])
+    assert [(str(one), one.count) for one in left_out] == [
+        (f'{delivered}/audio: no row of list.csv names plain.wav', 1),
+        (f'{delivered}/audio: notes.txt is not named like sound', 1),
+    ]
+
+
+def test_accents_may_be_composed_or_not(delivered, tmp_path):
+    """macOS takes them apart in names of files, lists mostly do not."""
+    for folder, ending in (('audio', '.wav'), ('frames', '')):
+        here = delivered / folder
+        (here / f'plain{ending}').rename(here / f'Stra\u00dfe u\u0308ber{ending}')
+    path = delivered / 'list.csv'
+    path.write_text(path.read_text().replace('plain', 'Stra\u00dfe \u00fcber'))
+    assert run(delivered, tmp_path / 'out') == (3, 0, [])
+
+
 def break_clips(raw):
     """One clip of each kind of damage: {name: what the message says of it}."""
     (raw / 'audio' / 'plain.wav').unlink()

@@ -24,6 +24,7 @@ from dualcam.files import atomic, text_files
 from dualcam.files.path_types import AnyPath
 
 INDEX_FILE = 'sounds.csv'
+LAYOUTS = ('auto', 'folders')
 _OF_RECORDS = frozenset({INDEX_FILE, 'manifest.jsonl', 'conversion.json', 'dataset.json'})
 _EXPECTED = 'one folder per class with sound files'
 _ESC_NAME = re.compile(r'(?P<fold>\d)-(?P<source>\d+)-[A-Z](-\d+)?')
@@ -88,12 +89,13 @@ class SoundSet:
         return sum(one.count for one in self.left_out)
 
 
-def find_sounds(folder: AnyPath) -> SoundSet:
+def find_sounds(folder: AnyPath, layout: str = 'auto') -> SoundSet:
     """The labelled sounds of a data set's folder, to learn from.
 
     Args:
         folder: holds one folder per class, or ESC-50 (audio/, meta/esc50.csv), or DCASE 2018
             task 1A (audio/, meta.csv, evaluation_setup/), or records of sounds.
+        layout: of `LAYOUTS`; 'folders' takes class folders whatever lists lie beside them.
 
     Returns:
         A `SoundSet` of two classes or more, in which every sound has a label.
@@ -103,7 +105,7 @@ def find_sounds(folder: AnyPath) -> SoundSet:
             message says what was expected.
     """
     folder = _existing(folder)
-    found, notes = _of_lists(folder)
+    found, notes = _of_lists(folder, layout)
     if found:
         return found
     found = _of_class_folders(folder, strict=True)
@@ -126,8 +128,12 @@ def find_sounds(folder: AnyPath) -> SoundSet:
     )
 
 
-def find_files(path: AnyPath) -> SoundSet:
+def find_files(path: AnyPath, layout: str = 'auto') -> SoundSet:
     """All sound files of a folder and those below, or one file, with their classes if known.
+
+    Args:
+        path: of the folder or file.
+        layout: as in `find_sounds`.
 
     Returns:
         A `SoundSet`: of `find_sounds` where a data set's lists say what is in it; else each folder
@@ -141,7 +147,7 @@ def find_files(path: AnyPath) -> SoundSet:
     if path.is_file():
         return SoundSet(str(path.parent), (), (Sound(str(path)),))
     path = _existing(path)
-    found, notes = _of_lists(path)
+    found, notes = _of_lists(path, layout)
     if found:
         return found
     found = _of_class_folders(path, strict=False)
@@ -281,13 +287,17 @@ def _class_names(root, folders, strict):
 # Data sets with lists
 
 
-def _of_lists(folder):
+def _of_lists(folder, layout):
     """(the `SoundSet` that a data set's own lists describe or None, lists that are none of ours).
 
     Raises:
         ValueError: a list is one of ours, and is wrong.
     """
-    notes = []
+    if layout not in LAYOUTS:
+        raise ValueError(f'layout {layout!r}: expected one of {", ".join(LAYOUTS)}')
+    notes: list[folder_scan.LeftOut] = []
+    if layout == 'folders':
+        return None, notes
     for name, (columns, read) in _LISTS.items():
         path = folder / name
         if not path.is_file():
@@ -296,11 +306,21 @@ def _of_lists(folder):
             rows = text_files.read_table(path, columns)
         except ValueError as error:
             if _is_meant(path, columns):
-                raise
+                raise _with_way_out(error) from error
             notes.append(folder_scan.LeftOut(str(path), f'none of our lists ({error})', 0))
             continue
-        return read(folder, path, rows), notes
+        try:
+            return read(folder, path, rows), notes
+        except ValueError as error:
+            raise _with_way_out(error) from error
     return None, notes
+
+
+def _with_way_out(error):
+    return ValueError(
+        f'{error}. If this list is of something else, take it out of the folder, or pass '
+        '--layout=folders (classify, embed, convert_sounds)'
+    )
 
 
 def _is_meant(path, columns):

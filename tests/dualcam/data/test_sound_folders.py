@@ -251,3 +251,48 @@ def test_a_rate_that_no_sound_has_is_refused(tmp_path):
     soundfile.write(tmp_path / 'a.wav', tone(1, 1, 1000), 1)
     with pytest.raises(sound_files.BadSound, match=r'a\.wav: 1 samples a second; expected 1000'):
         sound_files.read_sound(tmp_path / 'a.wav')
+
+
+_FOREIGN = {
+    'another table': 'file,label\ndog/0.wav,dog\n',
+    'not a table': '"open quote\n',
+    'latin-1': 'Datei;Gerät\n',
+    'empty': '',
+    'numbers': '1\n2\n',
+}
+
+
+@pytest.mark.parametrize('name', ['meta.csv', 'sounds.csv', 'meta/esc50.csv'])
+@pytest.mark.parametrize('text', _FOREIGN.values(), ids=_FOREIGN)
+def test_a_list_of_something_else_beside_class_folders_is_said_and_passed_over(
+    name, text, tmp_path, rng
+):
+    _two_classes(tmp_path, rng)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(text.encode('latin-1'))
+    for find in (sound_folders.find_sounds, sound_folders.find_files):
+        found = find(tmp_path)
+        assert found.classes == ('cat', 'dog') and len(found.sounds) == 4
+        said = [str(one) for one in found.left_out if 'none of our lists' in one.reason]
+        assert len(said) == 1 and said[0].startswith(f'{tmp_path / name}: ')
+        assert not [one for one in find(tmp_path, 'folders').left_out if 'our lists' in one.reason]
+
+
+def test_a_layout_decides_where_a_list_looks_like_ours(tmp_path, rng):
+    _two_classes(tmp_path, rng)
+    (tmp_path / 'meta.csv').write_text('filename,scene_label,identifier\ndog/9.wav,dog,x\n')
+    for find in (sound_folders.find_sounds, sound_folders.find_files):
+        with pytest.raises(ValueError, match=r'no such list; .* or pass --layout=folders'):
+            find(tmp_path)
+        found = find(tmp_path, 'folders')
+        assert found.classes == ('cat', 'dog') and len(found.sounds) == 4
+        assert 'meta.csv is not named like sound' in str(found.left_out[0])
+        with pytest.raises(ValueError, match="layout 'esc': expected one of auto, folders"):
+            find(tmp_path, 'esc')
+
+
+def _two_classes(root, rng):
+    for name in ('dog', 'cat'):
+        (root / name).mkdir()
+        for i in range(2):
+            soundfile.write(root / name / f'{i}.wav', 0.1 * rng.standard_normal(2205), 22_050)

@@ -65,6 +65,31 @@ def test_both_kinds_of_list_say_the_same(tmp_path):
         tagging_lists.read_list(test, classes)
 
 
+_BY_EVENT = [
+    ['filename', 'onset', 'offset', 'event_label'],
+    ['a.wav', '0.000', '10.000', 'Air horn, truck horn'],
+    ['b.MP4', '0.500', '2.000', 'Bus'],
+    ['a.wav', '1.000', '2.000', 'Car'],
+]
+_BY_CLIP = [['filename', 'event_labels'], ['a.wav', 'Car,Bus'], ['x/b.MP4', 'Bus']]
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
+@pytest.mark.parametrize('end', ['\n', '\r\n', '\r'])
+@pytest.mark.parametrize('separator', ['\t', ',', ';'])
+@pytest.mark.parametrize('quoted', [False, True])
+@pytest.mark.parametrize('rows, labels', [(_BY_EVENT, (0, 1)), (_BY_CLIP, (0, 2))])
+def test_lists_are_the_same_whatever_program_saved_them(
+    rows, labels, quoted, separator, end, encoding, tmp_path
+):
+    """Commas without quotes too, as people make them who replace the tabs of a list."""
+    text = end.join(separator.join(f'"{cell}"' if quoted else cell for cell in row) for row in rows)
+    path = tmp_path / 'list.csv'
+    path.write_bytes((text + end + separator * (len(rows[0]) - 1) + end).encode(encoding))
+    found = tagging_lists.read_list(path, ('Car', 'Air horn, truck horn', 'Bus'))
+    assert [(clip.name, clip.labels) for clip in found] == [('a', labels), ('b', (2,))]
+
+
 def test_published_class_lists():
     assert (tagging_lists.DCASE2017.num_classes, tagging_lists.DCASE2018.num_classes) == (17, 10)
     for info in tagging_lists.DATASETS.values():
