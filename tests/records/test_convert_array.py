@@ -81,7 +81,7 @@ def test_takes_become_records_with_images_sound_and_video(folder):
         assert second['video'].shape == (12, 480, 640, 3)
         spot = array_videos.white_at(second['video'][5])
         np.testing.assert_allclose(spot, np.add((x, y), 0.5) / [48, 36], atol=0.03)
-        assert int(second['action']) == ('drill', 'bird').index(name)
+        assert int(second['label']) == ('drill', 'bird').index(name)
     info = datasets.read_description(folder / 'records')
     assert info.classes == ('drill', 'bird') and info.num_locations == 1
     assert info.origin == 'own takes (takes.csv) with uma16' and 'AVIA' not in info.origin
