@@ -8,20 +8,9 @@ import pytest
 from tests.helpers.checkout import ROOT
 
 PROGRAMS = ('dualcam', 'records', 'experiments', 'benchmarks', 'tests')
-# Files that still import under other names.
-LEGACY = ('dualcam/training/run_data.py',)
 TYPED = ('dualcam', 'records')
 # Folders and files whose public functions are not all annotated yet.
 UNTYPED = (
-    'dualcam/cli/',
-    'dualcam/data/',
-    'dualcam/evaluation/',
-    'dualcam/features/',
-    'dualcam/inference/',
-    'dualcam/live/',
-    'dualcam/models/',
-    'dualcam/training/',
-    'dualcam/acoustics/beamforming.py',
     'records/convert_array.py',
     'records/make_lists.py',
     'records/synthetic/',
@@ -129,7 +118,7 @@ def test_modules_are_imported_by_their_own_names():
     for path in sources(*PROGRAMS):
         for module, alias, line in imports(parse(path)):
             is_reexport = path.endswith('__init__.py') and module.endswith(f'.{alias}')
-            if path not in LEGACY and alias and alias != ALIASES.get(module) and not is_reexport:
+            if alias and alias != ALIASES.get(module) and not is_reexport:
                 found.append(f'{path}:{line} {module} as {alias}')
     assert found == [], 'a name that has to be changed is the wrong one'
 

@@ -16,6 +16,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import os
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.fft
@@ -55,7 +56,9 @@ def check_frames(frames: np.ndarray, array: microphones.MicArray) -> None:
 
 
 @contextlib.contextmanager
-def single_threaded_pool(num_threads: int):
+def single_threaded_pool(
+    num_threads: int,
+) -> Iterator[concurrent.futures.ThreadPoolExecutor]:
     """A pool of threads whose matrix products each run in that thread alone."""
     with (
         threadpoolctl.threadpool_limits(1, 'blas'),

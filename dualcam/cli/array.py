@@ -1,12 +1,13 @@
 """dualcam array: what an array of microphones can and cannot tell apart."""
 
+import argparse
 import json
 import pathlib
 
 from dualcam.cli import array_options
 
 
-def add(commands) -> None:
+def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
     parser = commands.add_parser(
         'array',

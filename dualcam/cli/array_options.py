@@ -1,7 +1,15 @@
 """Options that all commands about arrays share: the layout, the channels, the camera's view."""
 
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-def add_array(parser, required=True):
+if TYPE_CHECKING:
+    from dualcam.acoustics.microphones import MicArray
+    from dualcam.acoustics.views import View
+
+
+def add_array(parser: argparse.ArgumentParser, required: bool = True) -> argparse._ArgumentGroup:
     """Which microphones."""
     group = parser.add_argument_group('array')
     group.add_argument(
@@ -31,7 +39,7 @@ def add_array(parser, required=True):
     return group
 
 
-def add_view(parser):
+def add_view(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """What the camera sees."""
     group = parser.add_argument_group('view')
     group.add_argument(
@@ -50,7 +58,7 @@ def add_view(parser):
     return group
 
 
-def add_recording(parser):
+def add_recording(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Which sound of a recording."""
     group = parser.add_argument_group('recording')
     group.add_argument(
@@ -61,7 +69,7 @@ def add_recording(parser):
     return group
 
 
-def add_maps(parser, methods):
+def add_maps(parser: argparse.ArgumentParser, methods: Sequence[str]) -> argparse._ArgumentGroup:
     """How maps are made."""
     group = parser.add_argument_group('maps')
     group.add_argument('--band', default='900,6400', metavar='LOW,HIGH', help='Hz')
@@ -75,23 +83,24 @@ def add_maps(parser, methods):
     return group
 
 
-def array_of(options):
+def array_of(options: argparse.Namespace) -> 'MicArray':
     """The `MicArray` of `add_array`'s options."""
     from dualcam.acoustics import geometry_files
 
+    right_m, up_m, forward_m = numbers(options, 'camera_m', (3,))
     return geometry_files.find_array(
-        options.array, options.unit, options.array_from, numbers(options, 'camera_m', (3,))
+        options.array, options.unit, options.array_from, (right_m, up_m, forward_m)
     )
 
 
-def focus_of(options):
+def focus_of(options: argparse.Namespace) -> float | None:
     """Distance in metres, or None for far away."""
     if not options.focus_m >= 0:
         raise ValueError(f'--focus_m={options.focus_m}: expected a distance, or 0 for far away')
     return options.focus_m or None
 
 
-def view_of(options, picture_size=None):
+def view_of(options: argparse.Namespace, picture_size: tuple[int, int] | None = None) -> 'View':
     """The `View` of `add_view`'s options and a video's (width, height)."""
     from dualcam.acoustics import views
 
@@ -104,7 +113,7 @@ def view_of(options, picture_size=None):
     )
 
 
-def numbers(options, name, counts):
+def numbers(options: argparse.Namespace, name: str, counts: Sequence[int]) -> tuple[float, ...]:
     """Numbers with commas between, a tuple of floats.
 
     Raises:

@@ -1,5 +1,6 @@
 """dualcam camera: where the sound of an array's recording comes from."""
 
+import argparse
 import contextlib
 import pathlib
 
@@ -11,7 +12,7 @@ _FILES = (
 )
 
 
-def add(commands) -> None:
+def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
     parser = commands.add_parser(
         'camera',

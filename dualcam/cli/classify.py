@@ -1,11 +1,12 @@
 """dualcam classify: what sound files, or a microphone, are."""
 
+import argparse
 import pathlib
 
 from dualcam.cli import inputs
 
 
-def add(commands) -> None:
+def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
     parser = commands.add_parser(
         'classify',

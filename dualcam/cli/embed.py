@@ -1,11 +1,12 @@
 """dualcam embed: a student's features of a folder of sound, to a file."""
 
+import argparse
 import pathlib
 
 from dualcam.cli import inputs
 
 
-def add(commands) -> None:
+def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
     parser = commands.add_parser(
         'embed',

@@ -1,10 +1,11 @@
 """dualcam import-weights: what it reads `models/weight_import.py` knows."""
 
+import argparse
 import collections
 import pathlib
 
 
-def add(commands) -> None:
+def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
     parser = commands.add_parser(
         'import-weights',

@@ -1,11 +1,12 @@
 """dualcam live: an array's sound as it comes in, on a page."""
 
+import argparse
 import pathlib
 
 from dualcam.cli import array_options
 
 
-def add(commands):
+def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
     parser = commands.add_parser(
         'live',

@@ -1,7 +1,9 @@
 """dualcam look: where the sound is, over the video."""
 
+import argparse
 
-def add(commands) -> None:
+
+def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
     parser = commands.add_parser(
         'look',

@@ -1,12 +1,13 @@
 """dualcam tflite: a student for phones and small computers, and what the conversion costs."""
 
+import argparse
 import csv
 import pathlib
 import statistics
 import time
 
 
-def add(commands) -> None:
+def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
     parser = commands.add_parser(
         'tflite',

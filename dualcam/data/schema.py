@@ -7,6 +7,7 @@ past this file the modalities are called `acoustic`, `audio` and `video`.
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 from dualcam.acoustics import dimensions
 
@@ -98,7 +99,7 @@ VIDEO = Modality(
 MODALITIES = {m.name: m for m in (ACOUSTIC, AUDIO, VIDEO)}
 
 
-def modalities_by_number(numbers):
+def modalities_by_number(numbers: Iterable[int]) -> list[Modality]:
     """The modalities behind the converters' numbers, in the order 0, 1, 2.
 
     Raises:

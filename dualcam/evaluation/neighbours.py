@@ -46,7 +46,7 @@ class Outcome:
     confusion: np.ndarray
 
     @property
-    def per_class(self):
+    def per_class(self) -> np.ndarray:
         """Accuracy of each class, [classes]; NaN for one that no test has."""
         with np.errstate(invalid='ignore'):
             return np.diag(self.confusion) / self.confusion.sum(axis=1)

@@ -40,12 +40,12 @@ class Ranks:
     labels: np.ndarray
 
     @property
-    def shares(self):
+    def shares(self) -> dict[int, float]:
         """{k: share of queries, 0 - 1, with one of their class among the k nearest}."""
         return self._shares(np.ones(len(self.labels), bool))
 
     @property
-    def per_class(self):
+    def per_class(self) -> dict[int, dict[int, float]]:
         """{class: as `shares`, of its queries}."""
         return {int(label): self._shares(self.labels == label) for label in np.unique(self.labels)}
 

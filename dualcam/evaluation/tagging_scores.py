@@ -9,7 +9,8 @@ the means, and named.
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import sklearn.metrics
@@ -119,7 +120,7 @@ def mean_average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(np.nanmean(precisions))
 
 
-def average_precisions(labels: np.ndarray, scores: np.ndarray):
+def average_precisions(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Average precision of each class's ranking of the clips.
 
     Args:
@@ -133,7 +134,7 @@ def average_precisions(labels: np.ndarray, scores: np.ndarray):
     return _of_classes(sklearn.metrics.average_precision_score, labels, scores, labels.any(axis=0))
 
 
-def ensemble(answers: np.ndarray):
+def ensemble(answers: Sequence[np.ndarray]) -> np.ndarray:
     """Probabilities of several runs of one network, averaged.
 
     Args:
@@ -154,7 +155,9 @@ def ensemble(answers: np.ndarray):
     return functools.reduce(np.add, (np.asarray(one, np.float64) for one in answers)) / len(answers)
 
 
-def precision_figure(precisions, classes: Sequence[str], title: str, note: str = ''):
+def precision_figure(
+    precisions: Mapping[str, Any], classes: Sequence[str], title: str, note: str = ''
+) -> Figure:
     """Average precision of each class as bars, methods side by side (Figure 4).
 
     Args:

@@ -6,14 +6,17 @@ compares such bits is luck. So rankings treat numbers as equal that lie closer t
 their rounding errors, and the bound on those follows from the arithmetic, never from the data.
 """
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 # Roundings of a network's prediction that count: of its last logit, and of the exponential, the
 # sum and the quotient of a sigmoid or softmax.
 _ROUNDINGS = 4
 
 
-def tolerance(terms, scale=1.0, dtype=np.float64):
+def tolerance(terms: Any, scale: Any = 1.0, dtype: type[np.floating] = np.float64) -> Any:
     """Largest difference of two computed numbers that are equal in mathematics.
 
     A sum of n products, in any order, with fused operations or without, is wrong by at most
@@ -43,7 +46,9 @@ def tolerance(terms, scale=1.0, dtype=np.float64):
     return 2.0 * error / (1.0 - error) * scale
 
 
-def merged(values, absolute=0.0, relative=0.0):
+def merged(
+    values: npt.ArrayLike, absolute: npt.ArrayLike = 0.0, relative: npt.ArrayLike = 0.0
+) -> np.ndarray:
     """`values` with those that count as equal made equal, by rows.
 
     Sorted, two neighbours count as equal if they are no further apart than the tolerance; so do
@@ -72,7 +77,7 @@ def merged(values, absolute=0.0, relative=0.0):
     return result
 
 
-def merged_predictions(predictions):
+def merged_predictions(predictions: npt.ArrayLike) -> np.ndarray:
     """A network's predictions, or averages of them, with those that count as equal made equal.
 
     Args:

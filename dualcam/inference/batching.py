@@ -42,7 +42,7 @@ def answers(
     hop: int,
     batch_size: int,
     messages: dict[int, str],
-    bar,
+    bar: Any,
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """Answers to the windows of files, in order.
 

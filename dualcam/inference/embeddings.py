@@ -62,7 +62,7 @@ class Embeddings:
     skipped: tuple[str, ...] = ()
 
     @property
-    def clips(self):
+    def clips(self) -> np.ndarray:
         """[files, features] float32: each file's windows averaged."""
         sums = np.zeros((len(self.files), self.windows.shape[1]), np.float64)
         np.add.at(sums, self.window_file, self.windows)

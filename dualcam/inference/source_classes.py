@@ -6,12 +6,16 @@ of the length that the student takes, each steered to where the source is at the
 
 import dataclasses
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 
 from dualcam.acoustics import localised_takes, steered_sound
 from dualcam.evaluation import ties
+
+if TYPE_CHECKING:  # it loads TensorFlow
+    from dualcam.inference import students
 
 _BATCH = 16
 
@@ -55,7 +59,9 @@ class TakeClasses:
         )
 
 
-def classify_take(take: localised_takes.LocalisedTake, student, top_k: int = 3) -> TakeClasses:
+def classify_take(
+    take: localised_takes.LocalisedTake, student: 'students.Listener', top_k: int = 3
+) -> TakeClasses:
     """What a student says of each source of a take, and of its first microphone.
 
     Args:
@@ -100,7 +106,7 @@ def window_starts(start_s: float, end_s: float, window_s: float, duration_s: flo
     return [first_s + i * window_s for i in range(count)]
 
 
-def prepared(signal: np.ndarray, rate_hz: float, student) -> np.ndarray:
+def prepared(signal: np.ndarray, rate_hz: float, student: 'students.Listener') -> np.ndarray:
     """[clip_samples] float32 at the student's rate, zeros at the end where it is short."""
     if rate_hz != student.sample_rate_hz:
         signal = soxr.resample(signal, rate_hz, student.sample_rate_hz, 'HQ')
@@ -109,7 +115,9 @@ def prepared(signal: np.ndarray, rate_hz: float, student) -> np.ndarray:
     return clip
 
 
-def named(student, logits: np.ndarray, top_k: int) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def named(
+    student: 'students.Listener', logits: np.ndarray, top_k: int
+) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """(names, probabilities) of logits [classes], the most probable first."""
     shares = student.probabilities(logits)
     order = np.argsort(ties.merged_predictions(-shares), kind='stable')[:top_k]

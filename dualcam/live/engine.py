@@ -10,12 +10,16 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dualcam.acoustics import localisation, maps, microphones, steered_sound, views
 from dualcam.inference import source_classes
 from dualcam.live import sound_sources, take_recorder
+
+if TYPE_CHECKING:  # it loads TensorFlow
+    from dualcam.inference import students
 
 _STUDENT_S = 1.0  # between two answers of a student
 _RATE_SHARE = 0.49  # of the sample rate that a band may reach
@@ -64,7 +68,7 @@ class Engine:
         view: views.View,
         params: maps.MapParams,
         peak_params: localisation.PeakParams,
-        student=None,
+        student: 'students.Listener | None' = None,
         recorder: take_recorder.TakeRecorder | None = None,
         publish: Callable[[Message], None] = lambda message: None,
     ) -> None:
@@ -115,7 +119,7 @@ class Engine:
         if self.recorder is not None:
             self.recorder.stop()
 
-    def change(self, **values) -> None:
+    def change(self, **values: Any) -> None:
         """Changes how maps are made, from the next one or a moment later.
 
         Args:

@@ -5,6 +5,8 @@ both are concatenated and followed by two more layers. DualCamNet, the 1024-d la
 are trained, ResNet-50 below them is not.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -52,7 +54,7 @@ def build_head(
     feature_stats: tuple[np.ndarray, np.ndarray] | None = None,
     seconds: int = 1,
     frame_stride: int = 1,
-    **options,
+    **options: Any,
 ) -> keras.Model:
     """The network above ResNet-50, see `models.build_head`."""
     frames = resnet.clip_frames(seconds, frame_stride)

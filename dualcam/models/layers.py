@@ -4,6 +4,7 @@ import contextlib
 import contextvars
 import functools
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,7 +30,7 @@ class FramedConv1D(keras.layers.Layer):
     """
 
     def __init__(
-        self, filters: int, kernel_size: int, strides: int, padding: int, block: int, **kwargs
+        self, filters: int, kernel_size: int, strides: int, padding: int, block: int, **kwargs: Any
     ):
         super().__init__(**kwargs)
         self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
@@ -104,7 +105,7 @@ class PartialConv1D(keras.layers.Conv1D):
         heard: number of channels that are not always zero; None for all.
     """
 
-    def __init__(self, filters: int, kernel_size: int, heard: int | None = None, **kwargs):
+    def __init__(self, filters: int, kernel_size: int, heard: int | None = None, **kwargs: Any):
         super().__init__(filters, kernel_size, **kwargs)
         self.heard = heard
 

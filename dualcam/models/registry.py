@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -203,7 +204,7 @@ def network(name: str) -> Network:
     return _entry(name, NETWORKS)
 
 
-def build(name: str, num_classes: int = 14, **options) -> keras.Model:
+def build(name: str, num_classes: int = 14, **options: Any) -> keras.Model:
     """A network by its lower-case name.
 
     Args:
@@ -220,7 +221,7 @@ def build(name: str, num_classes: int = 14, **options) -> keras.Model:
     return _entry(name, NAMES).build(num_classes=num_classes, **options)
 
 
-def build_map(name: str, **options) -> keras.Model:
+def build_map(name: str, **options: Any) -> keras.Model:
     """What a network of ECCV 2020 learns correspondence with, below its logits.
 
     Its layers have the names and weights of `build`'s.
@@ -245,7 +246,7 @@ def build_head(
     name: str,
     num_classes: int = 14,
     feature_stats: tuple[np.ndarray, np.ndarray] | None = None,
-    **options,
+    **options: Any,
 ) -> keras.Model:
     """The part of a network on video that is trained, on features of its frames.
 

@@ -10,6 +10,8 @@ second unit. It is initialised as the identity and the authors never train it, s
 features do not depend on its neighbours unless imported weights make them.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -157,14 +159,18 @@ def head(features: keras.KerasTensor, num_classes: int, num_frames: int) -> kera
 
 
 def build_head(
-    num_classes: int = 14, feature_stats: tuple[np.ndarray, np.ndarray] | None = None, **options
+    num_classes: int = 14,
+    feature_stats: tuple[np.ndarray, np.ndarray] | None = None,
+    **options: Any,
 ) -> keras.Model:
     """`build` above its backbone, see `models.build_head`."""
     return _head_network('resnet50', num_classes, feature_stats, clip_frames(**options))
 
 
 def build_temporal_head(
-    num_classes: int = 14, feature_stats: tuple[np.ndarray, np.ndarray] | None = None, **options
+    num_classes: int = 14,
+    feature_stats: tuple[np.ndarray, np.ndarray] | None = None,
+    **options: Any,
 ) -> keras.Model:
     """Likewise of `build_temporal`."""
     frames = temporal_clip_frames(**options)

@@ -52,7 +52,7 @@ def building(params: Any) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def check_machine(precision):
+def check_machine(precision: str) -> None:
     """Refuses a precision in which this machine cannot work, before anything is loaded for it.
 
     What processors, GPUs and their libraries can do is not written anywhere that can be trusted:

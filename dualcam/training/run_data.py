@@ -77,16 +77,22 @@ class RunData(Data):
 
     _content = 'records'
 
-    def clips(self, params, folder, teacher=None):
+    def clips(
+        self, params: Any, folder: pathlib.Path, teacher: np.ndarray | None = None
+    ) -> tuple[clip_sets.Clips, clip_sets.Clips | None]:
         rows, windows = self.windows(params)
         gather_stats(params, self.store, rows, windows[0], folder)
-        columns = [{}, {}]
-        if teacher is not None:
-            columns = [{'teacher_logits': teacher[chosen].mean(axis=1)} for chosen in windows]
-        return tuple(
-            cut(params, self.store, chosen, folder, own)
-            for chosen, own in zip(windows, columns, strict=True)
+        training, validation = (
+            cut(
+                params,
+                self.store,
+                chosen,
+                folder,
+                {} if teacher is None else {'teacher_logits': teacher[chosen].mean(axis=1)},
+            )
+            for chosen in windows
         )
+        return training, validation
 
     def windows(self, params: Any) -> tuple[np.ndarray, list[np.ndarray]]:
         """How the lists are cut.
@@ -120,7 +126,9 @@ class SoundData(Data):
 
     _content, _unit = 'sounds', 'files'
 
-    def clips(self, params, folder, teacher=None):
+    def clips(
+        self, params: Any, folder: pathlib.Path, teacher: np.ndarray | None = None
+    ) -> tuple[clip_sets.Clips, clip_sets.Clips | None]:
         """As of `Data`; no teacher is asked, and there may be no validation clips."""
         if teacher is not None:
             raise ValueError('a folder of sound has no acoustic images for a teacher')

@@ -25,7 +25,9 @@ class TaggingData(run_data.Data):
     features: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     _content, _unit = 'clips', 'clips'
 
-    def clips(self, params, folder, teacher=None):
+    def clips(
+        self, params: Any, folder: pathlib.Path, teacher: np.ndarray | None = None
+    ) -> tuple[clip_sets.Clips, clip_sets.Clips | None]:
         """As of `run_data.Data`, for a `TaggingParams`; predictions of a teacher are not added."""
         run_data.keep_stats(
             folder / 'stats',

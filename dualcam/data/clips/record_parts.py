@@ -1,7 +1,8 @@
 """Inputs of clips of records: sound, acoustic images, video frames and their features."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -52,23 +53,24 @@ class RecordOrigin(clip_sets.Origin):
         images = self.gather('acoustic', windows)
         return acoustic_images.flip(images) if self.store.mirrored else images
 
-    def records(self, number):
+    def records(self, number: int) -> list[str]:
         return [self.store.paths[row] for row in self.windows[number]]
 
-    def waveform(self, number):
+    def waveform(self, number: int) -> np.ndarray | None:
         """Sound of a clip, [samples] at 22,050 Hz; None where it is not packed."""
         if 'audio' not in self.store.arrays:
             return None
         frames = self.gather('audio', self.windows[number][None])[0]
         return audio.waveform(frames[:, None, :]).numpy()
 
-    def images(self, number):
+    def images(self, number: int) -> np.ndarray | None:
         if 'acoustic' not in self.store.arrays:
             return None
         return self.acoustic(self.windows[number][None])[0]
 
-    def picture(self, number, frame):
-        """Frame number `frame` of a clip, [height, width, 3] uint8 RGB; None without video."""
+    def picture(self, number: int, *which: Any) -> np.ndarray | None:
+        """A frame of a clip by its number, [height, width, 3] uint8 RGB; None without video."""
+        (frame,) = which
         second, frame = divmod(frame, schema.FRAMES_PER_SECOND)
         path = self.records(number)[second]
         if self._has_video is None:
@@ -110,12 +112,12 @@ class Sound(clip_sets.Part):
             self.shape = origin.seconds * schema.FRAMES_PER_SECOND, schema.SAMPLES_PER_FRAME
             self.dtype = tf.int32
 
-    def gather(self, clips, drawn):
+    def gather(self, clips: np.ndarray, drawn: Mapping[str, np.ndarray]) -> np.ndarray:
         if self._kept is not None:
             return take_rows(self._kept, self._unique[clips])
         return self._origin.gather('audio', self._origin.windows[clips])
 
-    def transform(self, values, drawn):
+    def transform(self, values: tf.Tensor, drawn: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return values if self._kept is not None else self._see(values)
 
     def _see(self, frames):
@@ -142,7 +144,7 @@ class AcousticImages(clip_sets.Part):
         self._origin = origin
         self.shape = origin.seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE
 
-    def gather(self, clips, drawn):
+    def gather(self, clips: np.ndarray, drawn: Mapping[str, np.ndarray]) -> np.ndarray:
         return self._origin.acoustic(self._origin.windows[clips])
 
 
@@ -189,11 +191,11 @@ class PackedFrames(Frames):
         self._frame = np.abs(self._frame[:, None] - video.KEPT_FRAMES).argmin(axis=1)
         self.shape = len(self._frame), *video.FRAME_SHAPE
 
-    def gather(self, clips, drawn):
+    def gather(self, clips: np.ndarray, drawn: Mapping[str, np.ndarray]) -> np.ndarray:
         windows = self._origin.windows[clips]
         return self._origin.store.arrays['frames'][windows[:, self._second], self._frame]
 
-    def transform(self, values, drawn):
+    def transform(self, values: tf.Tensor, drawn: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return video.subtract_means(values, self._bgr)
 
 
@@ -212,7 +214,7 @@ class FrameFeatures(Frames):
         self._array = kept.array
         self.shape = len(self._frame), self._array.shape[-1]
 
-    def gather(self, clips, drawn):
+    def gather(self, clips: np.ndarray, drawn: Mapping[str, np.ndarray]) -> np.ndarray:
         windows = self._origin.windows[clips]
         return self._array[windows[:, self._second], self._frame]
 
@@ -226,7 +228,7 @@ class VideoFrames(Frames):
         super().__init__(origin, frames)
         self.shape = len(self._frame), *video.SHAPE
 
-    def gather(self, clips, drawn):
+    def gather(self, clips: np.ndarray, drawn: Mapping[str, np.ndarray]) -> np.ndarray:
         images = self._origin.store.frame_features.images(*self.places(clips))
         return images.reshape(-1, *self.shape)
 

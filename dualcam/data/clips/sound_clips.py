@@ -4,7 +4,8 @@ Training takes one clip per stretch of each file, moved and changed anew in ever
 (`data/signal/augmentation.py`); inference covers each file with windows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -65,10 +66,10 @@ class SoundOrigin(clip_sets.Origin):
         self.columns = {'label': store.columns['label'][chosen[:, 0]]}
         self.groups = np.zeros(len(chosen), np.int64)
 
-    def records(self, number):
+    def records(self, number: int) -> list[str]:
         return [self.store.paths[self.windows[number][0]]]
 
-    def waveform(self, number):
+    def waveform(self, number: int) -> np.ndarray | None:
         """Sound of a clip, [samples] at 22,050 Hz."""
         return self.clip(*self.windows[number])
 
@@ -99,10 +100,11 @@ class Sound(clip_sets.Part):
         self._plain = tf.function(frontend.hear, input_signature=[signal], autograph=False)
         self._changed = tf.function(self._change, reduce_retracing=True, autograph=False)
 
-    def gather(self, clips, drawn):
+    def gather(self, clips: np.ndarray, drawn: Mapping[str, np.ndarray]) -> np.ndarray:
         rows, first = self._origin.windows[clips].T
         if not drawn:
             return np.stack([self._origin.clip(*place) for place in zip(rows, first, strict=True)])
+        assert self._plan is not None, 'something was drawn'
         lengths, size = self._origin.store.lengths[rows], self._origin.clip_samples
         moved = augmentation.starts(self._plan, drawn['place'], lengths, size)
         return np.stack(
@@ -114,7 +116,7 @@ class Sound(clip_sets.Part):
             ]
         )
 
-    def transform(self, values, drawn):
+    def transform(self, values: tf.Tensor, drawn: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return self._changed(values, drawn) if drawn else self._plain(values)
 
     def _change(self, signal, drawn):
@@ -146,10 +148,12 @@ class Augmented(clip_sets.Variation):
     def __init__(self, plan: augmentation.Augmentation) -> None:
         self._plan = plan
 
-    def draw(self, seed, rng, num_clips):
+    def draw(
+        self, seed: Any, rng: np.random.Generator | None, num_clips: int
+    ) -> dict[str, np.ndarray]:
         return {} if seed is None else vars(augmentation.draw(self._plan, seed, num_clips))
 
-    def columns(self, drawn, labels):
+    def columns(self, drawn: Mapping[str, tf.Tensor], labels: tf.Tensor) -> dict[str, tf.Tensor]:
         if not self._plan.mixup:
             return {}
         return {'other_label': tf.reverse(labels, [0]), 'other_share': drawn['other_share'][:, 0]}

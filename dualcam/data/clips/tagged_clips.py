@@ -8,6 +8,7 @@ together, and are cut out of the whole clip's spectrogram.
 
 import abc
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -37,15 +38,16 @@ class TaggedOrigin(clip_sets.Origin):
         self.columns = {'label': store.columns['label'][self.rows]}
         self.groups = np.zeros(len(self.rows), np.int64)
 
-    def records(self, number):
+    def records(self, number: int) -> list[str]:
         return [self.store.paths[self.rows[number]]]
 
-    def waveform(self, number):
+    def waveform(self, number: int) -> np.ndarray | None:
         """Sound of a whole clip, [samples] float32 within 1 at 32 kHz."""
         return self.store.waveforms(self.rows[number][None])[0]
 
-    def picture(self, number, size):
+    def picture(self, number: int, *which: Any) -> np.ndarray | None:
         """The frame in the middle of a clip, [height, width, 3] uint8 RGB; size (width, height)."""
+        (size,) = which
         middle = self.store.num_frames // 2
         return self.store.pixels(self.rows[number][None], [middle], size[::-1])[0]
 
@@ -69,9 +71,12 @@ class Stretches(clip_sets.Variation):
             )
         self._clip_s, self._crop_s, self._room_s = clip_s, crop_s, int(clip_s - crop_s)
 
-    def draw(self, seed, rng, num_clips):
+    def draw(
+        self, seed: Any, rng: np.random.Generator | None, num_clips: int
+    ) -> dict[str, np.ndarray]:
         if seed is None:
             return {'start_s': np.full(num_clips, self._room_s // 2)}
+        assert rng is not None, 'a seed comes with its generator'
         return {'start_s': rng.integers(0, self._room_s + 1, num_clips)}
 
     def steps(self, of_clip: int) -> int:
@@ -102,9 +107,10 @@ class _Stretched(clip_sets.Part):
         self._origin, self._stretches = origin, stretches
         self.shape = (stretches.steps(shape[0]) if stretches else shape[0], *shape[1:])
 
-    def gather(self, clips, drawn):
+    def gather(self, clips: np.ndarray, drawn: Mapping[str, np.ndarray]) -> np.ndarray:
         whole = self._whole(clips)
         if whole.shape[1] != self.shape[0]:
+            assert self._stretches is not None, 'they made the shape'
             whole = self._stretches.cut(whole, drawn['start_s'])
         return np.asarray(whole, np.float32)
 

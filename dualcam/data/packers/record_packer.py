@@ -6,7 +6,8 @@ that ECCV 2020's networks are trained on 400 KB.
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Sequence
+import pathlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,9 +64,17 @@ class RecordPacker(stores.Packer):
     def __init__(self, modalities: Sequence[str]) -> None:
         self.arrays = {name: f'{name}.npy' for name in modalities}
 
-    def pack(self, paths, names, folder, columns, skip):
+    def pack(
+        self,
+        paths: Sequence[str],
+        names: Sequence[str],
+        folder: pathlib.Path,
+        columns: Mapping[str, np.ndarray] | None,
+        skip: Callable[[int, str], None],
+    ) -> dict[str, np.ndarray]:
         if columns is None:
             columns = {key: np.zeros(len(paths), np.int64) for key in schema.LABELS}
+        columns = dict(columns)
 
         def take(row, second):
             if not np.isfinite(second.get('acoustic', 0.0)).all():
@@ -101,6 +110,7 @@ class RecordPacker(stores.Packer):
                     skip(row, text)
         return columns
 
-    def store(self, paths, columns, arrays, digest, skipped):
+    def store(self, *fields: Any) -> RecordStore:
+        paths, columns, arrays, digest, skipped = fields
         first = next(path for path in paths if path not in skipped)
         return RecordStore(paths, columns, arrays, digest, skipped, reading.is_acivw(first))

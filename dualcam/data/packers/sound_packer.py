@@ -5,6 +5,9 @@ They are mapped from disk, so that large sets need little memory.
 
 import dataclasses
 import functools
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +77,14 @@ class SoundPacker(stores.Packer):
     def __init__(self) -> None:
         self.arrays = {'sound': 'sound.f32'}
 
-    def pack(self, paths, names, folder, columns, skip):
+    def pack(
+        self,
+        paths: Sequence[str],
+        names: Sequence[str],
+        folder: pathlib.Path,
+        columns: Mapping[str, np.ndarray] | None,
+        skip: Callable[[int, str], None],
+    ) -> dict[str, np.ndarray]:
         lengths = np.zeros(len(paths), np.int64)
         with open(folder / self.arrays['sound'], 'wb') as file:
             for row, path in enumerate(
@@ -92,8 +102,8 @@ class SoundPacker(stores.Packer):
                 lengths[row] = (file.tell() - start) // 4
         return {'length': lengths}
 
-    def open(self, path):
+    def open(self, path: pathlib.Path) -> np.ndarray:
         return np.memmap(path, np.float32, 'r')
 
-    def store(self, *fields):
+    def store(self, *fields: Any) -> SoundStore:
         return SoundStore(*fields)

@@ -5,7 +5,9 @@ Frames stay in the records; `dualcam/features/` keeps what a frozen network make
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +72,14 @@ class TaggedPacker(stores.Packer):
         self.arrays = {'audio': 'audio.npy'}
         self._num_classes = num_classes
 
-    def pack(self, paths, names, folder, columns, skip):
+    def pack(
+        self,
+        paths: Sequence[str],
+        names: Sequence[str],
+        folder: pathlib.Path,
+        columns: Mapping[str, np.ndarray] | None,
+        skip: Callable[[int, str], None],
+    ) -> dict[str, np.ndarray]:
         labels = np.zeros((len(paths), self._num_classes), np.float32)
         titles, num_frames = [''] * len(paths), np.zeros(len(paths), np.int64)
         first, size = None, None  # path of the first good clip; its samples and frames
@@ -89,7 +98,7 @@ class TaggedPacker(stores.Packer):
                         f'{self._num_classes} classes; convert it again',
                     )
                     continue
-                if first is None:
+                if size is None:
                     first, size = paths[row], own_size
                     audio = opened.enter_context(
                         large_arrays.RowFile(
@@ -109,5 +118,5 @@ class TaggedPacker(stores.Packer):
                 num_frames[row] = clip['frames']
         return {'label': labels, 'name': np.array(titles), 'frames': num_frames}
 
-    def store(self, *fields):
+    def store(self, *fields: Any) -> TaggedStore:
         return TaggedStore(*fields)

@@ -59,7 +59,7 @@ def read_examples(data: bytes) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     return examples
 
 
-def parse_example(serialized):
+def parse_example(serialized: bytes) -> Any:
     """A `SequenceExample` from its bytes, or from those of a `tf.train.Example`.
 
     Raises:

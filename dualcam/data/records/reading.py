@@ -14,6 +14,7 @@ import numpy as np
 from dualcam.data import schema
 from dualcam.data.records import fields, loading
 from dualcam.files import text_files
+from dualcam.files.path_types import AnyPath
 
 # What of a path is the same on every machine.
 _PLACE = re.compile(
@@ -22,7 +23,7 @@ _PLACE = re.compile(
 )
 
 
-def read_list(path, root=None):
+def read_list(path: AnyPath, root: AnyPath | None = None) -> list[str]:
     """Record paths of a list file.
 
     Lists name records of the machine they were made on. So the part of a path that stands before

@@ -9,18 +9,22 @@ sequences of 30 s; the authors' program, and this one, give 302 / 37 / 39.)
 import os
 import pathlib
 import re
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from dualcam.data import schema
 from dualcam.files import atomic
+from dualcam.files.path_types import AnyPath
 
 SPLITS = ('train_valid_test', 'train_valid', 'all')
 _RECORD = re.compile(r'Data_(\d{3,})' + re.escape(schema.RECORD_SUFFIX))
 _LOCATION = re.compile(r'Location_(\d+)$')
 
 
-def make_lists(root, num_seconds, split, location=None):
+def make_lists(
+    root: AnyPath, num_seconds: int, split: str, location: int | None = None
+) -> dict[str, list[str]]:
     """The lists of a records folder.
 
     Args:
@@ -73,14 +77,20 @@ def make_lists(root, num_seconds, split, location=None):
     }
 
 
-def lists_folder(root, num_seconds, location=None):
+def lists_folder(root: AnyPath, num_seconds: int, location: int | None = None) -> pathlib.Path:
     """Where the lists of these settings live: <root>/<N>_seconds[_location_L]/lists."""
     seconds = f'{num_seconds}_second' + ('s' if num_seconds != 1 else '')
     place = f'_location_{location}' if location else ''
     return pathlib.Path(root) / (seconds + place) / 'lists'
 
 
-def write_lists(root, num_seconds, split, location=None, absolute=False):
+def write_lists(
+    root: AnyPath,
+    num_seconds: int,
+    split: str,
+    location: int | None = None,
+    absolute: bool = False,
+) -> dict[pathlib.Path, int]:
     """Writes what `make_lists` gives; returns {path of the list: number of records}.
 
     Args:
@@ -91,7 +101,12 @@ def write_lists(root, num_seconds, split, location=None, absolute=False):
     return write(lists, lists_folder(root, num_seconds, location), root, absolute)
 
 
-def write(lists, folder, root, absolute=False):
+def write(
+    lists: Mapping[str, Sequence[str]],
+    folder: pathlib.Path,
+    root: AnyPath,
+    absolute: bool = False,
+) -> dict[pathlib.Path, int]:
     """Writes lists of records into a folder; see `write_lists`.
 
     Args:
@@ -107,7 +122,7 @@ def write(lists, folder, root, absolute=False):
     return written
 
 
-def count_records(folder):
+def count_records(folder: AnyPath) -> int:
     """How many records a folder holds.
 
     Raises:
@@ -122,12 +137,12 @@ def count_records(folder):
     return len(names)
 
 
-def record_name(number):
+def record_name(number: int) -> str:
     """File name of a folder's record `number`, from 1."""
     return f'Data_{number:03d}{schema.RECORD_SUFFIX}'
 
 
-def locations(root):
+def locations(root: AnyPath) -> list[int]:
     """Numbers of the scenarios that a folder holds records of, sorted; from 1."""
     root = pathlib.Path(root)
     if not root.is_dir():
@@ -137,8 +152,8 @@ def locations(root):
     return [n for n in numbers if any(count for _, count in record_folders(root, n))]
 
 
-def record_folders(root, location):
-    """(folder relative to root, number of records) of every folder with records, by name."""
+def record_folders(root: pathlib.Path, location: int | None) -> Iterator[tuple[str, int]]:
+    """Yields (folder relative to root, number of records) of folders with records, by name."""
     if not root.is_dir():
         raise ValueError(f'{root}: no such folder')
 

@@ -23,7 +23,7 @@ NORMALISATIONS = {
 _NARROW = 1e-2  # deviation of a channel of logarithms in which there is nothing
 
 
-def without_offset(signal):
+def without_offset(signal: tf.Tensor) -> tf.Tensor:
     """A signal around its mean, where that is large enough to be an offset.
 
     What is smaller than a tenth of the sound's own deviation is left as it is: a short sound's mean

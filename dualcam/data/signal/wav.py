@@ -8,6 +8,8 @@ file; so does one that a writer which was stopped never filled in, as in
 says what is wrong.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from dualcam.data import audio
@@ -42,7 +44,7 @@ _BLOCK_S, _MARGIN_S = 10, 1
 _PASS_BAND = 0.913
 
 
-def decode(contents, rate_hz=audio.SAMPLE_RATE_HZ):
+def decode(contents: tf.Tensor, rate_hz: int = audio.SAMPLE_RATE_HZ) -> tf.Tensor:
     """The sound of a WAV file.
 
     Args:
@@ -55,14 +57,16 @@ def decode(contents, rate_hz=audio.SAMPLE_RATE_HZ):
     return at_rate(*decode_at_own_rate(contents), rate_hz)
 
 
-def at_rate(signal, own_rate_hz, rate_hz=audio.SAMPLE_RATE_HZ):
+def at_rate(
+    signal: tf.Tensor, own_rate_hz: tf.Tensor, rate_hz: int = audio.SAMPLE_RATE_HZ
+) -> tf.Tensor:
     """[samples] float32 at `rate_hz`: as it is if that is its own, else resampled."""
     return tf.cond(
         own_rate_hz == rate_hz, lambda: signal, lambda: resample(signal, own_rate_hz, rate_hz)
     )
 
 
-def decode_at_own_rate(contents):
+def decode_at_own_rate(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Samples of a WAV file, [samples] float32 mono, full scale 1, and its rate in Hz, int32."""
     size = tf.strings.length(contents)
     kind, form = (tf.strings.substr(tf.strings.join([contents, ' ' * 12]), at, 4) for at in (0, 8))
@@ -146,7 +150,9 @@ def decode_at_own_rate(contents):
     return mono, tf.cast(rate_hz, tf.int32)
 
 
-def resample(signal, rate_hz, new_rate_hz=audio.SAMPLE_RATE_HZ):
+def resample(
+    signal: tf.Tensor, rate_hz: tf.Tensor, new_rate_hz: int = audio.SAMPLE_RATE_HZ
+) -> tf.Tensor:
     """A signal at another rate, converted in blocks by Fourier transforms.
 
     Args:
@@ -267,7 +273,7 @@ def _three_bytes(raw):
     return tf.cast(low + middle * 256 + high * 65536, tf.float32)
 
 
-def checked(value, checks):
+def checked(value: tf.Tensor, checks: Sequence[tuple]) -> tf.Tensor:
     """`value`, which is there only if all of (condition, message ...) hold."""
     with tf.control_dependencies(
         [

@@ -9,6 +9,7 @@ they announce more than there is. `unfinished` finds both out by walking over th
 import dataclasses
 import io
 import os
+from typing import Any
 
 from dualcam.files.path_types import AnyPath
 
@@ -154,21 +155,21 @@ class Mended(io.RawIOBase):
         self._head = found.header()
         self._data_at, self._size, self._at = found.data_at, len(self._head) + found.held, 0
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
-    def seekable(self):
+    def seekable(self) -> bool:
         return True
 
-    def seek(self, offset, whence=io.SEEK_SET):
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         self._at = max(0, start + offset)
         return self._at
 
-    def tell(self):
+    def tell(self) -> int:
         return self._at
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> int:
         count = max(0, min(len(buffer), self._size - self._at))
         data = self._head[self._at : self._at + count]
         if len(data) < count:
@@ -178,6 +179,6 @@ class Mended(io.RawIOBase):
         self._at += len(data)
         return len(data)
 
-    def close(self):
+    def close(self) -> None:
         self._file.close()
         super().close()

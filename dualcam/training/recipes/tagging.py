@@ -131,6 +131,7 @@ class TaggingRecipe(Recipe):
         training, validation = data.clips(params, folder)
         if teacher is None:
             return training, validation
+        assert validation is not None, 'tagged data have validation clips'
         return (
             training if params.crop_s else tagging_steps.TaughtClips(training, teacher),
             tagging_steps.TaughtClips(validation, teacher),

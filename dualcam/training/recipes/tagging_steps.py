@@ -232,7 +232,7 @@ class TaughtClips:
             for name in outputs[0]
         }
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._clips)
 
     def batches(self, batch_size: int, shuffle_seed: Any = None) -> tf.data.Dataset:
