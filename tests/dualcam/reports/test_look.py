@@ -125,7 +125,7 @@ def test_the_command_looks_at_records_and_raw_folders(smoke, tmp_path, capsys, c
 
 def test_128_channels_show_their_power(tmp_path):
     import records.look
-    from dualcam.acoustics import beamforming, microphones
+    from dualcam.acoustics import band_beamforming, microphones
 
     rng = np.random.default_rng(3)
     layout, grid = microphones.built_in_array(), microphones.look_directions()
@@ -151,7 +151,10 @@ def test_128_channels_show_their_power(tmp_path):
             tmp_path / 'sync' / name / 'video' / f'I_{frame + 1:06d}.jpeg'
         )
     take = records.look.read_take(
-        tmp_path, tmp_path / 'matfiles', name, lambda: beamforming.Beamformer(layout, grid, 1.5)
+        tmp_path,
+        tmp_path / 'matfiles',
+        name,
+        lambda filters: band_beamforming.BandBeamformer(layout, grid, filters, 1.5),
     )
     assert take.images.shape == (12, 36, 48, 1)
     loudest = overlays.maps(take.images).reshape(12, -1).argmax(axis=1)
@@ -159,7 +162,10 @@ def test_128_channels_show_their_power(tmp_path):
     assert len(look.write(take, tmp_path / 'out', ['sheet'])) == 1
     (tmp_path / 'sync' / 'Location_01/Subject_02/Action_000/audio').mkdir(parents=True)  # no harm
     records.look.read_take(
-        tmp_path, tmp_path / 'matfiles', name, lambda: beamforming.Beamformer(layout, grid, 1.5)
+        tmp_path,
+        tmp_path / 'matfiles',
+        name,
+        lambda filters: band_beamforming.BandBeamformer(layout, grid, filters, 1.5),
     )
     with pytest.raises(ValueError, match='no take Location_09'):
         records.look.read_take(
