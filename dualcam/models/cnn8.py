@@ -87,6 +87,22 @@ def build_student(
     return keras.Model(inputs, _logits([heard, estimate], num_classes), name='tagging_student')
 
 
+def build_regressor(student: keras.Model) -> keras.Model:
+    """FitNets' regressor: one fully connected layer, which only training has.
+
+    Args:
+        student: one of those above that hears.
+
+    Returns:
+        A Keras model from the student's h^a [batch, features] to h^a and h^v of a teacher with
+        the same sound and width, [batch, features + 128].
+    """
+    (size,) = (layer.output.shape[-1] for layer in student.layers if layer.name == AUDIO)
+    heard = keras.Input((size,), name=AUDIO)
+    hint = keras.layers.Dense(size + _BRANCH_UNITS, name='hint')(heard)
+    return keras.Model(heard, hint, name='regressor')
+
+
 def with_features(model: keras.Model) -> keras.Model:
     """The same network with the features below its logits.
 

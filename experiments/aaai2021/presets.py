@@ -20,6 +20,7 @@ class Run:
         visual: what is seen of the frames, by the network or its teacher: 'fc2' or 'predictions'
             of VGG-16, 'frames' of the network that stands in for it, or None.
         teacher: the `Run` of a trained teacher, or None.
+        labels: whether a taught network learns from the labels too.
     """
 
     network: str
@@ -28,18 +29,21 @@ class Run:
     sound: tuple[str, ...] = ('audio',)
     visual: str | None = None
     teacher: 'Run | None' = None
+    labels: bool = True
 
     @property
     def name(self):
         """For folders."""
         parts = [self.network, self.method, *self.terms, *self.sound[1:]]
+        if not self.labels:
+            parts.insert(2, 'unlabelled')
         if self.sound[0] != 'audio':
             parts.insert(2, self.sound[0])
         return '-'.join([*parts, *([self.visual] if self.visual else [])])
 
 
 def methods(visual, sound=('audio',)):
-    """The rows of Table 3 by their published names, and the teacher alone.
+    """The rows of Table 3 by their published names, and the teacher by itself.
 
     Args:
         visual: see `Run`.
@@ -56,7 +60,7 @@ def methods(visual, sound=('audio',)):
             'tagging_audio', 'taught', ('soft',), teacher=teacher, **shared
         ),
         'enhanced_feature': Run(
-            'tagging_student', 'taught', ('cross_modal',), teacher=teacher, **shared
+            'tagging_audio', 'taught', ('soft',), teacher=teacher, labels=False, **shared
         ),
         'fitnets': Run('tagging_audio', 'fitnets', teacher=teacher, **shared),
         'deep_mutual_learning': Run('tagging_audio', 'mutual', ('soft',), **shared),
@@ -95,7 +99,8 @@ class AaaiPreset:
                 **{
                     term: weight if term in run.terms else 0.0
                     for term, weight in zip(TERMS, self.weights, strict=True)
-                }
+                },
+                hard=float(run.labels),
             )
         return tagging.TaggingParams(
             run.network,

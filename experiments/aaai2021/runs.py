@@ -16,11 +16,13 @@ from dualcam.evaluation import tagging_scores
 from dualcam.features import sound_features
 from dualcam.reports import run_reports
 from dualcam.training import frame_network, recipes, tagging_data
+from dualcam.training import run as training
 from dualcam.training.recipes import tagging
 from experiments.aaai2021 import presets
 from experiments.shared import outcomes, workshops
 
 TEST = 'test'
+TEACHER_TEST = 'teacher_test'  # the same clips, of the teacher of a mutual run
 _HOLD_OUT_SEED = 0
 
 
@@ -170,7 +172,7 @@ class Source:
         return workshop.network(resolved.teacher)
 
     def file_of(self, test: str) -> tuple[str, type[outcomes.Tagged]]:
-        """See `workshops.Source`; the only test is `TEST`."""
+        """See `workshops.Source`; tests are `TEST` and, of mutual runs, `TEACHER_TEST`."""
         return f'{test}_probabilities.npy', outcomes.Tagged
 
     def test(
@@ -178,6 +180,8 @@ class Source:
     ) -> outcomes.Tagged:
         """Probabilities of the test clips' events; the scores land in the run's folder."""
         network, folder = workshop.network(resolved), resolved.folder
+        if test == TEACHER_TEST:
+            network = training.load_networks(folder)[tagging.TEACHER]
         clips = resolved.data.cut(resolved.params, self.rows['testing'], folder)
         probabilities = tagging.probabilities(network, clips)
         run_reports.write_tagging_scores(folder, test, self.judge(probabilities))

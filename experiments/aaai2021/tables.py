@@ -1,8 +1,10 @@
 """AAAI 2021's tables: rows of the published CSV files, what fills them, and rows of our own.
 
 A cell has the mean of the seeds, each judged by itself, and the score of their ensemble: the paper
-averages the predictions of three seeds. The published numbers are those of its data sets, and stand
-beside for comparison; ours are of the data that the title names.
+averages the predictions of three seeds. Tables 2, 3 and 5 have gains: the mAP of a row less that of
+the same network on the same sound by plain backpropagation, ours beside the published ones. The
+published numbers are those of the paper's data sets, and stand beside for comparison; ours are of
+the data that the title names.
 """
 
 import dataclasses
@@ -36,8 +38,10 @@ _NAMES = {
     'fitnets': 'FitNets',
     'deep_mutual_learning': 'deep mutual learning',
     'proposed_student': 'proposed student',
-    'teacher': 'teacher, which sees too (our upper line)',
+    'teacher': 'teacher by itself, which sees too (our upper line)',
+    'mutual_teacher': 'teacher of the proposed student, which sees too',
     'mutual_learning': 'mutual learning',
+    'without_mutual_learning': 'without mutual learning (a trained teacher)',
     'logmel': 'log-mel',
     'logmel+vgg_4096': 'log-mel and VGG-16 (4096)',
     'logmel+vgg_1000': 'log-mel and VGG-16 (1000)',
@@ -53,10 +57,12 @@ _NAMES = {
 _PROPOSED = ('proposed_student', 'mutual_learning')  # its name in Tables 3 - 6, in Table 2
 _WITHOUT = {
     'mutual_learning': (),
-    'without_mutual_learning': ('soft',),
     'without_single_modal_transfer': ('single_modal',),
     'without_cross_modal_transfer': ('cross_modal',),
+    'without_soft_labels': ('soft',),
 }
+_GAIN = 'gain'  # over plain backpropagation
+_PLAIN = 'standard_backpropagation'
 _SOUNDS = {
     'logmel': ('audio',),
     'soundnet': ('soundnet',),
@@ -82,11 +88,25 @@ class Spec:
         key: in the published file, or a name of our own.
         run: the `presets.Run` that fills it, or None.
         published: {(column, set): number}, the sets as in `SETS`' values.
+        plain: the same without a teacher, which the row's gain is over; None for no gain.
+        plain_published: {(column, set): number} of it.
+        test: name of the test, see `runs.Source`.
+        note: a few words, where the row is not all that its name says.
     """
 
     key: str
     run: presets.Run | None
     published: Mapping[tuple[str, str], float]
+    plain: presets.Run | None = None
+    plain_published: Mapping[tuple[str, str], float] = dataclasses.field(default_factory=dict)
+    test: str = runs.TEST
+    note: str = ''
+
+    @property
+    def wanted(self) -> list[tuple[presets.Run, str]]:
+        """(run, test) of all that fills it."""
+        asked = [(self.run, self.test)] if self.run else []
+        return [*asked, *([(self.plain, runs.TEST)] if self.run and self.plain else [])]
 
     @property
     def name(self) -> str:
@@ -113,18 +133,50 @@ def specs(number: int, weights: runs.Weights) -> list[Spec]:
             take the best.
     """
     published = _read(number)
-    fills = {key: run for key, run in _fills(number, weights.visuals).items() if weights.allow(run)}
+    fills = {key: run for key, run in _fills(number, weights).items() if weights.allow(run)}
     own = [key for key in fills if key not in published]
-    return [Spec(key, fills.get(key), published.get(key, {})) for key in [*published, *own]]
+    plain = _plain(number, weights.visuals[0])
+    plain_published = _read({2: 3, 3: 3, 5: 4}[number]) if plain else {}
+    made = []
+    for key in [*published, *own]:
+        run, plain_key = plain.get(key, (None, ''))
+        best = number == 6 and key == 'proposed_student'
+        made.append(
+            Spec(
+                key,
+                fills.get(key),
+                published.get(key, {}),
+                run,
+                plain_published.get(plain_key, {}),
+                runs.TEACHER_TEST if key == 'mutual_teacher' else runs.TEST,
+                'hears log-mel alone, the published one VGGish too (--vggish)'
+                if best and not weights.vggish
+                else '',
+            )
+        )
+    return made
 
 
-def _fills(number, visuals):
+def _plain(number, visual):
+    """{row: (the `Run` that its gain is over, its published name)}; none without gains."""
+    if number in (2, 3):
+        rows = [*_fills(number, runs.Weights()), *_read(number)]
+        return dict.fromkeys(rows, (presets.methods(visual)[_PLAIN], _PLAIN))
+    if number == 5:
+        return {
+            key: (presets.methods(visual, sound)[_PLAIN], key) for key, sound in _SOUNDS.items()
+        }
+    return {}
+
+
+def _fills(number, weights):
     """{row: the `Run` that fills it}; rows that are not published come last."""
+    visuals = weights.visuals
     visual = visuals[0]
     methods = presets.methods(visual)
     if number == 1:
         shown = {'fc2': 'vgg_4096', 'predictions': 'vgg_1000', 'frames': 'frames'}
-        fills = {'logmel': methods['standard_backpropagation']}
+        fills = {'logmel': methods[_PLAIN]}
         for one in visuals:
             fills[shown[one]] = presets.Run('tagging_visual', visual=one)
             fills[f'logmel+{shown[one]}'] = presets.methods(one)['teacher']
@@ -136,14 +188,21 @@ def _fills(number, visuals):
                 whole, terms=tuple(term for term in whole.terms if term not in left_out)
             )
             for key, left_out in _WITHOUT.items()
-        } | {'standard_backpropagation': methods['standard_backpropagation']}
+        } | {
+            'without_mutual_learning': dataclasses.replace(
+                whole, method='taught', teacher=methods['teacher']
+            ),
+            'mutual_teacher': whole,
+            _PLAIN: methods[_PLAIN],
+        }
     if number == 3:
-        return methods
+        return methods | {'mutual_teacher': methods['proposed_student']}
     if number in (4, 5):
-        name = 'standard_backpropagation' if number == 4 else 'proposed_student'
+        name = _PLAIN if number == 4 else 'proposed_student'
         fills = {key: presets.methods(visual, sound)[name] for key, sound in _SOUNDS.items()}
         return fills | ({'proposed_student': methods['proposed_student']} if number == 4 else {})
-    return {key: methods[key] for key in ('proposed_student', 'standard_backpropagation')}
+    best = presets.methods(visual, ('audio', 'vggish') if weights.vggish else ('audio',))
+    return {'proposed_student': best['proposed_student'], _PLAIN: methods[_PLAIN]}
 
 
 def _read(number):
@@ -190,12 +249,7 @@ def fill(
             published.setdefault(column, {})[f'{results.PUBLISHED_KEY}_{name}'] = value
         cells = {column: results.Cell(beside=numbers) for column, numbers in published.items()}
         if line.run is not None:
-            probabilities = np.stack(
-                [
-                    workshop.scores(line.run, [runs.TEST], seed)[runs.TEST].probabilities
-                    for seed in seeds
-                ]
-            )
+            probabilities = _probabilities(workshop, line.run, line.test, seeds)
             together = source.judge(tagging_scores.ensemble(probabilities))
             precisions[line.name] = together.average_precision
             for column, attribute in columns(number).items():
@@ -206,8 +260,29 @@ def fill(
                     source.labels, probabilities, column, tagging_scores.THRESHOLD
                 )
                 cells[column] = results.measured([test], len(source.labels), beside)
-        rows.append(results.Row((line.key,), cells, (line.name,)))
+        if line.plain is not None:
+            cells['mAP'] = _with_gain(cells['mAP'], line, workshop, seeds)
+        rows.append(results.Row((line.key,), cells, (line.name,), line.note))
     return rows, precisions
+
+
+def _probabilities(workshop, run, test, seeds):
+    """Of the test clips' events, [seeds, clips, classes]."""
+    return np.stack([workshop.scores(run, [test], seed)[test].probabilities for seed in seeds])
+
+
+def _with_gain(cell, line, workshop, seeds):
+    """The cell of mAP with its gains, measured and published, beside it."""
+    gains = {
+        f'{results.PUBLISHED_KEY}_{_GAIN}_{name}': value - line.plain_published[column, name]
+        for (column, name), value in line.published.items()
+        if column == 'mAP' and (column, name) in line.plain_published
+    }
+    if line.run is not None:
+        plain = _probabilities(workshop, line.plain, runs.TEST, seeds)
+        alone = [workshop.source.judge(one).mean_average_precision for one in plain]
+        gains = {_GAIN: float(np.mean(cell.scores) - np.mean(alone))} | gains
+    return dataclasses.replace(cell, beside={**cell.beside, **gains})
 
 
 def pairs(rows: Sequence[results.Row]) -> list[tuple[results.Row, results.Row]]:
@@ -254,7 +329,8 @@ def table(
             (f'{shown}: {name}', name, f'{results.PUBLISHED_KEY}_{key}')
             for key, shown in _sets(info, number)
             for name in names
-        ],
+        ]
+        + (_gain_columns(info, number) if number in (2, 3, 5) else []),
         extra=extra,
     )
 
@@ -271,6 +347,14 @@ def write_events(
     )
     with atomic.writing_file(path, path.suffix) as partial:
         figure.savefig(partial, dpi=120)
+
+
+def _gain_columns(info, number):
+    shown = [('mAP, gain', 'mAP', _GAIN)]
+    return shown + [
+        (f'{name}: mAP, gain', 'mAP', f'{results.PUBLISHED_KEY}_{_GAIN}_{key}')
+        for key, name in _sets(info, number)
+    ]
 
 
 def _sets(info, number):

@@ -48,7 +48,18 @@ def test_rows_are_the_published_ones_and_know_their_runs():
         'deep_mutual_learning',
         'proposed_student',
         'teacher',
+        'mutual_teacher',
     ]
+    assert rows['mutual_teacher'].run == rows['proposed_student'].run
+    assert rows['mutual_teacher'].test == runs.TEACHER_TEST
+    enhanced = rows['enhanced_feature'].run
+    assert (enhanced.network, enhanced.method, enhanced.terms, enhanced.labels) == (
+        'tagging_audio',
+        'taught',
+        ('soft',),
+        False,
+    )
+    assert enhanced.teacher == rows['teacher'].run and 'unlabelled' in enhanced.name
     assert rows['proposed_student'].published['mAP', 'dcase17'] == 0.6421
     assert rows['fitnets'].published['mAUC', 'dcase18'] == 0.9583 and not rows['teacher'].published
     assert rows['fitnets'].run.teacher == rows['teacher'].run == methods['teacher']
@@ -58,8 +69,17 @@ def test_rows_are_the_published_ones_and_know_their_runs():
     weighed = {row.key: row.run for row in tables.specs(1, runs.Weights('vgg16.h5'))}
     assert weighed['vgg_1000'].visual == 'predictions' and 'frames' not in weighed
     second = {row.key: row.run for row in tables.specs(2, runs.Weights('vgg16.h5'))}
-    assert second['without_mutual_learning'].terms == ('single_modal', 'cross_modal')
+    fixed = second['without_mutual_learning']
+    assert (fixed.method, fixed.network, fixed.terms) == (
+        'taught',
+        'tagging_student',
+        presets.TERMS,
+    )
+    assert fixed.teacher == presets.methods('fc2')['teacher']
+    assert second['without_soft_labels'].terms == ('single_modal', 'cross_modal')
+    assert second['without_soft_labels'].method == 'mutual'
     assert second['mutual_learning'].terms == presets.TERMS
+    assert second['mutual_teacher'] == second['mutual_learning']
     fifth = {
         row.key: row.run for row in tables.specs(5, runs.Weights('vgg16.h5', vggish='vggish.ckpt'))
     }
@@ -70,6 +90,11 @@ def test_rows_are_the_published_ones_and_know_their_runs():
         {('precision', 'dcase17'): 0.577, ('recall', 'dcase17'): 0.642, ('F1', 'dcase17'): 0.608}
     )
     assert sixth['xu_2018'].run is None
+    assert sixth['proposed_student'].run.sound == ('audio',) and sixth['proposed_student'].note
+    best = {
+        row.key: row for row in tables.specs(6, runs.Weights('vgg16.h5', vggish='vggish.ckpt'))
+    }['proposed_student']
+    assert best.run == fifth['logmel+vggish'] and not best.note
 
 
 def test_runs_that_share_a_teacher_are_one_piece():
@@ -111,6 +136,46 @@ def written(number, seeds, folder, info=INFO):
     return {row.key[0]: row.cells for row in rows}, table, results.write(table, folder)
 
 
+def test_gains_are_over_plain_backpropagation(tmp_path):
+    cells, _, text = written(3, [0, 1], tmp_path)
+    own = cells['fitnets']['mAP'].beside
+    assert own['gain'] == 0.0  # `Workshop` knows one set of answers
+    assert own['published_gain_dcase17'] == pytest.approx(0.6250 - 0.5918)
+    assert own['published_gain_dcase18'] == pytest.approx(0.8639 - 0.8637)
+    assert 'DCASE 2017: mAP, gain' in text and '*0.0503*' in text
+    assert cells['standard_backpropagation']['mAP'].beside['published_gain_dcase17'] == 0.0
+    assert 'gain' not in cells['fitnets']['mAUC'].beside
+    cells = written(2, [0], tmp_path)[0]
+    assert cells['without_mutual_learning']['mAP'].beside[
+        'published_gain_dcase18'
+    ] == pytest.approx(0.876 - 0.8637)
+    # Of a student with other features: over those features by plain backpropagation.
+    fifth = {row.key: row for row in tables.specs(5, runs.Weights(vggish='vggish.ckpt'))}
+    assert [run.name for run, _ in fifth['vggish'].wanted] == [
+        fifth['vggish'].run.name,
+        presets.methods('frames', ('vggish',))['standard_backpropagation'].name,
+    ]
+    cells = written(5, [0], tmp_path)[0]
+    assert cells['vggish']['mAP'].beside['published_gain_dcase17'] == pytest.approx(0.5965 - 0.5786)
+    assert 'gain' not in cells['vggish']['mAP'].beside  # it cannot be heard
+
+
+def test_a_gain_is_the_difference_of_two_rows():
+    class Better(Workshop):
+        def scores(self, run, tests, seed):
+            right = np.array(self.labels, float)
+            plain = run.method == 'alone'
+            return {
+                test: outcomes.Tagged(np.array(self.answers[seed]) if plain else right)
+                for test in tests
+            }
+
+    rows, _ = tables.fill(tables.specs(3, runs.Weights()), 3, Better(), [0, 1])
+    cells = {row.key[0]: row.cells['mAP'] for row in rows}
+    plain = cells['standard_backpropagation'].mean
+    assert cells['proposed_student'].beside['gain'] == pytest.approx(1.0 - plain) and plain < 1.0
+
+
 def test_seeds_are_judged_alone_and_together(tmp_path):
     cells, table, text = written(3, [0, 1], tmp_path)
     # Seed 0 is right of a and wrong of b, seed 1 the other way round.
@@ -143,7 +208,9 @@ def test_seeds_are_judged_alone_and_together(tmp_path):
 
 def test_events_of_each_method_are_a_picture(tmp_path):
     _, precisions = tables.fill(tables.specs(3, runs.Weights()), 3, Workshop(), [0, 1])
-    assert set(precisions) == {tables._NAMES[key] for key in presets.methods('frames')}
+    assert set(precisions) == {
+        tables._NAMES[key] for key in (*presets.methods('frames'), 'mutual_teacher')
+    }
     together = Workshop().judge(np.mean(Workshop.answers, axis=0)).average_precision
     assert all(found == together and set(found) == set(CLASSES) for found in precisions.values())
     tables.write_events(precisions, CLASSES, 'D', tmp_path / 'events.png')
@@ -223,10 +290,22 @@ def test_tables_are_made_from_records_to_picture(tagged, command):
     for cell in saved['cells']:
         assert 0 < cell['scores'][0] <= 1 and 'ensemble' not in cell
         assert cell['low'] <= cell['mean'] <= cell['high'] and cell['clips'] == cell['takes']
-    assert len(saved['average_precision']) == 7
+    assert len(saved['average_precision']) == 8
+    means = {cell['row']: cell['mean'] for cell in saved['cells'] if cell['column'] == 'mAP'}
+    for cell in saved['cells']:
+        if cell['column'] == 'mAP':
+            assert cell['gain'] == pytest.approx(
+                cell['mean'] - means['standard_backpropagation'], abs=1e-9
+            )
+    # The teacher of the mutual run is tested by itself.
+    (mutual,) = (tagged / 'results' / 'runs').glob('tagging_student-mutual-soft-single*')
+    student, teacher = (
+        np.load(mutual / f'{test}_probabilities.npy') for test in (runs.TEST, runs.TEACHER_TEST)
+    )
+    assert student.shape == teacher.shape and np.abs(student - teacher).max() > 1e-3
     for found in saved['average_precision'].values():
         assert set(found) == set(datasets.ACIVW_CLASSES)
-    assert len(saved['comparisons']) == 2 * 6 and saved['made']['seeds'] == [0]
+    assert len(saved['comparisons']) == 2 * 7 and saved['made']['seeds'] == [0]
     assert (tagged / 'results' / 'aaai2021_table3_events.png').read_bytes()[:4] == b'\x89PNG'
     students = list((tagged / 'results' / 'runs').glob('*/saved_model/1/saved_model.pb'))
     assert len(students) == 6  # all but the teacher

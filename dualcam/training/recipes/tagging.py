@@ -1,7 +1,8 @@
 """Learning several labels a clip: alone, from a trained teacher, or with one (AAAI 2021).
 
-Of a mutual run the checkpoints hold student and teacher, and the student is what is handed out and
-exported. What is learned from a batch is in `tagging_steps.py`.
+Of a mutual run the checkpoints hold student and teacher, of a FitNets run student and regressor;
+the student is what is handed out and exported. What is learned from a batch is in
+`tagging_steps.py`.
 """
 
 import dataclasses
@@ -16,12 +17,14 @@ from dualcam import models
 from dualcam.data.signal import logmel
 from dualcam.data.sources import datasets
 from dualcam.export import saved_models
+from dualcam.models import cnn8
 from dualcam.training import loop, steps, tagging_data
 from dualcam.training.recipes import tagging_steps
 from dualcam.training.recipes.recipe import NETWORK, Recipe
 
 METHODS = ('alone', 'taught', 'fitnets', 'mutual')
 TEACHER = 'teacher'  # the key of a mutual run's teacher among its networks
+_REGRESSOR = 'regressor'  # likewise of a FitNets run's, see `cnn8.build_regressor`
 _TEACHER_NAME = 'tagging_teacher'
 
 
@@ -31,8 +34,8 @@ class TaggingParams:
 
     Attributes:
         network: what is judged and exported: one of `models.TAGGING_NAMES`.
-        method: 'alone' follows the labels; 'taught' a trained teacher too; 'fitnets' likewise,
-            after a hint; 'mutual' learns together with a teacher. See `tagging_steps.py`.
+        method: 'alone' follows the labels; 'taught' a trained teacher too, or only; 'fitnets'
+            both, after a hint; 'mutual' learns together with a teacher. See `tagging_steps.py`.
         loop: how long and how fast; AAAI 2021 has Adam, batches of 32 and a rate of 1e-3.
         clip_s: seconds of a clip.
         sound: what the network, and a teacher beside it, hears; see `cnn8.SOUND_SIZES`.
@@ -140,7 +143,7 @@ class TaggingRecipe(Recipe):
     def networks(
         self, params: TaggingParams, num_classes: int, folder: pathlib.Path
     ) -> dict[str, keras.Model]:
-        """The network, and of a mutual run `TEACHER`."""
+        """The network, of a mutual run `TEACHER`, and of a FitNets run the regressor."""
         del folder
         heard: dict[str, Any] = {'sound': params.sound, 'width': params.width}
         options: dict[str, dict] = {
@@ -150,16 +153,21 @@ class TaggingRecipe(Recipe):
         roles = {NETWORK: params.network}
         if params.method == 'mutual':
             roles = {TEACHER: _TEACHER_NAME, **roles}
-        return {
+        built = {
             role: models.build(network, num_classes, **options.get(network, heard))
             for role, network in roles.items()
         }
+        if params.method == 'fitnets':
+            built[_REGRESSOR] = cnn8.build_regressor(built[NETWORK])
+        return built
 
     def joined(self, networks: dict[str, keras.Model]) -> keras.Model:
-        """Teacher and student of a mutual run as one."""
-        if TEACHER not in networks:
-            return networks[NETWORK]
-        return tagging_steps.joint(networks[TEACHER], networks[NETWORK])
+        """Teacher and student of a mutual run, or student and regressor, as one."""
+        if TEACHER in networks:
+            return tagging_steps.joint(networks[TEACHER], networks[NETWORK])
+        if _REGRESSOR in networks:
+            return tagging_steps.guided(networks[NETWORK], networks[_REGRESSOR])
+        return networks[NETWORK]
 
     def step(
         self, params: TaggingParams, networks: dict[str, keras.Model], teacher: keras.Model | None
@@ -175,7 +183,9 @@ class TaggingRecipe(Recipe):
             assert params.transfer is not None, 'as TaggingParams checks'
             return tagging_steps.TaughtStep(network, teacher, params.transfer)
         if params.method == 'fitnets':
-            return tagging_steps.FitNetsStep(network, teacher, params.hint_epochs)
+            return tagging_steps.FitNetsStep(
+                network, teacher, networks[_REGRESSOR], params.hint_epochs
+            )
         return tagging_steps.TaggingStep(network)
 
     def export(

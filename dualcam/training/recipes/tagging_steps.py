@@ -8,16 +8,19 @@ transfer). The rows of the paper's Table 3, as read here:
     standard backpropagation  TaggingStep(tagging_audio)
     knowledge distillation    TaughtStep(tagging_audio, Transfer(1, 0, 0)); as Hinton et al.,
                               labels and teacher with equal weights
-    enhanced feature          TaughtStep(tagging_student, Transfer(0, 0, 1)): what is heard is
-                              enhanced by what the trained teacher would have seen
+    enhanced feature          TaughtStep(tagging_audio, Transfer(1, 0, 0, hard=0)); as Watanabe et
+                              al., the teacher learned from the enhanced features, sound and
+                              frames, and the student learns from its soft targets only
     FitNets                   FitNetsStep(tagging_audio): as Romero et al., first a hint, then
-                              distillation; the hint is h^a, which the proposed method transfers
+                              distillation; a fully connected regressor maps the student's h^a to
+                              the hint, the teacher's h^a and h^v together
     deep mutual learning      MutualStep(tagging_teacher, tagging_audio, Transfer(1, 0, 0)); as
                               Zhang et al., predictions only
     proposed student          MutualStep(tagging_teacher, tagging_student)
 
-and of Table 2 the last one with `Transfer(soft=0)` for "without mutual learning",
-`Transfer(single_modal=0)` and `Transfer(cross_modal=0)`. A batch holds 'input', a dictionary with
+and of Table 2 the last one with `Transfer(single_modal=0)` and `Transfer(cross_modal=0)`, and for
+"without mutual learning" TaughtStep(tagging_student), whose teacher was trained first and does not
+adapt. A batch holds 'input', a dictionary with
 all that either network takes, and 'label' [batch, classes], 0 or 1; the logits returned to the loop
 are the student's, and their mean average precision chooses the epoch.
 """
@@ -43,21 +46,24 @@ _TAUGHT = 'teacher_'  # prefix of a teacher's outputs in a batch
 
 @dataclasses.dataclass(frozen=True)
 class Transfer:
-    """Weights of what a network learns from its peer, next to labels of weight 1.
+    """Weights of what a network learns from its peer, next to the labels.
 
     Attributes:
         soft: lambda, of the cross-entropy with the peer's probabilities.
         single_modal: gamma, of the distance between both h^a.
         cross_modal: omega, of the distance between h^v and the student's estimate of it.
+        hard: of the cross-entropy with the labels; the paper's own losses have 1.
     """
 
     soft: float = 1.0
     single_modal: float = 1.0
     cross_modal: float = 1.0
+    hard: float = 1.0
 
     def __post_init__(self):
-        if min(dataclasses.astuple(self)) < 0.0:
-            raise ValueError(f'{self}: expected weights of 0 or more')
+        weights = dataclasses.astuple(self)
+        if min(weights) < 0.0 or max(weights) == 0.0:
+            raise ValueError(f'{self}: expected weights of 0 or more, one of them above 0')
 
 
 class TaggingStep(steps.Step):
@@ -83,7 +89,7 @@ class TaggingStep(steps.Step):
 
 
 class TaughtStep(TaggingStep):
-    """A network follows the labels and a frozen teacher.
+    """A network follows a frozen teacher, and the labels unless their weight is 0.
 
     The teacher's outputs are in the batches where clips are `TaughtClips`. Where clips are cut
     anew in every epoch, the teacher runs in every step.
@@ -111,26 +117,42 @@ class TaughtStep(TaggingStep):
         if not taught:
             taught = _outputs(self._teacher, batch, training=False)
         parts = _parts(batch['label'], own, taught, self._transfer)
-        return self.add_penalty(self._weighted(parts)), own['logits']
+        return self.add_penalty(self._weighted(parts, own, taught)), own['logits']
 
-    def _weighted(self, parts):
+    def _weighted(self, parts, own, taught):
+        del own, taught
         return parts
 
 
 class FitNetsStep(TaughtStep):
-    """First only the teacher's h^a is learned, then labels and predictions without it.
-
-    Both networks' h^a have the same size, so there is no regressor between them.
+    """First only the teacher's h^a and h^v are learned, then labels and predictions without them.
 
     Args:
-        model, teacher: as for `TaughtStep`.
+        model, teacher: as for `TaughtStep`; the teacher sees.
+        regressor: from `cnn8.build_regressor`, from the student's h^a to the teacher's h^a and
+            h^v; it learns too, in the first stage, and is no part of the student.
         hint_epochs: epochs of the first stage, in which the last layer keeps its weights.
+
+    Raises:
+        ValueError: the hint has another size than the regressor's, or there is no first stage.
     """
 
-    def __init__(self, model: keras.Model, teacher: keras.Model, hint_epochs: int):
-        super().__init__(model, teacher, Transfer(cross_modal=0.0))
+    def __init__(
+        self, model: keras.Model, teacher: keras.Model, regressor: keras.Model, hint_epochs: int
+    ):
+        super().__init__(model, teacher, Transfer(single_modal=0.0, cross_modal=0.0))
+        hint = _size(teacher, cnn8.AUDIO) + _size(teacher, cnn8.VISUAL)
+        if not _size(teacher, cnn8.VISUAL) or hint != regressor.output_shape[-1]:
+            raise ValueError(
+                f'the hint of {teacher.name} has {hint} values, the regressor of {model.name} '
+                f'{regressor.output_shape[-1]}: take a tagging_teacher with the same sound and '
+                'width'
+            )
         if hint_epochs < 1:
             raise ValueError(f'hint_epochs {hint_epochs}: expected 1 or more')
+        self.model = guided(model, regressor)
+        self.variables = [*self.variables, *regressor.trainable_variables]
+        self._regressor = regressor
         self._hint_epochs = hint_epochs
         self._hinted = tf.Variable(1.0, trainable=False)
 
@@ -138,11 +160,11 @@ class FitNetsStep(TaughtStep):
         """Sets the stage."""
         self._hinted.assign(float(epoch < self._hint_epochs))
 
-    def _weighted(self, parts):
-        return {
-            name: part * (self._hinted if name == 'single_modal' else 1.0 - self._hinted)
-            for name, part in parts.items()
-        }
+    def _weighted(self, parts, own, taught):
+        guess = steps.outputs(self._regressor, own[cnn8.AUDIO], training=True)
+        hint = tf.concat([taught[cnn8.AUDIO], taught[cnn8.VISUAL]], axis=-1)
+        later = {name: part * (1.0 - self._hinted) for name, part in parts.items()}
+        return {'hint': losses.feature_distance(hint, guess) * self._hinted, **later}
 
 
 class MutualStep(steps.Step):
@@ -264,6 +286,18 @@ class TaughtClips:
         return self._clips.picture(number, size)
 
 
+def guided(student: keras.Model, regressor: keras.Model) -> keras.Model:
+    """A student and the regressor of its h^a as one, for checkpoints.
+
+    Returns:
+        A Keras model to {'logits' [batch, classes], 'hint' [batch, features]}; it shares their
+        weights.
+    """
+    features = cnn8.with_features(student).output
+    outputs = {'logits': features['logits'], 'hint': regressor(features[cnn8.AUDIO])}
+    return keras.Model(student.input, outputs, name='guided')
+
+
 def joint(teacher: keras.Model, student: keras.Model) -> keras.Model:
     """Two networks as one, for checkpoints.
 
@@ -300,7 +334,9 @@ def _outputs(network, batch, training):
 
 def _parts(labels, own, peer, transfer):
     """The weighted terms of one network; those of weight 0 are left out."""
-    parts = {'hard': losses.binary_cross_entropy(labels, own['logits'])}
+    parts = {}
+    if transfer.hard:
+        parts['hard'] = transfer.hard * losses.binary_cross_entropy(labels, own['logits'])
     if transfer.soft:
         parts['soft'] = transfer.soft * losses.soft_binary_cross_entropy(
             peer['logits'], own['logits']

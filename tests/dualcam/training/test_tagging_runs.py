@@ -148,8 +148,24 @@ def test_a_taught_run_asks_its_teacher_and_says_what_is_missing(data, teacher, t
     hinted = params('tagging_audio', 'fitnets', 2, hint_epochs=1)
     train(hinted, data, tmp_path / 'hinted', teacher)
     curves = json.loads((tmp_path / 'hinted' / 'metrics.json').read_text())['history']
-    assert curves[0]['train/hard'] == 0.0 < curves[0]['train/single_modal']
-    assert curves[1]['train/hard'] > 0.0 == curves[1]['train/single_modal']
+    assert curves[0]['train/hard'] == 0.0 < curves[0]['train/hint']
+    assert curves[1]['train/hard'] > 0.0 == curves[1]['train/hint']
+    # The regressor is restored with its run, and the student is exported without it.
+    again = run.load_networks(tmp_path / 'hinted')
+    assert set(again) == {'network', 'regressor'}
+    exported = tf.saved_model.load(str(tmp_path / 'hinted' / 'saved_model' / '1'))
+    served = exported.signatures[saved_models.SIGNATURE](
+        waveform=tf.constant(data.store.waveforms(data.validation[:2]))
+    )
+    clips = data.cut(hinted, data.validation, tmp_path / 'hinted')
+    np.testing.assert_allclose(
+        served['probabilities'], tagging.probabilities(again['network'], clips)[:2], atol=1e-4
+    )
+    unlabelled = tagging_steps.Transfer(1.0, 0.0, 0.0, hard=0.0)
+    train(dataclasses.replace(wanted, transfer=unlabelled), data, tmp_path / 'soft', teacher)
+    curves = json.loads((tmp_path / 'soft' / 'metrics.json').read_text())['history']
+    assert 'train/soft' in curves[0] and 'train/hard' not in curves[0]
+    assert run.described(tmp_path / 'soft').params.transfer == unlabelled
     with pytest.raises(ValueError, match='takes visual, which the data lack; they have sound'):
         train(wanted, dataclasses.replace(data, features={}), tmp_path / 'blind', teacher)
     with pytest.raises(ValueError, match='another folder'):

@@ -194,6 +194,7 @@ def test_any_weight_above_zero_shows_in_both_networks(transfer):
         (tagging_steps.Transfer(1, 0, 0), 'tagging_audio'),
         (tagging_steps.Transfer(0, 0, 1), 'tagging_student'),
         (tagging_steps.Transfer(0.4, 0.7, 0.1), 'tagging_student'),
+        (tagging_steps.Transfer(1, 0, 0, hard=0), 'tagging_audio'),
     ],
 )
 def test_a_frozen_teachers_terms_equal_numpy_and_it_stays_frozen(transfer, student):
@@ -212,6 +213,8 @@ def test_a_frozen_teachers_terms_equal_numpy_and_it_stays_frozen(transfer, stude
         'soft': transfer.soft * entropy(numpy_layers.sigmoid(t['logits']), s['logits']),
         'single_modal': transfer.single_modal * distance(t[cnn8.AUDIO], s[cnn8.AUDIO]),
     }
+    if not transfer.hard:
+        del want['hard']
     if transfer.cross_modal:
         want['cross_modal'] = transfer.cross_modal * distance(t[cnn8.VISUAL], s[cnn8.CROSS])
     want = {name: value for name, value in want.items() if value}
@@ -229,27 +232,98 @@ def test_a_frozen_teachers_terms_equal_numpy_and_it_stays_frozen(transfer, stude
         np.testing.assert_array_equal(was, now)
 
 
+def test_what_learns_from_soft_targets_only_does_not_see_labels():
+    teacher, clips = make('tagging_teacher'), ToyClips()
+    batch = clips.batch()
+    found = []
+    for labels in (batch['label'], 1 - batch['label']):
+        student = make('tagging_audio')
+        step = tagging_steps.TaughtStep(student, teacher, tagging_steps.Transfer(1, 0, 0, hard=0))
+        parts, _ = step.losses(batch | {'label': labels}, training=True)
+        assert set(parts) == {'soft', 'total'}
+        descend(step, batch | {'label': labels}, 2)
+        found.append(weights_of(student))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any(
+        np.any(a != b) for a, b in zip(found[0], weights_of(make('tagging_audio')), strict=True)
+    )
+
+
+def test_a_hint_s_terms_equal_numpy_and_who_learns_from_them():
+    teacher, student, batch = make('tagging_teacher'), make('tagging_audio'), ToyClips().batch()
+    regressor = cnn8.build_regressor(student)
+    frozen = weights_of(teacher)
+    t, s = features_of(teacher, batch, training=False), features_of(student, batch)
+    kernel, bias = (values.astype(np.float64) for values in regressor.get_weights())
+    hint = np.concatenate([t[cnn8.AUDIO], t[cnn8.VISUAL]], axis=1)
+    assert kernel.shape == (s[cnn8.AUDIO].shape[1], hint.shape[1])
+    step = tagging_steps.FitNetsStep(student, teacher, regressor, hint_epochs=1)
+    own = [*student.trainable_variables, *regressor.trainable_variables]
+    assert {v.path for v in step.variables} == {v.path for v in own}
+    labels = batch['label'].numpy()
+    for epoch, want in enumerate(
+        (
+            {'hint': distance(hint, s[cnn8.AUDIO] @ kernel + bias), 'hard': 0.0, 'soft': 0.0},
+            {
+                'hint': 0.0,
+                'hard': entropy(labels, s['logits']),
+                'soft': entropy(numpy_layers.sigmoid(t['logits']), s['logits']),
+            },
+        )
+    ):
+        step.start_epoch(epoch)
+        with tf.GradientTape(persistent=True) as tape:
+            parts, _ = step.losses(batch, training=True)
+        assert float(parts['total']) == pytest.approx(sum(want.values()), rel=1e-4)
+        assert {k: float(v) for k, v in parts.items() if k != 'total'} == pytest.approx(
+            want, rel=1e-4
+        )
+        moved = {
+            v.path: g is not None and np.any(g)
+            for v, g in zip(own, tape.gradient(parts['total'], own), strict=True)
+        }
+        assert moved[student.get_layer('conv1').kernel.path]
+        assert moved[student.get_layer('logits').kernel.path] == (epoch == 1)
+        assert moved[regressor.get_layer('hint').kernel.path] == (epoch == 0)
+        taught = tape.gradient(parts['total'], teacher.trainable_variables)
+        assert all(g is None or not np.any(g) for g in taught)
+    descend(step, batch, 2)
+    for was, now in zip(frozen, weights_of(teacher), strict=True):
+        np.testing.assert_array_equal(was, now)
+    # The regressor is saved with the student, to resume from, and is no part of it.
+    saved = {v.path for v in step.model.variables}
+    assert {v.path for v in regressor.variables} < saved
+    assert not {v.path for v in regressor.variables} & {v.path for v in student.variables}
+
+
 def test_fitnets_learn_the_hint_first_and_then_from_answers():
     teacher, student = make('tagging_teacher'), make('tagging_audio')
     batch = tagging_steps.TaughtClips(ToyClips(), teacher).batches(24)
     (batch,) = batch
-    step = tagging_steps.FitNetsStep(student, teacher, hint_epochs=2)
+    regressor = cnn8.build_regressor(student)
+    step = tagging_steps.FitNetsStep(student, teacher, regressor, hint_epochs=2)
     head, start = student.get_layer('logits'), student.get_layer('logits').kernel.numpy()
     for epoch in (0, 1):
         step.start_epoch(epoch)
         first = step.losses(batch, True)[0]
-        assert float(first['total']) == float(first['single_modal']) > 0
+        assert float(first['total']) == float(first['hint']) > 0
         descend(step, batch, 10)
         assert float(step.losses(batch, True)[0]['total']) < float(first['total'])
     np.testing.assert_array_equal(head.kernel, start)
     step.start_epoch(2)
     parts, _ = step.losses(batch, True)
-    assert float(parts['single_modal']) == 0.0 < float(parts['hard'])
+    assert float(parts['hint']) == 0.0 < float(parts['hard'])
     assert float(parts['total']) == pytest.approx(float(parts['hard'] + parts['soft']))
     descend(step, batch, 2)
     assert np.abs(head.kernel - start).max() > 1e-3
     with pytest.raises(ValueError, match='hint_epochs 0'):
-        tagging_steps.FitNetsStep(student, teacher, 0)
+        tagging_steps.FitNetsStep(student, teacher, regressor, 0)
+    wide = make('tagging_audio', width=1 / 16)
+    with pytest.raises(ValueError, match='has 144 values, the regressor of tagging_audio 160'):
+        tagging_steps.FitNetsStep(wide, teacher, cnn8.build_regressor(wide), 1)
+    with pytest.raises(ValueError, match='the hint of tagging_audio has 16 values'):
+        tagging_steps.FitNetsStep(student, make('tagging_audio', 1), regressor, 1)
 
 
 def test_networks_that_do_not_go_together_are_refused():
@@ -272,6 +346,8 @@ def test_networks_that_do_not_go_together_are_refused():
         tagging_steps.MutualStep(teacher, models.build('tagging_student', 3, width=1 / 32), ALONE)
     with pytest.raises(ValueError, match='expected weights of 0 or more'):
         tagging_steps.Transfer(single_modal=-1.0)
+    with pytest.raises(ValueError, match='one of them above 0'):
+        tagging_steps.Transfer(0.0, 0.0, 0.0, 0.0)
     with pytest.raises(ValueError, match=r"'visual'\] missing"):
         blind = ToyClips().batch() | {'input': {'audio': tf.zeros((8, 16, 64))}}
         tagging_steps.MutualStep(teacher, student).losses(blind, True)
@@ -343,11 +419,12 @@ def test_a_taught_run_goes_through_the_loop(tmp_path):
     teacher = make('tagging_teacher')
     fit(tagging_steps.TaggingStep(teacher), tmp_path / 'teacher')
     student = make('tagging_audio')
-    step = tagging_steps.FitNetsStep(student, teacher, hint_epochs=1)
+    regressor = cnn8.build_regressor(student)
+    step = tagging_steps.FitNetsStep(student, teacher, regressor, hint_epochs=1)
     taught = [tagging_steps.TaughtClips(ToyClips(seed=seed), teacher) for seed in (0, 1)]
     history = loop.fit(
         step, *taught, PARAMS, tmp_path / 'student', keras.optimizers.Adam(PARAMS.learning_rate)
     )
     assert history[0]['train/hard'] == 0.0 < history[1]['train/hard']
-    assert history[0]['train/single_modal'] > 0.0 == history[1]['train/single_modal']
+    assert history[0]['train/hint'] > 0.0 == history[1]['train/hint']
     assert all(0 < epoch['validation/mAP'] <= 1 for epoch in history)
