@@ -30,6 +30,8 @@ class EccvPreset:
         options: {network: further arguments, as (name, value) pairs}.
         standardise: acoustic images, by training statistics.
         note: for titles; empty where the settings are the paper's.
+        supervised_rates: {(network, whether it is taught): learning rate} that differ from
+            `supervised`'s.
     """
 
     name: str
@@ -41,6 +43,7 @@ class EccvPreset:
     options: dict
     standardise: bool
     note: str = ''
+    supervised_rates: dict = dataclasses.field(default_factory=dict)
 
     def pretext_params(self, network, alpha, seed):
         """`correspondence.CorrespondenceParams`; alpha is None where there is no teacher."""
@@ -64,7 +67,13 @@ class EccvPreset:
         return supervised.RunParams(
             network,
             record_clips.ClipParams(SECONDS, SECONDS, 1),
-            dataclasses.replace(self.supervised, seed=seed),
+            dataclasses.replace(
+                self.supervised,
+                seed=seed,
+                learning_rate=self.supervised_rates.get(
+                    (network, taught), self.supervised.learning_rate
+                ),
+            ),
             *shared,
             standardise=self.standardise and network == 'dualcamnet_eccv',
             options=self.options.get(network, ()),
@@ -83,7 +92,7 @@ _SHORT_OPTIONS = {
 _MEASURED = {'batch_norm_averages': 'measured'}  # moving ones lag behind in short trainings
 
 PRESETS = {
-    # The paper gives no rate for its supervised networks; WACV 2020's is taken.
+    # The paper gives no rate for its supervised networks; WACV 2020's are taken.
     'paper': EccvPreset(
         'paper',
         loop.LoopParams(20, 64, 1e-5),
@@ -93,6 +102,7 @@ PRESETS = {
         _ALL,
         {'l3_vision': (('num_frames', 1),)},
         False,
+        supervised_rates={('dualcamnet_eccv', False): 1e-3, ('hearnet_eccv', True): 1e-3},
     ),
     # At this rate the hardest triplets make all features alike.
     'demo': EccvPreset(

@@ -230,7 +230,7 @@ def start(
         tf.get_logger().setLevel('ERROR')
         options = flags.FLAGS
         preset = presets.preset_named(options.preset)
-        chosen = list(seeds[options.preset])
+        chosen = list(seeds.get(options.preset, seeds['paper']))
         if options.seeds is not None:
             chosen = read_seeds(options.seeds)
         if jobs and options.devices > 1:

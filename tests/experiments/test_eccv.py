@@ -53,6 +53,19 @@ def test_the_paper_s_settings_are_the_paper_s():
         0.5,
     )
     assert not params.options and not params.video_options and not params.standardise
+    # WACV 2020's: teachers on sound and taught students learn faster.
+    rates = {
+        (network, taught): paper.supervised_params(network, taught, 0).loop.learning_rate
+        for network, taught in (
+            ('dualcamnet_eccv', False),
+            ('hearnet_eccv', True),
+            ('hearnet_eccv', False),
+            ('resnet18_eccv', False),
+        )
+    }
+    assert list(rates.values()) == [1e-3, 1e-3, 1e-4, 1e-4]
+    demo = presets.preset_named('demo')
+    assert demo.supervised_params('hearnet_eccv', False, 0).loop.learning_rate == 1e-3
     assert paper.alphas == (0.0, 0.1, 0.3, 0.5, 0.7, 0.9) and not paper.note
 
 

@@ -293,9 +293,8 @@ def guided(student: keras.Model, regressor: keras.Model) -> keras.Model:
         A Keras model to {'logits' [batch, classes], 'hint' [batch, features]}; it shares their
         weights.
     """
-    features = cnn8.with_features(student).output
-    outputs = {'logits': features['logits'], 'hint': regressor(features[cnn8.AUDIO])}
-    return keras.Model(student.input, outputs, name='guided')
+    hint = regressor(student.get_layer(cnn8.AUDIO).output)
+    return keras.Model(student.input, {'logits': student.output, 'hint': hint}, name='guided')
 
 
 def joint(teacher: keras.Model, student: keras.Model) -> keras.Model:
