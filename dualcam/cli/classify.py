@@ -1,6 +1,7 @@
 """dualcam classify: what sound files, or a microphone, are."""
 
 import argparse
+import os
 import pathlib
 
 from dualcam.cli import inputs
@@ -84,7 +85,9 @@ def _run(options):
         options.max_bad,
     )
     done = classification.resume_table(out, listener, params) if out else set()
-    missing = [path for path in paths if path not in done]
+    # The same file may be named from another folder.
+    done |= {os.path.abspath(path) for path in done}
+    missing = [path for path in paths if not {path, os.path.abspath(path)} & done]
     for one in left_out:
         print('left out:', one)
     skipped, firsts, rows = [], {}, 0
@@ -105,7 +108,7 @@ def _run(options):
             if count:
                 print(f'accuracy over {count} files in folders with names of classes: {share:.4f}')
     num_left_out = len(skipped) + sum(one.count for one in left_out)
-    there = sum(path in done for path in paths)
+    there = len(paths) - len(missing)
     print(
         f'{len(firsts)} files, {rows} rows by {listener.network}; {there} were there, '
         f'{num_left_out} left out: {out or "above"}'

@@ -19,6 +19,7 @@ from dualcam.files.path_types import AnyPath
 _BLOCK_S = 10.0
 _LOWEST_RATE_HZ = 1000  # what announces less is damaged, and would grow beyond all bounds
 _LENGTH_UNKNOWN = 1 << 60
+_SAY_DURATION = ('matroska', 'avi', 'asf', 'flv', 'mov')
 _ERRORS = (soundfile.SoundFileError, OSError, RuntimeError)
 
 
@@ -119,7 +120,9 @@ def _of_ffmpeg(path, demuxer):
         container = stack.enter_context(av.open(file, format=demuxer, metadata_errors='replace'))
         if not container.streams.audio:
             raise bad(path, 'holds no sound, only pictures or text')
-        frames = container.decode(container.streams.audio[0])
+        stream = container.streams.audio[0]
+        announced_s = _announced_s(container, stream, demuxer)
+        frames = _frames(path, container, stream)
         first = next(frames, None)
         if first is None:
             raise bad(path, 'has no samples')
@@ -132,6 +135,7 @@ def _of_ffmpeg(path, demuxer):
 
     def blocks():
         held, count = [_samples(first)], 0
+        num_samples = len(held[0])
         with stack:
             try:
                 for frame in frames:
@@ -139,6 +143,7 @@ def _of_ffmpeg(path, demuxer):
                         raise bad(path, 'changes its rate or channels on the way')
                     held.append(_samples(frame))
                     count += len(held[-1])
+                    num_samples += len(held[-1])
                     if count >= _BLOCK_S * rate_hz:
                         yield np.concatenate(held)
                         held, count = [], 0
@@ -146,8 +151,40 @@ def _of_ffmpeg(path, demuxer):
                 raise bad(path, f'damaged ({_reason(error)})') from error
         if held:
             yield np.concatenate(held)
+        there_s = num_samples / rate_hz
+        if there_s < announced_s - max(0.5, 0.02 * announced_s):
+            _warn(
+                path,
+                f'is shorter than announced: {there_s:.1f} s of {announced_s:.1f} s are there and '
+                'are read',
+            )
 
     return rate_hz, blocks()
+
+
+def _frames(path, container, stream):
+    """Decoded frames; where a file ends within its last packet, what is before it."""
+    import av
+
+    failed = None
+    for packet in container.demux(stream):
+        if failed and packet.size:
+            raise failed  # more follows: it is damaged, not cut
+        try:
+            yield from packet.decode()
+        except av.FFmpegError as error:
+            failed = error
+    if failed:
+        _warn(path, 'ends within a packet of sound; what is before it is read')
+
+
+def _announced_s(container, stream, demuxer):
+    """How long a container says its sound is; 0 where it does not know, or only guesses."""
+    if demuxer not in _SAY_DURATION:
+        return 0.0
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return 0.0 if container.streams.video or not container.duration else container.duration / 1e6
 
 
 def _reason(error):

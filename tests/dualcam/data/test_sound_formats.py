@@ -1,5 +1,7 @@
 """Every format that is read: singly, in folders, as tagged clips, whatever the file is called."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -64,3 +66,20 @@ def test_a_format_that_cannot_be_written_here_is_known_by_its_first_bytes(suffix
     path.write_bytes(head + bytes(5000))
     with pytest.raises(sound_files.BadSound, match=f'a{suffix}: '):
         sound_files.read_sound(path)
+
+
+@pytest.mark.parametrize('suffix', ['.aac', '.ts', '.wma', '.webm', '.avi', '.mkv', '.mka'])
+def test_a_cut_recording_is_read_as_far_as_it_goes_and_that_is_said(suffix, tmp_path, capfd):
+    path = tmp_path / f'a{suffix}'
+    sound_containers.write(path, np.tile(_sound(suffix), 4))
+    whole = path.read_bytes()
+    assert len(sound_files.read_sound(path)) == pytest.approx(6 * 22_050, rel=0.02)
+    assert not capfd.readouterr().err
+    path.write_bytes(whole[: len(whole) * 3 // 5])
+    assert len(sound_files.read_sound(path)) == pytest.approx(3.6 * 22_050, rel=0.1)
+    if suffix != '.ts':  # has no announcement
+        assert re.search(rf'warning: .*a{suffix}: (is shorter|ends within)', capfd.readouterr().err)
+    path.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) // 8) + whole[len(whole) // 2 :])
+    if suffix == '.aac':
+        with pytest.raises(sound_files.BadSound, match='damaged'):
+            sound_files.read_sound(path)
