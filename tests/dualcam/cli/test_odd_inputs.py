@@ -110,6 +110,17 @@ def test_a_constant_offset_changes_no_answer(saved, tmp_path, capsys, seconds):
         np.testing.assert_allclose(served(saved, paths), [without] * 2, atol=5e-3)
 
 
+def test_a_file_named_in_another_way_is_there_already(saved, tmp_path, capsys, monkeypatch):
+    path = sound(tmp_path / 'in' / 'a.wav')
+    monkeypatch.chdir(tmp_path)
+    call = ['classify', f'--model={saved}', '--out=o.csv', '--input']
+    assert run(capsys, *call, 'in')[0] == 0
+    for other in (path, './in/../in/a.wav', tmp_path / 'in'):
+        code, printed, _ = run(capsys, *call, other, '--skip_existing')
+        assert code == 0 and '0 files, 0 rows' in printed and '1 were there' in printed
+    assert [row['file'] for row in rows_of('o.csv')] == ['in/a.wav']
+
+
 @pytest.mark.parametrize('ending', ['csv', 'jsonl'])
 def test_names_of_any_bytes_are_answered_once_and_can_be_had_back(saved, tmp_path, capsys, ending):
     names = ['plain.wav', 'two\nlines.wav', 'a,"b".wav', 'caf\udce9.wav', r'caf\xe9.wav', '-x.wav']
