@@ -147,7 +147,8 @@ def _of_ffmpeg(path, demuxer):
                     if count >= _BLOCK_S * rate_hz:
                         yield np.concatenate(held)
                         held, count = [], 0
-            except av.FFmpegError as error:
+            # IndexError: a stream that PyAV did not know when it opened the file.
+            except (av.FFmpegError, IndexError) as error:
                 raise bad(path, f'damaged ({_reason(error)})') from error
         if held:
             yield np.concatenate(held)
