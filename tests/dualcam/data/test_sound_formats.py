@@ -77,7 +77,7 @@ def test_a_cut_recording_is_read_as_far_as_it_goes_and_that_is_said(suffix, tmp_
     assert not capfd.readouterr().err
     path.write_bytes(whole[: len(whole) * 3 // 5])
     assert len(sound_files.read_sound(path)) == pytest.approx(3.6 * 22_050, rel=0.1)
-    if suffix != '.ts':  # has no announcement
+    if suffix not in ('.ts', '.avi'):  # which announce nothing
         assert re.search(rf'warning: .*a{suffix}: (is shorter|ends within)', capfd.readouterr().err)
     path.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) // 8) + whole[len(whole) // 2 :])
     if suffix == '.aac':
