@@ -16,7 +16,8 @@ last line counts what was left out, cut and repeated. Records that exist are lef
 import dataclasses
 import hashlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
+from typing import NamedTuple
 
 import numpy as np
 from absl import app, flags
@@ -33,14 +34,14 @@ from dualcam.acoustics import (
 from dualcam.data import schema
 from dualcam.data.sources import datasets
 from dualcam.files import progress_bars
+from dualcam.files.path_types import AnyPath
 from records import array_takes, conversion, manifest, writer
 
 FULL_SCALE = 2**23  # of the int32 samples in records, those of 24-bit converters
 _SECONDS_AT_A_TIME = 12
 
 
-@dataclasses.dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
     """What a conversion did.
 
     Attributes:
@@ -73,27 +74,27 @@ class _Planned:
 
 
 def convert(
-    takes,
-    array,
-    out,
-    modalities=None,
-    unit=None,
-    array_from='behind',
-    camera_m=(0.0, 0.0, 0.0),
-    channels=None,
-    focus_m=1.5,
-    view_deg=None,
-    calibration=None,
-    mirrored=False,
-    upside_down=False,
-    length='keep',
-    seconds=None,
-    by='take',
-    overwrite=False,
-    compression_level=1,
-    processes=1,
-    only=None,
-):
+    takes: AnyPath,
+    array: AnyPath,
+    out: AnyPath,
+    modalities: Sequence[schema.Modality] | None = None,
+    unit: str | None = None,
+    array_from: str = 'behind',
+    camera_m: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    channels: str | None = None,
+    focus_m: float | None = 1.5,
+    view_deg: Sequence[float] | None = None,
+    calibration: AnyPath | None = None,
+    mirrored: bool = False,
+    upside_down: bool = False,
+    length: str = 'keep',
+    seconds: int | None = None,
+    by: str = 'take',
+    overwrite: bool = False,
+    compression_level: int = 1,
+    processes: int = 1,
+    only: Set[str] | None = None,
+) -> Counts:
     """Converts all takes of a table; see the module's text.
 
     Args:
@@ -114,7 +115,7 @@ def convert(
         only: paths of records below `out`, of one take, to write anew; no others then.
 
     Returns:
-        `Counts`; as a tuple they begin with records written and existing.
+        Numbers of records and seconds.
 
     Raises:
         ValueError: the table or a file of it is not as expected, or `out` holds other records.
@@ -125,7 +126,7 @@ def convert(
             f'--length={length} --seconds={seconds}: expected keep, or cut or repeat with --seconds'
         )
     table = array_takes.read_takes(takes)
-    layout = geometry_files.find_array(array, unit, array_from, tuple(camera_m))
+    layout = geometry_files.find_array(array, unit, array_from, camera_m)
     planned = [_plan(take, channels, layout, length, seconds) for take in table.takes]
     modalities = modalities or _default_modalities(table)
     _check_video(table, modalities)
@@ -185,16 +186,14 @@ def convert(
                         one, missing, beamformer, modalities, view, out, compression_level, bar
                     )
     rests = sum(one.duration_s - one.seconds for one in planned)
-    return dataclasses.astuple(
-        Counts(
-            len(missing),
-            len(sources) - len(missing),
-            round(rests, 3),
-            sum(max(0, one.seconds - len(one.rows)) for one in planned),
-            sum(max(0, len(one.rows) - one.seconds) for one in planned),
-            sum(not one.seconds for one in planned),
-            without_video,
-        )
+    return Counts(
+        len(missing),
+        len(sources) - len(missing),
+        round(rests, 3),
+        sum(max(0, one.seconds - len(one.rows)) for one in planned),
+        sum(max(0, len(one.rows) - one.seconds) for one in planned),
+        sum(not one.seconds for one in planned),
+        without_video,
     )
 
 
@@ -358,7 +357,7 @@ def _pictures(planned, view) -> Iterator[tuple[list[np.ndarray], bool]]:
             second, complete = [], True
 
 
-def said(counts: Counts, out) -> str:
+def said(counts: Counts, out: AnyPath) -> str:
     """The last line of a conversion."""
     parts = [f'{counts.written} records written, {counts.existing} were there']
     if counts.rest_s:
@@ -374,7 +373,7 @@ def said(counts: Counts, out) -> str:
     return '; '.join(parts) + f': {out}'
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """The command."""
     options = flags.FLAGS
     shared = conversion.shared_options()
@@ -397,7 +396,7 @@ def main(_):
         by=options.by,
         **shared,
     )
-    print(said(Counts(*counts), options.out))
+    print(said(counts, options.out))
 
 
 def _numbers(name, counts):

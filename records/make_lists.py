@@ -22,7 +22,7 @@ from dualcam.data.sources import datasets
 from records import video_lists
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """The command."""
     options = flags.FLAGS
     if options.by_take and options.by_video:

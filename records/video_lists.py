@@ -12,12 +12,13 @@ import pathlib
 import numpy as np
 
 from dualcam.data.records import record_lists
+from dualcam.files.path_types import AnyPath
 from records import acivw_layout
 
 _SHARE = 0.15  # of a class's videos, for validation and for the test each
 
 
-def make_video_lists(root, num_seconds, seed=42):
+def make_video_lists(root: AnyPath, num_seconds: int, seed: int = 42) -> dict[str, list[str]]:
     """The lists of a records folder of ACIVW.
 
     Args:
@@ -36,7 +37,7 @@ def make_video_lists(root, num_seconds, seed=42):
     if num_seconds < 1:
         raise ValueError(f'{num_seconds} seconds a sequence: expected 1 or more')
     root = pathlib.Path(root)
-    parts = {'training.txt': [], 'validation.txt': [], 'testing.txt': []}
+    parts: dict[str, list] = {'training.txt': [], 'validation.txt': [], 'testing.txt': []}
     for label, folders in _videos(root, num_seconds).items():
         if len(folders) < 3:
             raise ValueError(
@@ -56,7 +57,9 @@ def make_video_lists(root, num_seconds, seed=42):
     }
 
 
-def write_video_lists(root, num_seconds, seed=42, absolute=False):
+def write_video_lists(
+    root: AnyPath, num_seconds: int, seed: int = 42, absolute: bool = False
+) -> dict[pathlib.Path, int]:
     """Writes what `make_video_lists` gives; returns {path of the list: number of records}.
 
     Args:
@@ -73,7 +76,7 @@ def write_video_lists(root, num_seconds, seed=42, absolute=False):
 def _videos(root, num_seconds):
     """{class: [folder relative to root]} of the videos that hold a sequence."""
     folders = acivw_layout.video_folders(root)
-    videos = {label: [] for label, _ in folders}
+    videos: dict[int, list[str]] = {label: [] for label, _ in folders}
     for (label, number), folder in folders.items():
         if record_lists.count_records(folder) >= num_seconds:
             videos[label].append(acivw_layout.video_name(label, number))

@@ -9,13 +9,6 @@ from tests.helpers.checkout import ROOT
 
 PROGRAMS = ('dualcam', 'records', 'experiments', 'benchmarks', 'tests')
 TYPED = ('dualcam', 'records')
-# Folders and files whose public functions are not all annotated yet.
-UNTYPED = (
-    'records/convert_array.py',
-    'records/make_lists.py',
-    'records/synthetic/',
-    'records/video_lists.py',
-)
 # Names that are short by everybody's habit, or tell two libraries' modules apart.
 ALIASES = {
     'hypothesis.strategies': 'st',
@@ -127,7 +120,6 @@ def test_public_functions_have_types():
     found = [
         f'{path}:{function.lineno} {name}: {", ".join(missing)}'
         for path in sources(*TYPED)
-        if not path.startswith(UNTYPED)
         for name, function in public_functions(parse(path).body)
         if (missing := untyped_parts(name, function))
     ]

@@ -95,7 +95,7 @@ def _work(piece, job, mic_array):
         job.write(piece, mic_array, _BEAMFORMER)
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """The command."""
     global _BEAMFORMER
     options = flags.FLAGS

@@ -7,10 +7,12 @@ Acoustic images are stored upside down and left to right, as the layout has them
 import dataclasses
 import os
 import pathlib
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from dualcam.acoustics import microphones
 from dualcam.data import schema
 from dualcam.data.signal import acoustic_images
 from dualcam.data.sources import datasets
@@ -37,7 +39,7 @@ class Job:
     num_videos: int
     dealt: tuple[tuple[tuple[pathlib.Path, ...], ...], ...] | None
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         """What the bytes of the videos depend on, for JSON."""
         return {
             'layout': 'acivw',
@@ -47,7 +49,7 @@ class Job:
             'recordings': recordings.names(self.dealt),
         }
 
-    def pieces(self):
+    def pieces(self) -> list[tuple[int, int]]:
         """The videos: (class, number), both from 0."""
         return [
             (label, number)
@@ -55,17 +57,21 @@ class Job:
             for number in range(self.num_videos)
         ]
 
-    def is_complete(self, piece):
+    def is_complete(self, piece: tuple[int, int]) -> bool:
         """Whether a video is written."""
         return (self.out / acivw_layout.video_name(*piece) / acivw_layout.TIME_FILE).exists()
 
-    def write(self, piece, mic_array, beamformer):
+    def write(
+        self, piece: tuple[int, int], mic_array: microphones.MicArray, beamformer: Any
+    ) -> None:
         """Simulates a video and writes it."""
         take, place, rng = simulate_video(self, *piece, mic_array)
         write_video(take, place, piece, rng, self, beamformer)
 
 
-def simulate_video(job, label, number, mic_array):
+def simulate_video(
+    job: Job, label: int, number: int, mic_array: microphones.MicArray
+) -> tuple[scenes.Take, acivw_scenes.Place, np.random.Generator]:
     """What the array hears of one video, from its numbers alone.
 
     Returns:
@@ -85,7 +91,14 @@ def simulate_video(job, label, number, mic_array):
     return take, place, rng
 
 
-def write_video(take, place, piece, rng, job, beamformer):
+def write_video(
+    take: scenes.Take,
+    place: acivw_scenes.Place,
+    piece: tuple[int, int],
+    rng: np.random.Generator,
+    job: Job,
+    beamformer: Any,
+) -> None:
     """Writes a video's files; the last of them, its time file, says that all are there."""
     name = acivw_layout.video_name(*piece)
     folder = job.out / name

@@ -5,9 +5,10 @@ size and side differ from video to video; parts move with the sound or with the 
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
-from PIL import ImageDraw
+from PIL import Image, ImageDraw
 
 _DARK, _GLASS, _STEEL, _RUBBER = (34, 34, 38), (176, 206, 224), (150, 154, 160), (44, 44, 46)
 
@@ -23,8 +24,8 @@ class Look:
         side: 1 or -1, which way it faces.
     """
 
-    body: tuple[int, int, int]
-    trim: tuple[int, int, int]
+    body: tuple[int, ...]
+    trim: tuple[int, ...]
     skin: tuple[int, int, int]
     size: float
     side: int
@@ -60,7 +61,16 @@ class _Pen:
         self._draw.line(self._points(points), fill, max(1, round(width * self._scale)), 'curve')
 
 
-def draw_object(picture, label, at, pixels_per_m, level, tick, look, rng):
+def draw_object(
+    picture: Image.Image,
+    label: int,
+    at: Sequence[float] | np.ndarray,
+    pixels_per_m: float,
+    level: float,
+    tick: int,
+    look: Look,
+    rng: np.random.Generator,
+) -> None:
     """Draws a class's object into a picture.
 
     Args:

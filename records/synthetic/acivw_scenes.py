@@ -67,7 +67,7 @@ class Place:
     gain: float
 
 
-def draw_place(label, num_frames, rng):
+def draw_place(label: int, num_frames: int, rng: np.random.Generator) -> Place:
     """A place for a video.
 
     Args:

@@ -14,7 +14,7 @@ from records.synthetic import sound_events, sources
 _RATE_HZ = schema.ARRAY_RATE_HZ
 
 
-def acivw_source(label, duration_s, rng):
+def acivw_source(label: int, duration_s: float, rng: np.random.Generator) -> np.ndarray:
     """Dry sound of a class.
 
     Args:

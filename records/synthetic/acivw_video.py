@@ -4,6 +4,8 @@ The object (`acivw_objects`) tells the class; light, colours, surroundings, expo
 and the camera's noise differ from video to video. Drawn at 480 x 640 and averaged to half of it.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -20,7 +22,9 @@ _ANYWHERE = ('grass', 'paving', 'sand')
 _ON_WHEELS = (7, 8)  # what stands on a room's floor: vacuum cleaners, shopping carts
 
 
-def render_frames(label, indoors, path_m, levels, rng):
+def render_frames(
+    label: int, indoors: bool, path_m: np.ndarray, levels: np.ndarray, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
     """Yields a video's frames.
 
     Args:
@@ -55,7 +59,7 @@ def render_frames(label, indoors, path_m, levels, rng):
         yield np.clip(pixels, 0, 255).astype(np.uint8)
 
 
-def draw_look(rng):
+def draw_look(rng: np.random.Generator) -> acivw_objects.Look:
     """A `acivw_objects.Look` that no other video has."""
     body, trim = (tuple(int(c) for c in rng.integers(20, 236, 3)) for _ in range(2))
     return acivw_objects.Look(

@@ -2,13 +2,15 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import numpy as np
 
+from dualcam.acoustics import microphones
 from dualcam.data import schema
 from dualcam.data.sources import datasets
 from records import avia_layout, beamform
-from records.synthetic import recordings, scenes, sources, subjects, takes, video
+from records.synthetic import presets, recordings, scenes, sources, subjects, takes, video
 
 MONAURAL_MIC = 0  # the one nearest to the camera
 
@@ -36,7 +38,7 @@ class Job:
     num_subjects: int
     dealt: tuple[tuple[tuple[pathlib.Path, ...], ...], ...] | None
 
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         """What the bytes of the takes depend on, for JSON."""
         return {
             'seed': self.seed,
@@ -46,7 +48,7 @@ class Job:
             'recordings': recordings.names(self.dealt),
         }
 
-    def pieces(self):
+    def pieces(self) -> list[tuple[int, int, int]]:
         """The folders of takes: (location from 1, subject from 1, action from 0)."""
         num_actions = len(self.dealt or datasets.AVIA_CLASSES)
         return [
@@ -56,11 +58,13 @@ class Job:
             for action in range(num_actions)
         ]
 
-    def is_complete(self, piece):
+    def is_complete(self, piece: tuple[int, int, int]) -> bool:
         """Whether a folder's takes are written."""
         return (self.out / 'sync' / avia_layout.sequence_name(*piece) / 'complete').exists()
 
-    def write(self, piece, mic_array, beamformer):
+    def write(
+        self, piece: tuple[int, int, int], mic_array: microphones.MicArray, beamformer: Any
+    ) -> None:
         """Simulates a folder's takes and writes them, end to end."""
         first = 1
         for number in range(self.num_takes):
@@ -70,12 +74,19 @@ class Job:
         (self.out / 'sync' / avia_layout.sequence_name(*piece) / 'complete').touch()
 
 
-def num_units(preset):
+def num_units(preset: presets.AviaPreset) -> int:
     """Takes of a class, each of its own recordings."""
     return len(scenes.SCENARIOS) * preset.num_subjects * preset.num_takes
 
 
-def simulate_take(job, location, subject, action, number, mic_array):
+def simulate_take(
+    job: Job,
+    location: int,
+    subject: int,
+    action: int,
+    number: int,
+    mic_array: microphones.MicArray,
+) -> tuple[scenes.Take, subjects.Subject, np.random.Generator]:
     """One take, from its numbers alone: location and subject from 1, action and number from 0.
 
     Returns:
@@ -96,7 +107,15 @@ def simulate_take(job, location, subject, action, number, mic_array):
     return take, person, rng
 
 
-def write_take(take, sequence, first, person, rng, job, beamformer):
+def write_take(
+    take: scenes.Take,
+    sequence: tuple[int, int, int],
+    first: int,
+    person: subjects.Subject,
+    rng: np.random.Generator,
+    job: Job,
+    beamformer: Any,
+) -> None:
     """Writes a take's files, frames numbered from `first`."""
     location, _, action = sequence
     name = avia_layout.sequence_name(*sequence)

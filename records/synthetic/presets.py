@@ -1,6 +1,7 @@
 """How much the simulator makes."""
 
 import dataclasses
+from typing import Any
 
 from dualcam.data.sources import datasets
 
@@ -56,7 +57,7 @@ class AcivwPreset:
     take_s: int
 
 
-PRESETS = {
+PRESETS: dict[str, dict[str, Any]] = {
     'avia': {
         # One take of a class and scenario for each list.
         'smoke': AviaPreset(num_subjects=4, num_takes=1, take_s=5, num_unseen=1),

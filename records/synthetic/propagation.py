@@ -8,6 +8,7 @@ nearly zero. Air absorption and the microphones' own responses are left out.
 """
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy.fft
@@ -40,13 +41,17 @@ class PointSource:
     gain: float = 1.0
 
 
-def plane_wave_source(signal, direction, distance_m=50.0):
+def plane_wave_source(
+    signal: np.ndarray, direction: np.ndarray, distance_m: float = 50.0
+) -> PointSource:
     """A source so far away that its wave is plane, with `signal` heard at the array."""
     position_m = distance_m * np.asarray(direction, np.float64) / np.linalg.norm(direction)
     return PointSource(signal * distance_m, position_m[None])
 
 
-def heard_at_centre(source, num_samples, dense=None):
+def heard_at_centre(
+    source: PointSource, num_samples: int, dense: np.ndarray | None = None
+) -> np.ndarray:
     """What the array centre hears of a source.
 
     Args:
@@ -73,12 +78,17 @@ def heard_at_centre(source, num_samples, dense=None):
     return heard * (source.gain / distance_m)
 
 
-def oversample(signal):
+def oversample(signal: np.ndarray) -> np.ndarray:
     """`signal` at eight times its rate, [8 * samples]."""
     return scipy.signal.resample(signal, len(signal) * _OVERSAMPLING)
 
 
-def microphone_signals(sources, positions_m, num_frames, dense=None):
+def microphone_signals(
+    sources: Sequence[PointSource],
+    positions_m: np.ndarray,
+    num_frames: int,
+    dense: Mapping[int, np.ndarray] | None = None,
+) -> np.ndarray:
     """The signals of all microphones.
 
     Args:

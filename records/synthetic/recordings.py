@@ -5,17 +5,21 @@ is heard in two takes, whatever the lists do with them.
 """
 
 import pathlib
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy.signal
 
 from dualcam.data import schema
-from dualcam.data.sources import sound_decoders
+from dualcam.data.sources import sound_decoders, sound_folders
+from dualcam.files.path_types import AnyPath
 
 _LONGEST_S = 60.0  # of one file; enough for any unit, and bounds the memory
 
 
-def of_folds(sound_set, folds=()):
+def of_folds(
+    sound_set: sound_folders.SoundSet, folds: Sequence[int] = ()
+) -> tuple[dict[str, list[pathlib.Path]], tuple[int, ...]]:
     """Classes and their files.
 
     Args:
@@ -34,7 +38,7 @@ def of_folds(sound_set, folds=()):
             f'{sound_set.root}: no fold {min(unknown)}; it has '
             f'{", ".join(map(str, sound_set.folds)) or "none"}'
         )
-    classes = {name: [] for name in sound_set.classes}
+    classes: dict[str, list[pathlib.Path]] = {name: [] for name in sound_set.classes}
     for sound in sound_set.sounds:
         if not folds or sound.fold in folds:
             classes[sound_set.classes[sound.label]].append(pathlib.Path(sound.path))
@@ -44,7 +48,7 @@ def of_folds(sound_set, folds=()):
     )
 
 
-def deal(classes, num_units, seed):
+def deal(classes: Mapping[str, Sequence], num_units: int, seed: int) -> dict[str, list]:
     """Files of each unit of each class, every file in one unit only.
 
     Args:
@@ -71,12 +75,12 @@ def deal(classes, num_units, seed):
     return dealt
 
 
-def names(dealt):
+def names(dealt: Sequence | None) -> list[list[list[str]]]:
     """What was dealt, for JSON; an empty list for None."""
     return [[[str(file) for file in unit] for unit in units] for units in dealt or ()]
 
 
-def unit_sound(files, duration_s):
+def unit_sound(files: Sequence[AnyPath], duration_s: float) -> np.ndarray:
     """Dry sound of one unit from its files, one after the other, over again until it is full.
 
     Args:
@@ -96,7 +100,7 @@ def unit_sound(files, duration_s):
     return np.tile(joined, -(-wanted // len(joined)))[:wanted]
 
 
-def read_recording(path, wanted_hz=schema.ARRAY_RATE_HZ):
+def read_recording(path: AnyPath, wanted_hz: int = schema.ARRAY_RATE_HZ) -> np.ndarray:
     """One recording, mono at `wanted_hz`, without silent ends; see `unit_sound`."""
     rate_hz, blocks = sound_decoders.open_blocks(path)
     held, longest, count = [], int(_LONGEST_S * rate_hz), 0

@@ -30,6 +30,7 @@ network's score.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.fft
@@ -133,7 +134,14 @@ class Take:
     levels: np.ndarray
 
 
-def record_take(scenario, sound, others, path_m, positions_m, rng):
+def record_take(
+    scenario: Scenario,
+    sound: np.ndarray,
+    others: Sequence[np.ndarray],
+    path_m: np.ndarray,
+    positions_m: np.ndarray,
+    rng: np.random.Generator,
+) -> Take:
     """Simulates one take.
 
     Args:
@@ -181,12 +189,14 @@ def record_take(scenario, sound, others, path_m, positions_m, rng):
     return Take(frames, path_m[:-1], np.clip(loudness / (loudness.max() + 1e-12), 0.0, 1.0))
 
 
-def subject_home(rng):
+def subject_home(rng: np.random.Generator) -> np.ndarray:
     """Where a subject stands in a scenario, [3] m."""
     return np.array([rng.uniform(-0.35, 0.35), rng.uniform(-0.15, 0.1), rng.uniform(1.2, 1.8)])
 
 
-def wander(home_m, action, num_points, rng):
+def wander(
+    home_m: np.ndarray, action: int, num_points: int, rng: np.random.Generator
+) -> np.ndarray:
     """A slow walk about a home.
 
     Args:

@@ -10,12 +10,14 @@ import scipy.signal
 
 from dualcam.data import schema
 from dualcam.data.sources import datasets
-from records.synthetic import sound_events
+from records.synthetic import sound_events, subjects
 
 _RATE_HZ = schema.ARRAY_RATE_HZ
 
 
-def parametric_source(action, subject, duration_s, rng):
+def parametric_source(
+    action: int, subject: subjects.Subject, duration_s: float, rng: np.random.Generator
+) -> np.ndarray:
     """Dry sound of an action.
 
     Args:
@@ -38,7 +40,7 @@ def parametric_source(action, subject, duration_s, rng):
     return to_common_level(_SOURCES[action](subject, float(duration_s), rng), rng)
 
 
-def to_common_level(sound, rng):
+def to_common_level(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A sound [samples] without what is below 40 Hz, scaled as the module's text says."""
     sound = sound - scipy.signal.lfilter([0.02], [1, -0.98], sound)  # nothing below 40 Hz
     power = np.square(sound[: len(sound) // 256 * 256].reshape(-1, 256)).mean(axis=1)

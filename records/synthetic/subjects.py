@@ -32,10 +32,10 @@ class Subject:
     height_m: float
     skin: tuple[int, int, int]
     hair: tuple[int, int, int]
-    shirt: tuple[int, int, int]
+    shirt: tuple[int, ...]
 
 
-def subject(index, seed=0):
+def subject(index: int, seed: int = 0) -> Subject:
     """Subject `index`, from 0 to 8; the same for the same seed.
 
     Raises:

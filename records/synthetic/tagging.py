@@ -19,6 +19,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import scipy.signal
@@ -79,7 +80,7 @@ class Job:
     num_classes: int
     dealt: dict | None = None
 
-    def pieces(self):
+    def pieces(self) -> list[tuple[str, int]]:
         """(split, number) of all clips."""
         counts = {'training': self.preset.num_training, 'testing': self.preset.num_testing}
         return [(split, number) for split, count in counts.items() for number in range(count)]
@@ -102,13 +103,13 @@ class Event:
     gain: float
 
 
-def clip_name(piece, clip_s):
+def clip_name(piece: tuple[str, int], clip_s: int) -> str:
     """A clip's name in the manner of clips of YouTube: Y, video, first and last second."""
     split, number = piece
     return f'Y{split}{number:05d}_0.000_{clip_s}.000'
 
 
-def draw_events(piece, job):
+def draw_events(piece: tuple[str, int], job: Job) -> tuple[list[Event], np.random.Generator]:
     """The events of a clip.
 
     Returns:
@@ -129,7 +130,7 @@ def draw_events(piece, job):
     return events, rng
 
 
-def mix(events, clip_s, rng):
+def mix(events: Sequence[Event], clip_s: int, rng: np.random.Generator) -> np.ndarray:
     """Sound of a clip: its events over noise.
 
     Returns:
@@ -141,7 +142,7 @@ def mix(events, clip_s, rng):
     return signal * min(rng.uniform(0.3, 0.8), 0.99 / np.abs(signal).max())
 
 
-def render(events, clip_s, rng):
+def render(events: Sequence[Event], clip_s: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Frames of a clip.
 
     Returns:
@@ -176,7 +177,7 @@ def render(events, clip_s, rng):
     return frames
 
 
-def write_clip(piece, job):
+def write_clip(piece: tuple[str, int], job: Job) -> list[int]:
     """Writes a clip's frames, then, whole or not at all, its sound, which says that all is there.
 
     Returns:
@@ -200,9 +201,9 @@ def write_clip(piece, job):
     return labels
 
 
-def write_lists(job, labels, classes):
+def write_lists(job: Job, labels: Iterable[Sequence[int]], classes: Sequence[str]) -> None:
     """Writes the lists of all clips, as DCASE 2017 task 4 has them: no Y in front of names."""
-    rows = {split: [] for split in LISTS}
+    rows: dict[str, list[str]] = {split: [] for split in LISTS}
     for piece, numbers in zip(job.pieces(), labels, strict=True):
         name = clip_name(piece, job.preset.clip_s)[1:]
         rows[piece[0]] += [
@@ -212,7 +213,7 @@ def write_lists(job, labels, classes):
         (job.out / file).write_text(''.join(rows[split]), encoding='utf-8')
 
 
-def deal(sound_set):
+def deal(sound_set: sound_folders.SoundSet) -> dict[str, tuple]:
     """Files of each class for each split; of no recording are parts in both.
 
     Args:
@@ -224,7 +225,7 @@ def deal(sound_set):
     Raises:
         ValueError: a class has less than two recordings.
     """
-    dealt = {split: [] for split in LISTS}
+    dealt: dict[str, list] = {split: [] for split in LISTS}
     for label, name in enumerate(sound_set.classes):
         files = [sound for sound in sound_set.sounds if sound.label == label]
         origins = sorted({sound.source or sound.path for sound in files})
@@ -284,13 +285,14 @@ def _level(event, second):
     return float(min(1.0, np.sqrt(np.mean(part**2)) / 0.1))
 
 
-def main(_):
+def main(_: list[str]) -> None:
     """The command."""
     options = flags.FLAGS
     if options.preset not in PRESETS:
         raise ValueError(f'preset {options.preset!r}: expected one of {", ".join(PRESETS)}')
     out, dealt = pathlib.Path(options.out), None
-    classes, origin = datasets.ACIVW_CLASSES, 'simulated sounds and frames'
+    classes: tuple[str, ...] = datasets.ACIVW_CLASSES
+    origin = 'simulated sounds and frames'
     if options.sources:
         found = sound_folders.find_sounds(options.sources)
         classes, origin = found.classes, 'real recordings, simulated frames'

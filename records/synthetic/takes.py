@@ -2,13 +2,18 @@
 
 import json
 import pathlib
+from typing import Any
 
-from records.synthetic import sources, subjects
+import numpy as np
+
+from records.synthetic import scenes, sources, subjects
 
 SETTINGS_FILE = 'synthetic.json'
 
 
-def draw_others(scenario, take_s, seed, rng):
+def draw_others(
+    scenario: scenes.Scenario, take_s: float, seed: int, rng: np.random.Generator
+) -> list[np.ndarray]:
     """Dry sounds of those at the sides of a take, as many as the scenario has: a list."""
     others = []
     for _ in range(scenario.num_others):
@@ -19,7 +24,7 @@ def draw_others(scenario, take_s, seed, rng):
     return others
 
 
-def write_channels(frames, folder, first=1):
+def write_channels(frames: np.ndarray, folder: pathlib.Path, first: int = 1) -> None:
     """Writes [frames, mics, 1024] samples as A_IIIIII.dc, int32 in Fortran order, numbered from
     `first`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -27,7 +32,7 @@ def write_channels(frames, folder, first=1):
         (folder / f'A_{i:06d}.dc').write_bytes(frame.astype('<i4').tobytes(order='F'))
 
 
-def claim(out, settings):
+def claim(out: pathlib.Path, settings: dict[str, Any]) -> None:
     """Notes what a raw folder is made with.
 
     Raises:

@@ -5,12 +5,15 @@ object are at the projected place of the source and as large as their distance m
 """
 
 import io
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from dualcam.acoustics.microphones import VIEW_DEG
 from dualcam.data import schema
+from records.synthetic import subjects
 
 _HEIGHT, _WIDTH = schema.VIDEO_SHAPE[:2]
 _SPEAKING, _WHISTLING = 2, 3
@@ -35,12 +38,20 @@ _OBJECTS = (
 )
 
 
-def render_frames(*take):
+def render_frames(*take: Any) -> Iterator[np.ndarray]:
     """Yields what `draw_frames` does as uint8 [480, 640, 3] RGB."""
     return map(np.asarray, draw_frames(*take))
 
 
-def draw_frames(action, subject, location, path_m, levels, rng, view_deg=VIEW_DEG):
+def draw_frames(
+    action: int,
+    subject: subjects.Subject,
+    location: int,
+    path_m: np.ndarray,
+    levels: np.ndarray,
+    rng: np.random.Generator,
+    view_deg: tuple[float, float] = VIEW_DEG,
+) -> Iterator[Image.Image]:
     """Yields a take's video frames.
 
     Args:
@@ -80,7 +91,7 @@ def draw_frames(action, subject, location, path_m, levels, rng, view_deg=VIEW_DE
         yield frame
 
 
-def project(place_m, view_deg=VIEW_DEG):
+def project(place_m: np.ndarray, view_deg: tuple[float, float] = VIEW_DEG) -> tuple[float, float]:
     """Video pixel (column, row) of a place [3] in metres, as floats."""
     half_x, half_y = np.tan(np.deg2rad(view_deg) / 2)
     return (
@@ -89,7 +100,7 @@ def project(place_m, view_deg=VIEW_DEG):
     )
 
 
-def encode_jpeg(frame):
+def encode_jpeg(frame: Image.Image | np.ndarray) -> bytes:
     """JPEG bytes of an RGB frame, a picture or an array, quality 85, chroma halved."""
     file = io.BytesIO()
     picture = frame if isinstance(frame, Image.Image) else Image.fromarray(frame)
@@ -97,7 +108,7 @@ def encode_jpeg(frame):
     return file.getvalue()
 
 
-def draw_place(location, rng):
+def draw_place(location: int, rng: np.random.Generator) -> Image.Image:
     """An empty scenario, from 0 to 2, in some light: a picture of 640 x 480."""
     pixels = np.asarray(_background(location, rng)) * rng.uniform(0.85, 1.1)
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
