@@ -16,8 +16,8 @@ from dualcam.evaluation import tagging_scores
 from dualcam.features import sound_features
 from dualcam.reports import run_reports
 from dualcam.training import frame_network, recipes, tagging_data
-from dualcam.training import run as training
 from dualcam.training.recipes import tagging
+from dualcam.training.run import load_networks
 from experiments.aaai2021 import presets
 from experiments.shared import outcomes, workshops
 
@@ -181,7 +181,7 @@ class Source:
         """Probabilities of the test clips' events; the scores land in the run's folder."""
         network, folder = workshop.network(resolved), resolved.folder
         if test == TEACHER_TEST:
-            network = training.load_networks(folder)[tagging.TEACHER]
+            network = load_networks(folder)[tagging.TEACHER]
         clips = resolved.data.cut(resolved.params, self.rows['testing'], folder)
         probabilities = tagging.probabilities(network, clips)
         run_reports.write_tagging_scores(folder, test, self.judge(probabilities))
