@@ -12,7 +12,7 @@ import soundfile
 from PIL import Image
 from sklearn.neighbors import KNeighborsClassifier
 
-from dualcam.acoustics import beamforming, microphones
+from dualcam.acoustics import band_beamforming, cepstra, microphones
 from dualcam.data import schema, stores
 from dualcam.data.packers import record_packer
 from dualcam.data.records import reading
@@ -186,7 +186,9 @@ def test_what_leaves_the_view_does_not_stop_the_film():
 
 @pytest.fixture(scope='module')
 def beamformer():
-    return beamforming.Beamformer(microphones.built_in_array(), microphones.look_directions(), 1.5)
+    return band_beamforming.BandBeamformer(
+        microphones.built_in_array(), microphones.look_directions(), cepstra.mel_filters(), 1.5
+    )
 
 
 @pytest.fixture(scope='module')
@@ -303,5 +305,5 @@ def test_the_smoke_data_serve_lists_by_video(acivw_smoke):
     assert list(written.values()) == [20, 20, 20]
     for path in written:
         seconds = list(reading.read_seconds(reading.read_list(path), ['audio']))
-        assert sorted(int(s['action']) for s in seconds[::2]) == list(LABELS)
+        assert sorted(int(s['label']) for s in seconds[::2]) == list(LABELS)
         assert all(s['audio'].shape == (12, 1, 1024) for s in seconds)
