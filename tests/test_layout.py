@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 
 import pytest
 
@@ -155,3 +156,36 @@ def test_untyped_parts_are_found(source, missing):
 def test_private_functions_need_no_types():
     source = 'def _f(a): pass\nclass _C:\n  def m(self, a): pass\nclass C:\n  def _m(self, a): pass'
     assert list(public_functions(ast.parse(source).body)) == []
+
+
+def test_documents_name_files_that_exist():
+    """Paths with a folder, and the modules and files of tests that commands call."""
+    found = []
+    for path in [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]:
+        text = path.read_text(encoding='utf-8')
+        files = re.findall(r'(?:[\w-]+/)+[\w-]+\.(?:py|md|csv|toml)\b', text)
+        modules = re.findall(rf'\b(?:{"|".join(PROGRAMS)})(?:\.[a-z_]+)+\b', text)
+        found += [f'{path.name}: {name}' for name in files if is_ours(name) and not is_file(name)]
+        found += [f'{path.name}: {name}' for name in modules if not is_module(name)]
+    assert found == []
+
+
+def is_ours(name):
+    return name.split('/')[0] in (*PROGRAMS, 'docs')
+
+
+def is_file(name):
+    return (ROOT / name).is_file()
+
+
+def is_module(name):
+    """Whether a dotted name is a module, or a name in one."""
+    places = [ROOT / name.replace('.', '/'), ROOT / name.rpartition('.')[0].replace('.', '/')]
+    return any(place.is_dir() or place.with_suffix('.py').is_file() for place in places)
+
+
+def test_names_that_do_not_exist_are_found():
+    assert is_module('tests.proofs.kill') and is_module('dualcam.data.stores.open_store')
+    assert not is_module('tests.kill.main') and not is_module('records.raw.read_frame')
+    assert is_file('docs/reliability.md') and not is_file('dualcam/data/store.py')
+    assert is_test('tests.records.test_verify.records') and not is_test('tests.helpers.goldens')
