@@ -47,7 +47,10 @@ class Store:
     @property
     def note(self) -> str:
         """For titles: how many files were skipped; empty for none."""
-        return f'; {len(self.skipped)} damaged files left out' if self.skipped else ''
+        if not self.skipped:
+            return ''
+        files = 'file' if len(self.skipped) == 1 else 'files'
+        return f'; {len(self.skipped)} damaged {files} left out'
 
     @property
     def good_rows(self) -> np.ndarray:

@@ -38,9 +38,9 @@ _OBJECTS = (
 )
 
 
-def render_frames(*take: Any) -> Iterator[np.ndarray]:
+def render_frames(*take: Any, **view: Any) -> Iterator[np.ndarray]:
     """Yields what `draw_frames` does as uint8 [480, 640, 3] RGB."""
-    return map(np.asarray, draw_frames(*take))
+    return map(np.asarray, draw_frames(*take, **view))
 
 
 def draw_frames(

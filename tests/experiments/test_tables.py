@@ -470,7 +470,7 @@ def test_bad_records_are_left_out_with_their_sequences_on_request(smoke, tmp_pat
     workshop = runs.open_workshop(*arguments, max_bad=1)
     command.list_skipped(workshop.store)
     assert f'left out: {bad}: not a whole record' in capsys.readouterr().out
-    assert workshop.note.endswith('; 1 damaged records left out')
+    assert workshop.note.endswith('; 1 damaged file left out')
     found = {
         path
         for parts in workshop.source._lists.values()
