@@ -131,8 +131,8 @@ class Source:
         if teacher.run.kind != PRETEXT:
             return workshop.record_logits(teacher)
         params = workshops.one_second(teacher.params.sound)
-        network = run_data.build_map(params, teacher.folder)
         trained, _ = correspondence.split(teacher.params, workshop.network(teacher))
+        network = run_data.build_map(params, teacher.folder)  # its statistics are there by now
         network.set_weights(trained.get_weights())
         summed = correspondence_steps.summed(network)
         return workshop.record_predictions(summed, params, teacher.folder)
