@@ -48,7 +48,9 @@ def test_damaged_files_are_read_rightly_or_refused_clearly(tmp_path):
 
 
 def test_faults_of_readers_are_found(tmp_path):
-    counts, failures = fuzz.run(range(16), 1, tmp_path, 'tests.helpers.bad_readers', processor_s=0.2)
+    counts, failures = fuzz.run(
+        range(16), 1, tmp_path, 'tests.helpers.bad_readers', processor_s=0.2
+    )
     found = {}
     for failure in failures:
         found.setdefault(failure.kind, set()).add(failure.what.partition('(')[0])
