@@ -295,7 +295,8 @@ def test_tables_are_made_from_records_to_picture(tagged, command):
     for cell in saved['cells']:
         if cell['column'] == 'mAP':
             assert cell['gain'] == pytest.approx(
-                cell['mean'] - means['standard_backpropagation'], abs=1e-9
+                cell['mean'] - means['standard_backpropagation'],
+                abs=1e-6,  # means are of weighted precisions, summed in another order
             )
     # The teacher of the mutual run is tested by itself.
     (mutual,) = (tagged / 'results' / 'runs').glob('tagging_student-mutual-soft-single*')
