@@ -1,8 +1,10 @@
 """Rules of the code base that no linter knows: names, types, and which test may import what."""
 
 import ast
+import functools
 import pathlib
 import re
+import types
 
 import pytest
 
@@ -105,6 +107,69 @@ def test_no_text_names_a_test_module_as_code():
         )
     ]
     assert found == [], 'move what they share to tests/helpers'
+
+
+def module_file(name):
+    """The file of a dotted name, if it is one of our modules."""
+    place = ROOT / name.replace('.', '/')
+    found = [place.with_suffix('.py'), place / '__init__.py']
+    return next((file for file in found if file.is_file()), None)
+
+
+@functools.cache
+def module_names(name):
+    """What a module of ours offers: names that it binds, and submodules."""
+    file, found = module_file(name), {*dir(types.ModuleType('any')), '__file__'}
+    if file.name == '__init__.py':
+        found |= {path.stem for path in file.parent.iterdir()}
+    for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.alias):
+            found.add(node.asname or node.name.partition('.')[0])
+    return found
+
+
+def missing_names(tree):
+    """(line, name) of attributes of our modules that these do not have.
+
+    Names that the file binds to something else too, such as parameters, are left out.
+    """
+    modules, bound = {}, set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            for one in node.names:
+                if module_file(f'{node.module}.{one.name}'):
+                    modules[one.asname or one.name] = f'{node.module}.{one.name}'
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = modules.get(node.value.id)
+            if module and node.value.id not in bound and node.attr not in module_names(module):
+                yield node.lineno, f'{module}.{node.attr}'
+
+
+def test_names_of_our_modules_exist():
+    """Also where only a rare command would find out: mypy does not see experiments and tests."""
+    found = [
+        f'{path}:{line} {name}'
+        for path in sources(*PROGRAMS)
+        for line, name in missing_names(parse(path))
+    ]
+    assert found == []
+
+
+def test_missing_names_are_found():
+    source = 'from dualcam.data import schema\nschema.ROWS\nschema.NOTHING\n'
+    assert list(missing_names(ast.parse(source))) == [(3, 'dualcam.data.schema.NOTHING')]
+    assert list(missing_names(ast.parse(f'{source}def f(schema): pass\n'))) == []
 
 
 def test_modules_are_imported_by_their_own_names():

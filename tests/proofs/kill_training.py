@@ -16,7 +16,7 @@ import tempfile
 import numpy as np
 from absl import app, flags
 
-from tests.helpers import killed_runs
+from tests.helpers import killed_runs, small_runs
 
 
 def main(_):
@@ -25,7 +25,7 @@ def main(_):
     with tempfile.TemporaryDirectory() as scratch:
         killer, wanted, writes, lasts_s = killed_runs.Killer(scratch), {}, {}, {}
         killer.train('visual', 'first')  # loads TensorFlow
-        for regime in killed_runs.REGIMES:
+        for regime in small_runs.REGIMES:
             name = f'undisturbed_{regime}'  # a word that no result has in it
             _, writes[regime], lasts_s[regime] = killer.train(regime, name)
             wanted[regime] = killer.left(name)
@@ -34,9 +34,9 @@ def main(_):
                 f'{len(wanted[regime])} results',
                 flush=True,
             )
-        kills, runs, unequal = dict.fromkeys(killed_runs.REGIMES, 0), 0, 0
+        kills, runs, unequal = dict.fromkeys(small_runs.REGIMES, 0), 0, 0
         while sum(kills.values()) < options.kills:
-            regime = list(killed_runs.REGIMES)[runs % len(killed_runs.REGIMES)]
+            regime = list(small_runs.REGIMES)[runs % len(small_runs.REGIMES)]
             name, ended = f'killed_{runs:03d}', False
             while not ended:
                 number, when = sum(kills.values()), {}
