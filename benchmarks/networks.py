@@ -29,13 +29,13 @@ NETWORKS = {
     'tagging_audio': ((8, 640, 64), {}),
 }
 _PEERS = ('hearnet', 'oursoundnet')  # networks that were written in PyTorch too
-_WANTED = {'hearnet': (99, '420'), 'oursoundnet': (15.6, '80'), 'dualcamnet': (4.4, '100')}
+_GOALS = {'hearnet': (99, '420'), 'oursoundnet': (15.6, '80'), 'dualcamnet': (4.4, '100')}
 
 
 def steps(_):
     """Training steps of batches that are there already, beside torch.compile's."""
     for name, (shape, options) in NETWORKS.items():
-        authors, reach = _WANTED.get(name, (None, ''))
+        authors, reach = _GOALS.get(name, (None, ''))
         keras.utils.set_random_seed(0)
         values = tf.random.normal(shape)
         peer = (

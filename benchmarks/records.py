@@ -66,17 +66,19 @@ def loading(folder):
         ('5 s, spectrograms of HearNet', 'audio', 'spectrogram', 5, 6, 22, ('120', '600')),
         ('1 s, acoustic images', 'acoustic', 'acoustic', 1, 20, 236, ('450', '5,000')),
     ):
-        ears = frontends.Frontend(
+        frontend = frontends.Frontend(
             'spectrogram', statistics=(np.zeros(257, np.float32), np.full(257, 300.0, np.float32))
         )
 
-        def make(cache, modality=modality, kind=kind, seconds=seconds, crops=crops, ears=ears):
+        def make(
+            cache, modality=modality, kind=kind, seconds=seconds, crops=crops, frontend=frontend
+        ):
             held = stores.open_store(paths, record_packer.RecordPacker([modality]), cache)
             rows = record_clips.sequence_rows(held, paths, 10)
             windows = record_clips.training_windows(
                 rows, record_clips.ClipParams(10, seconds, crops), 0
             )
-            return record_clips.cut(held, windows, [kind], ears)
+            return record_clips.cut(held, windows, [kind], frontend)
 
         made = make(folder / f'kept-{kind}')
         caches = iter(range(100))
@@ -94,7 +96,7 @@ def loading(folder):
         yield measure.row(
             f'clips of {name}, later epochs',
             'clips/s',
-            *measure.rates(lambda made=made: _pass(made)),
+            measure.rates(lambda made=made: _pass(made))[0],
             reach=reach[1],
             authors=authors,
             peer='librosa, a clip at a time' if kind == 'spectrogram' else '',

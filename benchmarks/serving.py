@@ -25,14 +25,14 @@ def embedding(folder, count=1000, seconds=5):
     """The command that embeds many files: its rate and its largest memory."""
     rng = np.random.default_rng(0)
     model = models.build('hearnet', 10, seconds=seconds)
-    ears = frontends.Frontend(
+    frontend = frontends.Frontend(
         'spectrogram',
         'log',
         (np.zeros(257, np.float32), np.ones(257, np.float32)),
         band_limited=False,
     )
     info = datasets.DatasetInfo('noise', tuple('abcdefghij'), 'noise', 0)
-    saved_models.export(model, folder / 'model' / '1', info, seconds, ears)
+    saved_models.export(model, folder / 'model' / '1', info, seconds, frontend)
     (folder / 'in').mkdir()
     for number in range(count):
         soundfile.write(
@@ -72,10 +72,10 @@ def serving(folder, seconds=5):
     """One 5 s waveform, and 32 at a time."""
     width = np.zeros(257, np.float32)
     width[:145] = 300.0  # a training set of 12,288 Hz recordings
-    ears = frontends.Frontend('spectrogram', statistics=(np.zeros(257, np.float32), width))
-    model = models.build('hearnet', 14, seconds=seconds, bins_heard=ears.bins_heard)
+    frontend = frontends.Frontend('spectrogram', statistics=(np.zeros(257, np.float32), width))
+    model = models.build('hearnet', 14, seconds=seconds, bins_heard=frontend.bins_heard)
     info = datasets.DatasetInfo('noise', tuple('abcdefghijklmn'), 'noise', 0)
-    saved_models.export(model, folder / 'model' / '1', info, seconds, ears)
+    saved_models.export(model, folder / 'model' / '1', info, seconds, frontend)
     loaded = tf.saved_model.load(str(folder / 'model' / '1'))
     serve = loaded.signatures[saved_models.SIGNATURE]
     sound = np.random.default_rng(0).standard_normal((32, 22_050 * seconds)).astype(np.float32)

@@ -19,7 +19,7 @@ from dualcam.cli import errors
 from dualcam.data import schema
 from dualcam.files import progress_bars
 from dualcam.files.path_types import AnyPath
-from records import avia_layout, frame_files
+from records import array_flags, avia_layout, frame_files
 
 _FRAMES_AT_A_TIME = 12 * schema.FRAMES_PER_SECOND  # 75 MB of samples
 
@@ -99,10 +99,7 @@ def _read(path, layout):
 if __name__ == '__main__':
     flags.DEFINE_string('raw', None, 'Folder that contains array/.', required=True)
     flags.DEFINE_string('out', None, 'Folder for the .mat files.', required=True)
-    flags.DEFINE_string('array', 'dualcam', 'File with the microphones, or dualcam or uma16.')
-    flags.DEFINE_enum(
-        'unit', None, list(geometry_files.UNITS), 'Of --array; default what it says, or m.'
-    )
+    array_flags.define()
     flags.DEFINE_list('view_deg', ['60', '45'], 'Horizontal and vertical field of view.')
     flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
     flags.DEFINE_bool('overwrite', False, 'Replace existing images.')

@@ -35,7 +35,7 @@ from dualcam.data import schema
 from dualcam.data.sources import datasets
 from dualcam.files import progress_bars
 from dualcam.files.path_types import AnyPath
-from records import array_takes, conversion, manifest, writer
+from records import array_flags, array_takes, conversion, manifest, writer
 
 FULL_SCALE = 2**23  # of the int32 samples in records, those of 24-bit converters
 _SECONDS_AT_A_TIME = 12
@@ -109,10 +109,10 @@ def convert(
         length: of `array_takes.LENGTHS`.
         seconds: that it cuts or repeats to.
         by: how lists are to be split, 'take' or 'subject'.
-        overwrite: write records anew that exist.
+        overwrite: rewrite existing records.
         compression_level: of GZIP.
         processes: not needed: beamforming takes all processors by itself.
-        only: paths of records below `out`, of one take, to write anew; no others then.
+        only: paths below `out` of records of one take, to be rewritten; no others then.
 
     Returns:
         Numbers of records and seconds.
@@ -359,7 +359,7 @@ def _pictures(planned, view) -> Iterator[tuple[list[np.ndarray], bool]]:
 
 def said(counts: Counts, out: AnyPath) -> str:
     """The last line of a conversion."""
-    parts = [f'{counts.written} records written, {counts.existing} were there']
+    parts = [f'{counts.written} records written, {counts.existing} already existed']
     if counts.rest_s:
         parts.append(f'{counts.rest_s:g} s at the ends of takes, less than a second each, left out')
     if counts.short:
@@ -417,10 +417,7 @@ if __name__ == '__main__':
 
     conversion.define_flags()
     flags.DEFINE_string('takes', None, 'Table of the takes.', required=True)
-    flags.DEFINE_string(
-        'array', None, 'File with the microphones, or dualcam or uma16.', required=True
-    )
-    flags.DEFINE_enum('unit', None, list(geometry_files.UNITS), 'Of --array; default metres.')
+    array_flags.define(default=None)
     flags.DEFINE_enum(
         'array_from', 'behind', list(geometry_files.SIDES), 'The layout is as seen from there.'
     )

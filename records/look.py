@@ -18,7 +18,7 @@ from dualcam.acoustics import band_beamforming, geometry_files, microphones
 from dualcam.cli import errors
 from dualcam.data import schema
 from dualcam.reports import look, overlays
-from records import avia_layout
+from records import array_flags, avia_layout
 
 
 def read_take(
@@ -103,13 +103,6 @@ if __name__ == '__main__':
         'Frames between pictures.',
         lower_bound=1,
     )
-    flags.DEFINE_string(
-        'array',
-        'dualcam',
-        'File with the microphones, or dualcam or uma16.',
-    )
-    flags.DEFINE_enum(
-        'unit', None, list(geometry_files.UNITS), 'Of --array; default what it says, or m.'
-    )
+    array_flags.define()
     flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
     app.run(errors.clean_errors(main))

@@ -157,7 +157,8 @@ def _table_positions(text, path):
     if not rows:
         raise ValueError(f'{path}: empty; {_EXPECTED}')
     header = None
-    if not any(map(_is_number, rows[0][1:] or rows[0])):  # a name may stand first in any row
+    # A name may stand first in any row.
+    if not any(map(text_files.is_number, rows[0][1:] or rows[0])):
         header, rows = rows[0], rows[1:]
     widths = {len(row) for row in rows}
     if len(rows) < 2 or len(widths) != 1:
@@ -172,7 +173,7 @@ def _table_positions(text, path):
         table = _numbers([[row[column] for column in columns] for row in rows], path)
     else:
         unit = None
-        if all(not _is_number(row[0]) for row in rows):
+        if all(not text_files.is_number(row[0]) for row in rows):
             rows = [row[1:] for row in rows]
         table = _without_index(_numbers(rows, path))
         if table.shape[0] in (2, 3) and table.shape[1] > 4:
@@ -269,11 +270,3 @@ def _check(positions, unit, path):
             f'{SMALLEST_APERTURE_M:g} - {LARGEST_APERTURE_M:g} m. '
             + (f'Are they {" or ".join(fitting)}? Give that as --unit' if fitting else 'Correct it')
         )
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

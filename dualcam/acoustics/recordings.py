@@ -298,7 +298,7 @@ class _Hdf5:
                     block = data[start : min(start + block_samples, last)]
                 except (OSError, RuntimeError) as error:
                     raise BadRecording(f'{recording.path}: damaged ({error})') from error
-                with np.errstate(over='ignore'):  # what is too large is told by who looks at it
+                with np.errstate(over='ignore'):  # callers report what is too large
                     block = block.astype(np.float32, copy=False)
                 yield _picked(block, recording)
 

@@ -4,7 +4,7 @@ Either a pinhole with a field of view, or a calibration that OpenCV wrote, lens 
 included. Pictures that are mirrored or upside down are turned back when they are read, so that in
 a map, a picture and a table, right is to the right of the camera and up is up.
 
-Directions are told as two angles, each in a plane through the camera's axis: `azimuth_deg` to the
+Directions are given as two angles, each in a plane through the camera's axis: `azimuth_deg` to the
 right in the horizontal one, `elevation_deg` upwards in the vertical one. Half the field of view is
 the largest either takes, on the rim of the picture.
 """

@@ -96,9 +96,10 @@ def _run(options):
         listen = None
         if options.listen:
             listen = out / 'listen.wav'
-            towards = (
-                None if options.listen == 'peak' else array_options.numbers(options, 'listen', (2,))
-            )
+            towards = None
+            if options.listen != 'peak':
+                azimuth_deg, elevation_deg = array_options.numbers(options, 'listen', (2,))
+                towards = azimuth_deg, elevation_deg
             said = localised_takes.write_listen(listen, take, towards)
             print(f'listening to {said}: {listen}')
         shown = camera.Shown(

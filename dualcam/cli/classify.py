@@ -47,16 +47,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         '--by_window', action='store_true', help='one row per window, with its time'
     )
-    parser.add_argument(
-        '--hop_s', type=float, help="seconds from window to window; default a window's length"
-    )
-    parser.add_argument('--batch_size', type=int, default=32, help='windows per batch')
-    parser.add_argument(
-        '--max_bad',
-        type=int,
-        default=0,
-        help='how many bad files may be left out: silent, damaged, not sound',
-    )
+    inputs.add_windows(parser)
     parser.add_argument(
         '--skip_existing', action='store_true', help='add the files that --out lacks'
     )
@@ -77,8 +68,10 @@ def _run(options):
 
     listener = students.open_listener(options.model)
     batching.hop_samples(listener, options.hop_s)  # before anything is written
+    top_k, threshold = _shown(options, listener)
     params = classification.ClassifyParams(
-        *_shown(options, listener),
+        top_k,
+        threshold,
         options.by_window,
         options.hop_s,
         options.batch_size,
@@ -88,8 +81,8 @@ def _run(options):
     # The same file may be named from another folder.
     done |= {os.path.abspath(path) for path in done}
     missing = [path for path in paths if not {path, os.path.abspath(path)} & done]
-    for one in left_out:
-        print('left out:', one)
+    for message in left_out:
+        print('left out:', message)
     skipped, firsts, rows = [], {}, 0
     try:
         with classification.table(out, listener, params) as write:
@@ -110,7 +103,7 @@ def _run(options):
     num_left_out = len(skipped) + sum(one.count for one in left_out)
     there = len(paths) - len(missing)
     print(
-        f'{len(firsts)} files, {rows} rows by {listener.network}; {there} were there, '
+        f'{len(firsts)} files, {rows} rows by {listener.network}; {there} already existed, '
         f'{num_left_out} left out: {out or "above"}'
     )
 
@@ -171,5 +164,5 @@ def _listen(options):
             shown = classification.format_predictions(
                 *classification.predictions(listener, ask(window[None])[0], params)
             )
-        lost = '  (some sound before it was lost)' if lost else ''
-        print(f'{start_s:8.1f} - {start_s + listener.seconds:.1f} s  {shown}{lost}', flush=True)
+        note = '  (some sound before it was lost)' if lost else ''
+        print(f'{start_s:8.1f} - {start_s + listener.seconds:.1f} s  {shown}{note}', flush=True)

@@ -25,16 +25,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="embedding (fc1), logits; of a run's folder also conv1, conv4 ...: "
         "averaged over a window's time steps",
     )
-    parser.add_argument(
-        '--hop_s', type=float, help="seconds from window to window; default a window's length"
-    )
-    parser.add_argument('--batch_size', type=int, default=32, help='windows per batch')
-    parser.add_argument(
-        '--max_bad',
-        type=int,
-        default=0,
-        help='how many bad files may be left out: silent, damaged, not sound',
-    )
+    inputs.add_windows(parser)
     parser.add_argument(
         '--overwrite',
         action='store_true',

@@ -39,6 +39,20 @@ def check_windows(options: argparse.Namespace) -> None:
         )
 
 
+def add_windows(parser: argparse.ArgumentParser) -> None:
+    """Adds what `check_windows` checks: --hop_s, --batch_size and --max_bad."""
+    parser.add_argument(
+        '--hop_s', type=float, help="seconds from window to window; default a window's length"
+    )
+    parser.add_argument('--batch_size', type=int, default=32, help='windows per batch')
+    parser.add_argument(
+        '--max_bad',
+        type=int,
+        default=0,
+        help='how many bad files may be left out: silent, damaged, not sound',
+    )
+
+
 def add_layout(parser: argparse.ArgumentParser) -> None:
     """Adds --layout."""
     parser.add_argument(

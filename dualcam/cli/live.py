@@ -60,6 +60,7 @@ def _run(options):
     if video is not None and not video.is_file():
         raise ValueError(f'{video}: no such file')
     array = array_options.array_of(options)
+    source: sound_sources.Source
     if options.replay:
         recording = recordings.open_recording(options.replay, options.channels)
         array = recordings.match_array(recording, array)

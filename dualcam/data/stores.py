@@ -76,6 +76,7 @@ class Packer(abc.ABC):
 
     Attributes:
         arrays: {name of an array: name of its file in the cache folder}.
+        store_type: the kind of `Store` that is made of what was packed.
         prefix: of the cache folder's name.
         unit: what a file is called in messages.
         stops_early: whether the first bad file is an error by itself where none may be bad;
@@ -83,6 +84,7 @@ class Packer(abc.ABC):
     """
 
     arrays: Mapping[str, str]
+    store_type: type[Store] = Store
     prefix = ''
     unit = 'record'
     stops_early = True
@@ -114,9 +116,9 @@ class Packer(abc.ABC):
         """Maps an array's file."""
         return np.load(path, mmap_mode='r')
 
-    @abc.abstractmethod
-    def store(self, *fields: Any) -> Store:
-        """The `Store` of these fields, in the order of its attributes."""
+    def store(self, *fields: Any) -> Any:
+        """The packer's kind of `Store` of these fields, in the order of its attributes."""
+        return self.store_type(*fields)
 
 
 def open_store(

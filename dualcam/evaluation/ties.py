@@ -16,7 +16,9 @@ import numpy.typing as npt
 _ROUNDINGS = 4
 
 
-def tolerance(terms: Any, scale: Any = 1.0, dtype: type[np.floating] = np.float64) -> Any:
+def tolerance(
+    terms: Any, scale: Any = 1.0, dtype: type[np.floating] | np.dtype = np.float64
+) -> Any:
     """Largest difference of two computed numbers that are equal in mathematics.
 
     A sum of n products, in any order, with fused operations or without, is wrong by at most

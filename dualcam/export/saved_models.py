@@ -145,12 +145,12 @@ class _Served:
         )
         self._sizes = [output.shape[-1] for output in self._outputs.outputs]
         # One function each for all signatures: what they share is traced and stored once.
-        self._ask = tf.function(
+        self._ask = tf.function(  # type: ignore[method-assign]
             self._ask,
             autograph=False,
             input_signature=[tf.TensorSpec([None, self._samples], tf.float32)],
         )
-        self._listen = tf.function(
+        self._listen = tf.function(  # type: ignore[method-assign]
             self._listen,
             autograph=False,
             input_signature=[

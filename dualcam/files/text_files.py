@@ -136,6 +136,15 @@ def _rows(path, text, delimiter):
     return [row if any(row) else [] for row in rows]
 
 
+def is_number(text: str) -> bool:
+    """Whether a cell of a table is a number, as `float` reads it."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 class MissingColumns(ValueError):
     """A table is readable, but is not the one that was expected."""
 

@@ -1,6 +1,7 @@
 """Windows of sound from the default microphone, where the package sounddevice is installed."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -24,13 +25,7 @@ def windows(
     """
     if not duration_s > 0:
         raise ValueError(f'{duration_s} s of recording: expected more than 0')
-    try:
-        import sounddevice
-    except (ImportError, OSError) as error:  # OSError: no PortAudio library
-        raise ValueError(
-            f'recording needs the package sounddevice and PortAudio ({error}): pip '
-            'install "dualcam[microphone]", apt-get install libportaudio2'
-        ) from error
+    sounddevice = load_sounddevice('recording', 'microphone')
     count = max(1, round(duration_s * rate_hz / clip_samples))
     try:
         # Room for a window while the one before is being answered.
@@ -42,3 +37,24 @@ def windows(
                 yield (number * clip_samples / rate_hz, np.asarray(block)[:, 0], bool(lost))
     except sounddevice.PortAudioError as error:
         raise ValueError(f'no microphone to be read at {rate_hz} Hz: {error}') from error
+
+
+def load_sounddevice(purpose: str, extra: str, instead: str = '') -> Any:
+    """The package sounddevice.
+
+    Args:
+        purpose: what needs it, for the message.
+        extra: of dualcam, which installs it.
+        instead: what can be done without it.
+
+    Raises:
+        ValueError: it, or its PortAudio library, is not installed.
+    """
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:  # OSError: no PortAudio library
+        raise ValueError(
+            f'{purpose} needs the package sounddevice and PortAudio ({error}): pip install '
+            f'"dualcam[{extra}]", apt-get install libportaudio2{instead}'
+        ) from error
+    return sounddevice

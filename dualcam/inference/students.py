@@ -202,8 +202,8 @@ def _from_run(path):
     if saved.kind == 'tagging':
         if not tagging.needs_sound_only(params):
             raise _deaf(path, f'{network} ({", ".join(params.sound)})')
-        frontend, seconds = tagging_data.frontend(params, path), params.clip_s
-        return from_model(run.load(path), frontend, seconds, saved.classes, path)
+        tagging_frontend = tagging_data.frontend(params, path)
+        return from_model(run.load(path), tagging_frontend, params.clip_s, saved.classes, path)
     if models.network(network).input not in ('waveform', 'spectrogram'):
         raise _deaf(path, network)
     if saved.kind == 'correspondence':
@@ -239,7 +239,7 @@ def _from_saved_model(path):
 
         name = 'embedding' if layer == metadata['embedding_layer'] else layer
         # The module must outlive its signature, which does not hold its variables.
-        listen.module = loaded
+        listen.module = loaded  # type: ignore[attr-defined]
         return listen
 
     return Listener(

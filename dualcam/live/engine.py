@@ -7,6 +7,7 @@ left out, so that those that are shown are of now.
 """
 
 import dataclasses
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -31,7 +32,7 @@ METHODS = ('sum', 'diagonal', 'functional')
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Message:
-    """What the page is told of a map.
+    """What the page shows of a map.
 
     Attributes:
         header: what JSON can hold.
@@ -276,8 +277,10 @@ class Engine:
 
     def _listen(self):
         """The student's thread."""
-        ask = self._student.listen('logits')
-        ask(np.ones((1, self._student.clip_samples), np.float32))  # sets up
+        student = self._student
+        assert student is not None, 'the thread is started for one'
+        ask = student.listen('logits')
+        ask(np.ones((1, student.clip_samples), np.float32))  # sets up
         while not self._stopped.wait(_STUDENT_S):
             sound = self._ring.all()
             with self._lock:
@@ -293,17 +296,22 @@ class Engine:
                 steerer = steered_sound.Steerer(
                     self.array,
                     self.source.rate_hz,
-                    lambda _, towards=direction: towards,
+                    functools.partial(_same, direction),
                     self._maker.params.focus_m,
                 )
                 margin = np.zeros((steerer.margin, sound.shape[1]), np.float32)
                 signal = steerer.steer(np.concatenate([margin, sound, margin]))
                 if np.ptp(signal) > 0:
-                    clip = source_classes.prepared(signal, self.source.rate_hz, self._student)
-                    names, shares = source_classes.named(self._student, ask(clip[None])[0], 1)
+                    clip = source_classes.prepared(signal, self.source.rate_hz, student)
+                    names, shares = source_classes.named(student, ask(clip[None])[0], 1)
                     found[number] = names[0], shares[0]
             with self._lock:
                 self._classes = found
+
+
+def _same(direction, _):
+    """A direction at any time."""
+    return direction
 
 
 class _Ring:

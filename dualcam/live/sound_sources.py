@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from dualcam.acoustics import recordings
+from dualcam.inference import microphone
 
 BLOCK_S = 0.01
 _WAIT_S = 1.0  # until a device that is gone is looked for again
@@ -225,11 +226,4 @@ OpenSource = Callable[[], Source]
 
 
 def _sounddevice():
-    try:
-        import sounddevice
-    except (ImportError, OSError) as error:  # OSError: no PortAudio library
-        raise ValueError(
-            f'a sound device needs the package sounddevice and PortAudio ({error}): pip install '
-            '"dualcam[live]", apt-get install libportaudio2; or --replay=FILE'
-        ) from error
-    return sounddevice
+    return microphone.load_sounddevice('a sound device', 'live', '; or --replay=FILE')

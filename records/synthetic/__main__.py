@@ -18,6 +18,7 @@ long each is and that the lists go by take. Folders that are complete are left a
 import functools
 import os
 import pathlib
+from typing import Any
 
 from absl import app, flags
 
@@ -25,7 +26,7 @@ from dualcam.acoustics import band_beamforming, cepstra, geometry_files, microph
 from dualcam.cli import errors
 from dualcam.data.sources import datasets, sound_folders
 from dualcam.files import large_arrays
-from records import jobs
+from records import array_flags, jobs
 from records.synthetic import acivw, avia, presets, recordings, takes
 
 _ORIGINS = {'avia': 'array and rooms', 'acivw': 'array and places'}
@@ -37,6 +38,8 @@ def _job_and_info(options):
     """What is to be made, and its description."""
     layout = options.layout
     _check(options)
+    preset: Any  # of the layout
+    folds: tuple[int, ...] = ()
     if layout == 'avia':
         preset = presets.preset_named(
             options.preset, 'avia_recordings' if options.sources else 'avia'
@@ -47,7 +50,7 @@ def _job_and_info(options):
     else:
         preset, take_rule = presets.preset_named(options.preset, layout), None
         num_places = units = options.videos or preset.num_videos
-    classes, origin, folds, dealt = _CLASSES[layout], 'simulated sounds, ', (), None
+    classes, origin, dealt = _CLASSES[layout], 'simulated sounds, ', None
     if options.sources:
         found, folds = recordings.of_folds(
             sound_folders.find_sounds(options.sources), [int(fold) for fold in options.folds]
@@ -128,7 +131,7 @@ def main(_: list[str]) -> None:
     each = job.num_takes if options.layout == 'avia' else 1
     print(
         f'{each * len(to_do)} takes of {job.take_s} s written, '
-        f'{each * (len(pieces) - len(to_do))} were there: {job.out}'
+        f'{each * (len(pieces) - len(to_do))} already existed: {job.out}'
     )
 
 
@@ -160,14 +163,7 @@ if __name__ == '__main__':
     flags.DEFINE_integer('seed', 0, 'Same seed, same bytes.', lower_bound=0)
     flags.DEFINE_string('matfiles', None, 'AVIA: make the acoustic images at once, here.')
     flags.DEFINE_bool('keep_array', True, 'AVIA: write the 128 channels.')
-    flags.DEFINE_string(
-        'array',
-        'dualcam',
-        'File with the microphones, or dualcam or uma16.',
-    )
-    flags.DEFINE_enum(
-        'unit', None, list(geometry_files.UNITS), 'Of --array; default what it says, or m.'
-    )
+    array_flags.define()
     flags.DEFINE_float('focus_m', 1.5, 'Distance the images are focused at.', lower_bound=0.1)
-    flags.DEFINE_integer('processes', None, 'How many work at a time; default one a processor.')
+    flags.DEFINE_integer('processes', None, 'How many work at a time; default one per core.')
     app.run(errors.clean_errors(main))

@@ -120,11 +120,11 @@ def _fountain(count, rng):
         rng.uniform(250, 600), rng.uniform(4500, 5900), count, rng, order=1
     )
     times = np.sort(rng.uniform(0, duration_s, rng.poisson(rng.uniform(25, 60) * duration_s)))
-    bubbles = [
+    pops = [
         sound_events.modes([rng.uniform(450, 2200)], [rng.uniform(0.005, 0.02)], [1.0], 0.06, rng)
         for _ in times
     ]
-    bubbles = sound_events.place(bubbles, times, count, rng.exponential(1.0, len(times)))
+    bubbles = sound_events.place(pops, times, count, rng.exponential(1.0, len(times)))
     spray *= np.maximum(0.3, 1 + 0.12 * sound_events.smooth_noise(3, count, rng))
     return spray + rng.uniform(0.5, 1.2) * bubbles
 
@@ -205,8 +205,8 @@ def _shopping_cart(count, rng):
     rattle = sound_events.resonate(hits, wire_hz, [120, 150, 220, 300])
     wheels = sound_events.band_noise(180, rng.uniform(900, 1600), count, rng) * pace
     times = sound_events.regular_times(rng.uniform(1.2, 2.8), 0.4, duration_s, rng)
-    bumps = [sound_events.burst(150, 3500, 0.02, rng) for _ in times]
-    bumps = sound_events.place(bumps, times, count, rng.uniform(0.5, 1.5, len(times)))
+    bursts = [sound_events.burst(150, 3500, 0.02, rng) for _ in times]
+    bumps = sound_events.place(bursts, times, count, rng.uniform(0.5, 1.5, len(times)))
     squeak = np.zeros(count)
     if rng.random() < 0.5:  # one dry wheel
         turn = (

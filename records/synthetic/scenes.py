@@ -297,7 +297,9 @@ def _traffic(num_samples, level, rng):
         )
         rumble *= swell * level / np.sqrt(3) / _rms(rumble * swell)
         waves.append(
-            propagation.plane_wave_source(_roll(rumble), (np.sin(azimuth), 0.02, np.cos(azimuth)))
+            propagation.plane_wave_source(
+                _roll(rumble), np.array([np.sin(azimuth), 0.02, np.cos(azimuth)])
+            )
         )
     return waves
 

@@ -4,7 +4,7 @@
 
 Writes what DCASE 2017 task 4 delivers: RAW/audio/*.wav, RAW/frames/<clip>/*.jpg at one a second,
 lists with tabs (file, onset, offset, label; a row for each event of a clip) for training and
-testing, and RAW/dataset.json. `records.convert_tagging` goes on from there.
+testing, and RAW/dataset.json. `records.convert_tagging` takes it from there.
 
 One to three of ACIVW's machines, vehicles and waters begin and end somewhere in each clip, faint
 in noise. Frames show each of them with a probability of 0.7, from the first second to the last,
@@ -325,5 +325,5 @@ if __name__ == '__main__':
     flags.DEFINE_string('preset', 'demo', f'Size: {", ".join(PRESETS)}.')
     flags.DEFINE_string('sources', None, 'Folder of real recordings, one folder a class.')
     flags.DEFINE_integer('seed', 0, 'Same seed, same bytes.', lower_bound=0)
-    flags.DEFINE_integer('processes', None, 'How many work at a time; default one a processor.')
+    flags.DEFINE_integer('processes', None, 'How many work at a time; default one per core.')
     app.run(errors.clean_errors(main))

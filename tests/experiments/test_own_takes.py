@@ -33,7 +33,7 @@ def test_own_takes_of_one_place_become_a_table(tmp_path, command, rng):
         f'--out={tmp_path}/records',
     )
     assert code == 0, errors
-    assert '30 records written, 0 were there' in out
+    assert '30 records written, 0 already existed' in out
     code, out, errors = command(
         'experiments/run_table2.py',
         f'--records={tmp_path}/records',

@@ -25,3 +25,11 @@ def write_second(path, frames, labels=LABELS):
     """Writes a record; its path as a string."""
     writer.write_record(pathlib.Path(path), writer.second_to_example(labels, frames))
     return str(path)
+
+
+def write_seconds(folder, rng, count=5):
+    """Writes records of one folder, the action of each its number from 0; their paths."""
+    return [
+        write_second(folder / f'Data_{i + 1:03d}.tfrecord', noise(rng), LABELS | {'action': i})
+        for i in range(count)
+    ]

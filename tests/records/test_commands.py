@@ -108,7 +108,7 @@ def test_the_same_seed_gives_the_same_bytes(simulated, two_classes, tmp_path, co
         '--preset=smoke',
         f'--sources={two_classes}',
     )
-    assert code == 0 and '0 takes of 5 s written, 6 were there' in out
+    assert code == 0 and '0 takes of 5 s written, 6 already existed' in out
     code, _, errors = command(
         '-m',
         'records.synthetic',

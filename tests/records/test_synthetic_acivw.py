@@ -277,7 +277,7 @@ def test_real_recordings_take_the_place_of_the_sounds(tmp_path, command):
 
     code, out, errors = simulate('one')
     assert code == 0, errors
-    assert '6 takes of 2 s written, 0 were there' in out
+    assert '6 takes of 2 s written, 0 already existed' in out
     info = datasets.read_description(tmp_path / 'one')
     assert info == datasets.DatasetInfo(
         'acivw_simulated', ('dog bark', 'rain'), 'real recordings, simulated array and places', 3
@@ -287,7 +287,7 @@ def test_real_recordings_take_the_place_of_the_sounds(tmp_path, command):
     (tmp_path / 'one/class_1/data_002/video_time.txt').unlink()
     (tmp_path / 'one/class_1/data_002/audio/A_000003.dc').write_bytes(b'half')
     code, out, _ = simulate('one', '--processes=1')
-    assert code == 0 and '1 takes of 2 s written, 5 were there' in out
+    assert code == 0 and '1 takes of 2 s written, 5 already existed' in out
     assert digests(tmp_path / 'one') == before
     code, _, errors = simulate('one', '--seed=1')
     assert code == 1 and 'choose another --out' in errors

@@ -141,7 +141,8 @@ class Clips:
         if shuffle_seed is not None:
             rng = np.random.default_rng(shuffle_seed)
             order = rng.permutation(order)
-        drawn = self._variation.draw(shuffle_seed, rng, len(self)) if self._variation else {}
+        variation = self._variation
+        drawn = variation.draw(shuffle_seed, rng, len(self)) if variation else {}
         names = tuple(drawn)
         constants = {name: tf.constant(values) for name, values in self.columns.items()}
 
@@ -167,7 +168,9 @@ class Clips:
             }
             batch = {'input': inputs.get('', inputs), 'clip': chosen}
             batch |= {name: tf.gather(column, chosen) for name, column in constants.items()}
-            return batch | (self._variation.columns(item, batch['label']) if names else {})
+            if variation is None or not names:
+                return batch
+            return batch | variation.columns(item, batch['label'])
 
         items = {'clip': order} | {name: values[order] for name, values in drawn.items()}
         return pipelines.keep(

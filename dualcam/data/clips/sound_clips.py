@@ -120,6 +120,7 @@ class Sound(clip_sets.Part):
         return self._changed(values, drawn) if drawn else self._plain(values)
 
     def _change(self, signal, drawn):
+        assert self._plan is not None, 'something was drawn'
         signal = self._frontend.scaled(signal) * drawn['gain']
         if self._plan.mixup:
             share = drawn['other_share']  # [batch, 1]

@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -70,6 +69,7 @@ def open_sounds(
 class SoundPacker(stores.Packer):
     """Packs files of sound, of any format that `sound_files` reads."""
 
+    store_type = SoundStore
     prefix = 'sound-'
     unit = 'file'
     stops_early = False
@@ -104,6 +104,3 @@ class SoundPacker(stores.Packer):
 
     def open(self, path: pathlib.Path) -> np.ndarray:
         return np.memmap(path, np.float32, 'r')
-
-    def store(self, *fields: Any) -> SoundStore:
-        return SoundStore(*fields)

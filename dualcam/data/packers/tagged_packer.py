@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -66,6 +65,7 @@ class TaggedPacker(stores.Packer):
         num_classes: that each clip's labels must count.
     """
 
+    store_type = TaggedStore
     prefix = 'tagged-'
 
     def __init__(self, num_classes: int) -> None:
@@ -117,6 +117,3 @@ class TaggedPacker(stores.Packer):
                 titles[row], labels[row] = clip['name'], clip['labels']
                 num_frames[row] = clip['frames']
         return {'label': labels, 'name': np.array(titles), 'frames': num_frames}
-
-    def store(self, *fields: Any) -> TaggedStore:
-        return TaggedStore(*fields)

@@ -136,6 +136,7 @@ class Frontend:
         return int(heard[-1]) + 1
 
     def _heard(self):
+        assert self.statistics is not None, 'without them all bins count'
         if self.normalisation == 'log':
             return self.statistics[1] > _NARROW
         if self.normalisation == 'mean_std':

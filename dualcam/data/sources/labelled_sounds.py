@@ -75,6 +75,7 @@ def _of_tagged_records(path, size, root):
     classes = datasets.read_description(root).classes
     paths = reading.read_list(path, root)
     for record, clip in zip(paths, tagging_records.read_clips(paths), strict=True):
+        assert clip is not None, 'none is skipped'
         window = clip['audio'].astype(np.float32) / schema.CLIP_PEAK
         if len(window) != size:
             raise ValueError(

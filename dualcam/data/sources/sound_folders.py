@@ -235,6 +235,7 @@ def _of_class_folders(folder, strict):
         sounds = [
             dataclasses.replace(sound, fold=int(name['fold']), source=name['source'])
             for sound, name in zip(sounds, folds, strict=True)
+            if name
         ]
     used = {inner[0] for inner in parts.values()}
     known = {one.path for one in found.left_out}

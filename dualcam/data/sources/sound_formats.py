@@ -80,7 +80,7 @@ def demuxer_of(head: bytes) -> str | None:
 
 
 def kind_of(head: bytes) -> str | None:
-    """What a file is that is no sound though it is named like one; None where nobody knows."""
+    """What a file really is that is not audio though its name says so; None where unknown."""
     start = head[:200].lstrip(b'\xef\xbb\xbf \t\r\n').lower()
     if not head.strip(b'\0'):
         return 'an empty file' if not head else 'zeros only'

@@ -154,7 +154,7 @@ def hold_out(num_clips: int, share: float, seed: int) -> tuple[np.ndarray, np.nd
 
 def _labels_of(fields, where):
     """Label names of a row's fields."""
-    if len(fields) > 2 and fields[1] and not _is_number(fields[1]) and not _is_number(fields[2]):
+    if len(fields) > 2 and fields[1] and not any(map(text_files.is_number, fields[1:3])):
         fields = [fields[0], ','.join(filter(None, fields[1:]))]  # commas instead of tabs
     elif len(fields) > 4:
         fields = [*fields[:3], ', '.join(filter(None, fields[3:]))]  # likewise
@@ -182,14 +182,6 @@ def _labels_of(fields, where):
     if '' in labels:
         raise ValueError(f'{where}: a label is empty; expected a class in its place')
     return labels
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _clip_name(file):

@@ -125,7 +125,7 @@ def unfinished(path: AnyPath) -> Unfinished | None:
 
 
 def more_follows(announced: int, rest: int, following: bytes) -> bool:
-    """Whether the sound goes on after its announced end.
+    """Whether the sound continues past its announced end.
 
     Args:
         announced: bytes of the data chunk by its header.

@@ -9,16 +9,6 @@ RATE_HZ = 12_288
 
 
 @pytest.fixture(scope='module')
-def mics():
-    return microphones.built_in_array()
-
-
-@pytest.fixture(scope='module')
-def grid():
-    return microphones.look_directions()
-
-
-@pytest.fixture(scope='module')
 def exact(mics, grid):
     return beamforming.Beamformer(mics, grid, 1.5, rank_tolerance=0)
 

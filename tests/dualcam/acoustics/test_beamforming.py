@@ -3,21 +3,11 @@
 import numpy as np
 import pytest
 
-from dualcam.acoustics import beamforming, microphones
+from dualcam.acoustics import beamforming
 
 pytestmark = pytest.mark.numeric
 
 RATE_HZ = 12_288
-
-
-@pytest.fixture(scope='module')
-def mics():
-    return microphones.built_in_array()
-
-
-@pytest.fixture(scope='module')
-def grid():
-    return microphones.look_directions()
 
 
 @pytest.fixture(scope='module')

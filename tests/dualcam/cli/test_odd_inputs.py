@@ -117,7 +117,7 @@ def test_a_file_named_in_another_way_is_there_already(saved, tmp_path, capsys, m
     assert run(capsys, *call, 'in')[0] == 0
     for other in (path, './in/../in/a.wav', tmp_path / 'in'):
         code, printed, _ = run(capsys, *call, other, '--skip_existing')
-        assert code == 0 and '0 files, 0 rows' in printed and '1 were there' in printed
+        assert code == 0 and '0 files, 0 rows' in printed and '1 already existed' in printed
     assert [row['file'] for row in rows_of('o.csv')] == ['in/a.wav']
 
 
@@ -133,7 +133,7 @@ def test_names_of_any_bytes_are_answered_once_and_can_be_had_back(saved, tmp_pat
     assert run(capsys, *call)[0] == 0
     whole = out.read_bytes()
     code, printed, _ = run(capsys, *call, '--skip_existing')
-    assert code == 0 and '0 files, 0 rows' in printed and '6 were there' in printed
+    assert code == 0 and '0 files, 0 rows' in printed and '6 already existed' in printed
     assert out.read_bytes() == whole
     if ending == 'csv':
         found = [row['file'] for row in rows_of(out)]
@@ -179,7 +179,7 @@ def test_every_file_is_answered_or_said_to_be_left_out(saved, tmp_path, capsys):
         (place / '._a.wav').write_bytes(b'\0\5\x16\7')
     (folder / 'notes.txt').write_text('hello')
     code, printed, _ = run(capsys, 'classify', f'--model={saved}', '--input', folder)
-    assert code == 0 and '4 files, 4 rows by hearnet; 0 were there, 2 left out' in printed
+    assert code == 0 and '4 files, 4 rows by hearnet; 0 already existed, 2 left out' in printed
     for named in ('empty: no sound', 'a.png is not', '__MACOSX: what macOS', 'notes.txt is not'):
         assert named in printed
     assert '._' not in printed

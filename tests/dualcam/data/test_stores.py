@@ -23,15 +23,7 @@ BOTH = record_packer.RecordPacker(['acoustic', 'audio'])
 
 @pytest.fixture
 def paths(rng, tmp_path):
-    folder = tmp_path / 'Location_02'
-    return [
-        small_records.write_second(
-            folder / f'Data_{i + 1:03d}.tfrecord',
-            small_records.noise(rng),
-            small_records.LABELS | {'action': i},
-        )
-        for i in range(5)
-    ]
+    return small_records.write_seconds(tmp_path / 'Location_02', rng)
 
 
 def test_packed_records_equal_the_records(paths, tmp_path):

@@ -105,7 +105,7 @@ def test_the_command_writes_tables_that_agree(saved, folder, tmp_path, capsys):
             == 0
         )
     printed = capsys.readouterr().out
-    assert '3 files, 3 rows by hearnet; 0 were there, 0 left out' in printed
+    assert '3 files, 3 rows by hearnet; 0 already existed, 0 left out' in printed
     assert 'accuracy over 2 files' in printed  # nobody knows "other"
     with open(tmp_path / 'a.csv', newline='') as file:
         table = list(csv.DictReader(file))
@@ -177,7 +177,7 @@ def test_a_stopped_job_goes_on_with_what_is_missing(saved, folder, tmp_path, cap
         assert out.read_bytes() == whole
         assert f'{asked} files' in capsys.readouterr().out
     assert main.main([*arguments, '--skip_existing']) == 0 and out.read_bytes() == whole
-    assert '0 files, 0 rows by hearnet; 3 were there' in capsys.readouterr().out
+    assert '0 files, 0 rows by hearnet; 3 already existed' in capsys.readouterr().out
     for other in (['--top_k=2'], ['--hop_s=0.5']):
         assert main.main([*arguments, '--skip_existing', *other]) == 1
         assert 'another top_k' in capsys.readouterr().err and out.read_bytes() == whole
@@ -195,7 +195,7 @@ def test_bad_files_are_counted_and_good_ones_kept(saved, folder, tmp_path, capsy
     assert '2 bad files' in error and 'b.wav' in error and '--max_bad=2' in error
     assert len((tmp_path / 'a.csv').read_text().splitlines()) == 4  # the good ones are there
     assert main.main([*arguments, f'--out={tmp_path}/b.csv', '--max_bad=2']) == 0
-    assert '3 files, 3 rows by hearnet; 0 were there, 2 left out' in capsys.readouterr().out
+    assert '3 files, 3 rows by hearnet; 0 already existed, 2 left out' in capsys.readouterr().out
 
 
 def test_what_cannot_be_asked_is_said(saved, folder, tmp_path, capsys):

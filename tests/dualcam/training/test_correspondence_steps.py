@@ -12,13 +12,13 @@ from dualcam import losses, models
 from dualcam.losses import triplet
 from dualcam.training import checkpoints, loop, steps
 from dualcam.training.recipes import correspondence_steps, distillation
-from tests.helpers import numpy_triplets
+from tests.helpers import made_up_clips, numpy_triplets
 
 PARAMS = loop.LoopParams(epochs=6, batch_size=8, learning_rate=3e-3, seed=1)
 CHANNELS = 16
 
 
-class ToyClips:
+class ToyClips(made_up_clips.MadeUpClips):
     """28 clips of 14 videos, two classes; what is heard and what is seen hold the video's code.
 
     Both classes number their videos from 0, and a video's clips lie side by side.
@@ -38,30 +38,12 @@ class ToyClips:
         }
         values = {name: value[:clips].astype(np.float32) for name, value in values.items()}
         teacher = values.pop('teacher_feature')
-        self.inputs = values
-        self.columns = {
+        columns = {
             'label': videos[:clips] // 7,
             'video': videos[:clips] % 7,
             'teacher_feature': teacher / np.linalg.norm(teacher, axis=1)[:, None],
         }
-
-    def __len__(self):
-        return len(self.columns['label'])
-
-    def batches(self, batch_size, shuffle_seed=None):
-        order = np.arange(len(self))
-        if shuffle_seed is not None:
-            order = np.random.default_rng(shuffle_seed).permutation(order)
-        return tf.data.Dataset.from_tensor_slices(
-            {
-                'input': {name: value[order] for name, value in self.inputs.items()},
-                'clip': order,
-                **{name: value[order] for name, value in self.columns.items()},
-            }
-        ).batch(batch_size)
-
-    def batch(self, size=8):
-        return next(iter(self.batches(size, 3)))
+        super().__init__(values, columns)
 
 
 def sound_network(channels=CHANNELS):

@@ -13,14 +13,14 @@ from dualcam.evaluation import tagging_scores
 from dualcam.models import cnn8
 from dualcam.training import checkpoints, loop
 from dualcam.training.recipes import tagging_steps
-from tests.helpers import numpy_layers
+from tests.helpers import made_up_clips, numpy_layers
 
 CLASSES, FRAMES = 4, 6
 PARAMS = loop.LoopParams(epochs=4, batch_size=8, learning_rate=3e-3, seed=1)
 ALONE = tagging_steps.Transfer(0.0, 0.0, 0.0)
 
 
-class ToyClips:
+class ToyClips(made_up_clips.MadeUpClips):
     """24 clips of 16 windows: each event lifts a band of its own, and a channel of the frames."""
 
     def __init__(self, clips=24, seed=0):
@@ -30,26 +30,8 @@ class ToyClips:
         audio += 1.5 * np.repeat(labels, 16, axis=1)[:, None]
         visual = rng.standard_normal((clips, 2, FRAMES))
         visual[..., :CLASSES] += 3 * labels[:, None]
-        self.inputs = {'audio': audio.astype(np.float32), 'visual': visual.astype(np.float32)}
-        self.columns = {'label': labels}
-
-    def __len__(self):
-        return len(self.columns['label'])
-
-    def batches(self, batch_size, shuffle_seed=None):
-        order = np.arange(len(self))
-        if shuffle_seed is not None:
-            order = np.random.default_rng(shuffle_seed).permutation(order)
-        return tf.data.Dataset.from_tensor_slices(
-            {
-                'input': {name: value[order] for name, value in self.inputs.items()},
-                'clip': order,
-                'label': self.columns['label'][order],
-            }
-        ).batch(batch_size)
-
-    def batch(self, size=8):
-        return next(iter(self.batches(size, 3)))
+        inputs = {'audio': audio.astype(np.float32), 'visual': visual.astype(np.float32)}
+        super().__init__(inputs, {'label': labels})
 
 
 def make(name, seed=0, width=1 / 32):
