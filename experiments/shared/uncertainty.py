@@ -257,7 +257,7 @@ def score(parts: Sequence[Measure]) -> float:
 
 def scores_of(part: Measure) -> list[float]:
     """Score of each seed, not resampled."""
-    return part.scores(np.ones((1, len(part.takes)), np.float32))[0].tolist()
+    return part.scores(np.ones((1, len(part.takes))))[0].tolist()
 
 
 @functools.lru_cache(maxsize=256)

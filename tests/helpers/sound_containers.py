@@ -58,7 +58,7 @@ def write(path: pathlib.Path, signal: np.ndarray, suffix: str = '') -> None:
         return
     form, codec = _FFMPEG[suffix]
     rate_hz = 8_000 if suffix == '.amr' else 48_000
-    with av.open(str(path), 'w', format=form) as container:
+    with av.open(str(path), 'w', format=form, options={'fflags': '+bitexact'}) as container:
         stream = container.add_stream(codec, rate=rate_hz)
         stream.layout = 'mono'
         stream.bit_rate = 12_200 if suffix == '.amr' else 128_000

@@ -489,7 +489,7 @@ def _unfinished(_):
 def _containers(folder):
     signal = np.random.default_rng(0).uniform(-0.5, 0.5, 8000)
     seeds = []
-    for suffix in ('.m4a', '.webm', '.mka', '.wma', '.mpg', '.ts', '.avi', '.caf', '.w64', '.opus'):
+    for suffix in ('.m4a', '.webm', '.mka', '.wma', '.mpg', '.ts', '.avi', '.caf', '.w64', '.ogv'):
         path = folder / f'whole{suffix}'
         sound_containers.write(path, signal)
         seeds.append(path.read_bytes())
