@@ -82,6 +82,25 @@ class Listener:
             )
         return self._make(layer)
 
+    def with_layer(
+        self, name: str, of: str, function: Callable[[np.ndarray], np.ndarray]
+    ) -> 'Listener':
+        """The same student with one more layer, a function of another one.
+
+        Args:
+            name: of the new layer.
+            of: the layer that it follows, one of `layers`.
+            function: from that layer's output [batch, features] to the new one's.
+        """
+
+        def make(layer):
+            if layer != name:
+                return self._make(layer)
+            ask = self.listen(of)
+            return lambda waveform: function(ask(waveform))
+
+        return dataclasses.replace(self, layers=(*self.layers, name), _make=make)
+
 
 def open_listener(path: AnyPath) -> Listener:
     """The student of a run's folder, of a SavedModel or of a TFLite file.

@@ -11,6 +11,8 @@ an image of one channel with time along its rows, and whole frames of 224 x 298.
 (`frontends.Frontend` with 'log') are closest to theirs.
 """
 
+from typing import Any
+
 import keras
 
 from dualcam.data import audio
@@ -98,6 +100,20 @@ def build_correspondence(seconds: int = 2, num_frames: int = 1, width: float = 1
         keras.layers.Dense(2, name='fc2')(x),
         name='l3',
     )
+
+
+def correspondence_logits(model: keras.Model, heard: Any, seen: Any) -> Any:
+    """What `build_correspondence`'s network says of any pairs of its two parts' features.
+
+    Args:
+        model: from `build_correspondence`.
+        heard, seen: [pairs, 512] features of sounds and of images.
+
+    Returns:
+        Logits [pairs, 2]: no, yes.
+    """
+    features = keras.ops.concatenate([seen, heard], axis=-1)
+    return model.get_layer('fc2')(model.get_layer('fc1')(features))
 
 
 def _hear(seconds, width):

@@ -16,6 +16,8 @@ from dualcam.training import run_data
 from dualcam.training.recipes import correspondence
 
 SOUND, VISION, BOTH = 'sound', 'vision', 'audio-visual'
+PAIRS = 'pairs'  # of L3-Net: not features, but whether a sound and frames are of one clip
+UNIT = 'unit_embedding'  # layer of listeners: the feature of a window, of length 1
 _BATCH = 32
 
 
@@ -71,8 +73,8 @@ class PairFeatures:
         return np.concatenate(heard), np.concatenate(seen)
 
     def listener(self):
-        """The network on sound as a `listening.Listener`."""
-        return students.from_map(self.networks[0], self.params, self.folder)
+        """The network on sound as a `students.Listener`, whose layer `UNIT` is its feature."""
+        return _with_unit(students.from_map(self.networks[0], self.params, self.folder))
 
     def _pairs(self, store, windows):
         clips = correspondence.cut(self.params, store, windows, self.folder)
@@ -112,8 +114,17 @@ class NetworkFeatures:
         return {name: np.concatenate(made)}
 
     def listener(self):
-        """The network as a `listening.Listener`."""
-        return students.open_listener(self.folder)
+        """The network as a `students.Listener`, whose layer `UNIT` is its feature."""
+        return _with_unit(students.open_listener(self.folder))
+
+
+def _with_unit(listener):
+    """Adds a window's feature as all tables compare it: after a ReLU, of length 1."""
+    return listener.with_layer(
+        UNIT,
+        'embedding',
+        lambda embeddings: triplet.audio_features(tf.constant(embeddings)).numpy(),
+    )
 
 
 def _answers(network, clips, batch_size=_BATCH):

@@ -15,6 +15,7 @@ from dualcam.data.clips import record_clips
 from dualcam.data.packers import record_packer
 from dualcam.data.records import reading, take_lists
 from dualcam.data.sources import datasets
+from dualcam.models import l3net
 from dualcam.training import loop, recipes, run_data
 from dualcam.training.recipes import correspondence, correspondence_steps
 from experiments.eccv2020 import presets
@@ -24,9 +25,10 @@ from records import video_lists
 
 MODALITIES = ('acoustic', 'audio', 'frames')
 PRETEXT, SUPERVISED, TAUGHT = 'pretext', 'supervised', 'taught'
-TEST = 'test'
+TEST, CORRESPONDENCE = 'test', 'correspondence'
 _LISTS = ('training.txt', 'validation.txt', 'testing.txt')
 _TEACHER = 'dualcamnet_eccv'
+_PAIRING_SEED = 0  # the same pairs for all runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,19 +140,60 @@ class Source:
         return workshop.record_predictions(summed, params, teacher.folder)
 
     def file_of(self, test: str) -> tuple[str, type[outcomes.Tested]]:
-        """See `workshops.Source`; the only test is `TEST`, of supervised runs."""
+        """See `workshops.Source`; tests are `TEST` of supervised runs, and `CORRESPONDENCE` of
+        L3-Net."""
         return f'{test}.json', outcomes.Tested
 
     def test(
         self, workshop: workshops.Workshop, resolved: workshops.Resolved, test: str
     ) -> outcomes.Tested:
-        """The classifier's own predictions of the test clips."""
-        del test
+        """The network's own predictions of the test clips, or of pairs of them."""
         network, windows = workshop.network(resolved), self.windows[2]
+        if test == CORRESPONDENCE:
+            return test_pairs(network, resolved.params, resolved.folder, self.store, windows)
         clips = run_data.cut(resolved.params, self.store, windows, resolved.folder)
         predictions = np.argmax(loop.predict(network, clips), -1)
         names = takes.of_records(self.store, windows[:, 0])
         return outcomes.Tested(labels(self.store, windows), predictions, tuple(names))
+
+
+def test_pairs(
+    network: keras.Model,
+    params: correspondence.CorrespondenceParams,
+    folder: pathlib.Path,
+    store: record_packer.RecordStore,
+    windows: np.ndarray,
+) -> outcomes.Tested:
+    """Whether L3-Net tells a clip's own sound from another video's.
+
+    Each clip's frames stand with their own sound and, as in training, with that of the next clip,
+    in a shuffled order, that is of another video.
+
+    Args:
+        network: from `l3net.build_correspondence`, trained.
+        params, folder: of its run.
+        store: holds the records.
+        windows: [clips, seconds] rows of it.
+
+    Returns:
+        Labels and predictions of two pairs per clip, 1 for those that correspond; their takes are
+        those of the frames.
+    """
+    networks = correspondence.split(params, network)
+    heard, seen = PairFeatures(params, folder, networks).maps(store, windows)
+    order = np.random.default_rng(_PAIRING_SEED).permutation(len(windows))
+    clips = windows[order, 0]
+    columns = (np.asarray(store.columns[name])[clips] for name in ('label', 'group'))
+    others = order[correspondence_steps.other_videos(*columns).numpy()]
+    seen = seen[order]
+    logits = [
+        np.asarray(l3net.correspondence_logits(network, heard[sounds], seen))
+        for sounds in (order, others)
+    ]
+    names = takes.of_records(store, clips)
+    return outcomes.Tested(
+        np.repeat([1, 0], len(clips)), np.argmax(np.concatenate(logits), -1), (*names, *names)
+    )
 
 
 def features_of(

@@ -28,6 +28,7 @@ ROWS = {
     'dualcamnet': ('dualcamnet_eccv', features.SOUND, 'DualCamNet'),
     'audio_visual_hearnet': ('hearnet_eccv', features.BOTH, 'HearNet and ResNet-18'),
     'audio_visual_dualcamnet': ('dualcamnet_eccv', features.BOTH, 'DualCamNet and ResNet-18'),
+    'l3_correspondence': ('l3_audio', features.PAIRS, 'L3-Net, do sound and frames correspond?'),
 }
 _FAMILY = {
     'l3_audio': 'l3',
@@ -47,12 +48,14 @@ class Spec:
         training: `SELF`, `SUPERVISED` or `OWN`.
         alpha: share of the transfer, or None.
         published: {column: {'published': mean, 'published_std': deviation}}.
+        note: a few words, where the numbers are not those of the other lines.
     """
 
     key: str
     training: str
     alpha: float | None = None
     published: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+    note: str = ''
 
     @property
     def name(self) -> str:
@@ -78,6 +81,7 @@ class Spec:
             (self.key, self.training, self.alpha),
             alone | dict(cells),
             (self.name, self.training, alpha),
+            self.note,
         )
 
 
@@ -87,7 +91,7 @@ def read_specs(
     """Lines of a published file.
 
     Args:
-        file_name: in published/, with features, training and alpha.
+        file_name: in published/, with features, training and alpha, and perhaps a note.
         columns: {our column: (its column of means, its column of deviations)}.
         unit: what its numbers are shares of: 100 for percentages.
     """
@@ -107,6 +111,7 @@ def read_specs(
                 line.get('training') or SELF,
                 float(line['alpha']) if line.get('alpha') else None,
                 published,
+                line.get('note') or '',
             )
         )
     return found

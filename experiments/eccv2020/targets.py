@@ -71,6 +71,10 @@ class Records:
             needed.add('frames')
         if not needed <= set(self._judged.store.arrays):
             return {}
+        if name == features.PAIRS:
+            tests = self._workshop.scores(spec.run, [runs.CORRESPONDENCE], seed)
+            tested = tests[runs.CORRESPONDENCE]
+            return {evaluators.ACCURACY: [(tested.right, tested.takes)]}
         evaluator = self._by_training[spec.training]
         if evaluator == evaluators.CLASSIFIER:
             tested = self._workshop.scores(spec.run, [runs.TEST], seed)[runs.TEST]
@@ -131,9 +135,12 @@ class Records:
 
 
 class Sounds:
-    """Files of sound, each the mean of its windows of 2 s."""
+    """Files of sound, each the mean of the features, of length 1, of its windows of 2 s."""
 
-    explained = 'Accuracy of k-NN on files, mean ± deviation over seeds and splits.'
+    explained = (
+        'Accuracy of k-NN on files, each the mean of the features (of length 1) of its windows of '
+        '2 s; mean ± deviation over seeds and splits.'
+    )
 
     def __init__(self, workshop: workshops.Workshop, options: Any):
         kind, folder = transfer.read_target(options.target)
@@ -156,7 +163,7 @@ class Sounds:
 
     def _judge(self, extractor, seed):
         listener = extractor.listener()
-        judged = self._target.judge(*self._target.by_listener(listener, 'embedding'), seed)
+        judged = self._target.judge(*self._target.by_listener(listener, features.UNIT), seed)
         return {evaluators.ACCURACY: judged.tests(evaluators.KNN)}
 
 

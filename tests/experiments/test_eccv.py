@@ -1,18 +1,37 @@
 """The tables of ECCV 2020, from records to picture."""
 
+import csv
+import dataclasses
+import functools
 import json
+import types
 
+import keras
 import numpy as np
 import pytest
+import soundfile
 
-from experiments.eccv2020 import presets, tables
-from experiments.shared import results
+from dualcam import models
+from dualcam.data.clips import record_clips
+from dualcam.data.signal import frontends
+from dualcam.inference import students
+from dualcam.models import l3net
+from dualcam.training.recipes import correspondence
+from experiments.eccv2020 import features, presets, runs, tables, targets
+from experiments.run_eccv2020 import _CORRESPONDENCE
+from experiments.shared import charts, results, transfer, workshops
+from tests.helpers import toy_eccv
 from tests.helpers.sound_folders import write_esc
+
+_COLUMNS = {'accuracy': ('accuracy', 'std')}
 
 
 def test_rows_are_the_published_ones():
-    rows = tables.read_specs('eccv2020_table2_acivw.csv', {'accuracy': ('accuracy', 'std')})
-    assert len(rows) == 22 and {row.key for row in rows} == set(tables.ROWS)
+    rows = tables.read_specs('eccv2020_table2_acivw.csv', _COLUMNS)
+    assert len(rows) == 22 and {row.key for row in rows} == set(tables.ROWS) - {'l3_correspondence'}
+    (pairs,) = tables.read_specs(_CORRESPONDENCE, _COLUMNS)
+    assert pairs.key == 'l3_correspondence' and 'chance is 0.5' in pairs.note
+    assert pairs.published['accuracy'] == {'published': 0.8386, 'published_std': 0.0035}
     best = max(
         (row for row in rows if row.key == 'hearnet' and row.training == 'self-supervised'),
         key=lambda row: row.published['accuracy']['published'],
@@ -114,6 +133,131 @@ def test_shares_of_the_transfer_are_compared_with_none():
             assert ((key, tables.SELF, alpha), (key, tables.SELF, 0.0)) in keys
     taught = ('hearnet_transfer', tables.SUPERVISED, None)
     assert (taught, ('hearnet', tables.SUPERVISED, None)) in keys
+
+
+class ToySource(runs.Source):
+    """Eight clips of as many videos, all of them in the test."""
+
+    def __init__(self, preset):
+        self.preset, self.info, self.store = preset, toy_eccv.INFO, toy_eccv.make_store()
+        self._data = toy_eccv.make_data(self.store)
+        rows = np.arange(16).reshape(8, 2)
+        self.windows = (rows[:6], rows[6:], rows)
+
+
+class UntrainedWorkshop(workshops.Workshop):
+    """Its pairs of networks are randomly initialised: training has tests of its own."""
+
+    def _trained(self, resolved):
+        resolved.folder.mkdir(parents=True)
+        resolved.recipe.clips(resolved.params, resolved.data, resolved.folder, None)  # statistics
+        keras.utils.set_random_seed(resolved.seed)
+        return correspondence.build(resolved.params, resolved.folder)
+
+
+def test_l3_s_correspondence_is_a_row_of_table_2(tmp_path, monkeypatch):
+    preset = dataclasses.replace(presets.preset_named('smoke'), networks=('l3',))
+    toy = UntrainedWorkshop(ToySource(preset), tmp_path)
+    monkeypatch.setattr(workshops.run_page, 'write', lambda _: None)
+    monkeypatch.setattr(targets.Records, 'baselines', lambda *_: [])
+    asked = []
+    told = l3net.correspondence_logits
+    monkeypatch.setattr(
+        l3net,
+        'correspondence_logits',
+        lambda network, heard, seen: asked.append((heard, seen)) or told(network, heard, seen),
+    )
+    target = targets.TARGETS[2](toy, None)
+    specs = tables.read_specs(_CORRESPONDENCE, _COLUMNS)
+    rows = tables.fill(specs, target, toy.source.preset, [0, 1])
+    cell = rows[0].cell('accuracy')
+    assert cell.clips == 16 and cell.interval.takes == 8 and cell.interval.seeds == 2
+    keys, chart = ('features', 'training', 'alpha'), functools.partial(charts.over_key, key='alpha')
+    text = results.write(
+        results.Table('t', 'T', 'E', keys, ('accuracy',), rows, chart=chart), tmp_path
+    )
+    assert '| L3-Net, do sound and frames correspond? | self-supervised |  | ' in text
+    assert '*0.8386 ± 0.0035* | share of test pairs' in text
+    with open(tmp_path / 't.csv', newline='') as file:
+        (line,) = csv.DictReader(file)
+    assert line['features'] == 'l3_correspondence' and line['published'] == '0.8386'
+    assert float(line['accuracy']) == pytest.approx(cell.mean, abs=1e-4)
+    (saved,) = json.loads((tmp_path / 't.json').read_text())['cells']
+    assert saved['scores'] == list(cell.scores) and saved['published'] == 0.8386
+    # Each clip's frames stand once with their own sound, and once with that of another video.
+    resolved = toy.resolve(specs[0].run, 1)
+    network = toy.network(resolved)
+    pair = features.PairFeatures(
+        resolved.params, resolved.folder, correspondence.split(resolved.params, network)
+    )
+    heard, seen = pair.maps(toy.store, toy.source.windows[2])
+    (own, frames), (other, again) = asked[-2:]
+    np.testing.assert_array_equal(frames, again)
+    clips, of_own, of_other = (
+        [int(np.flatnonzero((values == row).all(axis=1))[0]) for row in rows]
+        for values, rows in ((seen, frames), (heard, own), (heard, other))
+    )
+    assert sorted(clips) == list(range(8)) and of_own == clips
+    assert all(one != another for one, another in zip(clips, of_other, strict=True))
+    # Answers to pairs from features are those of the whole network.
+    (batch,) = correspondence.cut(
+        resolved.params, toy.store, toy.source.windows[2][clips], resolved.folder
+    ).batches(8)
+    direct = network(batch['input'], training=False).numpy()
+    np.testing.assert_allclose(told(network, own, frames), direct, rtol=1e-3, atol=1e-4)
+    tested = toy.scores(specs[0].run, [runs.CORRESPONDENCE], 1)[runs.CORRESPONDENCE]
+    assert tested.labels.tolist() == [1] * 8 + [0] * 8
+    assert tested.predictions[:8].tolist() == direct.argmax(-1).tolist()
+    assert cell.scores[1] == pytest.approx(tested.accuracy)
+
+
+@pytest.mark.parametrize('kind', ['without labels', 'with labels'])
+def test_windows_of_a_file_have_length_1_before_they_are_averaged(kind, tmp_path, monkeypatch):
+    """Table 4: a loud pair of features counts as much as a faint one, and the ReLU comes first."""
+    keras.utils.set_random_seed(0)
+    frontend = frontends.Frontend(
+        'spectrogram', 'log', None, False, models.network('hearnet_eccv').spectrogram
+    )
+    params = types.SimpleNamespace(clips=record_clips.ClipParams(2, 2, 1), sound=None)
+    monkeypatch.setattr(students.run_data, 'frontend', lambda *_: frontend)
+    if kind == 'with labels':
+        network = models.build('hearnet_eccv', 2)
+        opened = students.from_model(network, frontend, 2, ('a', 'b'), tmp_path)
+        monkeypatch.setattr(students, 'open_listener', lambda _: opened)
+        made = features.NetworkFeatures(params, tmp_path, network)
+    else:
+        network = models.build_map('hearnet_eccv')
+        made = features.PairFeatures(params, tmp_path, (network, None))
+    folder = write_esc(tmp_path / 'esc', takes=1)
+    rng = np.random.default_rng(0)
+    for path in sorted(folder.rglob('*.wav')):
+        wave = rng.standard_normal(88_200)
+        wave[:44_100] = np.sin(np.arange(44_100) * rng.uniform(0.1, 1.5))
+        soundfile.write(path, 0.1 * wave, 22_050)
+    judged = []
+
+    class Target(transfer.Target):
+        def judge(self, found, files, seed):
+            judged.append((found, files))
+            return super().judge(found, files, seed)
+
+    monkeypatch.setattr(transfer, 'Target', Target)
+    options = types.SimpleNamespace(target=f'folder:{folder}', out=tmp_path / 'out', max_bad=0)
+    monkeypatch.setattr(runs, 'features_of', lambda *_: made)
+    sounds = targets.Sounds(None, options)
+    monkeypatch.setattr(targets.neighbours, 'ECCV_KS', (1,))
+    sounds._target._ks = (1,)
+    sounds.score(types.SimpleNamespace(run=None), 0)
+    ((found, files),) = judged
+    ask = made.listener().listen('embedding')
+    for feature, path in zip(found, files, strict=True):
+        windows = ask(soundfile.read(path, dtype='float32')[0].reshape(2, 44_100))
+        assert kind == 'with labels' or windows.min() < 0
+        windows = np.maximum(windows, 0)
+        lengths = np.linalg.norm(windows, axis=1, keepdims=True)
+        np.testing.assert_allclose(feature, (windows / lengths).mean(axis=0), rtol=2e-3, atol=1e-4)
+        late = windows.mean(axis=0) / np.linalg.norm(windows.mean(axis=0))
+        assert np.abs(feature - late).max() > 5e-3
 
 
 def table(command, number, folder, *arguments):
