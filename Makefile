@@ -11,7 +11,8 @@
 #   DATA_SEED=1               other embedded data (AVIA, ACIVW, tagging) in other folders; 0
 #   SEEDS=0,1,2               seeds of the runs: three by default, one with smoke and in make grid,
 #                             five in make eccv with ACIVW
-#   PUBLISH=docs/results      folder that the JSON of the tables is copied to
+#   PUBLISH=docs/results      folder that the JSON of the tables is copied to; other data than the
+#                             demo's of seed 0 add to its name: table2-data1.json; then make results
 #   VIDEO=1                   records with video, which column R needs; always with table1 and
 #                             AVIA, and once they are there
 #   BACKBONE=FILE             weights of ResNet-50, see dualcam import-weights
@@ -106,12 +107,15 @@ CLIP_S := $(if $(filter smoke,$(PRESET)),2,$(if $(filter paper,$(PRESET)),10,4))
 PY := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-RUN_SEEDS = $(if $(SEEDS),--seeds=$(SEEDS)) $(if $(PUBLISH),--publish=$(PUBLISH))
+OF_DATA = $(or $(if $(TAKES),-$(basename $(notdir $(TAKES)))),$(if $(AVIA)$(ACIVW)$(TAGGED),-real),$(strip \
+  $(if $(filter-out demo,$(PRESET)),-$(PRESET))$(OF_SOURCES)$(if $(FOLDS),-folds$(subst $(COMMA),,$(FOLDS)))$(if \
+  $(SUBJECTS),-subjects$(SUBJECTS))$(OF_SEED)))
+RUN_SEEDS = $(if $(SEEDS),--seeds=$(SEEDS)) $(if $(PUBLISH),--publish=$(PUBLISH) --publish_suffix=$(OF_DATA))
 HARDWARE = $(if $(PRECISION),--precision=$(PRECISION)) $(if $(DEVICES),--devices=$(DEVICES))
 ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) $(RUN_SEEDS) $(WEIGHTS) $(HARDWARE)
 
 .PHONY: setup lint test test-kernels tfrecords table1 table2 table3 table4 esc10 eccv aaai confusion grid
-.PHONY: tensorboard bench clean
+.PHONY: results tensorboard bench clean
 
 setup: .venv/installed
 
@@ -234,6 +238,10 @@ aaai: $(if $(TAGGED),setup,$(AAAI)/records/.made)
 
 confusion: tfrecords
 	$(PY) experiments/run_confusion.py --records=$(RECORDS) $(ARGUMENTS)
+
+# Their numbers in the README and docs/results.md.
+results: setup
+	$(PY) -m experiments.results_pages
 
 grid: tfrecords
 	$(PY) experiments/grid_search.py --records=$(RECORDS) $(ARGUMENTS) \

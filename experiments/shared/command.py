@@ -82,13 +82,17 @@ def write(table, options, seeds, data, folder=None):
     from experiments.shared import results
 
     made = provenance.describe(seeds, data)
-    return results.write(table, folder or options.out, made, options.publish)
+    return results.write(
+        table, folder or options.out, made, options.publish, options.publish_suffix
+    )
 
 
 def written(table, options, folder=None):
     """Where a table is, for the last line of a command."""
     text = f'written: {folder or options.out}/{table.name}.md, .csv, .json, .png'
-    return text + (f', {options.publish}/{table.name}.json' if options.publish else '')
+    if not options.publish:
+        return text
+    return f'{text}, {options.publish}/{table.name}{options.publish_suffix}.json'
 
 
 def described(workshop):
@@ -219,6 +223,9 @@ def start(
     )
     flags.DEFINE_integer('devices', 1, 'GPUs that share each batch.', lower_bound=1)
     flags.DEFINE_string('publish', None, 'Folder that the JSON of the table is copied to.')
+    flags.DEFINE_string(
+        'publish_suffix', '', "After the table's name in that copy; tells other data apart: -data1."
+    )
     defaults = '; '.join(
         f'{",".join(map(str, of_preset))} with {name}' for name, of_preset in seeds.items()
     )

@@ -185,6 +185,7 @@ def write(
     out: str | pathlib.Path,
     made: Mapping[str, Any] | None = None,
     publish: str | pathlib.Path | None = None,
+    suffix: str = '',
 ) -> str:
     """Writes <out>/<name>.{md,csv,json,png}, and <name>_comparisons.csv where there are any.
 
@@ -193,6 +194,7 @@ def write(
         out: folder.
         made: how it was made, see `provenance`; in the JSON.
         publish: another folder that the JSON is copied to.
+        suffix: of the copy's name, such as '-data1', see `results_pages`.
 
     Returns:
         The Markdown.
@@ -213,7 +215,8 @@ def write(
     atomic.write_text(path, json.dumps(as_json(table, made or {}), indent=1) + '\n')
     if publish is not None:
         pathlib.Path(publish).mkdir(parents=True, exist_ok=True)
-        with atomic.writing_file(pathlib.Path(publish) / path.name) as partial:
+        copy = pathlib.Path(publish) / f'{table.name}{suffix}.json'
+        with atomic.writing_file(copy) as partial:
             shutil.copyfile(path, partial)
     if table.chart is not None:
         table.chart(table, out / f'{table.name}.png')
@@ -256,6 +259,7 @@ def as_json(table: Table, made: Mapping[str, Any]) -> dict[str, Any]:
             dict(zip(table.keys, row.key, strict=True))
             | {
                 'column': column,
+                'label': row.label,
                 'mean': cell.mean,
                 'std': cell.deviation,
                 **_sureness(cell),

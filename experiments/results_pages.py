@@ -1,0 +1,413 @@
+"""The README's results and docs/results.md, from the JSON files of the tables' own commands.
+
+    make table2 PUBLISH=docs/results        # once for each table
+    make results                            # python -m experiments.results_pages
+
+A file is what `shared.results.write` wrote; its name is the table's, and what tells other data
+apart follows it: table2.json, table2-data1.json. The README shows of each paper's table the row
+that it is about, with its interval and what the paper printed, and which differences can be told;
+docs/results.md shows all rows. Both stand between two comments, and what is around them is left
+alone. A table without a file has no line: nothing is printed that was not measured.
+"""
+
+import dataclasses
+import json
+import pathlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from absl import app
+
+from dualcam.cli import errors
+from dualcam.files import atomic
+from experiments.shared import uncertainty
+
+ROOT = pathlib.Path(__file__).parents[1]
+RESULTS = pathlib.Path('docs') / 'results'
+START, END = '<!-- results: written by make results -->', '<!-- end of results -->'
+NOTHING = f'Nothing has been measured yet: there is no file in `{RESULTS}/`.'
+
+# Tables in their order, and the command of each.
+COMMANDS = {
+    **{f'table{n}': f'make table{n}' for n in (1, 2, 3)},
+    'table4': 'make table4 TARGET=...',
+    'esc10': 'make esc10 SOUNDS=...',
+    **{f'eccv2020_table{n}': 'make eccv' + (f' TABLE={n}' if n != 2 else '') for n in (2, 1, 3, 4)},
+    **{f'aaai2021_table{n}': 'make aaai' + (f' TABLE={n}' if n != 3 else '') for n in range(1, 7)},
+}
+# Those that the README shows.
+_FRONT = ('table1', 'table2', 'table3', 'table4', 'esc10', 'eccv2020_table2', 'aaai2021_table3')
+# Of the students' tables the README has the papers' claims: teacher > D > G.
+_FRONT_PAIRS = {('D', 'G'), ('DualCamNet', 'D')}
+_ALL, _MEAN = 'all', 'mean'
+_SETS = {'published': '', 'published_dcase17': 'DCASE 2017', 'published_dcase18': 'DCASE 2018'}
+# Entries of a cell that are not numbers beside it, see `results.as_json`.
+_OWN = {
+    'column',
+    'label',
+    'mean',
+    'std',
+    'low',
+    'high',
+    'takes',
+    'seeds',
+    'clips',
+    'scores',
+    'note',
+}
+_COMPARED = [field.name for field in dataclasses.fields(uncertainty.Comparison)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """One file.
+
+    Attributes:
+        name: of the file, without an ending.
+        content: of the file, see `results.as_json`.
+    """
+
+    name: str
+    content: Mapping[str, Any]
+
+    @property
+    def table(self) -> str:
+        """The table's name; of one that is not in `COMMANDS`, the whole name of the file."""
+        fits = [one for one in COMMANDS if re.match(rf'{one}($|[^a-z0-9])', self.name)]
+        return max(fits, key=len, default=self.name)
+
+    @property
+    def variant(self) -> str:
+        """What tells its data from others', empty for the default: 'data1', say."""
+        return self.name[len(self.table) :].strip('-_. ')
+
+    @property
+    def data_seed(self) -> int | None:
+        """Of the embedded data; None where the name is not one of a seed."""
+        found = re.fullmatch(r'(?:data)?[-_]?(?:seed)?[-_]?(\d+)', self.variant)
+        return int(found[1]) if found else None if self.variant else 0
+
+    @property
+    def heading(self) -> str:
+        """The title's first sentence."""
+        return self.content['title'].partition('. ')[0]
+
+    @property
+    def cells(self) -> list[Mapping[str, Any]]:
+        """All, also those that were not measured."""
+        return self.content['cells']
+
+    @property
+    def comparisons(self) -> list[uncertainty.Comparison]:
+        """Those put in words: of training on all and of the mean of rows, if it has those."""
+        found = [
+            uncertainty.Comparison(**{name: one[name] for name in _COMPARED})
+            for one in self.content['comparisons']
+        ]
+        if any(one.train == _MEAN for one in found):
+            return [one for one in found if one.train in (_ALL, _MEAN)]
+        return found
+
+    def rows(self) -> list[tuple[dict[str, Any], dict[str, Mapping[str, Any]]]]:
+        """(the row's key, {column: cell}) of all rows, in their order."""
+        found: dict[str, tuple[dict[str, Any], dict[str, Mapping[str, Any]]]] = {}
+        for cell in self.cells:
+            names = list(cell)
+            key = {name: cell[name] for name in names[: names.index('column')]}
+            found.setdefault(json.dumps(key), (key, {}))[1][cell['column']] = cell
+        return list(found.values())
+
+
+def read(folder: str | pathlib.Path) -> list[Measured]:
+    """All files of a folder in the order of the pages; none where there is no folder.
+
+    Raises:
+        ValueError: a file is not one that a table's command wrote.
+    """
+    found = []
+    for path in pathlib.Path(folder).glob('*.json'):
+        try:
+            content = json.loads(path.read_text(encoding='utf-8'))
+            missing = {'title', 'columns', 'cells', 'comparisons', 'made'} - set(content)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f'{path}: not JSON ({error})') from error
+        if missing:
+            raise ValueError(
+                f"{path}: no {', '.join(sorted(missing))}; expected what a table's command "
+                'writes with PUBLISH='
+            )
+        found.append(Measured(path.stem, content))
+    order = list(COMMANDS)
+
+    def place(one):
+        at = order.index(one.table) if one.table in order else len(order)
+        numbers = [int(n) if n.isdigit() else n for n in re.split(r'(\d+)', one.variant)]
+        return at, one.table, numbers
+
+    return sorted(found, key=place)
+
+
+def front_block(found: Sequence[Measured]) -> str:
+    """What the README shows: a line per number, then the differences in words."""
+    shown = [one for one in found if one.table in _FRONT]
+    if not shown:
+        return NOTHING
+    lines = [
+        'Accuracy (of audio tagging: mAP), in brackets its 95 % interval by bootstrap over takes '
+        "and seeds. Published numbers are of the papers' data, ours of the data that "
+        '[docs/results.md](docs/results.md) names.',
+        '',
+        '| table | of | here | takes / seeds | published |',
+        '|---|---|---|---|---|',
+    ]
+    for one in shown:
+        lines += [
+            _line(name, row, number(cell), f'{cell["takes"]} / {cell["seeds"]}', _published(cell))
+            for name, (row, cell) in zip(_once(_named(one, found)), _front_cells(one), strict=False)
+        ]
+    for one in shown:
+        told = _front_comparisons(one)
+        if told:
+            lines += ['', f'{_named(one, found)}:', '']
+            lines += [f'- {_place(each)}{each}.' for each in told]
+    return '\n'.join(lines)
+
+
+def whole_block(found: Sequence[Measured]) -> str:
+    """What docs/results.md shows: each file's whole table."""
+    if not found:
+        return NOTHING
+    return '\n\n'.join(_section(one, found) for one in found)
+
+
+def renewed(text: str, block: str, path: str | pathlib.Path) -> str:
+    """The text of a page with another block.
+
+    Args:
+        text: of the page.
+        block: what is to stand between the two comments.
+        path: of the page, for errors.
+
+    Raises:
+        ValueError: there are not exactly these two comments, in this order.
+    """
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end or START in rest or END in before + after:
+        raise ValueError(f'{path}: expected one {START} and, after it, one {END}')
+    return f'{before}{START}\n\n{block}\n\n{END}{after}'
+
+
+def pages(root: str | pathlib.Path) -> dict[pathlib.Path, str]:
+    """{path: what it should say} of the README and docs/results.md of a checkout."""
+    root = pathlib.Path(root)
+    found = read(root / RESULTS)
+    blocks = {
+        root / 'README.md': front_block(found),
+        root / 'docs' / 'results.md': whole_block(found),
+    }
+    return {
+        path: renewed(path.read_text(encoding='utf-8'), block, path)
+        for path, block in blocks.items()
+    }
+
+
+def number(cell: Mapping[str, Any]) -> str:
+    """Mean and interval; empty where nothing was measured."""
+    if cell['mean'] is None:
+        return ''
+    text = f'{cell["mean"]:.3f}'
+    return text if cell['low'] is None else text + f' [{cell["low"]:.3f}, {cell["high"]:.3f}]'
+
+
+def _front_cells(one):
+    """(name of what was measured, its cell) of the README's lines."""
+    columns, found = one.content['columns'], []
+    for key, cells in one.rows():
+        if set(key) == {'train', 'test'}:
+            if key['train'] == key['test'] == _ALL:
+                found += [(column, cells[column]) for column in columns]
+        else:
+            found.append((_label(key, cells), cells[columns[0]]))
+    return [(name, cell) for name, cell in found if cell['mean'] is not None]
+
+
+def _front_comparisons(one):
+    told = one.comparisons
+    if any(each.train == _MEAN for each in told):
+        return [
+            each for each in told if (each.a, each.b) in _FRONT_PAIRS and each.test in (_ALL, _MEAN)
+        ]
+    return [each for each in told if each.column == one.content['columns'][0]]
+
+
+def _section(one, found):
+    keys = list(dict.fromkeys(name for key, _ in one.rows() for name in key))
+    named = any('label' in cell for cell in one.cells) and set(keys) != {'train', 'test'}
+    columns = one.content['columns']
+    beside = [
+        (column, name)
+        for column in columns
+        for name in dict.fromkeys(
+            name
+            for cell in one.cells
+            if cell['column'] == column
+            for name in list(cell)[list(cell).index('column') :]
+            if name not in _OWN | {'published', 'published_std'}
+        )
+    ]
+    notes = any('note' in cell for cell in one.cells)
+    heads = ['row'] if named else keys
+    heads = [*heads, *columns, *(f'{column}, {name}' for column, name in beside), *['note'] * notes]
+    table = [
+        _line(*(head.replace('_', ' ') for head in heads)),
+        '|---' * len(heads) + '|',
+    ]
+    for key, cells in one.rows():
+        names = [_label(key, cells)] if named else [_shown(key[name]) for name in keys]
+        table.append(
+            _line(
+                *names,
+                *(_whole(cells.get(column)) for column in columns),
+                *(_beside(cells.get(column, {}), name) for column, name in beside),
+                *[next((c['note'] for c in cells.values() if 'note' in c), '')] * notes,
+            )
+        )
+    data = one.content['title'].partition('. ')[2]
+    parts = [
+        f'## {_title(one, found)}',
+        f'{_command(one)}: {data or one.heading}. Mean ± deviation over seeds, [95 % interval] '
+        '(test clips / takes), *published*; a blank was not measured.',
+        '\n'.join(table),
+    ]
+    if one.comparisons:
+        parts.append('\n'.join(f'- {_place(each)}{each}.' for each in one.comparisons))
+    parts.append(_made(one))
+    return '\n\n'.join(parts)
+
+
+def _made(one):
+    made = one.content['made']
+    machine = made.get('machine') or {}
+    versions = made.get('versions') or {}
+    known = {
+        'commit': made.get('commit'),
+        'seeds': ', '.join(map(str, made.get('seeds') or [])),
+        'data': made.get('data'),
+        'machine': ', '.join(
+            filter(
+                None,
+                [machine.get('cpu'), f'{machine["cores"]} cores' if 'cores' in machine else ''],
+            )
+        ),
+        'TensorFlow': versions.get('tensorflow'),
+        'date': made.get('date'),
+        'minutes': f'{made["wall_s"] / 60:.0f}' if 'wall_s' in made else '',
+    }
+    said = '; '.join(f'{name} {value}' for name, value in known.items() if value)
+    return f'[`{one.name}.json`](results/{one.name}.json): {said}.'
+
+
+def _named(one, found):
+    """Table, data and command, for the README."""
+    return f'{_title(one, found)} ({_command(one)})'
+
+
+def _title(one, found):
+    """The heading, and what tells the data from that of the table's other files."""
+    others = [other for other in found if other.table == one.table and other is not one]
+    parts = [one.heading]
+    if one.content.get('preset') == 'smoke':
+        parts.append('smoke preset')
+    if one.table not in COMMANDS:
+        parts.append(one.name)
+    elif one.data_seed is None:
+        parts.append(one.variant)
+    elif one.data_seed or any(other.data_seed for other in others):
+        parts.append(f'data of seed {one.data_seed}')
+    return ', '.join(parts)
+
+
+def _command(one):
+    if one.table not in COMMANDS:
+        return f'`{one.name}.json`'
+    seed = f' DATA_SEED={one.data_seed}' if one.data_seed else ''
+    return f'`{COMMANDS[one.table]}{seed}`'
+
+
+def _label(key, cells):
+    first = next(iter(cells.values()))
+    return first.get('label') or ', '.join(
+        _shown(part).replace('_', ' ') for part in key.values() if part is not None
+    )
+
+
+def _shown(part):
+    return '' if part is None else f'{part:g}' if isinstance(part, float) else str(part)
+
+
+def _whole(cell):
+    """A cell of docs/results.md."""
+    if cell is None:
+        return ''
+    parts = [number(cell)]
+    if cell['std'] is not None:
+        mean, _, rest = parts[0].partition(' ')
+        parts = [f'{mean} ± {cell["std"]:.3f} {rest}'.strip()]
+    if cell['low'] is not None:
+        parts.append(f'({cell["clips"]} / {cell["takes"]})')
+    return ' '.join(filter(None, [*parts, _beside(cell, 'published')]))
+
+
+def _beside(cell, name):
+    """A number that stands beside; in italics, if it is published."""
+    if not isinstance(cell.get(name), int | float):
+        return ''
+    digits = 4 if name.startswith('published') else 3  # papers print up to four
+    text = f'{round(cell[name], digits) + 0.0:.{digits}f}'  # of a small loss, no "-0.000"
+    if f'{name}_std' in cell:
+        text += f' ± {cell[f"{name}_std"]:.{digits}f}'
+    return f'*{text}*' if name.startswith('published') else text
+
+
+def _published(cell):
+    """All that a paper printed of it."""
+    return ', '.join(
+        ' '.join(filter(None, [_beside(cell, name).strip('*'), data]))
+        for name, data in _SETS.items()
+        if name in cell
+    )
+
+
+def _place(one):
+    """What a difference is of, before its sentence."""
+    if one.train == one.test == _MEAN:
+        return 'mean of the rows of seen subjects: '
+    if one.train == one.test:
+        return '' if one.column == 'accuracy' else f'{one.column}: '
+    return f'{one.train} → {one.test}, {one.column}: '.replace('_', ' ')
+
+
+def _once(text: str) -> Iterable[str]:
+    """The text, then nothing, for the cells below it."""
+    yield text
+    while True:
+        yield ''
+
+
+def _line(*cells: str) -> str:
+    return '| ' + ' | '.join(cell.replace('|', '\\|') for cell in cells) + ' |'
+
+
+def main(_) -> None:
+    """Writes both pages."""
+    for path, text in pages(ROOT).items():
+        changed = text != path.read_text(encoding='utf-8')
+        if changed:
+            atomic.write_text(path, text)
+        print(f'{path.relative_to(ROOT)}: {"written" if changed else "as it was"}')
+
+
+if __name__ == '__main__':
+    app.run(errors.clean_errors(main))
