@@ -61,9 +61,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     'avia': {
         # One take of a class and scenario for each list.
         'smoke': AviaPreset(num_subjects=4, num_takes=1, take_s=5, num_unseen=1),
-        # Of a class and scenario 10 takes train, 3 validate, 8 test and 6 are of unseen subjects:
-        # 336 test takes over all, from which a difference of two students is known to 4 points.
-        'demo': AviaPreset(num_subjects=9, num_takes=3, take_s=5, num_unseen=2, test_share=0.4),
+        # Of a class and scenario 8 takes train, 3 validate, 7 test and 6 are of unseen subjects.
+        'demo': AviaPreset(num_subjects=8, num_takes=3, take_s=5, num_unseen=2, test_share=0.4),
         'paper': AviaPreset(num_subjects=9, num_takes=1, take_s=30, num_unseen=2, test_share=0.3),
     },
     # Of real recordings: each take has recordings of its own, of which there are few.
