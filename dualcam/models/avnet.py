@@ -14,7 +14,7 @@ from dualcam.data import schema
 from dualcam.models import dualcamnet, layers, resnet
 
 FEATURES = 'fc1'
-INPUT = 'video+acoustic'
+INPUTS = ('video', 'acoustic')
 
 
 def build(

@@ -27,8 +27,8 @@ class Network:
 
     Attributes:
         name: lower case; its Keras models have it too.
-        input: what it takes: 'acoustic', 'spectrogram', 'waveform', 'video' (frames of 224 x 224,
-            for a frozen ResNet-50), 'video+acoustic', 'frames' (of 224 x 298, one a second) or
+        inputs: what it takes, one or more of 'acoustic', 'spectrogram', 'waveform', 'video' (frames
+            of 224 x 224, for a frozen ResNet-50), 'frames' (of 224 x 298, one a second) and
             'tagging' (a dictionary of log-mel spectrograms, features of frames and the like).
         features: the layer whose output is its embedding, or its map.
         build: makes it, with `num_classes` and options of its own; None for a network that gives
@@ -47,7 +47,7 @@ class Network:
     """
 
     name: str
-    input: str
+    inputs: tuple[str, ...]
     features: str
     build: Callable[..., keras.Model] | None = None
     build_map: Callable[..., keras.Model] | None = None
@@ -61,21 +61,27 @@ class Network:
     scope: str | None = None
 
     @property
-    def clips(self) -> str:
-        """What clips are cut to for its training: `input`, but features of a frozen backbone,
+    def input(self) -> str | None:
+        """Its only input; None where it takes several."""
+        return self.inputs[0] if len(self.inputs) == 1 else None
+
+    @property
+    def clip_parts(self) -> tuple[str, ...]:
+        """What clips are cut to for its training: `inputs`, but features of a frozen backbone,
         which are cached, in place of video."""
-        return self.input.replace('video', 'features') if self.build_head else self.input
+        frozen = self.build_head is not None
+        return tuple('features' if frozen and one == 'video' else one for one in self.inputs)
 
 
 NETWORKS = {
     one.name: one
     for one in (
         Network(
-            'dualcamnet', 'acoustic', dualcamnet.FEATURES, dualcamnet.build, scope='DualCamNet'
+            'dualcamnet', ('acoustic',), dualcamnet.FEATURES, dualcamnet.build, scope='DualCamNet'
         ),
         Network(
             'hearnet',
-            hearnet.INPUT,
+            (hearnet.INPUT,),
             hearnet.FEATURES,
             hearnet.build,
             regularized=hearnet.REGULARIZED,
@@ -84,7 +90,7 @@ NETWORKS = {
         ),
         Network(
             'oursoundnet',
-            soundnet.INPUT,
+            (soundnet.INPUT,),
             soundnet.FEATURES,
             soundnet.build,
             regularized=soundnet.REGULARIZED,
@@ -92,7 +98,7 @@ NETWORKS = {
         ),
         Network(
             'soundnet8',
-            soundnet.INPUT,
+            (soundnet.INPUT,),
             soundnet.FEATURES,
             soundnet.build_8,
             regularized=soundnet.REGULARIZED_8,
@@ -100,7 +106,7 @@ NETWORKS = {
         ),
         Network(
             'resnet50',
-            resnet.INPUT,
+            (resnet.INPUT,),
             resnet.FEATURES,
             resnet.build,
             build_head=resnet.build_head,
@@ -110,7 +116,7 @@ NETWORKS = {
         ),
         Network(
             'temporal_resnet50',
-            resnet.INPUT,
+            (resnet.INPUT,),
             resnet.FEATURES,
             resnet.build_temporal,
             build_head=resnet.build_temporal_head,
@@ -120,7 +126,7 @@ NETWORKS = {
         ),
         Network(
             'avnet',
-            avnet.INPUT,
+            avnet.INPUTS,
             avnet.FEATURES,
             avnet.build,
             build_head=avnet.build_head,
@@ -130,7 +136,7 @@ NETWORKS = {
         ),
         Network(
             'dualcamnet_eccv',
-            'acoustic',
+            ('acoustic',),
             dualcamnet.FEATURES_ECCV,
             dualcamnet.build_eccv,
             build_map=dualcamnet.build_eccv_map,
@@ -138,7 +144,7 @@ NETWORKS = {
         ),
         Network(
             'hearnet_eccv',
-            hearnet.INPUT,
+            (hearnet.INPUT,),
             hearnet.FEATURES_ECCV,
             hearnet.build_eccv,
             build_map=hearnet.build_eccv_map,
@@ -149,7 +155,7 @@ NETWORKS = {
         ),
         Network(
             'resnet18_eccv',
-            resnet18.INPUT,
+            (resnet18.INPUT,),
             resnet18.FEATURES,
             resnet18.build,
             build_map=resnet18.build_map,
@@ -159,7 +165,7 @@ NETWORKS = {
         ),
         Network(
             'l3_audio',
-            l3net.INPUT_AUDIO,
+            (l3net.INPUT_AUDIO,),
             l3net.FEATURES_AUDIO,
             l3net.build_audio,
             regularized=l3net.REGULARIZED_AUDIO,
@@ -168,7 +174,7 @@ NETWORKS = {
         ),
         Network(
             'l3_vision',
-            l3net.INPUT_VISION,
+            (l3net.INPUT_VISION,),
             l3net.FEATURES_VISION,
             l3net.build_vision,
             regularized=l3net.REGULARIZED_VISION,
@@ -177,18 +183,18 @@ NETWORKS = {
         ),
         Network(
             'l3',
-            f'{l3net.INPUT_AUDIO}+{l3net.INPUT_VISION}',
+            (l3net.INPUT_AUDIO, l3net.INPUT_VISION),
             'fc1',
             regularized=l3net.REGULARIZED,
             spectrogram=l3net.SPECTROGRAM,
             frames=resnet18.clip_frames,
             scope='L3',
         ),
-        Network('tagging_audio', cnn8.INPUT, cnn8.AUDIO, cnn8.build_audio),
-        Network('tagging_visual', cnn8.INPUT, cnn8.VISUAL, cnn8.build_visual),
-        Network('tagging_teacher', cnn8.INPUT, cnn8.AUDIO, cnn8.build_teacher),
-        Network('tagging_student', cnn8.INPUT, cnn8.AUDIO, cnn8.build_student),
-        Network('vggish', 'log-mel patches', vggish.FEATURES, scope='vggish'),
+        Network('tagging_audio', (cnn8.INPUT,), cnn8.AUDIO, cnn8.build_audio),
+        Network('tagging_visual', (cnn8.INPUT,), cnn8.VISUAL, cnn8.build_visual),
+        Network('tagging_teacher', (cnn8.INPUT,), cnn8.AUDIO, cnn8.build_teacher),
+        Network('tagging_student', (cnn8.INPUT,), cnn8.AUDIO, cnn8.build_student),
+        Network('vggish', ('log-mel patches',), vggish.FEATURES, scope='vggish'),
     )
 }
 NAMES = tuple(name for name, one in NETWORKS.items() if one.build)  # what `build` knows

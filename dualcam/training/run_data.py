@@ -209,6 +209,7 @@ def frontend(params: Any, folder: str | os.PathLike | None = None) -> frontends.
             leaves them as they are.
     """
     kind, statistics = models.network(params.network).input, None
+    assert kind is not None, 'a student has one input'
     if kind == 'spectrogram' and folder is not None:
         names = frontends.NORMALISATIONS[params.normalisation]
         statistics = channel_statistics.load(pathlib.Path(folder) / 'stats', *names)
@@ -295,7 +296,7 @@ def build_map(params: Any, folder: pathlib.Path) -> keras.Model:
 
 def inputs_of(params: Any) -> tuple[str, ...]:
     """Names of the inputs that clips are cut to for this run."""
-    names = models.network(params.network).clips.split('+')
+    names = models.network(params.network).clip_parts
     video = params.batch_norm == 'authors'
     return tuple('video' if video and name == 'features' else name for name in names)
 

@@ -53,7 +53,7 @@ class Preset:
         if train_on == 'scenario_1':
             rate = self.scenario_1_rates.get(key, rate)
         taught = column in ('D', 'R')
-        student = models.network(network).clips in ('waveform', 'spectrogram')
+        student = models.network(network).input in ('waveform', 'spectrogram')
         one_second = not student and network != 'temporal_resnet50'
         stride = self.frame_strides.get(network, 1)
         options = (('frame_stride', stride),) if stride != 1 else ()

@@ -56,7 +56,7 @@ class Run:
 
     def modalities(self):
         """Names of what is read of the records for it and its teacher."""
-        own = {_MODALITIES[part] for part in models.network(self.network).clips.split('+')}
+        own = {_MODALITIES[part] for part in models.network(self.network).clip_parts}
         return own | (self.teacher.modalities() if self.teacher else set())
 
 
@@ -220,7 +220,7 @@ class Source:
         asked = []
         for run, tests in wanted:
             for one in filter(None, (run, run.teacher)):
-                if 'features' not in models.network(one.network).clips:
+                if 'features' not in models.network(one.network).clip_parts:
                     continue
                 setting = self._lists[run.train_on]
                 others = [
@@ -244,7 +244,7 @@ class Source:
             self.preset.run_params(run.network, run.column, run.train_on, seed),
             dict(run.overrides),
         )
-        if 'features' in models.network(run.network).clips:
+        if 'features' in models.network(run.network).clip_parts:
             params = dataclasses.replace(
                 params, backbone=self._backbone, batch_norm=self._video.batch_norm
             )

@@ -223,6 +223,7 @@ def cut(
     if teacher_sums is not None:
         columns['teacher_feature'] = correspondence_steps.clip_features(teacher_sums, windows)
     kind = models.network(params.network).input
+    assert kind is not None, 'a network of one input'
     frontend = run_data.frontend(params.sound, folder) if kind == 'spectrogram' else None
     options = dict(params.video_options) | {'seconds': params.clips.sample_length}
     frames = models.network(params.video_network).frames
