@@ -495,9 +495,9 @@ def test_a_backbone_comes_from_its_file(tmp_path, capsys):
             rtol=1e-4,
             atol=1e-4,
         )
-    assert 'untrained' not in capsys.readouterr().out
+    assert 'randomly initialised' not in capsys.readouterr().out
     first, again = (fingerprints.of_weights(runs._backbone(None)) for _ in range(2))
-    assert first == again and 'untrained' in capsys.readouterr().out
+    assert first == again and 'randomly initialised' in capsys.readouterr().out
     with pytest.raises(ValueError, match=r'none\.weights\.h5'):
         runs._backbone(tmp_path / 'none.weights.h5')
 
