@@ -113,6 +113,6 @@ def test_a_layout_is_converted_again_as_it_was_asked_for(tmp_path, command):
     assert out.endswith(f'8 records written, 0 already existed, 1 files left out: {tmp_path}/out\n')
     damaged = next((tmp_path / 'out').rglob('*.tfrecord'))
     damaged.write_bytes(b'')
-    code, out, errors = command('-m', 'records.verify', tmp_path / 'out', '--repair')
+    code, out, errors = command('-m', 'records.verify', f'--root={tmp_path}/out', '--repair')
     assert code == 0, errors
     assert damaged.stat().st_size
