@@ -5,12 +5,12 @@
     python experiments/run_table4.py --records=DIR --out=DIR --target=folder:DIR
 
 Rows: students taught by DualCamNet on all scenarios of the records, as feature extractors (mean
-over each file's windows); SoundNet-5 where its weights are given; and two floors that nothing was
-learned for, statistics of MFCC and randomly initialised students. k is odd and chosen on
-validation data; features are compared as they are, with those of training files (--standardise
-does otherwise). Published values stand beside where the target is theirs, DCASE 2018 task 1A: its
-development set, fold 1. A folder with ESC's fold names is tested on each fold, any other one on a
-fifth of its files.
+over each file's windows); SoundNet-5 where its weights are given, its conv5 too where the file was
+imported as soundnet5; and two floors that nothing was learned for, statistics of MFCC and randomly
+initialised students. k is odd and chosen on validation data; features are compared as they are,
+with those of training files (--standardise does otherwise). Published values stand beside where the
+target is theirs, DCASE 2018 task 1A: its development set, fold 1. A folder with ESC's fold names is
+tested on each fold, any other one on a fifth of its files.
 """
 
 import pathlib
@@ -104,23 +104,22 @@ def _body(options, preset, seeds):
                 f'{one.network}_{layer}',
             )
     if options.soundnet:
-        model = models.build('oursoundnet', workshop.info.num_classes)
-        for layer, values in workshop.source.start.items():
-            model.get_layer(layer).set_weights(values)
+        model = runs.open_soundnet(options.soundnet)
+        layers = ['conv4', 'conv5'] if model.name == 'soundnet5' else ['conv4']
         frontend = frontends.Frontend('waveform', band_limited=False)
-        row(
-            'SoundNet-5 conv4',
-            'Flickr-SoundNet',
-            {
-                seeds[0]: target.by_listener(
-                    students.from_model(
-                        model, frontend, 5, workshop.info.classes, options.soundnet
-                    ),
-                    'conv4',
-                )
-            },
-            'soundnet5_conv4',
-        )
+        listener = students.from_model(model, frontend, 5, (), options.soundnet)
+        for layer in layers:
+            row(
+                f'SoundNet-5 {layer}',
+                'Flickr-SoundNet',
+                {seeds[0]: target.by_listener(listener, layer)},
+                f'soundnet5_{layer}',
+            )
+        if 'conv5' not in layers:
+            print(
+                f'SoundNet-5 conv5: left blank, {options.soundnet} holds conv1 - conv4 only; '
+                'dualcam import-weights --model=soundnet5 takes conv5 too'
+            )
     shown = {one.key[0] for one in made}
     made += [
         results.Row((name, trained_on), {evaluators.KNN: results.Cell(beside=published[key])})
@@ -171,4 +170,4 @@ if __name__ == '__main__':
         'k-NN: bring features to zero mean and unit deviation, and let validation files count as '
         'neighbours once k is chosen.',
     )
-    command.start(_body, soundnet=True)
+    command.start(_body, soundnet=True, networks=True)

@@ -14,7 +14,11 @@ def add(commands: argparse._SubParsersAction) -> None:
         "(resnet_v1_50.ckpt), Keras' own ResNet-50 (.h5), SoundNet-5 and -8 (.t7).",
     )
     parser.add_argument('--from', dest='source', required=True, help='the file')
-    parser.add_argument('--model', required=True, help='network that takes them')
+    parser.add_argument(
+        '--model',
+        required=True,
+        help='network that takes them; soundnet5 is SoundNet-5 with its own conv5',
+    )
     parser.add_argument('--out', required=True, help='file to write, .weights.h5')
     parser.add_argument('--classes', type=int, default=14, help="of the network's answer")
     parser.add_argument(
@@ -29,7 +33,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _run(options):
     # Not above: TensorFlow takes seconds to start, and --help does not need it.
     from dualcam import models
-    from dualcam.models import resnet, weight_import, weights
+    from dualcam.models import resnet, soundnet, weight_import, weights
 
     source, out = pathlib.Path(options.source), pathlib.Path(options.out)
     if options.classes < 1:
@@ -39,7 +43,10 @@ def _run(options):
     if out.exists() and not options.overwrite:
         raise ValueError(f'{out} exists; choose another --out, or --overwrite')
     layout = {'layout': weight_import.layout_of(source)} if options.model in resnet.NETWORKS else {}
-    model = models.build(options.model, options.classes, **layout)
+    if options.model == 'soundnet5':
+        model = soundnet.build_5()
+    else:
+        model = models.build(options.model, options.classes, **layout)
     report = weight_import.import_weights(source, model, options.allow_missing)
     weights.save(model, out)
     for title, names in (

@@ -23,8 +23,13 @@ _KERAS_LOGITS = ('predictions', 'probs', 'fc1000')
 _NORM_PARTS = ('gamma', 'beta', 'moving_mean', 'moving_variance')
 _KERAS_EPSILON, _SLIM_EPSILON = 1.001e-5, 1e-5
 # Places of the convolutions in SoundNet's nn.Sequential, from 0; each one's batch normalisation
-# follows it. Of SoundNet-5 the papers take the first four.
-_SOUNDNET_PLACES = {'oursoundnet': (0, 4, 8, 12), 'soundnet8': (0, 4, 8, 11, 14, 18, 21)}
+# follows it. Of SoundNet-5 OurSoundNet takes the first four.
+_SOUNDNET_PLACES = {
+    'oursoundnet': (0, 4, 8, 12),
+    'soundnet5': (0, 4, 8, 12),
+    'soundnet8': (0, 4, 8, 11, 14, 18, 21),
+}
+_SOUNDNET_5_END = 15  # two convolutions side by side
 _TORCH_NORM_PARTS = {'weight': 'gamma', 'bias': 'beta', 'running_mean': 'moving_mean'}
 _TORCH_EPSILON = 1e-5
 # A Torch file begins with its first object: type 4, number 1.
@@ -227,6 +232,8 @@ def _soundnet(path, network):
             path, norm, f'{scope}/norm/moving_variance'
         )
         used |= {place + 1, place + 2}  # Torch counts from 1
+    if network == 'soundnet5':
+        arrays |= _soundnet_5_end(path, modules)
     left = tuple(
         f'module {index - 1} ({module.kind})'
         for index, module in modules.items()
@@ -239,6 +246,22 @@ def _soundnet(path, network):
         None,
         whole=False,
     )
+
+
+def _soundnet_5_end(path, modules):
+    """conv5: the convolutions for objects and for places as one."""
+    parts = _fields(_module(path, modules, _SOUNDNET_5_END, 'Concat')).get('modules')
+    if not isinstance(parts, dict):
+        raise ValueError(f'{path}: module {_SOUNDNET_5_END} holds no modules')
+    convolutions = [_module(path, parts, place, 'Convolution') for place in range(2)]
+    kernels = [_kernel(path, one, 'SoundNet/conv5/weights') for one in convolutions]
+    biases = [_tensor(path, one, 'bias', 'SoundNet/conv5/biases') for one in convolutions]
+    if len({kernel.shape[:-1] for kernel in kernels}) > 1 or {bias.ndim for bias in biases} != {1}:
+        raise ValueError(f'{path}: SoundNet/conv5: its two convolutions do not fit together')
+    return {
+        'SoundNet/conv5/weights': np.concatenate(kernels, axis=-1),
+        'SoundNet/conv5/biases': np.concatenate(biases),
+    }
 
 
 def _fields(module):

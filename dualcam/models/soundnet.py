@@ -1,6 +1,7 @@
-"""OurSoundNet, the student on waveforms: SoundNet-5 with a new end (WACV 2020, section 4.2).
+"""OurSoundNet, the student on waveforms: SoundNet-5 with a new end (WACV 2020).
 
-SoundNet-8 (Aytar, Vondrick, Torralba, NIPS 2016) with the same new end is here too.
+SoundNet-8 (Aytar, Vondrick, Torralba, NIPS 2016) with the same new end is here too, and SoundNet-5
+with its own end, whose features are compared with the students' (WACV 2020, Table 4).
 
 Each convolution pads its zeros on both sides, then batch normalisation and ReLU; pools are VALID.
 Pooling before the ReLU gives the same numbers, and the ReLU then has an eighth of the work.
@@ -12,10 +13,11 @@ from dualcam.data import audio
 from dualcam.models import hearnet, layers
 
 FEATURES = 'fc1'
+FEATURES_5 = 'conv5'
 INPUT = 'waveform'
 REGULARIZED = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'conv6')
 REGULARIZED_8 = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'conv6', 'conv7')
-# What starts from the published SoundNet-5 where its weights are given (WACV 2020, section 4.2).
+# What starts from the published SoundNet-5 where its weights are given (WACV 2020).
 PRETRAINED = ('conv1', 'conv2', 'conv3', 'conv4')
 
 # name, filters, taps, stride, zeros on both sides, pool
@@ -26,6 +28,8 @@ _CONVOLUTIONS = (
     ('conv4', 256, 8, 2, 4, None),
     ('conv5', 1024, 16, 12, 4, None),
 )
+# The published conv5: two convolutions, for the objects and for the places that a picture shows.
+_SEEN_CLASSES = 1000 + 401
 _CONVOLUTIONS_8 = (
     ('conv1', 16, 64, 2, 32, 8),
     ('conv2', 32, 32, 2, 16, 8),
@@ -60,6 +64,23 @@ def build(num_classes: int = 14, seconds: int = 5, dropout: float = 0.0) -> kera
     return keras.Model(inputs, hearnet.head(x, num_classes, dropout), name='oursoundnet')
 
 
+def build_5(seconds: int = 5) -> keras.Model:
+    """SoundNet-5 as it was published.
+
+    Args:
+        seconds: of a clip, 4 or more.
+
+    Returns:
+        A Keras model from waveforms [batch, seconds * 22,050], largest magnitude 256, to what its
+        conv5 says of objects (1000) and places (401), [batch, steps, 1401]; no ReLU follows.
+    """
+    inputs, x = _trunk(_CONVOLUTIONS[:-1], seconds)
+    name, _, taps, stride, zeros, _ = _CONVOLUTIONS[-1]
+    x = keras.layers.ZeroPadding1D(zeros)(x)
+    x = keras.layers.Conv1D(_SEEN_CLASSES, taps, stride, name=name)(x)
+    return keras.Model(inputs, x, name='soundnet5')
+
+
 def build_8(num_classes: int = 14, seconds: int = 5, dropout: float = 0.0) -> keras.Model:
     """SoundNet-8 with the head of OurSoundNet; arguments and result as in `build`, from 1 s."""
     inputs, x = _trunk(_CONVOLUTIONS_8, seconds)
@@ -67,7 +88,7 @@ def build_8(num_classes: int = 14, seconds: int = 5, dropout: float = 0.0) -> ke
 
 
 def _trunk(convolutions, seconds):
-    """Input and last feature map [batch, steps, 1024]."""
+    """Input and last feature map [batch, steps, filters]."""
     inputs = keras.Input((audio.num_samples(seconds),), name=INPUT)
     x = keras.ops.expand_dims(inputs, -1)
     for name, filters, taps, stride, zeros, pool in convolutions:

@@ -157,6 +157,12 @@ def load(model: keras.Model, path: AnyPath) -> None:
         ) from error
 
 
+def network_of(path: AnyPath) -> str | None:
+    """The network whose weights a file of `save` holds; None where it does not say."""
+    with _open(path) as file:
+        return file.attrs.get('dualcam_network')
+
+
 def layout(path: AnyPath) -> str:
     """The ResNet-50 layout that a file of `save` is for."""
     with _open(path) as file:

@@ -373,10 +373,22 @@ def _backbone(path):
     return backbone
 
 
-def _soundnet_start(path):
-    """{layer: its weights} of SoundNet-5 in a file that dualcam import-weights made."""
-    network = models.build('oursoundnet')
+def open_soundnet(path: str | pathlib.Path) -> keras.Model:
+    """SoundNet-5 from a file that dualcam import-weights made.
+
+    Returns:
+        'soundnet5', or, where the file was made for it, 'oursoundnet', which has SoundNet-5's
+        weights up to conv4 only.
+    """
+    is_whole = weights.network_of(path) == 'soundnet5'
+    network = soundnet.build_5() if is_whole else models.build('oursoundnet')
     weights.load(network, path)
+    return network
+
+
+def _soundnet_start(path):
+    """{layer: its weights} of SoundNet-5's first four convolutions, see `open_soundnet`."""
+    network = open_soundnet(path)
     return {
         layer.name: layer.get_weights()
         for layer in network.layers

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import types
 
 import keras
 import numpy as np
@@ -11,11 +12,13 @@ import pytest
 import soundfile
 
 from dualcam import models
+from dualcam.data.signal import frontends
 from dualcam.data.sources import datasets
 from dualcam.files import fingerprints
-from dualcam.models import weights
-from experiments import run_confusion, run_table1, run_table2, run_table3
-from experiments.shared import command, confusion, outcomes, results
+from dualcam.inference import students
+from dualcam.models import soundnet, weights
+from experiments import run_confusion, run_table1, run_table2, run_table3, run_table4
+from experiments.shared import command, confusion, outcomes, results, transfer
 from experiments.wacv2020 import presets, runs, tables
 from tests.helpers.sound_folders import write_dcase
 
@@ -502,8 +505,70 @@ def test_a_backbone_comes_from_its_file(tmp_path, capsys):
         runs._backbone(tmp_path / 'none.weights.h5')
 
 
-def test_oursoundnet_starts_from_soundnets_convolutions(tmp_path):
-    network = models.build('oursoundnet')
+@pytest.mark.parametrize('holds_conv5', [True, False])
+def test_table4_has_the_layers_of_soundnet_5_that_its_file_holds(
+    holds_conv5, tmp_path, capsys, monkeypatch
+):
+    network = soundnet.build_5() if holds_conv5 else models.build('oursoundnet')
+    weights.save(network, tmp_path / 'soundnet5.weights.h5')
+    asked = []
+
+    def by_listener(self, listener, layer):
+        """A file's class stands for what is heard in it."""
+        if 'soundnet5' in listener.source:
+            heard = listener.listen(layer)(np.ones((1, 110_250)))
+            asked.append((listener.network, layer, heard.shape))
+        sounds = self.sound_set.sounds
+        return np.float32([[sound.label, 1] for sound in sounds]), np.array(
+            [sound.path for sound in sounds]
+        )
+
+    monkeypatch.setattr(transfer.Target, 'by_listener', by_listener)
+    monkeypatch.setattr(
+        transfer.Target,
+        'by_mfcc',
+        lambda self: by_listener(self, students.open_listener(''), 'fc1'),
+    )
+    listeners = {
+        name: students.from_model(models.build(name), frontends.Frontend(kind), 5, '14', '')
+        for name, kind in (('hearnet', 'spectrogram'), ('oursoundnet', 'waveform'))
+    }
+    monkeypatch.setattr(students, 'open_listener', lambda name: listeners[name or 'hearnet'])
+    workshop = types.SimpleNamespace(
+        info=datasets.DatasetInfo('toy', tuple('ab'), 'made up', 1),
+        note='toy',
+        store=types.SimpleNamespace(digest='0'),
+        source=types.SimpleNamespace(preset=presets.preset_named('smoke')),
+        train=lambda run, seed: run.network,
+    )
+    monkeypatch.setattr(command, 'open_workshop', lambda *_: workshop)
+    options = types.SimpleNamespace(
+        target=f'dcase2018:{write_dcase(tmp_path / "dcase")}',
+        out=tmp_path / 'out',
+        soundnet=str(tmp_path / 'soundnet5.weights.h5'),
+        ks=['1'],
+        max_bad=0,
+        standardise=False,
+        publish=None,
+    )
+    run_table4._body(options, workshop.source.preset, [0, 1])
+    out = capsys.readouterr().out
+    assert ('conv5: left blank' in out) is not holds_conv5
+    assert asked == [
+        (network.name, 'conv4', (1, 256)),
+        *([('soundnet5', 'conv5', (1, 1401))] if holds_conv5 else []),
+    ]
+    cells = json.loads((tmp_path / 'out' / 'table4.json').read_text())['cells']
+    cells = {cell['name']: cell for cell in cells if cell['column'] == 'k-NN'}
+    assert cells['SoundNet-5 conv4']['mean'] == 1 and cells['SoundNet-5 conv4']['seeds'] == 1
+    assert cells['SoundNet-5 conv5']['mean'] == (1 if holds_conv5 else None)
+    assert cells['SoundNet-5 conv5']['published'] == 0.821
+    assert list(cells)[-3:] == ['Mesaros et al. 2018', 'Liping et al. 2018', 'Golubkov et al. 2018']
+
+
+@pytest.mark.parametrize('of', ['oursoundnet', 'soundnet5'])
+def test_oursoundnet_starts_from_soundnets_convolutions(of, tmp_path):
+    network = soundnet.build_5() if of == 'soundnet5' else models.build(of)
     weights.save(network, tmp_path / 'soundnet5.weights.h5')
     start = runs._soundnet_start(tmp_path / 'soundnet5.weights.h5')
     assert set(start) == {f'conv{i}{part}' for i in (1, 2, 3, 4) for part in ('', '_norm')}

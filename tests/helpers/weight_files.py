@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from dualcam import models
-from dualcam.models import weight_import, weights
+from dualcam.models import soundnet, weight_import, weights
 from tests.helpers import goldens
 from tests.helpers.torch_files import TorchWriter
 
@@ -61,8 +61,29 @@ def soundnet_file(path, arrays, places, old_norm=False, edit=None):
     return path
 
 
+def soundnet_5_file(path, places=(0, 4, 8, 12)):
+    """SoundNet-5 with its own end; the arrays that it holds, conv5's two parts joined."""
+    arrays = soundnet_arrays(soundnet.build_5())
+    kernel, bias = arrays['SoundNet/conv5/weights'], arrays['SoundNet/conv5/biases']
+
+    def add_end(modules):
+        modules[15] = ('nn.ReLU', {'inplace': True})
+        parts = {}
+        for number, part in ((1, slice(1000)), (2, slice(1000, None))):
+            own = np.ascontiguousarray(kernel[..., part].transpose(3, 2, 0, 1))
+            parts[number] = ('nn.SpatialConvolution', {'weight': own, 'bias': bias[part]})
+        modules[16] = ('nn.ConcatTable', {'modules': parts})
+
+    soundnet_file(path, arrays, places, edit=add_end)
+    return arrays
+
+
 def soundnet_8_arrays():
-    names = weights.tf1_names(models.build('soundnet8'))
+    return soundnet_arrays(models.build('soundnet8'))
+
+
+def soundnet_arrays(model):
+    names = weights.tf1_names(model)
     shapes = {}
     for name, variable in names.items():
         shape = tuple(variable.shape)

@@ -11,7 +11,7 @@ from tensorflow.core.protobuf import saver_pb2
 
 from dualcam import models
 from dualcam.cli import main
-from dualcam.models import weight_import, weights
+from dualcam.models import soundnet, weight_import, weights
 from tests.helpers import goldens, weight_files
 
 NETWORKS = {
@@ -206,6 +206,32 @@ def test_soundnet_5(golden, tmp_path, old_norm):
     )
     got, want = logits_of(model, golden, 'oursoundnet')
     assert goldens.relative_l2(got, want) < 1e-4
+
+
+def test_soundnet_5_with_its_own_end(tmp_path, capsys):
+    """conv5's convolutions for objects and places become one, which sees what conv4 says."""
+    arrays = weight_files.soundnet_5_file(tmp_path / 'soundnet5.t7')
+    out = tmp_path / 'soundnet5.weights.h5'
+    call = ['import-weights', f'--from={tmp_path}/soundnet5.t7', '--model=soundnet5']
+    assert main.main([*call, f'--out={out}']) == 0
+    assert '26 taken, 0 left, 0 missing' in capsys.readouterr().out
+    assert weights.network_of(out) == 'soundnet5'
+    model = soundnet.build_5()
+    weights.load(model, out)
+    for name, variable in weights.tf1_names(model).items():
+        np.testing.assert_allclose(
+            variable.numpy().reshape(-1), arrays[name].reshape(-1), rtol=1e-5, atol=1e-7
+        )
+    wave = np.random.default_rng(0).uniform(-256, 256, (1, 110_250)).astype(np.float32)
+    before = keras.Model(model.input, model.get_layer('conv5').input)(wave).numpy()
+    kernel = arrays['SoundNet/conv5/weights'][:, 0]
+    want = np.tensordot(before[:, :16], kernel, ([1, 2], [0, 1])) + arrays['SoundNet/conv5/biases']
+    got = model(wave, training=False).numpy()
+    assert got.shape == (1, 1, 1401) and before.shape[1] < 16 + 12
+    np.testing.assert_allclose(got[:, 0], want, rtol=1e-3, atol=1e-4)
+    # A file without that end is refused, and changes nothing.
+    other = weight_files.soundnet_file(tmp_path / 'short.t7', arrays, (0, 4, 8, 12))
+    weight_files.check_refused(other, model, [v.numpy() for v in model.variables], 'module 15')
 
 
 def test_soundnet_8(tmp_path):
