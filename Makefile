@@ -17,6 +17,7 @@
 #                             AVIA, and once they are there
 #   BACKBONE=FILE             weights of ResNet-50, see dualcam import-weights
 #   SOUNDNET=FILE             weights of SoundNet-5 that OurSoundNet starts from, likewise
+#   NETWORK_OPTIONS=dualcamnet.batch_norm=true   further arguments of networks, in tables 1 - 4
 #   WORK=DIR                  where data and results go
 #   NETWORK=hearnet|oursoundnet  TRAIN_ON=scenario_1|..|all  COLUMN=G|D|R   what make grid searches
 #   TARGET=folder:DIR|dcase2018:DIR   the data set that make table4 and make eccv TABLE=4 carry
@@ -58,6 +59,7 @@ WORK ?= work/$(if $(TAKES),takes-$(basename $(notdir $(TAKES))),$(if $(AVIA),avi
 VIDEO ?= $(if $(AVIA)$(filter table1,$(MAKECMDGOALS))$(wildcard $(WORK)/records-video/.made),1)
 BACKBONE ?=
 SOUNDNET ?=
+NETWORK_OPTIONS ?=
 WEIGHTS = $(if $(BACKBONE),--backbone=$(BACKBONE)) $(if $(SOUNDNET),--soundnet=$(SOUNDNET))
 RECORDS := $(WORK)/records$(if $(TAKES),,$(if $(VIDEO),-video))
 MODALITIES := 0,1$(if $(VIDEO),$(COMMA)2)
@@ -112,7 +114,8 @@ OF_DATA = $(or $(if $(TAKES),-$(basename $(notdir $(TAKES)))),$(if $(AVIA)$(ACIV
   $(SUBJECTS),-subjects$(SUBJECTS))$(OF_SEED)))
 RUN_SEEDS = $(if $(SEEDS),--seeds=$(SEEDS)) $(if $(PUBLISH),--publish=$(PUBLISH) --publish_suffix=$(OF_DATA))
 HARDWARE = $(if $(PRECISION),--precision=$(PRECISION)) $(if $(DEVICES),--devices=$(DEVICES))
-ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) $(RUN_SEEDS) $(WEIGHTS) $(HARDWARE)
+ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) $(RUN_SEEDS) $(WEIGHTS) $(HARDWARE) \
+  $(if $(NETWORK_OPTIONS),--network_options=$(NETWORK_OPTIONS))
 
 .PHONY: setup lint test test-kernels tfrecords table1 table2 table3 table4 esc10 eccv aaai confusion grid
 .PHONY: results tensorboard bench clean

@@ -63,4 +63,6 @@ if __name__ == '__main__':
     flags.DEFINE_list(
         'imitations', ['0', '0.25', '0.5', '0.75', '1'], "lambda, the teacher's share."
     )
-    command.start(_body, video=True, soundnet=True, seeds=dict.fromkeys(command.SEEDS, (0,)))
+    command.start(
+        _body, video=True, soundnet=True, networks=True, seeds=dict.fromkeys(command.SEEDS, (0,))
+    )

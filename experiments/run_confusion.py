@@ -61,4 +61,4 @@ def _body(options, preset, seeds):
 
 
 if __name__ == '__main__':
-    command.start(_body, video=True, soundnet=True)
+    command.start(_body, video=True, soundnet=True, networks=True)

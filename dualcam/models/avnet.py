@@ -1,4 +1,4 @@
-"""AVNet, the teacher on video and acoustic images (WACV 2020, section 4.2).
+"""AVNet, the teacher on video and acoustic images (WACV 2020).
 
 ResNet-50 with a 1024-d logits layer beside DualCamNet up to its 1024-d layer, frame by frame;
 both are concatenated and followed by two more layers. DualCamNet, the 1024-d layer and the head
@@ -24,6 +24,7 @@ def build(
     mean: np.ndarray | None = None,
     std_dev: np.ndarray | None = None,
     layout: str = 'slim',
+    batch_norm: bool = False,
 ) -> keras.Model:
     """The network.
 
@@ -33,6 +34,7 @@ def build(
         frame_stride: 1 uses every frame; n only every n-th.
         mean, std_dev: [12] of the cepstral channels, to standardise them with, or None.
         layout: of ResNet-50, see `resnet.build`.
+        batch_norm: in DualCamNet's part, see `dualcamnet.build`.
 
     Returns:
         A Keras model from a dictionary of `video` [batch, frames, 224, 224, 3], RGB with the
@@ -45,7 +47,7 @@ def build(
     features = resnet.backbone(
         keras.ops.reshape(video, [-1, *resnet.IMAGE_SHAPE]), used, layout=layout
     )
-    acoustic, logits = head(features, num_classes, seconds, frame_stride, mean, std_dev)
+    acoustic, logits = head(features, num_classes, seconds, frame_stride, mean, std_dev, batch_norm)
     return keras.Model({'video': video, 'acoustic': acoustic}, logits, name='avnet')
 
 
@@ -70,12 +72,13 @@ def head(
     frame_stride: int = 1,
     mean: np.ndarray | None = None,
     std_dev: np.ndarray | None = None,
+    batch_norm: bool = False,
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """The part that is trained.
 
     Args:
         features: Keras tensor [batch * frames, 2048] of ResNet-50.
-        num_classes, seconds, frame_stride, mean, std_dev: as in `build`.
+        num_classes, seconds, frame_stride, mean, std_dev, batch_norm: as in `build`.
 
     Returns:
         (Keras input of the acoustic images, logits [batch, classes]).
@@ -83,7 +86,9 @@ def head(
     acoustic = keras.Input(
         (seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE), name='acoustic'
     )
-    heard, used = dualcamnet.trunk(acoustic, seconds, frame_stride, mean=mean, std_dev=std_dev)
+    heard, used = dualcamnet.trunk(
+        acoustic, seconds, frame_stride, batch_norm, mean=mean, std_dev=std_dev
+    )
     seen = keras.layers.Dense(1024, name='logits')(features)
     x = keras.ops.concatenate([seen, heard], axis=-1)
     x = keras.layers.Dense(1000, activation='relu', name=FEATURES)(x)

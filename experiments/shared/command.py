@@ -66,7 +66,7 @@ def run(spec, soundnet=False):
         print('\n' + write(made, options, seeds, workshop.store.digest))
         print(f'{written(made, options)}; runs: {options.out}/runs; curves: make tensorboard')
 
-    start(body, video=True, soundnet=soundnet, jobs=True)
+    start(body, video=True, soundnet=soundnet, jobs=True, networks=True)
 
 
 def write(table, options, seeds, data, folder=None):
@@ -157,6 +157,7 @@ def start(
     video: bool = False,
     soundnet: bool = False,
     jobs: bool = False,
+    networks: bool = False,
     seeds: Mapping[str, Sequence[int]] = SEEDS,
 ) -> None:
     """Parses the flags, and ends the program with `body`.
@@ -170,6 +171,7 @@ def start(
         video: whether there are networks that see video by ResNet-50.
         soundnet: whether OurSoundNet is trained or judged.
         jobs: whether runs are trained side by side.
+        networks: whether the preset's networks may be built with further arguments.
         seeds: {preset: default of --seeds}.
     """
     import tensorflow as tf
@@ -215,6 +217,12 @@ def start(
             'a GPU.',
             lower_bound=1,
         )
+    if networks:
+        flags.DEFINE_list(
+            'network_options',
+            [],
+            'Further arguments of networks, as in dualcamnet.batch_norm=true,hearnet.dropout=0.5.',
+        )
     flags.DEFINE_enum(
         'precision',
         'float32',
@@ -237,6 +245,8 @@ def start(
         tf.get_logger().setLevel('ERROR')
         options = flags.FLAGS
         preset = presets.preset_named(options.preset)
+        if networks:
+            preset = presets.with_network_options(preset, options.network_options)
         chosen = list(seeds.get(options.preset, seeds['paper']))
         if options.seeds is not None:
             chosen = read_seeds(options.seeds)

@@ -1,6 +1,8 @@
 """Sizes of the experiments: paper settings, the demo, and a smoke test of the whole path."""
 
 import dataclasses
+import inspect
+import json
 
 from dualcam import models
 from dualcam.data.clips import record_clips
@@ -28,6 +30,7 @@ class Preset:
         schedule: of the learning rate, see `loop.LoopParams`.
         note: for titles; empty where the settings are the papers'.
         hardware: further arguments of `loop.LoopParams`, see `with_hardware`.
+        network_options: {network: {name: value}}, further arguments of its `build`.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Preset:
     schedule: str = 'constant'
     note: str = ''
     hardware: dict = dataclasses.field(default_factory=dict)
+    network_options: dict = dataclasses.field(default_factory=dict)
 
     def run_params(self, network, column, train_on, seed):
         """`supervised.RunParams` of one cell of a table."""
@@ -56,9 +60,10 @@ class Preset:
         student = models.network(network).input in ('waveform', 'spectrogram')
         one_second = not student and network != 'temporal_resnet50'
         stride = self.frame_strides.get(network, 1)
-        options = (('frame_stride', stride),) if stride != 1 else ()
+        options = {'frame_stride': stride} if stride != 1 else {}
         if network == 'temporal_resnet50' and self.temporal_frames != 5:
-            options = (('num_frames', self.temporal_frames),)
+            options = {'num_frames': self.temporal_frames}
+        options = options | self.network_options.get(network, {})
         return supervised.RunParams(
             network=network,
             clips=record_clips.ClipParams(
@@ -76,7 +81,7 @@ class Preset:
             imitation=0.5 if taught else None,
             temperature=self.temperature if taught else None,
             standardise=self.standardise and not student,
-            options=options,
+            options=tuple(options.items()),
         )
 
 
@@ -184,6 +189,52 @@ def preset_named(name):
     if name not in PRESETS:
         raise ValueError(f'preset {name!r}: expected one of {", ".join(PRESETS)}')
     return PRESETS[name]
+
+
+# Arguments of networks that runs or the data decide.
+_GIVEN = ('num_classes', 'seconds', 'num_frames', 'bins_heard', 'mean', 'std_dev', 'layout')
+
+
+def with_network_options(preset, texts):
+    """A `Preset` whose networks are built with further arguments.
+
+    Args:
+        preset: as above.
+        texts: of the flag, as in 'dualcamnet.batch_norm=true'.
+
+    Raises:
+        ValueError: no such network or argument, or a value of another type.
+    """
+    chosen = {network: dict(values) for network, values in preset.network_options.items()}
+    for text in texts:
+        place, _, value = text.partition('=')
+        network, _, name = place.partition('.')
+        if network not in preset.epochs:
+            raise ValueError(
+                f'--network_options={text}: expected NETWORK.NAME=VALUE, the network one of '
+                f'{", ".join(preset.epochs)}'
+            )
+        parameters = inspect.signature(models.network(network).build).parameters
+        known = {key: one.default for key, one in parameters.items() if key not in _GIVEN}
+        if name not in known:
+            raise ValueError(
+                f'--network_options={text}: {network} has no {name!r}; expected '
+                f'{" or ".join(known) or "none"}'
+            )
+        try:
+            found = json.loads(value)
+        except ValueError:
+            found = None
+        kind = type(known[name])
+        if kind is float and type(found) is int:
+            found = float(found)
+        if type(found) is not kind:
+            raise ValueError(
+                f'--network_options={text}: expected a value like {json.dumps(known[name])}'
+            )
+        chosen.setdefault(network, {})[name] = found
+    note = '; '.join(filter(None, [preset.note, *texts]))
+    return dataclasses.replace(preset, network_options=chosen, note=note)
 
 
 def with_hardware(preset, precision, devices):

@@ -1,8 +1,18 @@
 """The commands' flags: those that a command has no use for are refused; seeds."""
 
+import dataclasses
+import pathlib
+import re
+import subprocess
+
 import pytest
 
+from dualcam.training import run_data
+from experiments import run_eccv2020
 from experiments.shared.command import SEEDS, read_seeds
+from experiments.wacv2020 import presets
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -16,6 +26,7 @@ from experiments.shared.command import SEEDS, read_seeds
         ('run_table4', ['--target=folder:/none'], '--bgr'),
         ('run_esc10', ['--input=/none'], '--batch_norm=authors'),
         ('run_confusion', [], '--jobs=2'),
+        ('run_esc10', ['--input=/none'], '--network_options=hearnet.dropout=0.5'),
     ],
 )
 def test_a_flag_that_would_be_ignored_is_refused(script, arguments, flag, command, tmp_path):
@@ -37,3 +48,45 @@ def test_seeds_are_whole_numbers_each_once():
 
 def test_the_demo_takes_three_seeds_and_the_smoke_test_one():
     assert SEEDS == {'paper': (0, 1, 2), 'demo': (0, 1, 2), 'smoke': (0,)}
+
+
+def test_eccv_of_the_real_data_takes_the_paper_s_five_seeds():
+    assert run_eccv2020.SEEDS == SEEDS | {'paper': (0, 1, 2, 3, 4)}
+    for arguments, preset in (([], 'demo'), (['ACIVW=/none'], 'paper')):
+        made = subprocess.run(
+            ['make', '-n', 'eccv', *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        words = made.stdout.split()
+        assert f'--preset={preset}' in words and not any('--seeds' in word for word in words)
+
+
+@pytest.mark.parametrize('network', ['dualcamnet', 'avnet'])
+def test_teachers_may_have_batch_normalisation(network):
+    preset = presets.with_network_options(
+        presets.preset_named('demo'), ['dualcamnet.batch_norm=true', 'avnet.batch_norm=true']
+    )
+    assert preset.note.endswith('; dualcamnet.batch_norm=true; avnet.batch_norm=true')
+    params = preset.run_params(network, 'hard', 'all', 0)
+    plain = presets.preset_named('demo').run_params(network, 'hard', 'all', 0)
+    assert dict(params.options) == dict(plain.options) | {'batch_norm': True}
+    for wanted, count in ((params, 2), (plain, 0)):
+        network = run_data.build(dataclasses.replace(wanted, standardise=False), 14, None)
+        assert sum(layer.name in ('conv2_norm', 'conv3_norm') for layer in network.layers) == count
+    assert preset.run_params('hearnet', 'G', 'all', 0).options == ()
+
+
+def test_other_arguments_of_networks_are_checked():
+    demo = presets.preset_named('demo')
+    made = presets.with_network_options(demo, ['hearnet.dropout=1', 'hearnet.dropout=0.5'])
+    assert made.run_params('hearnet', 'G', 'all', 0).options == (('dropout', 0.5),)
+    for text, words in (
+        ('batch_norm=true', 'expected NETWORK.NAME=VALUE'),
+        ('hearing.dropout=0.5', 'one of dualcamnet, resnet50'),
+        ('hearnet.batch_norm=true', "hearnet has no 'batch_norm'; expected dropout"),
+        ('hearnet.seconds=3', "no 'seconds'"),
+        ('dualcamnet.batch_norm=1', 'expected a value like false'),
+        ('hearnet.dropout', 'expected a value like 0.0'),
+    ):
+        with pytest.raises(ValueError, match=re.escape(f'--network_options={text}: ')) as caught:
+            presets.with_network_options(demo, [text])
+        assert words in str(caught.value)
