@@ -9,7 +9,7 @@ import time
 
 from benchmarks import measure, records
 
-_AVIA_RECORDS = 11_340  # WACV 2020, section 4: 378 sequences of 30 s
+_AVIA_RECORDS = 11_340  # WACV 2020: 378 sequences of 30 s
 _MIB = 2**20
 
 

@@ -1,4 +1,4 @@
-"""ACIVW raw folders to one-second TFRecords (ECCV 2020, section 4).
+"""ACIVW raw folders to one-second TFRecords (ECCV 2020).
 
     python -m records.convert_acivw --raw=DIR --out=DIR [--modalities=0,1,2] [--microphone=0]
 

@@ -1,4 +1,4 @@
-"""AVIA raw folders to one-second TFRecords (WACV 2020, section 4).
+"""AVIA raw folders to one-second TFRecords (WACV 2020).
 
     python -m records.convert_avia --matfiles=DIR --sync=DIR --out=DIR [--modalities=0,1,2]
 

@@ -1,6 +1,6 @@
 """Microphone signals to multispectral acoustic images: filter-and-sum in the frequency domain.
 
-One image per frame of 1024 samples, 36 x 48 directions, 512 frequencies (WACV 2020, section 3).
+One image per frame of 1024 samples, 36 x 48 directions, 512 frequencies (WACV 2020).
 Bin k stands for k * 12 Hz; of the 513 bins of a real 1024-point transform the last (6,144 Hz,
 half the sample rate) is dropped. Frames are windowed by a periodic Hann and not overlapped. The
 filters are pure delays, all microphones weigh the same, and powers are divided by

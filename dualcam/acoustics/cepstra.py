@@ -1,6 +1,6 @@
 """512 frequencies to 12 cepstral channels for each direction of an acoustic image.
 
-Mel-frequency cepstral coefficients as in WACV 2020, section 3: a mel filter bank, the natural
+Mel-frequency cepstral coefficients as WACV 2020's sensor has them: a mel filter bank, the natural
 logarithm, a discrete cosine transform. The papers give the number of channels only; what else
 decides numbers is fixed here: 26 triangular filters of python_speech_features (rounded to bins,
 unit peak) over 200 - 6,144 Hz; energies of zero count as the float64 epsilon, the package's own

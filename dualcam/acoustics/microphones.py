@@ -1,7 +1,7 @@
 """Where the microphones are and where the camera looks.
 
 Coordinates, here and in records/: metres, x to the right, y up, z forward into the scene,
-the array centre (where the camera is) at the origin. WACV 2020, section 3: a planar array of
+the array centre (where the camera is) at the origin. WACV 2020's sensor: a planar array of
 128 MEMS microphones, 0.45 m x 0.45 m, in an aperiodic layout. The layout of the device was
 not published; the built-in one has the same size, count and character. Others are read by
 `geometry_files`.
@@ -83,7 +83,7 @@ def look_directions(
 
     Returns:
         A `Grid`; entry [r, c] looks through the middle of acoustic pixel (r, c), which covers
-        480 / rows x 640 / cols video pixels (WACV 2020, section 3: 13.3 x 13.3).
+        480 / rows x 640 / cols video pixels (WACV 2020: 13.3 x 13.3).
     """
     if not all(0.0 < angle < 180.0 for angle in view_deg):
         raise ValueError(

@@ -29,7 +29,7 @@ _ROLL_OFF, _BETA = 0.9475937167399596, 14.769656459379492
 
 @dataclasses.dataclass(frozen=True)
 class SpectrogramParams:
-    """Short-time Fourier transform of the students' input (WACV 2020, section 4.1).
+    """Short-time Fourier transform of the students' input (WACV 2020).
 
     5 s give 500 frames. ECCV 2020 takes 2 s with a hop of 219, which gives 200.
     """
@@ -145,7 +145,7 @@ def spectrogram(signal: Any, params: SpectrogramParams = SpectrogramParams()) ->
 def normalise(
     magnitude: Any, minimum: npt.ArrayLike, maximum: npt.ArrayLike, floor: float = NARROWEST
 ) -> Any:
-    """Magnitudes to about 0 - 1 by the training set's range (WACV 2020, section 4.1).
+    """Magnitudes to about 0 - 1 by the training set's range (WACV 2020).
 
     Nothing is clipped.
 

@@ -1,8 +1,8 @@
 """How well features tell classes apart: k nearest neighbours, and a linear probe beside them.
 
-Features are brought to zero mean and unit deviation by the training set first, so that no
-dimension counts for its scale. (WACV 2020, section 5.3: k odd, chosen on validation data.) ECCV
-2020's features, of which every dimension is of one scale, are compared as they are.
+k is odd and chosen on validation data, as in WACV 2020's transfer and ECCV 2020's evaluation. Both
+compare features as they are (`plain`). Otherwise, and for the linear probe, features are brought to
+zero mean and unit deviation by the training set first: no dimension then counts for its scale.
 
 Neighbours as near as each other, up to rounding (`ties.py`), count in the order of the training
 data; of classes with as many of the k nearest, the first one wins.
@@ -64,12 +64,11 @@ def nearest_neighbours(
 
     Args:
         training, validation, testing: pairs of features [n, features] and labels [n]. Once k is
-            chosen, validation data count as neighbours too.
+            chosen, validation data count as neighbours too, unless `plain`.
         num_classes: of the labels.
         ks: to choose from, odd; those larger than the training set are left out. Of equally
             good ones the smallest wins.
-        plain: as ECCV 2020's program has it: features as they are, and neighbours of training
-            data alone.
+        plain: as the papers have it: features as they are, and neighbours of training data alone.
 
     Returns:
         An `Outcome`.

@@ -1,4 +1,4 @@
-"""Finding pictures that go with a sound: rank-k retrieval (ECCV 2020, section 5).
+"""Finding pictures that go with a sound: rank-k retrieval (ECCV 2020).
 
 A sound asks among the audio-visual features that it makes with every picture (`triplet.py`); it
 has found something at k if one of the k nearest is of its class. The pair's own picture is among

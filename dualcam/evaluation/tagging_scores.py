@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from dualcam.evaluation import ties
 
-THRESHOLD = 0.25  # of probabilities (the paper's, for DCASE 2017)
+THRESHOLD = 0.25  # of probabilities (AAAI 2021's, for DCASE 2017)
 _INCHES_PER_CLASS, _BARS = 0.62, 0.8
 
 
@@ -158,7 +158,7 @@ def ensemble(answers: Sequence[np.ndarray]) -> np.ndarray:
 def precision_figure(
     precisions: Mapping[str, Any], classes: Sequence[str], title: str, note: str = ''
 ) -> Figure:
-    """Average precision of each class as bars, methods side by side (Figure 4).
+    """Average precision of each class as bars, methods side by side (AAAI 2021, Figure 4).
 
     Args:
         precisions: {method: [classes], or {class: value}}; None or NaN leaves a gap.

@@ -1,4 +1,4 @@
-"""Losses of classes: softened cross-entropies (WACV 2020, section 4.3), and the terms of mutual
+"""Losses of classes: softened cross-entropies (WACV 2020), and the terms of mutual
 learning with several labels per clip (AAAI 2021).
 
 The latter are summed over classes or features and averaged over the batch: the AAAI paper gives
@@ -72,8 +72,8 @@ def distillation(
     Args:
         labels: [batch] integers.
         student_logits, teacher_logits: [batch, classes].
-        imitation: lambda of equation 4, 0 - 1.
-        temperature: T of equation 4, above 0.
+        imitation: the paper's lambda, 0 - 1.
+        temperature: the paper's T, above 0.
 
     Returns:
         A scalar, the sum of `distillation_terms`.

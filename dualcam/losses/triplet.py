@@ -1,4 +1,4 @@
-"""Audio-visual features and the triplet losses on them (ECCV 2020, section 3).
+"""Audio-visual features and the triplet losses on them (ECCV 2020).
 
 A sound and a picture are two maps over the same 12 x 16 places, or a sound is one vector that
 stands at all of them. Their product says what of the picture sounds: summed over the places it is

@@ -1,4 +1,4 @@
-"""DualCamNet, the teacher on acoustic images (WACV 2020, section 4.2, Figure 4).
+"""DualCamNet, the teacher on acoustic images (WACV 2020, Figure 4).
 
 A temporal convolution joins the 12 frames of one record; the other layers process each frame by
 itself, and a second's logits are the mean over its frames. The paper's text has pooling with

@@ -1,4 +1,4 @@
-"""HearNet, the student on spectrograms (WACV 2020, section 4.2).
+"""HearNet, the student on spectrograms (WACV 2020).
 
 All its convolutions run along time only, so they are one-dimensional here; the authors' [k, 1]
 kernels are the same numbers (`models/weights.py`).

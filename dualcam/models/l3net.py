@@ -1,6 +1,6 @@
 """L3-Net, the baseline that learns whether sound and image belong together.
 
-Arandjelovic and Zisserman, "Look, Listen and Learn", ICCV 2017, section 2.1: a network for either
+Arandjelovic and Zisserman, "Look, Listen and Learn", ICCV 2017: a network for either
 input, of four blocks of two 3x3 convolutions with batch normalisation, pooled by 2 between the
 blocks and over all places at the end, which leaves 512 features; from both, two dense layers
 predict whether they correspond.

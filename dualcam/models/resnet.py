@@ -1,4 +1,4 @@
-"""ResNet-50 and Temporal ResNet-50, the teachers on video (WACV 2020, section 4.2).
+"""ResNet-50 and Temporal ResNet-50, the teachers on video (WACV 2020).
 
 Version 1 in TF-Slim's layout: the last unit of a block has its stride, strided convolutions pad
 the same number of zeros on both sides whatever the size, and shortcuts are subsampled. Only the

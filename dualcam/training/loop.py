@@ -46,7 +46,7 @@ _LOSS_TOLERANCE = ties.tolerance(LOSS_TERMS, 1.0, np.float32)
 
 @dataclasses.dataclass(frozen=True)
 class LoopParams:
-    """How long and how fast (WACV 2020, section 5: Adam, batch 32, 100 epochs).
+    """How long and how fast (WACV 2020: Adam, batch 32, 100 epochs).
 
     Attributes:
         epochs, batch_size, learning_rate, seed: of the training.

@@ -1,9 +1,8 @@
 """A grid search on the validation split: points in, validation scores out, the best one first.
 
-Learning rate, temperature T and imitation lambda of a student (WACV 2020, section 4.3 and
-supplement). Runs are found again by their content, as those of the tables are, so a search that
-was stopped goes on, and a point with the preset's values is the table's own run. Test splits are
-not looked at.
+Learning rate, temperature T and imitation lambda of a student (WACV 2020). Runs are found again by
+their content, as those of the tables are, so a search that was stopped goes on, and a point with
+the preset's values is the table's own run. Test splits are not looked at.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""What sounds where: the three scenarios of AVIA as physics (WACV 2020, section 4).
+"""What sounds where: the three scenarios of AVIA as physics (WACV 2020).
 
 The actor stays near the middle of the view, where people on AVIA stand: each subject has a
 place in each scenario, 1.2 - 1.8 m away, moves about it slowly, and holds an action at the

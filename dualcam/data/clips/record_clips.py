@@ -3,7 +3,7 @@
 A list holds sequences of `total_length` consecutive records; a clip is `sample_length` of them.
 Training draws `number_of_crops` starts in each sequence, the same in every epoch, and shuffles
 the clips by the epoch's number; inference cuts the sequence into clips that do not overlap.
-(WACV 2020, section 5, and the authors' loader.)
+(WACV 2020 and the authors' loader.)
 """
 
 import dataclasses

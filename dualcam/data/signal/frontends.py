@@ -51,7 +51,7 @@ class Frontend:
     Attributes:
         kind: 'waveform' or 'spectrogram'.
         normalisation: of spectrograms: 'min_max' maps each channel's range in the training set to
-            0 - 1 (WACV 2020, section 4.1); 'mean_std' takes each to zero mean and unit deviation
+            0 - 1 (WACV 2020); 'mean_std' takes each to zero mean and unit deviation
             (ECCV 2020); 'log' likewise log(1 + magnitude), which suits recordings of very
             different loudness.
         statistics: two arrays [257] of the training set: minimum and maximum, or mean and

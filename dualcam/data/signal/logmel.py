@@ -1,9 +1,9 @@
 """From a waveform to the input of AAAI 2021's audio network: 64 log-mel bands at 32 kHz.
 
-The paper names 64 bands of 32 kHz sound and takes its network from the cross-task CNN baselines of
-Kong et al.; window, hop and band are those of their later round (arXiv:1904.03476, for DCASE 2019),
-which has 32 kHz and 64 frames a second too. Their mel filters are Slaney's: linear up to
-1 kHz, logarithmic above, triangles of equal area.
+The paper says 64 bands and no more, and takes its network (CNN8) from the cross-task baselines of
+Kong et al.; rate, window, hop and band are those of their later round (arXiv:1904.03476, for DCASE
+2019): 32 kHz, 64 frames a second. Their mel filters are Slaney's: linear up to 1 kHz, logarithmic
+above, triangles of equal area.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """From video frames of records to inputs of image networks.
 
-Records hold BGR, as OpenCV read it. WACV 2020 (section 5) resizes the smallest side to 256
+Records hold BGR, as OpenCV read it. WACV 2020 resizes the smallest side to 256
 (bilinear, corners not aligned), cuts the middle 224 x 224 out, and subtracts ImageNet's RGB means.
 ECCV 2020 takes whole frames of 224 x 298, as ACIVW's records hold them, and subtracts the same.
 """

@@ -2,7 +2,7 @@
 
 A records folder may carry a `dataset.json` (written by the converters from the raw folder's
 own) that names its classes and tells where it comes from; without one its classes are taken for
-AVIA's (WACV 2020, section 4), but no title says that it is AVIA. The converter of ACIVW (ECCV
+AVIA's (WACV 2020), but no title says that it is AVIA. The converter of ACIVW (ECCV
 2020) always writes one.
 """
 

@@ -1,4 +1,4 @@
-"""Learning without labels: sound and video learn from each other (ECCV 2020, sections 3 and 4).
+"""Learning without labels: sound and video learn from each other (ECCV 2020: pretext, transfer).
 
 A run's networks are one on sound and one on frames; `split` takes them apart. What is learned from
 a batch is in `correspondence_steps.py`.

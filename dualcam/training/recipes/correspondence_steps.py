@@ -1,4 +1,4 @@
-"""Steps that learn without labels, from sound and video together (ECCV 2020, sections 3 and 4).
+"""Steps that learn without labels, from sound and video together (ECCV 2020: pretext, transfer).
 
 A network on sound and one on video learn together: `CorrespondenceStep` by triplets of clips,
 `TransferStep` from a trained DualCamNet's features as well, and `L3Step`, the baseline of

@@ -22,7 +22,7 @@ from dualcam.training.recipes.recipe import NETWORK
 
 
 class DistillationStep(supervised.SupervisedStep):
-    """A student follows the labels and a teacher's softened predictions (WACV 2020, equation 4).
+    """A student follows the labels and a teacher's softened predictions (WACV 2020's distillation).
 
     Args:
         model: the student.

@@ -1,4 +1,4 @@
-"""Learning from labels (WACV 2020, section 4.3, columns G and Table 1)."""
+"""Learning from labels (WACV 2020: columns G, and the teachers of Table 1)."""
 
 import dataclasses
 import pathlib
