@@ -104,7 +104,7 @@ NETWORKS = {
             regularized=soundnet.REGULARIZED_8,
             scope='SoundNet',
         ),
-        Network('soundnet5', soundnet.INPUT, soundnet.FEATURES_5, scope='SoundNet'),
+        Network('soundnet5', (soundnet.INPUT,), soundnet.FEATURES_5, scope='SoundNet'),
         Network(
             'resnet50',
             (resnet.INPUT,),
