@@ -3,7 +3,9 @@
 import csv
 import dataclasses
 import functools
+import itertools
 import json
+import pathlib
 import types
 
 import keras
@@ -13,6 +15,7 @@ import soundfile
 
 from dualcam import models
 from dualcam.data.clips import record_clips
+from dualcam.data.packers import record_packer
 from dualcam.data.signal import frontends
 from dualcam.inference import students
 from dualcam.models import l3net
@@ -133,6 +136,36 @@ def test_shares_of_the_transfer_are_compared_with_none():
             assert ((key, tables.SELF, alpha), (key, tables.SELF, 0.0)) in keys
     taught = ('hearnet_transfer', tables.SUPERVISED, None)
     assert (taught, ('hearnet', tables.SUPERVISED, None)) in keys
+
+
+def test_avia_is_split_by_take(tmp_path, monkeypatch):
+    """Table 3: no take has clips in two splits, and each split has every class."""
+    for place, subject, action in itertools.product((1, 2), (1, 2, 3, 4), (1, 2, 3)):
+        folder = tmp_path / f'Location_{place:02d}/Subject_{subject:02d}/Action_{action:03d}'
+        folder.mkdir(parents=True)
+        for second in range(1, 8):
+            (folder / f'Data_{second:03d}.tfrecord').touch()
+    monkeypatch.setattr(runs.reading, 'modalities_of', lambda _: ('audio',))
+    monkeypatch.setattr(
+        runs.stores,
+        'open_store',
+        lambda paths, *_: record_packer.RecordStore(tuple(paths), {}, {}, 'names'),
+    )
+    target = runs.Target(tmp_path, tmp_path / 'cache')
+    folders = [
+        {str(pathlib.Path(target.store.paths[row]).parent) for row in windows.reshape(-1)}
+        for windows in target.windows
+    ]
+    for one, other in itertools.combinations(folders, 2):
+        assert not one & other
+    assert sum(map(len, folders)) == 2 * 4 * 3 and len(np.concatenate(target.windows)) == 24 * 3
+    for part in folders:
+        assert {folder[-3:] for folder in part} == {'001', '002', '003'}
+    # A clip's two seconds follow each other in one take.
+    for first, second in np.concatenate(target.windows):
+        paths = [pathlib.Path(target.store.paths[row]) for row in (first, second)]
+        assert paths[0].parent == paths[1].parent
+        assert int(paths[1].stem[-3:]) == int(paths[0].stem[-3:]) + 1
 
 
 class ToySource(runs.Source):
