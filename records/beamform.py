@@ -4,7 +4,8 @@
 
 Reads RAW/array/Location_LL/Subject_SS/Action_AAA/audio/A_IIIIII.dc (int32, mics x 1024, Fortran
 order) and writes MATFILES/Location_LL/Subject_SS/Action_AAA/MFCC_Image/Data_I.mat, float32
-36 x 48 x 12. Existing images are kept unless --overwrite is passed.
+36 x 48 x 12. Existing images are kept unless --overwrite is passed. Where another call writes to
+MATFILES, waits until it ends.
 """
 
 import os
@@ -17,7 +18,7 @@ from absl import app, flags
 from dualcam.acoustics import band_beamforming, cepstra, geometry_files, microphones
 from dualcam.cli import errors
 from dualcam.data import schema
-from dualcam.files import progress_bars
+from dualcam.files import locking, progress_bars
 from dualcam.files.path_types import AnyPath
 from records import array_flags, avia_layout, frame_files
 
@@ -65,15 +66,22 @@ def main(_: list[str]) -> None:
     beamformer = band_beamforming.BandBeamformer(
         layout, grid, cepstra.mel_filters(), options.focus_m or None
     )
+    out = pathlib.Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    with locking.held(out / locking.LOCK_FILE, 'writes acoustic images'):
+        written, existing = _write_all(sequences, layout, beamformer, out, options.overwrite)
+    print(f'{written} acoustic images written, {existing} already existed: {out}')
+
+
+def _write_all(sequences, layout, beamformer, out, overwrite):
+    """Numbers of images written, and of those that already existed."""
     written = existing = 0
     with progress_bars.bar(total=sum(s.num_frames for s in sequences), unit='frame') as progress:
         for sequence in sequences:
-            paths = [
-                mat_path(options.out, sequence.name, i + 1) for i in range(sequence.num_frames)
-            ]
+            paths = [mat_path(out, sequence.name, i + 1) for i in range(sequence.num_frames)]
             for first in range(0, len(paths), _FRAMES_AT_A_TIME):
                 part = range(first, min(first + _FRAMES_AT_A_TIME, len(paths)))
-                if not options.overwrite and all(paths[i].exists() for i in part):
+                if not overwrite and all(paths[i].exists() for i in part):
                     existing += len(part)
                 else:
                     frames = np.stack([_read(sequence.files['array'][i], layout) for i in part])
@@ -83,7 +91,7 @@ def main(_: list[str]) -> None:
                         write_mat(paths[i], image)
                     written += len(part)
                 progress.update(len(part))
-    print(f'{written} acoustic images written, {existing} already existed: {options.out}')
+    return written, existing
 
 
 def _read(path, layout):

@@ -9,7 +9,6 @@ of different settings never mix and `records.verify` can convert a damaged recor
 import contextlib
 import dataclasses
 import errno
-import fcntl
 import functools
 import json
 import os
@@ -22,7 +21,7 @@ from absl import flags
 
 from dualcam.data import schema
 from dualcam.data.records import record_lists
-from dualcam.files import atomic, text_files
+from dualcam.files import atomic, locking, text_files
 from dualcam.files.path_types import AnyPath
 from records import jobs, manifest, writer
 
@@ -66,9 +65,11 @@ def writing(
     overwrite: bool = False,
     only: Set[str] | None = None,
     processes: int = 1,
+    check: Callable[[], None] | None = None,
 ) -> Iterator[set[str]]:
     """Prepares a folder for its records, and yields which of them are to be written.
 
+    Where another call writes to the folder, waits until it ends, and then writes what it left.
     Cleans up after a killed call: partial files are removed, records without a line in the
     manifest get one, and an interrupted --overwrite resumes.
 
@@ -80,20 +81,24 @@ def writing(
         overwrite: rewrite existing records.
         only: those of `planned` to write, whether they exist or not; no others then.
         processes: for checksums of records without a line in the manifest.
+        check: raises a `ValueError` where the records that are there are of other inputs; called
+            again where another call was waited for.
 
     Yields:
         The set of paths that the body has to write.
 
     Raises:
-        ValueError: `out` holds records of other settings and `overwrite` is not set, or another
-            call is writing there.
+        ValueError: `out` holds records of other settings and `overwrite` is not set.
         OSError: a file cannot be written; if the disk is full, the message counts the records
             that are done.
     """
     root = pathlib.Path(out)
     try:
         atomic.make_folder(root)
-        with _alone(root):
+        _check(root, settings, overwrite, check)  # at once, not after hours of waiting
+        with locking.held(root / locking.LOCK_FILE, 'writes records') as waited:
+            if waited:
+                _check(root, settings, overwrite, check)
             missing = _prepare(root, settings, call, planned, overwrite, only, processes)
             yield missing
             if only is None:
@@ -239,34 +244,21 @@ def shared_options() -> dict[str, Any]:
     }
 
 
-@contextlib.contextmanager
-def _alone(root):
-    """Keeps other calls from writing to a folder; the lock of a killed call dies with it."""
-    descriptor = os.open(root, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise ValueError(
-            f'{root}: another call is writing records there; wait until it ends, or '
-            'choose another --out'
-        ) from None
-    except OSError:
-        pass  # a file system without locks
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _prepare(root, settings, call, planned, overwrite, only, processes):
-    """The records to write; cleans up the folder first, see `writing`."""
-    before, calls = read_settings(root)
+def _check(root, settings, overwrite, check):
+    """A `ValueError` if a folder holds records of other settings, or fails its caller's `check`."""
+    before, _ = read_settings(root)
     if before and before != settings and not overwrite:
         raise ValueError(
             f'{root}: holds records made with {before}, not {settings}; choose '
             'another --out, or --overwrite'
         )
+    if check:
+        check()
+
+
+def _prepare(root, settings, call, planned, overwrite, only, processes):
+    """The records to write; cleans up the folder first, see `writing`."""
+    _, calls = read_settings(root)
     _remove_partials(root)
     entries, broken = manifest.read(root)
     if only is not None:

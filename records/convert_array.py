@@ -163,9 +163,17 @@ def convert(
         },
     )
     sources = {path: _source(one, second) for one in planned for path, second in one.rows}
-    _check_same(out, table, sources, overwrite)
     without_video = 0
-    with conversion.writing(out, settings, call, sources, overwrite, only, processes) as missing:
+    with conversion.writing(
+        out,
+        settings,
+        call,
+        sources,
+        overwrite,
+        only,
+        processes,
+        check=lambda: _check_same(out, table, sources, overwrite),
+    ) as missing:
         rule = datasets.TakeRule(by_subject=by == 'subject')
         datasets.write_description(out, table.description(rule, pathlib.Path(layout.name).name))
         to_do = [one for one in planned if any(path in missing for path, _ in one.rows)]

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from dualcam.files.path_types import AnyPath
 
+LOCK_FILE = '.lock'  # in a folder that one process at a time writes to
 _POLL_S = 0.5
 
 
@@ -24,8 +25,8 @@ def held(path: AnyPath, work: str) -> Iterator[bool]:
     """Holds the lock of a file; where another process holds it, says so and waits.
 
     Args:
-        path: of the lock's file, which is created if need be and stays. What counts is who has
-            it locked.
+        path: of the lock's file, which is created if need be and stays, empty. What counts is who
+            has it locked.
         work: what the holder does, for the line that is printed while waiting: "trains this run".
 
     Yields:
@@ -42,7 +43,10 @@ def held(path: AnyPath, work: str) -> Iterator[bool]:
         file.truncate(0)
         file.write(f'process {os.getpid()} on {platform.node()}\n')
         file.flush()
-        yield waited
+        try:
+            yield waited
+        finally:
+            file.truncate(0)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,6 @@ from dualcam.training import checkpoints
 
 METRICS_FILE = 'metrics.json'  # written last: the run is then trained
 _RUN_FILE = 'run.json'
-_LOCK_FILE = '.lock'  # stays; what counts is which process has it locked
 
 
 @contextlib.contextmanager
@@ -57,7 +56,7 @@ def claimed(folder: pathlib.Path, kind: str, params: Any, data: Any) -> Iterator
         yield True
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with locking.held(folder / _LOCK_FILE, 'trains this run') as waited:
+    with locking.held(folder / locking.LOCK_FILE, 'trains this run') as waited:
         _check_same(folder, made_with)  # another process may have been quicker
         if waited and is_complete(folder):
             print(f'using the run that it trained: {folder}', file=sys.stderr, flush=True)

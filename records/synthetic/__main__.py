@@ -12,7 +12,8 @@ ACIVW: writes RAW/class_C/data_DDD with channels, acoustic images and .bmp video
 together, 9 GB with --preset=demo) and RAW/dataset.json.
 
 AVIA's takes of one subject, action and scenario lie end to end in one folder; dataset.json says how
-long each is and that the lists go by take. Folders that are complete are left as they are.
+long each is and that the lists go by take. Folders that are complete are left as they are. Where
+another call writes to RAW, waits until it ends.
 """
 
 import functools
@@ -100,7 +101,6 @@ def _work(piece, job, mic_array):
 
 def main(_: list[str]) -> None:
     """The command."""
-    global _BEAMFORMER
     options = flags.FLAGS
     job, info = _job_and_info(options)
     mic_array = geometry_files.find_array(options.array, options.unit)
@@ -110,8 +110,20 @@ def main(_: list[str]) -> None:
             f'layout has {microphones.NUM_MICS}'
         )
     processes = options.processes or jobs.default_processes()
-    takes.claim(job.out, job.settings())
-    datasets.write_description(job.out, info)
+    matfiles = job.matfiles if options.layout == 'avia' else None
+    with takes.claimed(job.out, job.settings(), matfiles):
+        datasets.write_description(job.out, info)
+        written, existing = _write_all(job, mic_array, options, processes)
+    each = job.num_takes if options.layout == 'avia' else 1
+    print(
+        f'{each * written} takes of {job.take_s} s written, '
+        f'{each * existing} already existed: {job.out}'
+    )
+
+
+def _write_all(job, mic_array, options, processes):
+    """Numbers of folders written, and of those that already existed."""
+    global _BEAMFORMER
     pieces = job.pieces()
     to_do = [piece for piece in pieces if not job.is_complete(piece)]
     if to_do and (options.layout == 'acivw' or job.matfiles):
@@ -128,11 +140,7 @@ def main(_: list[str]) -> None:
         'folder',
         start_method='fork',
     )
-    each = job.num_takes if options.layout == 'avia' else 1
-    print(
-        f'{each * len(to_do)} takes of {job.take_s} s written, '
-        f'{each * (len(pieces) - len(to_do))} already existed: {job.out}'
-    )
+    return len(to_do), len(pieces) - len(to_do)
 
 
 if __name__ == '__main__':

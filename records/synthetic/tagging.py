@@ -299,21 +299,20 @@ def main(_: list[str]) -> None:
         dealt = deal(found)
     job = Job(out, options.seed, PRESETS[options.preset], len(classes), dealt)
     files = {split: recordings.names([parts])[0] for split, parts in (dealt or {}).items()}
-    takes.claim(
+    with takes.claimed(
         out, {'layout': 'tagging', 'seed': job.seed, 'preset': options.preset, 'recordings': files}
-    )
-    datasets.write_description(
-        out, datasets.DatasetInfo('tagging_simulated', classes, origin, num_locations=1)
-    )
-    pieces = job.pieces()
-    labels = jobs.run_all(
-        functools.partial(write_clip, job=job),
-        pieces,
-        options.processes or jobs.default_processes(),
-        'clip',
-        start_method='fork',
-    )
-    write_lists(job, labels, classes)
+    ):
+        datasets.write_description(
+            out, datasets.DatasetInfo('tagging_simulated', classes, origin, num_locations=1)
+        )
+        labels = jobs.run_all(
+            functools.partial(write_clip, job=job),
+            job.pieces(),
+            options.processes or jobs.default_processes(),
+            'clip',
+            start_method='fork',
+        )
+        write_lists(job, labels, classes)
     print(
         f'{job.preset.num_training} training and {job.preset.num_testing} test clips of '
         f'{job.preset.clip_s} s: {out}'

@@ -2,8 +2,11 @@
 
 import dataclasses
 import hashlib
+import os
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,8 +16,10 @@ import soundfile
 from dualcam.acoustics import microphones
 from dualcam.data import audio
 from dualcam.data.records import reading
+from dualcam.files import locking
 from records import avia_layout
 from records.synthetic import avia
+from tests.helpers.checkout import ROOT
 
 GOLDEN_RAW = pathlib.Path(__file__).parents[1] / 'golden' / 'avia_raw'
 
@@ -118,6 +123,35 @@ def test_the_same_seed_gives_the_same_bytes(simulated, two_classes, tmp_path, co
         '--seed=1',
     )
     assert code == 1 and 'preset, seed or set of sources' in errors
+
+
+@pytest.mark.parametrize('writer', ['synthetic', 'matfiles', 'beamform'])
+def test_commands_that_write_one_folder_wait_for_each_other(
+    writer, simulated, two_classes, tmp_path
+):
+    """Also two that share only the folder of acoustic images."""
+    folder = {'synthetic': simulated, 'matfiles': tmp_path / 'mats', 'beamform': tmp_path / 'mats'}
+    command = {
+        'synthetic': ('records.synthetic', f'--out={simulated}'),
+        'matfiles': ('records.synthetic', f'--out={simulated}', f'--matfiles={tmp_path}/mats'),
+        'beamform': ('records.beamform', f'--raw={simulated}', f'--out={tmp_path}/mats'),
+    }[writer]
+    if writer != 'beamform':
+        command += ('--preset=smoke', f'--sources={two_classes}')
+    folder[writer].mkdir(exist_ok=True)
+    with locking.held(folder[writer] / '.lock', 'writes takes'):
+        call = subprocess.Popen(
+            [sys.executable, '-m', *command],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        said = call.stderr.readline()
+        assert said.startswith(f'waiting: process {os.getpid()} on ')
+        assert said.endswith(f': {folder[writer]}\n') and call.poll() is None
+    out, errors = call.communicate()
+    assert call.returncode == 0 and 'already existed' in out, errors
 
 
 def test_another_seed_gives_another_take():
@@ -246,7 +280,7 @@ def test_bad_raw_data_is_named(damage, tmp_path):
     left = [
         p
         for p in (tmp_path / 'out').rglob('*')
-        if p.is_file() and p.suffix not in ('.json', '.jsonl')
+        if p.is_file() and p.suffix not in ('.json', '.jsonl') and p.name != locking.LOCK_FILE
     ]
     assert all(p.suffix == '.tfrecord' for p in left)
     for path in left:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from dualcam.acoustics import geometry_files, views
 from dualcam.data import schema
 from dualcam.data.records import reading, take_lists
 from dualcam.data.sources import datasets
+from dualcam.files import locking
 from records import array_takes, conversion, convert_array, repair, verification
 from tests.helpers import array_videos
 from tests.helpers.array_takes import uma16_take
@@ -175,6 +177,27 @@ def test_a_second_call_writes_nothing_and_new_rows_are_added(folder, rng):
     (folder / 'takes.csv').write_text(text.replace('drill', 'axe'))
     with pytest.raises(ValueError, match='begins with axe, bird'):
         _convert(folder, modalities=[schema.AUDIO])
+
+
+def test_records_of_other_takes_by_the_call_that_was_waited_for_are_refused(folder):
+    out, messages = folder / 'records', []
+
+    def second():
+        try:
+            _convert(folder, modalities=[schema.AUDIO])
+        except ValueError as error:
+            messages.append(str(error))
+
+    out.mkdir()
+    with locking.held(out / '.lock', 'writes records'):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(2.0)
+        assert not messages
+        datasets.write_description(out, datasets.DatasetInfo('array', ('axe', 'bird'), 'x', 1))
+    thread.join(60)
+    assert len(messages) == 1 and 'has records of the classes axe, bird' in messages[0]
+    assert not _paths(folder)
 
 
 def test_records_are_verified_and_made_again(folder):

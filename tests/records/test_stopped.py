@@ -2,20 +2,22 @@
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import pathlib
+import platform
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 from dualcam.data import schema
 from dualcam.data.sources import datasets
+from dualcam.files import locking
 from records import convert_avia, manifest
 from tests.helpers import small_raw
 from tests.helpers.checkout import ROOT
@@ -211,15 +213,72 @@ def test_an_overwriting_call_that_stops_goes_on(converted, raw, tmp_path, rng, m
     assert convert(raw, converted) == (0, 6)
 
 
-def test_one_call_at_a_time_writes_to_a_folder(converted, raw):
-    descriptor = os.open(converted, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        with pytest.raises(ValueError, match='another call is writing records there'):
-            convert(raw, converted)
-    finally:
-        os.close(descriptor)
-    assert convert(raw, converted) == (0, 6)
+def test_a_second_call_waits_for_the_first_and_writes_what_that_left(
+    converted, raw, tmp_path, capsys
+):
+    out, counts = tmp_path / 'shared', []
+    out.mkdir()
+    with locking.held(out / '.lock', 'writes records'):
+        second = threading.Thread(target=lambda: counts.append(convert(raw, out)))
+        second.start()
+        second.join(1.0)
+        assert not counts and not records(out)
+        for path, data in list(records(converted).items())[:4]:  # what the first one wrote
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            (out / path).write_bytes(data)
+    second.join(60)
+    assert counts == [(2, 4)] and records(out) == records(converted) and is_listed(out)
+    lines = [line for line in capsys.readouterr().err.splitlines() if 'waiting' in line]
+    host = platform.node()
+    assert lines == [f'waiting: process {os.getpid()} on {host} writes records: {out}']
+    assert (out / '.lock').read_bytes() == b''  # names nobody once it is free
+
+
+def test_a_call_with_other_settings_is_refused_at_once_or_after_waiting(converted, raw, tmp_path):
+    with (
+        locking.held(converted / '.lock', 'writes records'),
+        pytest.raises(ValueError, match='holds records made with'),
+    ):
+        convert(raw, converted, sequence_seconds=2)
+    out, messages = tmp_path / 'shared', []
+
+    def other():
+        try:
+            convert(raw, out, sequence_seconds=2)
+        except ValueError as error:
+            messages.append(str(error))
+
+    out.mkdir()
+    with locking.held(out / '.lock', 'writes records'):
+        second = threading.Thread(target=other)
+        second.start()
+        second.join(1.0)
+        assert not messages
+        shutil.copy(converted / 'conversion.json', out)
+    second.join(60)
+    assert len(messages) == 1 and 'holds records made with' in messages[0] and not records(out)
+
+
+@pytest.mark.parametrize('count', [2, 3])
+def test_calls_at_once_share_the_work(raw, tmp_path, count):
+    command = [
+        *(sys.executable, '-m', 'records.convert_avia', f'--matfiles={raw}/matfiles'),
+        *(f'--sync={raw}/sync', f'--out={tmp_path}/out', '--modalities=0,1', '--processes=1'),
+        '--sequence_seconds=40',
+    ]
+    calls = [
+        subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(count)
+    ]
+    said = [call.communicate() for call in calls]
+    assert [call.returncode for call in calls] == [0] * count, said
+    counts = sorted(out.partition(' already')[0] for out, _ in said)
+    expected = ['0 records written, 80'] * (count - 1) + ['80 records written, 0']
+    assert counts == expected and is_listed(tmp_path / 'out')
+    convert(raw, tmp_path / 'alone', sequence_seconds=40)
+    assert records(tmp_path / 'out') == records(tmp_path / 'alone')
 
 
 def test_a_damaged_note_of_the_settings_is_named(converted, raw):
