@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
 
+import dualcam
 from dualcam.cli import array, camera, classify, embed, errors, import_weights, live, look, tflite
 
 _COMMANDS = (classify, embed, tflite, look, camera, live, array, import_weights)
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog=_OVERVIEW.rstrip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument('--version', action='version', version=f'dualcam {dualcam.__version__}')
     commands = parser.add_subparsers(dest='command', metavar='COMMAND', parser_class=_Parser)
     for one in _COMMANDS:
         one.add(commands)
