@@ -13,8 +13,8 @@
 #                             five in make eccv with ACIVW
 #   PUBLISH=docs/results      folder that the JSON of the tables is copied to; other data than the
 #                             demo's of seed 0 add to its name: table2-data1.json; then make results
-#   VIDEO=1                   records with video, which column R needs; always with table1 and
-#                             AVIA, and once they are there
+#   VIDEO=1                   records with video, which column R needs; always with table1, figures
+#                             and AVIA, and once they are there
 #   BACKBONE=FILE             weights of ResNet-50, see dualcam import-weights
 #   SOUNDNET=FILE             weights of SoundNet-5 that OurSoundNet starts from, likewise
 #   NETWORK_OPTIONS=dualcamnet.batch_norm=true   further arguments of networks, in tables 1 - 4
@@ -28,6 +28,7 @@
 #   TABLE=1|..|6              which table make aaai makes (3)
 #   VGG16=FILE SOUNDNET8=FILE VGGISH=FILE  weights that make aaai takes
 #   SOUNDS=DIR                the folder of sound that make esc10 trains on
+#   BAND=900-6400             hertz that make figures shows; all by default
 #   LOGS=DIR                  what make tensorboard shows
 #   PRECISION=mixed_bfloat16|mixed_float16  DEVICES=2   how runs are trained; for GPUs
 #   KERNELS=Haswell,Zen,...   whose matrix products make test-kernels computes with; default all
@@ -56,7 +57,7 @@ PRESET ?= $(if $(AVIA)$(ACIVW)$(TAGGED),paper,demo)
 OF_SOURCES := $(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES))))
 OF_SEED := $(if $(filter-out 0,$(DATA_SEED)),-data$(DATA_SEED))
 WORK ?= work/$(if $(TAKES),takes-$(basename $(notdir $(TAKES))),$(if $(AVIA),avia,$(PRESET)$(OF_SOURCES)$(if $(FOLDS),-folds$(subst $(COMMA),,$(FOLDS)))$(if $(SUBJECTS),-subjects$(SUBJECTS))$(OF_SEED)))
-VIDEO ?= $(if $(AVIA)$(filter table1,$(MAKECMDGOALS))$(wildcard $(WORK)/records-video/.made),1)
+VIDEO ?= $(if $(AVIA)$(filter table1 figures,$(MAKECMDGOALS))$(wildcard $(WORK)/records-video/.made),1)
 BACKBONE ?=
 SOUNDNET ?=
 NETWORK_OPTIONS ?=
@@ -69,6 +70,7 @@ TRAIN_ON ?= all
 COLUMN ?= D
 TARGET ?=
 SOUNDS ?=
+BAND ?=
 LOGS ?= $(RESULTS)/runs
 TABLE ?= $(if $(filter aaai,$(MAKECMDGOALS)),3,2)
 VGG16 ?=
@@ -118,7 +120,7 @@ ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) $(RUN_SEEDS) $(WEIGHTS) $(HARDWA
   $(if $(NETWORK_OPTIONS),--network_options=$(NETWORK_OPTIONS))
 
 .PHONY: setup lint test test-kernels tfrecords table1 table2 table3 table4 esc10 eccv aaai confusion grid
-.PHONY: results tensorboard bench clean
+.PHONY: figures results tensorboard bench clean
 
 setup: .venv/installed
 
@@ -241,6 +243,17 @@ aaai: $(if $(TAGGED),setup,$(AAAI)/records/.made)
 
 confusion: tfrecords
 	$(PY) experiments/run_confusion.py --records=$(RECORDS) $(ARGUMENTS)
+
+# Of AVIA's layout and of ACIVW's; of one alone where only its real data are given. Trains nothing:
+# AAAI 2021's Figure 4 is drawn where make aaai has been.
+FIGURES_OF_AVIA := $(if $(AVIA)$(TAKES),1,$(if $(ACIVW),,1))
+FIGURES_OF_ACIVW := $(if $(ACIVW),$(ECCV)/records,$(if $(AVIA)$(TAKES),,$(ECCV)/raw))
+AAAI_RESULTS := $(AAAI)/results-$(PRESET)
+figures: $(if $(FIGURES_OF_AVIA),tfrecords) $(addsuffix /.made,$(FIGURES_OF_ACIVW))
+	$(PY) -m experiments.figures --out=$(if $(FIGURES_OF_AVIA),$(WORK),$(ECCV))/figures \
+	  $(if $(FIGURES_OF_AVIA),--records=$(RECORDS)) \
+	  $(if $(FIGURES_OF_ACIVW),--acivw$(if $(ACIVW),,_raw)=$(FIGURES_OF_ACIVW)) \
+	  $(if $(wildcard $(AAAI_RESULTS)/*.json),--aaai=$(AAAI_RESULTS)) $(if $(BAND),--band=$(BAND))
 
 # Their numbers in the README and docs/results.md.
 results: setup

@@ -191,10 +191,19 @@ def read_frame(name: str, path: pathlib.Path, microphone: int = 0) -> np.ndarray
         return frame_files.read_mat(path)
     if name == 'video':
         return frame_files.read_bmp(path, schema.ACIVW_SMALLEST_SIDE)
+    return read_channels(path)[microphone : microphone + 1]
+
+
+def read_channels(path: pathlib.Path) -> np.ndarray:
+    """All channels of one frame of sound, int32 [128, 1024].
+
+    Raises:
+        ValueError: as `read_frame`.
+    """
     samples = frame_files.read_dc(path)
     if len(samples) != microphones.NUM_MICS:
         raise ValueError(
             f'{path}: {len(samples)} channels of {schema.SAMPLES_PER_FRAME} samples; '
             f'expected {microphones.NUM_MICS}; restore the file'
         )
-    return samples[microphone : microphone + 1]
+    return samples

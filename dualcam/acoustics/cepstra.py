@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import python_speech_features
 import scipy.fft
+import scipy.special
 
 from dualcam.acoustics import dimensions
 
@@ -74,3 +75,39 @@ def power_to_cepstra(power: np.ndarray, params: CepstrumParams = CepstrumParams(
             f'power of shape {power.shape}; expected {dimensions.BINS} bins on the last axis'
         )
     return energies_to_cepstra(power @ mel_filters(params).T.astype(power.dtype), params)
+
+
+def band_db(
+    cepstra: npt.ArrayLike,
+    low_hz: float = 0.0,
+    high_hz: float = np.inf,
+    params: CepstrumParams = CepstrumParams(),
+) -> np.ndarray:
+    """Energy in a band, as far as cepstra know it.
+
+    The cosines that the compression left out are taken as zero: what comes back are the mel
+    energies of a smooth spectrum. They are summed over the filters that peak in the band.
+
+    Args:
+        cepstra: [..., 12].
+        low_hz, high_hz: of the band; default all filters.
+        params: what the cepstra were made with.
+
+    Returns:
+        [...] float64, decibels.
+
+    Raises:
+        ValueError: no filter peaks in the band.
+    """
+    peaks_hz = mel_filters(params).argmax(axis=1) * (
+        dimensions.ARRAY_RATE_HZ / dimensions.SAMPLES_PER_FRAME
+    )
+    chosen = (peaks_hz >= low_hz) & (peaks_hz <= high_hz)
+    if not chosen.any():
+        raise ValueError(
+            f'a band of {low_hz:g} - {high_hz:g} Hz: expected one with a mel filter in it, whose '
+            f'peaks are at {", ".join(f"{hz:g}" for hz in peaks_hz)} Hz'
+        )
+    basis = scipy.fft.dct(np.eye(params.num_filters), type=2, norm='ortho', axis=0)
+    logs = np.asarray(cepstra, np.float64) @ basis[: params.num_cepstra, chosen]
+    return 10.0 / np.log(10.0) * scipy.special.logsumexp(logs, axis=-1)

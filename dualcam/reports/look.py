@@ -36,11 +36,12 @@ class Take:
     frames: np.ndarray | None = None
 
 
-def read_take(path: AnyPath) -> Take:
+def read_take(path: AnyPath, seconds: int | None = None) -> Take:
     """A take from its records.
 
     Args:
         path: a folder of Data_NNN.tfrecord files, or one of them.
+        seconds: how many of a folder's are read, from its first on; default all.
 
     Returns:
         A `Take`.
@@ -50,6 +51,7 @@ def read_take(path: AnyPath) -> Take:
     """
     path = pathlib.Path(path)
     paths = [path] if path.is_file() else sorted(path.glob(f'Data_*{schema.RECORD_SUFFIX}'))
+    paths = paths[:seconds]
     if not paths:
         raise ValueError(
             f'{path}: no Data_NNN{schema.RECORD_SUFFIX} in it; expected the folder '

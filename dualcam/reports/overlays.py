@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw
 
-from dualcam.acoustics import dimensions
+from dualcam.acoustics import cepstra, dimensions
 from dualcam.data import audio, schema
 from dualcam.files.path_types import AnyPath
 
@@ -23,36 +23,51 @@ _OPAQUE = 0.7
 _CAPTION = 14
 
 
-def maps(images: np.ndarray) -> np.ndarray:
+def maps(images: np.ndarray, band_hz: tuple[float, float] | None = None) -> np.ndarray:
     """Level maps of acoustic images.
 
     Args:
         images: [frames, 36, 48, 512] power of frequencies 12 Hz apart, [frames, 36, 48, 1] its
             sum over `band`, or [frames, 36, 48, 12] cepstra.
+        band_hz: lowest and highest frequency of the map; default 900 - 6,400 Hz, and of cepstra
+            the first of them instead.
 
     Returns:
-        [frames, 36, 48] decibels; those of cepstra are on the cepstrum's own scale.
+        [frames, 36, 48] decibels; those of a cepstrum are on its own scale.
 
     Raises:
-        ValueError: the images have other channels.
+        ValueError: the images have other channels, or a band holds none of their frequencies.
     """
     images = np.asarray(images)
     channels = images.shape[-1]
     if channels == schema.CEPSTRA:
+        if band_hz is not None:
+            return cepstra.band_db(images, *band_hz)
         return images[..., 0].astype(np.float64)
     if channels not in (1, dimensions.BINS):
         raise ValueError(
             f'acoustic images of {channels} channels: expected {dimensions.BINS} '
             f'frequencies or {schema.CEPSTRA} cepstra'
         )
-    power = images[..., 0] if channels == 1 else images @ band().astype(images.dtype)
+    weights = band(*(band_hz or (LOW_HZ, HIGH_HZ)))
+    power = images[..., 0] if channels == 1 else images @ weights.astype(images.dtype)
     return 10.0 * np.log10(np.maximum(power, np.finfo(np.float32).tiny), dtype=np.float64)
 
 
-def band() -> np.ndarray:
-    """Which of the 512 frequencies are summed, [512] float64 of 0 and 1."""
+def band(low_hz: float = LOW_HZ, high_hz: float = HIGH_HZ) -> np.ndarray:
+    """Which of the 512 frequencies are summed, [512] float64 of 0 and 1.
+
+    Raises:
+        ValueError: none of them.
+    """
     hz = np.arange(dimensions.BINS) * schema.ARRAY_RATE_HZ / schema.SAMPLES_PER_FRAME
-    return ((hz >= LOW_HZ) & (hz <= HIGH_HZ)).astype(np.float64)
+    chosen = (hz >= low_hz) & (hz <= high_hz)
+    if not chosen.any():
+        raise ValueError(
+            f'a band of {low_hz:g} - {high_hz:g} Hz: expected one with frequencies, which are '
+            f'{hz[1]:g} Hz apart, from 0 to {hz[-1]:g}'
+        )
+    return chosen.astype(np.float64)
 
 
 def levels(decibels: np.ndarray) -> np.ndarray:
