@@ -64,8 +64,8 @@ def read_take(path: AnyPath, seconds: int | None = None) -> Take:
             f'{paths[0]}: holds {" and ".join(held)}, no acoustic images; convert it '
             'again with --modalities=0,1,2'
         )
-    seconds = list(reading.read_seconds([str(p) for p in paths], held, ()))
-    joined = {name: np.concatenate([second[name] for second in seconds]) for name in held}
+    found = list(reading.read_seconds([str(p) for p in paths], held, ()))
+    joined = {name: np.concatenate([one[name] for one in found]) for name in held}
     folder = (path if path.is_dir() else path.parent).resolve()
     name = '_'.join(folder.relative_to(folder.anchor).parts[-3:])
     name += '' if path.is_dir() else f'_{path.stem}'
