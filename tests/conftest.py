@@ -20,6 +20,8 @@ import sys
 import numpy as np
 import pytest
 
+import dualcam  # noqa: F401  (sets up TensorFlow's environment)
+
 pytest.register_assert_rewrite('tests.helpers')  # failures there show their values too
 
 from tests.helpers.checkout import ROOT
