@@ -26,6 +26,7 @@ class Preset:
         temporal_frames: how many frames of a clip Temporal ResNet-50 sees.
         batch_norm_averages: see `loop.LoopParams`.
         batch_norm_clips: see `loop.LoopParams`.
+        batch_size: of training.
         temperature: of the teachers' predictions.
         schedule: of the learning rate, see `loop.LoopParams`.
         note: for titles; empty where the settings are the papers'.
@@ -44,6 +45,7 @@ class Preset:
     temporal_frames: int = 5
     batch_norm_averages: str = 'moving'
     batch_norm_clips: int | None = None
+    batch_size: int = 32
     temperature: float = 1.0
     schedule: str = 'constant'
     note: str = ''
@@ -71,6 +73,7 @@ class Preset:
             ),
             loop=loop.LoopParams(
                 self.epochs[network],
+                self.batch_size,
                 learning_rate=rate,
                 seed=seed,
                 batch_norm_averages=self.batch_norm_averages,
@@ -134,10 +137,10 @@ PRESETS = {
         _SHORT_RATES,
         {},
         epochs={
-            'dualcamnet': 6,
+            'dualcamnet': 10,
             'resnet50': 30,
             'temporal_resnet50': 30,
-            'avnet': 6,
+            'avnet': 10,
             'hearnet': 30,
             'oursoundnet': 6,
         },
@@ -149,6 +152,7 @@ PRESETS = {
             'hearnet': 1,  # of 5 s; a take has no other
             'oursoundnet': 1,
         },
+        batch_size=16,  # twice the steps for the same time
         temperature=4.0,
         schedule='cosine',
         **_SHORT,
