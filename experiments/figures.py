@@ -96,6 +96,7 @@ def avia_figures(
     folders = take_folders(root)
     info = datasets.read_description(root)
     note = f'Data: {info.name}, {info.origin}'
+    map_note = f'{note}. Maps: {f"energy of {_hertz(band_hz)}" if band_hz else "first cepstrum"}'
     named = {action: name for action, name in enumerate(info.classes, 1)}
     locations, subjects, actions = (sorted(set(part)) for part in zip(*folders, strict=True))
 
@@ -115,7 +116,7 @@ def avia_figures(
             [named[action] for action in some],
             [f'scenario {location}' for location in locations],
             'WACV 2020, Figures 2 and 6 - 9: actions in each scenario',
-            note,
+            map_note,
         )
 
     def by_subject(some):
@@ -131,7 +132,7 @@ def avia_figures(
             [row for row in (f'subject {s}' for s in subjects) if any(row == r for r, _ in cells)],
             [named[action] for action in some],
             f'WACV 2020, supplement, Figures 1 - 4: subjects in scenario {first}',
-            note,
+            map_note,
         )
 
     def energies():
@@ -304,8 +305,12 @@ def main(_: Sequence[str]) -> None:
     print(f'written: {out}/: {", ".join(f"{name}.png" for name in wanted)}')
 
 
+def _hertz(band_hz):
+    return f'{band_hz[0]:,.0f} - {band_hz[1]:,.0f} Hz'
+
+
 def _energy_figure(frames, band_hz, made_from, note):
-    of = f'{band_hz[0]:,.0f} - {band_hz[1]:,.0f} Hz' if band_hz else 'all frequencies'
+    of = _hertz(band_hz) if band_hz else 'all frequencies'
     return take_figures.frame_grid(
         frames, f'ECCV 2020, Figure 2: energy of {of}, {made_from}', note
     )

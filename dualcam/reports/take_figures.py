@@ -107,7 +107,7 @@ def frame_grid(shown: Mapping[str, Excerpt], title: str, note: str = '') -> Figu
         cm.ScalarMappable(colors.Normalize(), 'turbo'), ax=places, shrink=0.8, pad=0.01
     )
     scale.set_ticks([0.0, 1.0], labels=['median', 'maximum'], fontsize=8)
-    scale.set_label('level in the frame; captions say how many dB this is', fontsize=8)
+    scale.set_label('level (range in captions)', fontsize=8)
     return figure
 
 

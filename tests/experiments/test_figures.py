@@ -160,6 +160,9 @@ def test_pages_hold_all_actions_and_what_is_missing_is_empty(avia):
     ]
     assert [title.partition(',')[0] for title in titles['eccv2020_fig2_avia']] == list(CLASSES)
     figure = made['wacv2020_scenarios_1']()
+    assert 'noise. Maps: first cepstrum' in figure.get_suptitle()
+    banded = figures.avia_figures(avia, 1, (900.0, 6400.0))['wacv2020_scenarios_2']()
+    assert 'Maps: energy of 900 - 6,400 Hz' in banded.get_suptitle()
     frame, wave, spectrum = figure.subfigs[0].axes
     shown = np.asarray(frame.get_images()[0].get_array())
     np.testing.assert_allclose(hot_spot(shown), direction_of(9, 7), atol=0.015)
