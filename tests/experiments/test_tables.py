@@ -550,6 +550,7 @@ def test_table4_has_the_layers_of_soundnet_5_that_its_file_holds(
         max_bad=0,
         standardise=False,
         publish=None,
+        publish_suffix='',
     )
     run_table4._body(options, workshop.source.preset, [0, 1])
     out = capsys.readouterr().out
