@@ -1,25 +1,31 @@
 """Any sound file, or the sound of a video, decoded block by block at its own rate.
 
 libsndfile first, then FFmpeg's libraries for what it does not know; `sound_formats` says which
-files. WAV files that were not finished are read as far as they go, with a warning.
+files. Files that were cut, or not finished, are read as far as they go, with a warning.
 """
 
 import contextlib
+import dataclasses
+import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import soundfile
 
-from dualcam.data.sources import sound_formats, unfinished_files
+from dualcam.data.sources import announced_lengths, sound_formats, unfinished_files
+from dualcam.data.sources.announced_lengths import Announced
 from dualcam.files import progress_bars, text_files
 from dualcam.files.path_types import AnyPath
 
 _BLOCK_S = 10.0
 _LOWEST_RATE_HZ = 1000  # what announces less is damaged, and would grow beyond all bounds
 _LENGTH_UNKNOWN = 1 << 60
-_SAY_DURATION = ('matroska', 'avi', 'asf', 'flv', 'mov')
+_SAY_SAMPLES = ('tta', 'wv', 'ape')  # to the sample
+_SAY_DURATION = (
+    'matroska', 'avi', 'flv', 'mov', 'rm', 'mxf', 'tak', 'mpc', 'mpc8', 'dsf', 'qoa', *_SAY_SAMPLES,
+)  # fmt: skip
 _ERRORS = (soundfile.SoundFileError, OSError, RuntimeError)
 
 
@@ -32,6 +38,23 @@ def bad(path: AnyPath, what: str) -> BadSound:
     return BadSound(f'{text_files.printable_name(path)}: {what}')
 
 
+@dataclasses.dataclass
+class _Reading:
+    """A file that is being read.
+
+    Attributes:
+        rate_hz: its rate.
+        blocks: [samples, channels] each.
+        announced: what its container says of its length.
+        ends_early: it ends within a packet of sound, which shows at its end.
+    """
+
+    rate_hz: int
+    blocks: Generator[np.ndarray, None, None]
+    announced: Announced = announced_lengths.UNKNOWN
+    ends_early: bool = False
+
+
 def open_blocks(path: AnyPath) -> tuple[int, Iterator[np.ndarray]]:
     """A file's sample rate, and its sound.
 
@@ -40,57 +63,70 @@ def open_blocks(path: AnyPath) -> tuple[int, Iterator[np.ndarray]]:
 
     Returns:
         Hz, and an iterator of blocks [samples, channels] float32, about ten seconds each, full
-        scale 1 for whole numbers.
+        scale 1 for whole numbers. Where the file ends before the length that it announces, a
+        warning says so after the last block; `announced_lengths` tells which formats announce none.
 
     Raises:
         BadSound: it is no sound file, or, while its blocks are read, it is damaged.
     """
     try:
         with open(path, 'rb') as file:
-            head = file.read(sound_formats.HEAD_BYTES)
+            kind = sound_formats.kind_of(file.read(sound_formats.HEAD_BYTES))
+        head = sound_formats.read_head(path)
+        announced = announced_lengths.announced(path, head)
     except OSError as error:
         raise bad(path, f'cannot be read ({error.strerror})') from error
-    kind = sound_formats.kind_of(head)
-    if kind:
-        raise bad(path, f'not a readable sound file: {kind}')
+    if kind or not head:
+        raise bad(path, f'not a readable sound file: {kind or "a tag with nothing after it"}')
     demuxer = sound_formats.demuxer_of(head)
     mended = unfinished_files.unfinished(path) if demuxer in ('wav', 'au') else None
     if mended:
         _warn(path, mended.describe())
-    readers = [
+        announced = announced_lengths.UNKNOWN
+    readers = []
+    if demuxer != 'mp3':  # libsndfile guesses how long it is, stops there, and writes to stderr
         # Bytes: as text, a name that is not UTF-8 would be refused.
-        lambda: _of_libsndfile(
-            path, unfinished_files.Mended(path, mended) if mended else os.fsencode(path)
-        )
-    ]
+        source = unfinished_files.Mended(path, mended) if mended else os.fsencode(path)
+        readers.append(lambda: _of_libsndfile(path, source, demuxer))
     if demuxer:
         readers.append(lambda: _of_ffmpeg(path, demuxer))
-    if _is_mp3(demuxer, head):
-        readers.reverse()  # libsndfile guesses how long it is, and stops there
+    if demuxer == 'wav' and head[12:16] == b'fmt ' and head[20:22] in (b'\x50\0', b'\x55\0'):
+        readers.reverse()  # MP3 likewise
     messages = []
     for read in readers:
         try:
-            return _checked(path, *read())
+            reading = read()
         except _ERRORS as error:
             messages.append(_reason(error))
+            continue
+        if reading.rate_hz < _LOWEST_RATE_HZ:
+            reading.blocks.close()
+            raise bad(
+                path, f'{reading.rate_hz} samples a second; expected {_LOWEST_RATE_HZ} or more'
+            )
+        if announced is not announced_lengths.UNKNOWN:
+            reading.announced = announced
+        return reading.rate_hz, _whole(path, reading)
     if demuxer == 'mov':
         messages.append('a recording that was stopped before its end lacks its index')
     raise bad(path, f'not a readable sound file ({"; ".join(messages)})')
 
 
-def _is_mp3(demuxer, head):
-    code = head[20:22] if head[12:16] == b'fmt ' else b''
-    return demuxer == 'mp3' or (demuxer == 'wav' and code in (b'\x50\0', b'\x55\0'))
+def _whole(path, reading):
+    """Yields a file's blocks, and says at their end if it was cut."""
+    count = 0
+    with contextlib.closing(reading.blocks):
+        for block in reading.blocks:
+            count += len(block)
+            yield block
+    missing = reading.announced.missing(count / reading.rate_hz)
+    if missing is None and reading.ends_early:
+        missing = 'ends within a packet of sound; what is before it is read'
+    if missing:
+        _warn(path, missing)
 
 
-def _checked(path, rate_hz, blocks):
-    if rate_hz < _LOWEST_RATE_HZ:
-        blocks.close()
-        raise bad(path, f'{rate_hz} samples a second; expected {_LOWEST_RATE_HZ} or more')
-    return rate_hz, blocks
-
-
-def _of_libsndfile(path, source):
+def _of_libsndfile(path, source, demuxer):
     file = soundfile.SoundFile(source)
     if file.frames >= _LENGTH_UNKNOWN:  # FLAC of a stream, whose end it does not find
         file.close()
@@ -98,34 +134,58 @@ def _of_libsndfile(path, source):
 
     def blocks():
         with file, contextlib.closing(source) if hasattr(source, 'close') else file:
+            count = 0
             while True:
                 try:
                     block = file.read(int(_BLOCK_S * file.samplerate), 'float32', always_2d=True)
                 except _ERRORS as error:
-                    raise bad(path, f'damaged ({_reason(error)})') from error
+                    if demuxer != 'flac':
+                        raise bad(path, f'damaged ({_reason(error)})') from error
+                    break
                 if not len(block):
                     return
+                count += len(block)
                 yield block
+        # libsndfile gives nothing of a block in which a FLAC file ends too early.
+        yield from _rest_of_flac(path, reading, count)
 
-    return file.samplerate, blocks()
+    reading = _Reading(file.samplerate, blocks())
+    return reading
+
+
+def _rest_of_flac(path, reading, first):
+    """Blocks from the sample `first` on, up to where the file was cut."""
+    try:
+        rest = _of_ffmpeg(path, 'flac')
+    except _ERRORS as error:
+        raise bad(path, f'damaged ({_reason(error)})') from error
+    at = 0
+    for block in rest.blocks:
+        at += len(block)
+        if at > first:
+            yield block[max(0, len(block) - (at - first)) :]
+    reading.ends_early = rest.ends_early
 
 
 def _of_ffmpeg(path, demuxer):
     import av  # not above: few files need its libraries
 
-    stack = contextlib.ExitStack()
+    reading, stack = _Reading(0, _nothing()), contextlib.ExitStack()
     try:
-        # The open file, not its name: that might be taken for an address, or not be UTF-8.
-        file = stack.enter_context(open(path, 'rb'))  # noqa: SIM115
-        container = stack.enter_context(av.open(file, format=demuxer, metadata_errors='replace'))
+        source = stack.enter_context(contextlib.closing(_Source(path)))
+        container = stack.enter_context(av.open(source, format=demuxer, metadata_errors='replace'))
         if not container.streams.audio:
             raise bad(path, 'holds no sound, only pictures or text')
         stream = container.streams.audio[0]
-        announced_s = _announced_s(container, stream, demuxer)
-        frames = _frames(path, container, stream)
+        if demuxer == 'flac':  # by itself it plays frames whose checksums are wrong
+            stream.codec_context.options = {'err_detect': 'crccheck+explode'}
+        reading.announced = _announced(container, stream, demuxer)
+        frames = _frames(container, stream, source, reading)
         first = next(frames, None)
         if first is None:
             raise bad(path, 'has no samples')
+        if demuxer == 'flac' and first.pts is None:
+            raise bad(path, 'damaged (at its begin)')
     except BaseException as error:
         stack.close()
         if isinstance(error, IndexError | av.FFmpegError):
@@ -141,6 +201,8 @@ def _of_ffmpeg(path, demuxer):
                 for frame in frames:
                     if (frame.sample_rate, frame.layout.nb_channels) != (rate_hz, channels):
                         raise bad(path, 'changes its rate or channels on the way')
+                    if demuxer == 'flac' and frame.pts != first.pts + num_samples:
+                        raise bad(path, f'damaged (after {num_samples} samples)')
                     held.append(_samples(frame))
                     count += len(held[-1])
                     num_samples += len(held[-1])
@@ -150,42 +212,96 @@ def _of_ffmpeg(path, demuxer):
             # IndexError: a stream that PyAV did not know when it opened the file.
             except (av.FFmpegError, IndexError) as error:
                 raise bad(path, f'damaged ({_reason(error)})') from error
+            if source.error:
+                raise bad(path, f'cannot be read ({source.error.strerror})')
         if held:
             yield np.concatenate(held)
-        there_s = num_samples / rate_hz
-        if there_s < announced_s - max(0.5, 0.02 * announced_s):
-            _warn(
-                path,
-                f'is shorter than announced: {there_s:.1f} s of {announced_s:.1f} s are there and '
-                'are read',
-            )
 
-    return rate_hz, blocks()
+    reading.rate_hz, reading.blocks = rate_hz, blocks()
+    return reading
 
 
-def _frames(path, container, stream):
+def _nothing() -> Generator[np.ndarray, None, None]:
+    yield from ()
+
+
+class _Source:
+    """A file for PyAV, which would print what reading or seeking raises, and a traceback.
+
+    Attributes:
+        error: that reading raised, or None; the file seems to end there.
+    """
+
+    def __init__(self, path: AnyPath) -> None:
+        self._file = open(path, 'rb')  # noqa: SIM115, closed with this one
+        self._size = os.fstat(self._file.fileno()).st_size
+        self.error: OSError | None = None
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all of the file was read."""
+        return self._file.tell() >= self._size
+
+    def read(self, count: int) -> bytes:
+        try:
+            return self._file.read(count)
+        except OSError as error:
+            self.error = error
+            return b''
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):  # damaged files lead anywhere
+            return -errno.EINVAL
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _frames(container, stream, source, reading):
     """Decoded frames; where a file ends within its last packet, what is before it."""
     import av
 
     failed = None
-    for packet in container.demux(stream):
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            # WavPack's packets are checked for their ends before they are handed on.
+            if not (source.is_at_end and reading.announced.seconds):
+                raise
+            reading.ends_early = True
+            return
+        if packet is None:
+            break
         if failed and packet.size:
             raise failed  # more follows: it is damaged, not cut
         try:
             yield from packet.decode()
         except av.FFmpegError as error:
             failed = error
-    if failed:
-        _warn(path, 'ends within a packet of sound; what is before it is read')
+    reading.ends_early = failed is not None
 
 
-def _announced_s(container, stream, demuxer):
-    """How long a container says its sound is; 0 where it does not know, or only guesses."""
+def _announced(container, stream, demuxer):
+    """What a container says of its length; nothing where it does not know, or only guesses."""
     if demuxer not in _SAY_DURATION:
-        return 0.0
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return 0.0 if container.streams.video or not container.duration else container.duration / 1e6
+        return announced_lengths.UNKNOWN
+    if demuxer == 'avi':  # its duration is cut to what is there
+        seconds = float(stream.frames * stream.time_base)
+    elif stream.duration and stream.time_base:
+        seconds = float(stream.duration * stream.time_base)
+    elif container.streams.video or not container.duration:
+        return announced_lengths.UNKNOWN
+    else:
+        seconds = container.duration / 1e6
+    exact = demuxer in _SAY_SAMPLES
+    return Announced(seconds, 0.001 if exact else announced_lengths.loose_tolerance_s(seconds))
 
 
 def _reason(error):

@@ -7,6 +7,8 @@ followed.
 
 import re
 
+from dualcam.files.path_types import AnyPath
+
 # In folders a file counts by its ending; one that is named by itself, whatever its ending.
 LIBSNDFILE_SUFFIXES = (
     '.wav', '.wave', '.bwf', '.rf64', '.w64', '.flac', '.ogg', '.oga', '.opus', '.mp3', '.mp2',
@@ -51,16 +53,36 @@ _AT = {
 }
 _FORMS = {b'WAVE': 'wav', b'AVI ': 'avi', b'AIFF': 'aiff', b'AIFC': 'aiff'}
 HEAD_BYTES = 4096  # what `demuxer_of` looks at
+_ID3_BYTES = 10  # of the header of such a tag
 _PACKET_BYTES = 188  # of a transport stream
+
+
+def read_head(path: AnyPath) -> bytes:
+    """The first `HEAD_BYTES` of a file after the ID3 tags that MP3 and AAC files may begin with.
+
+    Such a tag may hold a picture of the cover, far longer than that.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    start = 0
+    with open(path, 'rb') as file:
+        while True:
+            file.seek(start)
+            head = file.read(HEAD_BYTES)
+            if head[:3] != b'ID3' or len(head) < _ID3_BYTES:
+                return head
+            start += _ID3_BYTES + sum(
+                byte << 7 * (3 - place) for place, byte in enumerate(head[6:_ID3_BYTES])
+            )
 
 
 def demuxer_of(head: bytes) -> str | None:
     """FFmpeg's name of the container that a file's first bytes announce; None for none of them.
 
     Args:
-        head: the first `HEAD_BYTES` of the file, or all of it.
+        head: see `read_head`.
     """
-    head = _after_id3(head)
     for place, names in _AT.items():
         for magic, name in names.items():
             if head[place:].startswith(magic):
@@ -91,11 +113,3 @@ def kind_of(head: bytes) -> str | None:
     if re.match(rb'(#extm3u|\[playlist\]|ffconcat)', start):
         return 'a playlist, which holds no sound itself'
     return None
-
-
-def _after_id3(head):
-    """`head` after an ID3 tag, which MP3 and AAC files may begin with."""
-    if head[:3] == b'ID3' and len(head) >= 10:
-        size = sum(byte << 7 * (3 - place) for place, byte in enumerate(head[6:10]))
-        return head[10 + size :]
-    return head

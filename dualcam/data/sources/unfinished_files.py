@@ -11,6 +11,7 @@ import io
 import os
 from typing import Any
 
+from dualcam.data.sources import announced_lengths
 from dualcam.files.path_types import AnyPath
 
 _MOST_CHUNKS = 1000
@@ -58,6 +59,8 @@ class Unfinished:
     def describe(self) -> str:
         """What is to be said of it, in seconds where the header allows."""
         rate = 0 if self._is_au else int.from_bytes(self.form[16:20], 'little')
+        if self.is_cut and rate:
+            return announced_lengths.describe(self.held / rate, self.announced / rate)
         there, announced = (
             f'{count / rate:.1f} s' if rate else f'{count} bytes'
             for count in (self.held, self.announced)
