@@ -408,7 +408,10 @@ def _sound_stream(path):
     with container:
         if not container.streams.audio:
             raise BadRecording(f'{path}: has no sound')
-        yield container, container.streams.audio[0]
+        stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise BadRecording(f'{path}: no decoder for its sound; convert it first')
+        yield container, stream
 
 
 def _frame_samples(frame):

@@ -53,7 +53,7 @@ _AT = {
 }
 _FORMS = {b'WAVE': 'wav', b'AVI ': 'avi', b'AIFF': 'aiff', b'AIFC': 'aiff'}
 HEAD_BYTES = 4096  # what `demuxer_of` looks at
-_ID3_BYTES = 10  # of the header of such a tag
+_ID3_BYTES, _MOST_TAGS = 10, 100  # of the header of such a tag; one after the other
 _PACKET_BYTES = 188  # of a transport stream
 
 
@@ -67,14 +67,15 @@ def read_head(path: AnyPath) -> bytes:
     """
     start = 0
     with open(path, 'rb') as file:
-        while True:
+        for _ in range(_MOST_TAGS):
             file.seek(start)
             head = file.read(HEAD_BYTES)
             if head[:3] != b'ID3' or len(head) < _ID3_BYTES:
-                return head
+                break
             start += _ID3_BYTES + sum(
                 byte << 7 * (3 - place) for place, byte in enumerate(head[6:_ID3_BYTES])
             )
+        return head
 
 
 def demuxer_of(head: bytes) -> str | None:

@@ -151,6 +151,16 @@ def test_samples_that_are_not_finite_are_named(tmp_path, sound):
     assert len(list(recordings.open_recording(path, '-7').blocks())) == 1
 
 
+def test_sound_of_a_codec_that_is_not_known_is_refused(tmp_path, sound):
+    path = tmp_path / 'a.mkv'
+    _write(path, None, 'pcm_s16le', sound)
+    data = path.read_bytes()
+    assert data.count(b'A_PCM/INT/LIT') == 1
+    path.write_bytes(data.replace(b'A_PCM/INT/LIT', b'A_XCM/INT/LIT'))
+    with pytest.raises(recordings.BadRecording, match=r'a\.mkv: no decoder for its sound'):
+        recordings.open_recording(path)
+
+
 def test_what_is_no_recording_is_refused_by_name(tmp_path, rng):
     for name in ('a.wav', 'a.h5', 'a.mkv', 'a.flac'):
         path = tmp_path / name
