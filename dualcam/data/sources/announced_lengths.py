@@ -15,6 +15,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 from dualcam.files.path_types import AnyPath
 
@@ -103,7 +104,7 @@ def announced(path: AnyPath, head: bytes) -> Announced:
         if head[:16] == _W64_RIFF:
             return _of_chunks(_w64_chunks(file, size), _W64_DATA, size, _OPEN_64)
         if head[:4] in (b'.snd', b'dns.'):
-            order = 'big' if head[:1] == b'.' else 'little'
+            order: Literal['big', 'little'] = 'big' if head[:1] == b'.' else 'little'
             begin, length = (int.from_bytes(head[at : at + 4], order) for at in (4, 8))
             return _of_bytes(begin, length, size, _OPEN)
         if head.startswith(b'Creative Voice File\x1a'):
@@ -206,7 +207,7 @@ def _of_nist(head):
 
 
 def _of_asf(head):
-    """Of the object with a file's properties: 100 ns of playing, ms of preroll, flags."""
+    """Of the object with a file's properties: units of 100 ns of playing, ms of preroll, flags."""
     at = head.find(_ASF_FILE)
     body = head[at + 64 : at + 92]
     if at < 0 or len(body) < 28 or body[24] & 1:  # a broadcast, whose length is not known
