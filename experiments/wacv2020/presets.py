@@ -137,10 +137,10 @@ PRESETS = {
         _SHORT_RATES,
         {},
         epochs={
-            'dualcamnet': 10,
+            'dualcamnet': 8,
             'resnet50': 30,
             'temporal_resnet50': 30,
-            'avnet': 10,
+            'avnet': 8,
             'hearnet': 30,
             'oursoundnet': 6,
         },
@@ -153,6 +153,9 @@ PRESETS = {
             'oursoundnet': 1,
         },
         batch_size=16,  # twice the steps for the same time
+        # As the paper's text has it. Without, so few steps bring a teacher nowhere: 0.17 of the
+        # validation clips of scenario 3 where it has 0.33 (simulator seed 0).
+        network_options={'dualcamnet': {'batch_norm': True}, 'avnet': {'batch_norm': True}},
         temperature=4.0,
         schedule='cosine',
         **_SHORT,
