@@ -2,17 +2,21 @@
 
 Sound files are what libsndfile reads (WAV of any depth, EXTENSIBLE and RF64, W64, FLAC, CAF, ...),
 HDF5 has `time_data` [samples, channels] with the attribute `sample_freq`, and of any other file
-PyAV takes the first sound stream. Blocks come as float32 [samples, channels], whole scale of
+PyAV takes the first sound stream. A sound file that was cut, or whose header was never finished, is
+read as far as it goes, with a warning. Blocks come as float32 [samples, channels], whole scale of
 integers being 1 and HDF5 as it is. Nothing holds more than some blocks: an hour of 64 channels at
 48 kHz is 44 GB.
 """
 
 import contextlib
 import dataclasses
+import os
 import pathlib
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,6 +24,7 @@ import soundfile
 import soxr
 
 from dualcam.acoustics.microphones import MicArray
+from dualcam.files import announced_lengths, progress_bars, text_files, unfinished_files
 from dualcam.files.path_types import AnyPath
 
 HDF5_SUFFIXES = ('.h5', '.hdf5', '.hdf', '.he5')
@@ -45,6 +50,7 @@ MEDIA_SUFFIXES = (
 _BLOCK_S = 1.0
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1000.0, 1e7
 _MOST_CHANNELS = 4096
+_HEAD_BYTES = 4096
 _LOUDEST = 1e30  # squares of larger numbers are not finite in float32
 
 
@@ -165,6 +171,10 @@ def open_recording(path: AnyPath, channels: str | None = None) -> Recording:
         raise BadRecording(f'{path}: {count} channels; expected 1 - {_MOST_CHANNELS}')
     if num_samples < 1:
         raise BadRecording(f'{path}: has no samples')
+    shorter = _shorter_than_announced(path, num_samples / rate_hz)
+    if shorter:
+        text = f'warning: {text_files.printable_name(path)}: {shorter}'
+        progress_bars.write(text, sys.stderr)
     try:
         chosen = parse_channels(channels, count)
     except ValueError as error:
@@ -358,16 +368,33 @@ def _picked(block, recording):
     return block[:, list(recording.channels)]
 
 
+def _shorter_than_announced(path, there_s):
+    """What is to be said of a sound file that holds less than its header says, or None."""
+    if not isinstance(_reader(path), _SoundFiles):
+        return None
+    unfinished = unfinished_files.unfinished(path)
+    if unfinished:
+        return unfinished.describe()
+    with open(path, 'rb') as file:
+        head = file.read(_HEAD_BYTES)
+    return announced_lengths.announced(path, head).missing(there_s)
+
+
 @contextlib.contextmanager
 def _sound_file(path):
-    try:
-        file = soundfile.SoundFile(path)
-    except (soundfile.SoundFileError, OSError, RuntimeError, TypeError) as error:
-        raise BadRecording(
-            f'{path}: not a recording ({error}); expected WAV, W64, FLAC, '
-            f"acoular's HDF5 ({', '.join(HDF5_SUFFIXES)}) or a video file with sound"
-        ) from error
-    with file:
+    with contextlib.ExitStack() as stack:
+        try:
+            # Bytes: as text, a name that is not UTF-8 would be refused.
+            source: Any = os.fsencode(path)
+            unfinished = unfinished_files.unfinished(path)
+            if unfinished:
+                source = stack.enter_context(unfinished_files.Mended(path, unfinished))
+            file = stack.enter_context(soundfile.SoundFile(source))
+        except (soundfile.SoundFileError, OSError, RuntimeError, TypeError) as error:
+            raise BadRecording(
+                f'{path}: not a recording ({error}); expected WAV, W64, FLAC, '
+                f"acoular's HDF5 ({', '.join(HDF5_SUFFIXES)}) or a video file with sound"
+            ) from error
         yield file
 
 

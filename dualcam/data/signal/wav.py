@@ -4,7 +4,7 @@ RIFF or RF64; PCM of 8, 16, 24 and 32 bit and floating point of 32 and 64 bit, p
 WAVE_FORMAT_EXTENSIBLE; any channels (averaged) and rate from 4 kHz (converted to the one that is
 asked for); up to half an hour. A size that a streaming writer left open means: to the end of the
 file; so does one that a writer which was stopped never filled in, as in
-`data/sources/unfinished_files.py`. What is no such file fails with an `InvalidArgumentError` that
+`files/unfinished_files.py`. What is no such file fails with an `InvalidArgumentError` that
 says what is wrong.
 """
 

@@ -14,9 +14,9 @@ from collections.abc import Generator, Iterator
 import numpy as np
 import soundfile
 
-from dualcam.data.sources import announced_lengths, sound_formats, unfinished_files
-from dualcam.data.sources.announced_lengths import Announced
-from dualcam.files import progress_bars, text_files
+from dualcam.data.sources import sound_formats
+from dualcam.files import announced_lengths, progress_bars, text_files, unfinished_files
+from dualcam.files.announced_lengths import Announced
 from dualcam.files.path_types import AnyPath
 
 _BLOCK_S = 10.0

@@ -176,6 +176,34 @@ def test_what_is_no_recording_is_refused_by_name(tmp_path, rng):
         recordings.open_recording(path)
 
 
+@pytest.mark.parametrize('form, subtype', [('WAV', 'PCM_16'), ('W64', 'FLOAT'), ('AIFF', 'PCM_24')])
+def test_a_recording_that_was_cut_is_read_as_far_as_it_goes(tmp_path, sound, capsys, form, subtype):
+    path = tmp_path / f'take.{form.lower()}'
+    _write(path, form, subtype, sound)
+    whole = np.concatenate(list(recordings.open_recording(path).blocks()))
+    assert capsys.readouterr().err == ''
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    recording = recordings.open_recording(path)
+    there = np.concatenate(list(recording.blocks()))
+    np.testing.assert_array_equal(there, whole[: len(there)])
+    assert 0.45 < len(there) / len(whole) < 0.55 and recording.num_samples == len(there)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'warning: {path}: is shorter than announced: ')
+
+
+def test_a_recording_whose_header_was_never_finished_is_read(tmp_path, sound, capsys):
+    path = tmp_path / 'take.wav'
+    _write(path, 'WAV', 'PCM_16', sound)
+    whole = np.concatenate(list(recordings.open_recording(path).blocks()))
+    data = bytearray(path.read_bytes())
+    place = data.index(b'data') + 4
+    data[4:8] = data[place : place + 4] = bytes(4)  # as a recorder leaves them that loses power
+    path.write_bytes(data)
+    there = np.concatenate(list(recordings.open_recording(path).blocks()))
+    np.testing.assert_array_equal(there, whole)
+    assert 'was not finished' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('what', ['no time_data', 'no rate', 'text', 'flat', 'rate 0', 'rate nan'])
 def test_hdf5_of_another_make_is_refused(tmp_path, what):
     path = tmp_path / 'take.h5'

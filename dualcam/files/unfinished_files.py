@@ -11,7 +11,7 @@ import io
 import os
 from typing import Any
 
-from dualcam.data.sources import announced_lengths
+from dualcam.files import announced_lengths
 from dualcam.files.path_types import AnyPath
 
 _MOST_CHUNKS = 1000
