@@ -63,11 +63,11 @@ def test_eccv_of_the_real_data_takes_the_paper_s_five_seeds():
 @pytest.mark.parametrize('network', ['dualcamnet', 'avnet'])
 def test_teachers_may_have_batch_normalisation(network):
     preset = presets.with_network_options(
-        presets.preset_named('demo'), ['dualcamnet.batch_norm=true', 'avnet.batch_norm=true']
+        presets.preset_named('smoke'), ['dualcamnet.batch_norm=true', 'avnet.batch_norm=true']
     )
     assert preset.note.endswith('; dualcamnet.batch_norm=true; avnet.batch_norm=true')
     params = preset.run_params(network, 'hard', 'all', 0)
-    plain = presets.preset_named('demo').run_params(network, 'hard', 'all', 0)
+    plain = presets.preset_named('smoke').run_params(network, 'hard', 'all', 0)
     assert dict(params.options) == dict(plain.options) | {'batch_norm': True}
     for wanted, count in ((params, 2), (plain, 0)):
         network = run_data.build(dataclasses.replace(wanted, standardise=False), 14, None)

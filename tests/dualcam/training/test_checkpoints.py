@@ -431,7 +431,7 @@ def test_a_run_whose_process_was_killed_is_trained_by_the_one_that_waits(tmp_pat
         with run_folder.claimed(tmp_path, *RUN, DATA) as trained:
             assert not trained and process.wait() < 0
         killer.join()
-    assert capsys.readouterr().err.startswith('waiting: process')
+    assert capsys.readouterr().err.startswith('waiting: another process trains this run: ')
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_at_once(tmp_path, capsys):
