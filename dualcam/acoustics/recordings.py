@@ -13,7 +13,6 @@ import dataclasses
 import os
 import pathlib
 import re
-import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +23,7 @@ import soundfile
 import soxr
 
 from dualcam.acoustics.microphones import MicArray
-from dualcam.files import announced_lengths, progress_bars, text_files, unfinished_files
+from dualcam.files import announced_lengths, progress_bars, unfinished_files
 from dualcam.files.path_types import AnyPath
 
 HDF5_SUFFIXES = ('.h5', '.hdf5', '.hdf', '.he5')
@@ -173,8 +172,7 @@ def open_recording(path: AnyPath, channels: str | None = None) -> Recording:
         raise BadRecording(f'{path}: has no samples')
     shorter = _shorter_than_announced(path, num_samples / rate_hz)
     if shorter:
-        text = f'warning: {text_files.printable_name(path)}: {shorter}'
-        progress_bars.write(text, sys.stderr)
+        progress_bars.warn(path, shorter)
     try:
         chosen = parse_channels(channels, count)
     except ValueError as error:

@@ -52,7 +52,7 @@ def _run(options):
     for title, names in (
         ('taken', report.taken),
         ('left in the file', report.left),
-        ('missing, as they were drawn', report.missing),
+        ('missing, randomly initialised', report.missing),
     ):
         print(f'{title}: {len(names)}')
         for group, count in _grouped(names, {*report.taken, *report.left}).items():

@@ -7,6 +7,9 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from dualcam.files import text_files
+from dualcam.files.path_types import AnyPath
+
 _hidden = False
 
 
@@ -48,3 +51,8 @@ def bar(
 def write(text: str, file: TextIO) -> None:
     """Prints a line without breaking a bar that is on the screen."""
     tqdm.write(text, file)
+
+
+def warn(path: AnyPath, text: str) -> None:
+    """Prints what is odd about a file to stderr, likewise."""
+    write(f'warning: {text_files.printable_name(path)}: {text}', sys.stderr)

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import errno
 import os
-import sys
 from collections.abc import Generator, Iterator
 
 import numpy as np
@@ -81,7 +80,7 @@ def open_blocks(path: AnyPath) -> tuple[int, Iterator[np.ndarray]]:
     demuxer = sound_formats.demuxer_of(head)
     mended = unfinished_files.unfinished(path) if demuxer in ('wav', 'au') else None
     if mended:
-        _warn(path, mended.describe())
+        progress_bars.warn(path, mended.describe())
         announced = announced_lengths.UNKNOWN
     readers = []
     if demuxer != 'mp3':  # libsndfile guesses how long it is, stops there, and writes to stderr
@@ -123,7 +122,7 @@ def _whole(path, reading):
     if missing is None and reading.ends_early:
         missing = 'ends within a packet of sound; what is before it is read'
     if missing:
-        _warn(path, missing)
+        progress_bars.warn(path, missing)
 
 
 def _of_libsndfile(path, source, demuxer):
@@ -320,7 +319,3 @@ def _samples(frame):
     if values.dtype.kind == 'i':
         return (values / -float(np.iinfo(values.dtype).min)).astype(np.float32)
     return np.ascontiguousarray(values, np.float32)
-
-
-def _warn(path, text):
-    progress_bars.write(f'warning: {text_files.printable_name(path)}: {text}', sys.stderr)

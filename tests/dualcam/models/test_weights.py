@@ -485,7 +485,7 @@ def test_the_command_groups_what_it_lists(hearnet, capsys):
     assert printed[7:11] == [
         'left in the file: 12',
         '    */Adam (12)',
-        'missing, as they were drawn: 2',
+        'missing, randomly initialised: 2',
         '    hear_net/conv3 (2)',
     ]
     assert main.main(call + ['--allow_missing', '--overwrite']) == 0
