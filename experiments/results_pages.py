@@ -20,8 +20,8 @@ from typing import Any
 from absl import app
 
 from dualcam.cli import errors
+from dualcam.evaluation import uncertainty
 from dualcam.files import atomic
-from experiments.shared import uncertainty
 
 ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = pathlib.Path('docs') / 'results'

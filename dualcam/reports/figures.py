@@ -22,6 +22,8 @@ def confusion_figure(
 ) -> Figure:
     """A confusion matrix as a figure: a count in each cell, shaded by its share of the row.
 
+    Rows of classes without clips, and columns of those never predicted, are grey, not zeros.
+
     Args:
         counts: [classes, classes] integers; a row is a true class, a column a predicted one.
         class_names: in the order of the labels.
@@ -41,7 +43,7 @@ def confusion_figure(
             f'counts of shape {counts.shape}: expected '
             f'{(num_classes, num_classes)} for {num_classes} class names'
         )
-    shares = row_shares(counts)
+    shares, is_empty = row_shares(counts), _empty(counts)
     width, height = (num_classes * _CELL_INCHES + margin for margin in _MARGIN_INCHES)
     figure = Figure(figsize=(max(width, 6.5), max(height, 4.0)), layout='constrained')
     backend_agg.FigureCanvasAgg(figure)
@@ -52,12 +54,14 @@ def confusion_figure(
         axes.text(
             column,
             row,
-            f'{count}',
+            '' if is_empty[row, column] else f'{count}',
             ha='center',
             va='center',
             fontsize=9.5 if count < 1000 else 7,
             color='white' if share > 0.55 else 'black' if count else '0.7',
         )
+    empty = np.ma.masked_array(np.ones(counts.shape), ~is_empty)
+    axes.imshow(empty, cmap='Greys', vmin=0.0, vmax=8.0)
     ticks = np.arange(num_classes)
     axes.set_xticks(ticks, class_names, rotation=45, ha='right', rotation_mode='anchor')
     axes.set_yticks(ticks, class_names)
@@ -107,9 +111,13 @@ def confusion_picture(counts: np.ndarray, class_names: Sequence[str]) -> np.ndar
         draw.text((widest - 6, place + _CELL / 2), name, fill='black', font=font, anchor='rm')
         column_names.text((4, (number + 0.5) * _CELL), name, fill='black', font=font, anchor='lm')
     whole.paste(columns.rotate(90, expand=True).crop((0, 0, size - widest, widest)), (widest, 24))
-    shares = row_shares(counts)
+    shares, is_empty = row_shares(counts), _empty(counts)
     for row, column in np.ndindex(shares.shape):
         left, top = widest + column * _CELL, 24 + widest + row * _CELL
+        if is_empty[row, column]:
+            right, bottom = left + _CELL, top + _CELL
+            draw.rectangle((left, top, right, bottom), fill='#eee', outline='#ddd')
+            continue
         dark = round(255 * (1 - shares[row, column]))
         draw.rectangle(
             (left, top, left + _CELL, top + _CELL), fill=(dark, dark, 255), outline='#ddd'
@@ -136,6 +144,12 @@ def confusion_table(counts: np.ndarray, class_names: Sequence[str]) -> str:
         share = f'{shares[label, label]:.3f}' if np.sum(counts[label]) else ''
         lines.append(f'| {name} | ' + ' | '.join(map(str, counts[label])) + f' | {share} |')
     return '\n'.join(lines)
+
+
+def _empty(counts):
+    """Cells of classes without clips, or never predicted, [classes, classes] bool."""
+    counts = np.asarray(counts)
+    return (counts.sum(axis=1, keepdims=True) == 0) | (counts.sum(axis=0, keepdims=True) == 0)
 
 
 def row_shares(counts: np.ndarray) -> np.ndarray:

@@ -3,34 +3,19 @@
 Reads what the run, its tests and its observers left there; pictures and sounds are embedded.
 """
 
-import base64
-import html
 import json
 import pathlib
+import wave
 from collections.abc import Mapping
 
-from dualcam.evaluation import metrics
+from dualcam.evaluation import metrics, saved_tests
 from dualcam.files import atomic
 from dualcam.files.path_types import AnyPath
-from dualcam.reports import figures, overlays
+from dualcam.reports import page_parts
 
 FILE = 'report.html'
 PICTURES = 'pictures'  # a folder of the run; file names are titles
 EVENTS = 'events_{}.json'  # scores of a split's clips, of runs that tag
-_WIDTH, _HEIGHT, _MARGIN = 460, 220, 36  # of a chart, pixels
-_COLOURS = {'train': '#1f6fb4', 'validation': '#d9641e'}
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 62em; padding: 0 1em;
-       color: #222 }
-h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em; border-bottom: 1px solid #ddd }
-table { border-collapse: collapse } td, th { padding: .15em .7em; text-align: left;
-       border-bottom: 1px solid #eee; vertical-align: top }
-th { white-space: nowrap }
-pre { background: #f5f5f5; padding: .8em; overflow-x: auto }
-figure { display: inline-block; margin: 0 1em 1.2em 0; width: 300px; vertical-align: top }
-figure img { width: 300px; display: block } audio { width: 300px; height: 32px }
-figcaption { font-size: .9em } .wrong { color: #b00020 } .chart text { font-size: 11px }
-"""
 
 
 def write(folder: AnyPath, scores: Mapping | None = None) -> pathlib.Path:
@@ -46,10 +31,15 @@ def write(folder: AnyPath, scores: Mapping | None = None) -> pathlib.Path:
     folder = pathlib.Path(folder)
     described, scores = _read(folder / 'run.json'), scores or _read(folder / 'metrics.json')
     classes, params = described['classes'], described['params']
-    parts = [_head(folder, described, scores), '<h2>Curves</h2>', *_curves(scores['history'])]
-    for path in (folder / 'answers.json', *sorted(folder.glob('test*.json'))):
-        if path.exists():
-            parts.append(_matrix(path, classes))
+    tests = saved_tests.of_run(folder)
+    parts = [
+        _head(folder, described, scores, tests),
+        '<h2>Curves</h2><div class="row">',
+        *_curves(scores, described.get('kind')),
+        '</div>',
+    ]
+    if tests:
+        parts += ['<h2>Predictions</h2><div class="row">', *_matrices(tests, classes), '</div>']
     parts += _events(folder)
     parts += _pictures(folder / PICTURES)
     parts += _examples(folder / 'examples')
@@ -61,17 +51,13 @@ def write(folder: AnyPath, scores: Mapping | None = None) -> pathlib.Path:
         'commit': described.get('commit'),
         **{f'version of {name}': value for name, value in described.get('versions', {}).items()},
     }
-    parts += ['<h2>Parameters</h2>', _table(rows)]
-    page = (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>'
-        f'{html.escape(folder.name)}</title><link rel="icon" href="data:,"><style>{_STYLE}'
-        f'</style></head>\n<body>{"".join(parts)}</body></html>\n'
-    )
+    parts += ['<h2>Parameters</h2>', page_parts.table(rows)]
+    page = page_parts.page(folder.name, parts)
     atomic.write_text(folder / FILE, page)
     return folder / FILE
 
 
-def _head(folder, described, scores):
+def _head(folder, described, scores, tests):
     best = scores['history'][scores['best_epoch']]
     rows = {
         'network': described['params']['network'],
@@ -81,67 +67,43 @@ def _head(folder, described, scores):
         'validation clips': scores['validation_clips'] or 'none',
         'chosen epoch': f'{best["epoch"] + 1} of {len(scores["history"])}',
     }
-    if scores['validation_accuracy'] is not None:
-        rows['validation accuracy'] = f'{scores["validation_accuracy"]:.4f}'
-    for path in sorted(folder.glob('test*.json')):
-        saved = _read(path)
-        rows[f'accuracy, {_name(path)}'] = f'{saved["accuracy"]:.4f} ({len(saved["labels"])} clips)'
-    return f'<h1>{html.escape(folder.name)}</h1>{_table(rows)}'
-
-
-def _curves(history):
-    for title, key in (('loss', 'total'), ('accuracy', 'accuracy'), ('mAP', 'mAP')):
-        series = {
-            kind: [record[f'{kind}/{key}'] for record in history if f'{kind}/{key}' in record]
-            for kind in _COLOURS
-        }
-        if any(series.values()):  # triplets have no accuracy
-            yield _chart(title, {kind: values for kind, values in series.items() if values})
-
-
-def _chart(title, series):
-    """An SVG of one line a series over the epochs."""
-    low = min(min(values) for values in series.values())
-    high = max(max(values) for values in series.values())
-    if title != 'loss':
-        low, high = 0.0, 1.0
-    length = max(map(len, series.values()))
-
-    def place(epoch, value):
-        x = _MARGIN + (_WIDTH - 2 * _MARGIN) * epoch / max(length - 1, 1)
-        share = (value - low) / (high - low) if high > low else 0.5
-        return f'{x:.1f},{_HEIGHT - _MARGIN - (_HEIGHT - 2 * _MARGIN) * share:.1f}'
-
-    lines = [
-        f'<svg class="chart" width="{_WIDTH}" height="{_HEIGHT}" role="img" '
-        f'aria-label="{title}"><text x="{_MARGIN}" y="16">{title}</text>'
-        f'<rect x="{_MARGIN}" y="{_MARGIN}" width="{_WIDTH - 2 * _MARGIN}" '
-        f'height="{_HEIGHT - 2 * _MARGIN}" fill="none" stroke="#ccc"/>'
-    ]
-    for value, y in ((high, _MARGIN + 4), (low, _HEIGHT - _MARGIN)):
-        lines.append(f'<text x="{_MARGIN - 4}" y="{y}" text-anchor="end">{value:.3g}</text>')
-    lines.append(
-        f'<text x="{_WIDTH - _MARGIN}" y="{_HEIGHT - 14}" text-anchor="end">epoch {length}</text>'
-    )
-    for number, (kind, values) in enumerate(series.items()):
-        points = ' '.join(place(epoch, value) for epoch, value in enumerate(values))
-        lines.append(
-            f'<polyline points="{points}" fill="none" stroke="{_COLOURS[kind]}" '
-            f'stroke-width="2"/><text x="{_WIDTH - _MARGIN - 150 + 70 * number}" y="16" '
-            f'fill="{_COLOURS[kind]}">{kind}</text>'
+    if scores['validation_accuracy'] is not None and 'validation' not in {t.name for t in tests}:
+        rows['accuracy, validation'] = f'{scores["validation_accuracy"]:.4f}'
+    rows |= {f'accuracy, {test.name}': test for test in tests}
+    note = ''
+    if any(test.interval for test in tests):
+        note = (
+            '<p class="faint"><small>Accuracy: share of the clips, from 0 to 1; in brackets its '
+            '95 % interval by bootstrap over takes, for these weights. What other seeds would '
+            'give is in the tables.</small></p>'
         )
-    return ''.join(lines) + '</svg>'
+    return f'<h1>{page_parts.escaped(folder.name)}</h1>{page_parts.table(rows)}{note}'
 
 
-def _matrix(path, classes):
-    saved = _read(path)
-    counts = metrics.confusion(saved['labels'], saved['answers'], len(classes))
-    picture = overlays.png(figures.confusion_picture(counts, classes))
-    return (
-        f'<h2>Answers, {_name(path)}: accuracy {saved["accuracy"]:.4f}, '
-        f'{len(saved["labels"])} clips</h2><img alt="confusion matrix" '
-        f'src="{_data("image/png", picture)}">'
-    )
+def _curves(scores, kind):
+    loss = 'all terms, no unit' if kind == 'correspondence' else 'all terms, nats per clip'
+    for title, key, unit, span in (
+        ('loss', 'total', loss, None),
+        ('accuracy', 'accuracy', 'share of the clips', (0.0, 1.0)),
+        ('mAP', 'mAP', 'mean average precision', (0.0, 1.0)),
+    ):
+        series = {
+            split: [record[name] for record in scores['history'] if name in record]
+            for split in ('train', 'validation')
+            for name in [f'{split}/{key}']
+        }
+        series = {split: values for split, values in series.items() if values}
+        if series:  # triplets have no accuracy
+            yield page_parts.chart(title, unit, series, span, scores['best_epoch'])
+
+
+def _matrices(tests, classes):
+    for test in tests:
+        counts = metrics.confusion(test.labels, test.predictions, len(classes))
+        yield (
+            f'<section><h3>{page_parts.escaped(test.name.capitalize())}</h3>'
+            f'<p>Accuracy {test}</p>{page_parts.matrix(counts, classes)}</section>'
+        )
 
 
 def _events(folder):
@@ -149,7 +111,7 @@ def _events(folder):
     for path in sorted(folder.glob(EVENTS.format('*')), reverse=True):
         saved = _read(path)
         yield f'<h2>Events, {path.stem.removeprefix("events_")}: {saved["num_clips"]} clips</h2>'
-        yield _table(
+        yield page_parts.table(
             {
                 'mean average precision': f'{saved["mean_average_precision"]:.4f}',
                 'mean area under the ROC curve': f'{saved["mean_auc"]:.4f}',
@@ -169,38 +131,58 @@ def _pictures(folder):
     for path in sorted(folder.glob('*.png')):
         title = path.stem.replace('_', ' ')
         yield (
-            f'<h2>{title.capitalize()}</h2><img alt="{title}" '
-            f'src="{_data("image/png", path.read_bytes())}">'
+            f'<h2>{page_parts.escaped(title.capitalize())}</h2><img class="paper" '
+            f'alt="{page_parts.escaped(title)}" '
+            f'src="{page_parts.embedded("image/png", path.read_bytes())}">'
         )
 
 
 def _examples(folder):
     if not (folder / 'examples.json').exists():
         return
-    yield '<h2>Examples from the validation clips</h2>'
-    for entry in _read(folder / 'examples.json'):
+    entries = _read(folder / 'examples.json')
+    yield '<h2>Examples from the validation clips</h2><p class="faint">'
+    if any('overlay' in entry for entry in entries):
+        yield (
+            'Picture: the video frame, where there is one, and over it the acoustic image (warm: '
+            'loud, decibels above the median). '
+        )
+    lasting = next((_lasting(folder / entry['sound']) for entry in entries if 'sound' in entry), '')
+    if lasting:
+        yield f'Spectrogram: time to the right, {lasting}, decibels.'
+    yield '</p><div class="clips">'
+    for entry in entries:
         right = entry['answer'] == entry['class']
         said = ', '.join(f'{who}: {entry[who]}' for who in ('teacher', 'answer') if who in entry)
         parts = [
-            f'<img alt="{key}" src="{_data("image/png", (folder / entry[key]).read_bytes())}">'
+            f'<img alt="{key}" '
+            f'src="{page_parts.embedded("image/png", (folder / entry[key]).read_bytes())}">'
             for key in ('overlay', 'spectrogram')
             if key in entry
         ]
         if 'sound' in entry:
-            sound = _data('audio/wav', (folder / entry['sound']).read_bytes())
+            sound = page_parts.embedded('audio/wav', (folder / entry['sound']).read_bytes())
             parts.append(f'<audio controls src="{sound}"></audio>')
         yield (
-            f'<figure>{"".join(parts)}<figcaption><b>{html.escape(entry["class"])}</b><br>'
-            f'<span class="{"right" if right else "wrong"}">{html.escape(said)}</span>'
+            f'<figure>{"".join(parts)}<figcaption><b>{page_parts.escaped(entry["class"])}</b><br>'
+            f'<span class="{"right" if right else "wrong"}">{page_parts.escaped(said)}</span>'
             '</figcaption></figure>'
         )
+    yield '</div>'
+
+
+def _lasting(path):
+    """Length of a sound and height of its spectrogram, with units."""
+    with wave.open(str(path)) as sound:
+        rate_hz, samples = sound.getframerate(), sound.getnframes()
+    return f'{samples / rate_hz:g} s; frequency upwards, 0 - {rate_hz / 2000:g} kHz'
 
 
 def _serving(folder, params):
     name = params['network']
     return (
         '<h2>Use it</h2><pre>'
-        + html.escape(
+        + page_parts.escaped(
             f'dualcam classify --model={folder.name} --input FILES\n\n'
             f'docker run -p 8501:8501 -v "$PWD/{folder.name}/saved_model:/models/{name}" \\\n'
             f'    -e MODEL_NAME={name} tensorflow/serving\n'
@@ -209,17 +191,6 @@ def _serving(folder, params):
             f' curl -d @- localhost:8501/v1/models/{name}:predict'
         )
         + '</pre>'
-    )
-
-
-def _table(rows):
-    return (
-        '<table>'
-        + ''.join(
-            f'<tr><th>{html.escape(str(key))}</th><td>{html.escape(str(value))}</td></tr>'
-            for key, value in rows.items()
-        )
-        + '</table>'
     )
 
 
@@ -232,14 +203,6 @@ def _flat(fields, before=''):
         else:
             flat[before + key] = value
     return flat
-
-
-def _name(path):
-    return 'validation' if path.stem == 'answers' else path.stem.replace('_', ' ')
-
-
-def _data(kind, content):
-    return f'data:{kind};base64,{base64.b64encode(content).decode()}'
 
 
 def _read(path):

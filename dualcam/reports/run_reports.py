@@ -17,7 +17,9 @@ import numpy as np
 
 from dualcam import models
 from dualcam.data import schema
-from dualcam.evaluation import metrics, tagging_scores
+from dualcam.data.clips import record_parts
+from dualcam.data.sources import takes
+from dualcam.evaluation import metrics, saved_tests, tagging_scores
 from dualcam.losses import triplet
 from dualcam.reports import figures, overlays, run_page, samples, tensorboard
 from dualcam.training import loop, run_folder
@@ -56,12 +58,13 @@ class LabelReport(Observer):
         logits = loop.predict(network, validation)
         labels, answers = validation.columns['label'], np.argmax(logits, axis=-1)
         run_folder.write_json(
-            run.folder / 'answers.json',
+            run.folder / saved_tests.VALIDATION_FILE,
             {
                 'accuracy': metrics.accuracy(labels, logits),
                 'labels': labels.tolist(),
                 'answers': answers.tolist(),
-            },
+            }
+            | _takes(run),
         )
         samples.save(self._samples, logits, run.classes, run.folder / 'examples')
         layer = models.network(network.name).features
@@ -191,6 +194,14 @@ def write_tagging_scores(
 ) -> None:
     """Writes the scores of a split's clips, which the page shows."""
     run_folder.write_json(folder / run_page.EVENTS.format(split), dataclasses.asdict(scores))
+
+
+def _takes(run):
+    """{'takes': of each validation clip}; empty for sounds, whose store knows files only."""
+    origin = run.validation.origin
+    if not isinstance(origin, record_parts.RecordOrigin):
+        return {}
+    return {'takes': takes.of_records(origin.store, origin.windows[:, 0], run.info.take_rule)}
 
 
 def _validation_events(run):

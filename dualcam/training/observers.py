@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from dualcam.data.sources import datasets
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class WatchedRun:
@@ -17,15 +19,20 @@ class WatchedRun:
         folder: of the run.
         kind: of its recipe.
         params: its parameters.
-        classes: names.
+        info: of the data set that it learns from.
         validation: its validation clips, or None.
     """
 
     folder: pathlib.Path
     kind: str
     params: Any
-    classes: tuple[str, ...]
+    info: datasets.DatasetInfo
     validation: Any
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names."""
+        return tuple(self.info.classes)
 
 
 class Observer(Protocol):

@@ -88,7 +88,7 @@ def _train(recipe, params, data, folder, teacher, name, profile, observers):
         recipe.start(params, data, networks)
         step = recipe.step(params, networks, teacher)
         optimizer = loop.make_optimizer(params.loop, len(training))
-    watched = WatchedRun(folder, recipe.kind, params, tuple(data.info.classes), validation)
+    watched = WatchedRun(folder, recipe.kind, params, data.info, validation)
     watching = [observe(watched) for observe in observers]
     keep = recipe.keep(params)
     history = loop.fit(

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from dualcam.data.sources import datasets
-from dualcam.evaluation import tagging_scores
+from dualcam.evaluation import tagging_scores, uncertainty
 from dualcam.files import atomic
 from experiments.aaai2021 import presets, runs
-from experiments.shared import results, uncertainty, workshops
+from experiments.shared import results, workshops
 
 SETS = {'dcase2017': ('dcase17', 'DCASE 2017'), 'dcase2018': ('dcase18', 'DCASE 2018')}
 _RANKED = {'mAP': 'mean_average_precision', 'mAUC': 'mean_auc'}

@@ -14,13 +14,13 @@ from dualcam.data import stores
 from dualcam.data.clips import record_clips
 from dualcam.data.packers import record_packer
 from dualcam.data.records import reading, take_lists
-from dualcam.data.sources import datasets
+from dualcam.data.sources import datasets, takes
 from dualcam.models import l3net
 from dualcam.training import loop, recipes, run_data
 from dualcam.training.recipes import correspondence, correspondence_steps
 from experiments.eccv2020 import presets
 from experiments.eccv2020.features import NetworkFeatures, PairFeatures
-from experiments.shared import outcomes, takes, workshops
+from experiments.shared import outcomes, workshops
 from records import video_lists
 
 MODALITIES = ('acoustic', 'audio', 'frames')

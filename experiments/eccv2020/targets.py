@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from dualcam import models
+from dualcam.data.sources import takes
 from dualcam.evaluation import neighbours
 from experiments.eccv2020 import features, runs, tables
-from experiments.shared import evaluators, results, takes, transfer, workshops
+from experiments.shared import evaluators, results, transfer, workshops
 
 # What a store holds of what a network on sound takes.
 _STORED = {'acoustic': 'acoustic', 'spectrogram': 'audio'}

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dualcam.evaluation import uncertainty
 from dualcam.files import locking
 from dualcam.reports import figures
-from experiments.shared import results, uncertainty
+from experiments.shared import results
 
 FOLDER = 'confusion'
 

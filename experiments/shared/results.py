@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from dualcam.evaluation import uncertainty
 from dualcam.files import atomic
 from dualcam.reports import figures
-from experiments.shared import charts, uncertainty
+from experiments.shared import charts
 
 PUBLISHED = pathlib.Path(__file__).parents[1] / 'published'
 PUBLISHED_KEY, PUBLISHED_STD_KEY = 'published', 'published_std'

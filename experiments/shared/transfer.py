@@ -8,11 +8,11 @@ import numpy as np
 
 from dualcam.data import stores
 from dualcam.data.signal import mfcc
-from dualcam.data.sources import sound_files, sound_folders, splits
+from dualcam.data.sources import sound_files, sound_folders, splits, takes
 from dualcam.evaluation import neighbours
 from dualcam.files import atomic, locking, progress_bars
 from dualcam.inference import embeddings
-from experiments.shared import evaluators, takes
+from experiments.shared import evaluators
 
 FEATURES = (evaluators.KNN, evaluators.PROBE)  # what judges features
 _DCASE = 'dcase2018'

@@ -9,11 +9,11 @@ import scipy.special
 
 from dualcam.data.clips import sound_clips
 from dualcam.data.packers import sound_packer
-from dualcam.data.sources import datasets, sound_folders, splits
+from dualcam.data.sources import datasets, sound_folders, splits, takes
 from dualcam.inference import students
 from dualcam.training import recipes, run_data
 from dualcam.training.run import described, load
-from experiments.shared import outcomes, takes, workshops
+from experiments.shared import outcomes, workshops
 from experiments.sounds import presets
 
 TEST = 'test'

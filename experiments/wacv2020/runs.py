@@ -12,13 +12,13 @@ from dualcam import models
 from dualcam.data import schema, stores
 from dualcam.data.packers import record_packer
 from dualcam.data.records import reading, record_lists, take_lists
-from dualcam.data.sources import datasets
+from dualcam.data.sources import datasets, takes
 from dualcam.evaluation import metrics
 from dualcam.features import frame_features
 from dualcam.files import fingerprints
 from dualcam.models import resnet, soundnet, weights
 from dualcam.training import loop, recipes, run_data
-from experiments.shared import outcomes, takes, workshops
+from experiments.shared import outcomes, workshops
 from experiments.wacv2020 import presets
 
 SCENARIOS = ('scenario_1', 'scenario_2', 'scenario_3')

@@ -8,7 +8,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from experiments.shared import outcomes, results, uncertainty, workshops
+from dualcam.evaluation import uncertainty
+from experiments.shared import outcomes, results, workshops
 from experiments.wacv2020 import runs
 
 _EXPLAINED = 'Accuracy, mean ± deviation over the seeds. {}{}.'

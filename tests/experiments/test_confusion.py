@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from dualcam.evaluation import metrics
+from dualcam.evaluation import metrics, uncertainty
 from dualcam.reports import figures
 from experiments import run_confusion, run_table1, run_table2, run_table3
-from experiments.shared import confusion, results, uncertainty
+from experiments.shared import confusion, results
 from experiments.wacv2020 import runs
 
 

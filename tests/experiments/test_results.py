@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.shared import charts, provenance, results, uncertainty
+from dualcam.evaluation import uncertainty
+from experiments.shared import charts, provenance, results
 
 TAKES = [f'take {i}' for i in range(10)]
 

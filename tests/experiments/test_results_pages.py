@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from dualcam.evaluation import uncertainty
 from experiments import results_pages
-from experiments.shared import provenance, results, uncertainty
+from experiments.shared import provenance, results
 
 ROOT = results_pages.ROOT
 TAKES = [f'take {i:02d}' for i in range(40)]

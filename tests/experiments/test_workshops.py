@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from dualcam.data.sources import takes
 from dualcam.training import loop
-from experiments.shared import outcomes, takes, workshops
+from experiments.shared import outcomes, workshops
 
 
 @dataclasses.dataclass(frozen=True)

@@ -73,6 +73,34 @@ def keep(driver, name):
     assert driver.save_screenshot(str(ARTEFACTS / f'{name}.png'))
 
 
+def emulate(driver, width, scheme, height=844):
+    """A window of so many pixels, of a reader who prefers a 'light' or a 'dark' page."""
+    driver.execute_cdp_cmd(
+        'Emulation.setDeviceMetricsOverride',
+        {'width': width, 'height': height, 'deviceScaleFactor': 1, 'mobile': width < 600},
+    )
+    driver.execute_cdp_cmd(
+        'Emulation.setEmulatedMedia',
+        {'features': [{'name': 'prefers-color-scheme', 'value': scheme}]},
+    )
+
+
+def overflow(driver):
+    """Pixels that the page is wider than its window; below 1 it does not scroll sideways."""
+    return driver.execute_script(
+        'return document.documentElement.scrollWidth - document.documentElement.clientWidth'
+    )
+
+
+def brightness(driver):
+    """Brightness, 0 - 255, of the page's paper and of its text."""
+    return driver.execute_script(
+        'const style = getComputedStyle(document.body);'
+        'const mean = text => text.match(/[0-9]+/g).slice(0, 3).reduce((a, b) => +a + +b) / 3;'
+        'return [mean(style.backgroundColor), mean(style.color)];'
+    )
+
+
 def errors(driver):
     """What the console complains of."""
     return [entry['message'] for entry in driver.get_log('browser') if entry['level'] == 'SEVERE']

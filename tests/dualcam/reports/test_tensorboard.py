@@ -8,34 +8,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from dualcam.reports import figures, run_page, samples, tensorboard
-
-CLASSES = ('rain', 'dog bark', 'clock <tick>')
-
-
-class Clips:
-    """Stands in for `clip_sets.Clips`: 7 clips, classes 0, 0, 0, 1, 1, 2, 2."""
-
-    def __init__(self):
-        self.columns = {
-            'label': np.array([0, 0, 0, 1, 1, 2, 2]),
-            'teacher_logits': np.eye(3)[[0, 1, 0, 1, 1, 2, 0]],
-        }
-
-    def waveform(self, number):
-        return np.sin(np.arange(22_050) * 0.01 * (number + 1)).astype(np.float32) * 256
-
-    def images(self, number):
-        images = np.zeros((12, 36, 48, 12), np.float32)
-        images[number, 3 * number, 5, 0] = 9.0
-        return images
-
-    def picture(self, number, frame):
-        assert frame == number  # the loudest one
-        return np.full((480, 640, 3), 10 * number, np.uint8)
-
-
-LOGITS = np.eye(3)[[0, 0, 1, 1, 1, 2, 1]] * 4.0
+from dualcam.reports import figures, samples, tensorboard
+from tests.helpers.made_up_runs import CLASSES, LOGITS, Clips, write_run
 
 
 @pytest.fixture
@@ -91,68 +65,8 @@ def test_a_quick_matrix_is_dark_where_the_answers_are():
     np.testing.assert_allclose(corner, [[0, 255], [64, 191]], atol=1)
 
 
-@pytest.fixture
-def run_folder(chosen, tmp_path):
-    """A finished run as far as its report looks at it."""
-    history = [
-        {
-            'epoch': e,
-            'train/total': 2.0 / (e + 1),
-            'train/accuracy': 0.5,
-            'validation/total': 1.5,
-            'validation/accuracy': 0.4,
-        }
-        for e in range(3)
-    ]
-    for name, content in (
-        (
-            'run.json',
-            {
-                'classes': CLASSES,
-                'origin': 'made <up>',
-                'seed': 7,
-                'commit': None,
-                'params': {'network': 'hearnet', 'loop': {'epochs': 3}},
-                'versions': {'keras': '3'},
-            },
-        ),
-        (
-            'metrics.json',
-            {
-                'best_epoch': 1,
-                'validation_accuracy': 0.4,
-                'training_clips': 70,
-                'validation_clips': 7,
-                'history': history,
-            },
-        ),
-        ('answers.json', {'accuracy': 5 / 7, 'labels': [0, 1], 'answers': [0, 0]}),
-        ('test_all.json', {'accuracy': 0.125, 'labels': [2, 1], 'answers': [2, 0]}),
-    ):
-        (tmp_path / name).write_text(json.dumps(content))
-    (tmp_path / 'saved_model').mkdir()
-    samples.save(chosen, LOGITS, CLASSES, tmp_path / 'examples')
-    return tmp_path
-
-
-def test_the_report_has_all_of_a_run_in_one_page(run_folder):
-    page = run_page.write(run_folder).read_text()
-    for words in (
-        'made &lt;up&gt;',
-        'clock &lt;tick&gt;',
-        '0.1250 (2 clips)',
-        '2 of 3',
-        'loop.epochs',
-        'tensorflow/serving',
-        'teacher: dog bark, answer: rain',
-    ):
-        assert words in page, words
-    assert page.count('<audio') == 5 and page.count('data:image/png') == 2 + 2 * 5
-    assert page.count('<polyline') == 4 and 'http' not in page.replace('http://www.w3', '')
-    assert 'made <up>' not in page
-
-
-def test_saved_samples_are_what_was_chosen(run_folder, chosen):
+def test_saved_samples_are_what_was_chosen(chosen, tmp_path):
+    run_folder = write_run(tmp_path)
     entries = json.loads((run_folder / 'examples' / 'examples.json').read_text())
     assert [e['class'] for e in entries] == ['rain', 'dog bark', 'clock <tick>', 'rain', 'dog bark']
     assert [e['answer'] for e in entries] == [
@@ -166,30 +80,3 @@ def test_saved_samples_are_what_was_chosen(run_folder, chosen):
     assert rate_hz == 22_050 and np.corrcoef(sound, chosen[0].waveform)[0, 1] > 0.999
     with Image.open(run_folder / 'examples' / entries[0]['overlay']) as image:
         np.testing.assert_array_equal(np.asarray(image), chosen[0].overlay)
-
-
-def test_a_run_without_validation_or_sound_has_a_report_too(run_folder):
-    metrics = json.loads((run_folder / 'metrics.json').read_text())
-    metrics |= {
-        'validation_accuracy': None,
-        'validation_clips': 0,
-        'history': [
-            {k: v for k, v in record.items() if 'validation' not in k}
-            for record in metrics['history']
-        ],
-    }
-    (run_folder / 'metrics.json').write_text(json.dumps(metrics))
-    (run_folder / 'answers.json').unlink()
-    (run_folder / 'examples' / 'examples.json').unlink()
-    page = run_page.write(run_folder).read_text()
-    assert page.count('<polyline') == 2 and '<audio' not in page and '0.1250' in page
-
-
-def test_a_run_without_accuracy_has_a_chart_of_its_loss_alone(run_folder):
-    metrics = json.loads((run_folder / 'metrics.json').read_text())
-    metrics['history'] = [
-        {k: v for k, v in record.items() if 'accuracy' not in k} for record in metrics['history']
-    ]
-    (run_folder / 'metrics.json').write_text(json.dumps(metrics))
-    page = run_page.write(run_folder).read_text()
-    assert 'aria-label="loss"' in page and 'aria-label="accuracy"' not in page

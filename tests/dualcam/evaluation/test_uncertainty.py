@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import sklearn.metrics
 
-from experiments.shared import uncertainty
+from dualcam.evaluation import uncertainty
 
 pytestmark = pytest.mark.numeric
 

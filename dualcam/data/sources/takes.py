@@ -28,8 +28,9 @@ def of_records(
         path = pathlib.Path(store.paths[row])
         name = os.path.relpath(path.parent, root)
         if rule is not None and rule.take_s is not None:
-            second = int(_NUMBER.search(path.name).group())  # from 1
-            name += f'/take {(second - 1) // rule.take_s + 1}'
+            number = _NUMBER.search(path.name)
+            assert number is not None, 'the names of records have numbers'
+            name += f'/take {(int(number.group()) - 1) // rule.take_s + 1}'  # seconds from 1
         names.append(name)
     return names
 

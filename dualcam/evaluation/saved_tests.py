@@ -1,0 +1,75 @@
+"""Tests that a run's folder holds, with the interval of each accuracy.
+
+answers.json         of the validation clips
+test_<name>.json     of a test
+
+Each has a label and a prediction per clip, and, but for those of old runs, the take that the clip
+is from. Clips of one take are not independent, so that without takes there is no interval.
+"""
+
+import dataclasses
+import functools
+import json
+import pathlib
+
+import numpy as np
+
+from dualcam.evaluation import uncertainty
+from dualcam.files.path_types import AnyPath
+
+VALIDATION_FILE = 'answers.json'
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SavedTest:
+    """One of them.
+
+    Attributes:
+        name: 'validation', or such as 'test all'.
+        labels, predictions: [clips] int64.
+        takes: of each clip; empty where they are not known.
+    """
+
+    name: str
+    labels: np.ndarray
+    predictions: np.ndarray
+    takes: tuple[str, ...] = ()
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each prediction is the label, [clips] bool."""
+        return self.labels == self.predictions
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the clips that are right."""
+        return float(np.mean(self.right))
+
+    @functools.cached_property
+    def interval(self) -> uncertainty.Interval | None:
+        """95 %, by bootstrap over takes; None where they are unknown, or too few to tell."""
+        if len(set(self.takes)) < uncertainty.MIN_TAKES:
+            return None
+        return uncertainty.interval([uncertainty.Accuracy([(self.right, self.takes)])])
+
+    def __str__(self) -> str:
+        """As in '0.6497 [0.595, 0.707] (294 clips of 294 takes)'."""
+        text, counted = f'{self.accuracy:.4f}', f'{len(self.labels)} clips'
+        if self.takes:
+            counted += f' of {len(set(self.takes))} takes'
+        if self.interval:
+            text += f' [{self.interval.low:.3f}, {self.interval.high:.3f}]'
+        return f'{text} ({counted})'
+
+
+def of_run(folder: AnyPath) -> list[SavedTest]:
+    """The tests in the folder of a run, the validation first."""
+    folder = pathlib.Path(folder)
+    found = []
+    for path in (folder / VALIDATION_FILE, *sorted(folder.glob('test*.json'))):
+        if path.exists():
+            saved = json.loads(path.read_text(encoding='utf-8'))
+            labels, predictions = (np.array(saved[key], np.int64) for key in ('labels', 'answers'))
+            name = 'validation' if path.name == VALIDATION_FILE else path.stem.replace('_', ' ')
+            found.append(SavedTest(name, labels, predictions, tuple(saved.get('takes', ()))))
+    return found
