@@ -59,11 +59,14 @@ def read(root: AnyPath) -> tuple[dict[str, Entry], list[int]]:
         is no manifest.
     """
     path = pathlib.Path(root) / MANIFEST_FILE
-    if not path.exists():
-        return {}, []
+    return parse(path.read_bytes()) if path.exists() else ({}, [])
+
+
+def parse(data: bytes) -> tuple[dict[str, Entry], list[int]]:
+    """`read` for a manifest's bytes, wherever they are from."""
     entries: dict[str, Entry] = {}
     broken: list[int] = []
-    lines = path.read_bytes().split(b'\n')
+    lines = data.split(b'\n')
     # Whatever follows the last line break is half a line.
     for number, line in enumerate(lines if lines[-1] else lines[:-1], 1):
         entry = _parse(line) if number < len(lines) else None
@@ -76,7 +79,7 @@ def read(root: AnyPath) -> tuple[dict[str, Entry], list[int]]:
 
 def write(root: AnyPath, entries: Iterable[Entry]) -> None:
     """Replaces the manifest by one of some `Entry`s, whole or not at all."""
-    atomic.write_text(pathlib.Path(root) / MANIFEST_FILE, ''.join(map(_line, entries)))
+    atomic.write_text(pathlib.Path(root) / MANIFEST_FILE, ''.join(map(as_line, entries)))
 
 
 def append(root: AnyPath, entries: Iterable[Entry]) -> None:
@@ -85,7 +88,7 @@ def append(root: AnyPath, entries: Iterable[Entry]) -> None:
     Raises:
         OSError: it cannot be written, on a full disk say; the manifest is unchanged then.
     """
-    data = ''.join(map(_line, entries)).encode()
+    data = ''.join(map(as_line, entries)).encode()
     descriptor = os.open(
         pathlib.Path(root) / MANIFEST_FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666
     )
@@ -116,5 +119,6 @@ def _parse(line):
     )
 
 
-def _line(entry):
+def as_line(entry: Entry) -> str:
+    """An `Entry`'s line of the file."""
     return json.dumps(dataclasses.asdict(entry)) + '\n'

@@ -1,0 +1,347 @@
+"""Copies a folder of records to or from an object store, and resumes where it was stopped.
+
+    python -m records.transfer --from=s3://BUCKET/avia --to=DIR
+    python -m records.transfer --from=DIR --to=gs://BUCKET/avia
+
+URLs are those of fsspec: s3:// and gs:// need the packages s3fs and gcsfs (`pip install
+'dualcam[s3]'`, `'dualcam[gcs]'`), which find credentials as their stores' own tools do;
+--storage_options passes them anything else, such as the address of another server.
+
+Every record that `manifest.jsonl` lists is compared with its CRC-32C as it passes; other files and
+records without a manifest by their sizes. A file gets its name once it is whole, and the manifest
+comes last: who finds it there finds all that it lists. A file that is there already with its size,
+and with the same line in both manifests if it has one, is not copied again. One that differs is an
+error: --overwrite replaces it. Nothing is ever deleted.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import posixpath
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import google_crc32c
+from absl import app, flags
+
+from dualcam.cli import errors
+from dualcam.files import atomic, locking, progress_bars
+from records import manifest
+
+_BLOCK_BYTES = 4 << 20
+_DEFAULT_THREADS = 16
+_MOST_NAMED = 10
+# Where a file appears whole or not at all by itself, and renaming would copy it.
+_OBJECT_STORES = {'s3', 's3a', 'gs', 'gcs', 'abfs', 'az', 'adl'}
+_EXTRAS = {'s3': 's3', 's3a': 's3', 'gs': 'gcs', 'gcs': 'gcs'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Transferred:
+    """What a transfer did.
+
+    Attributes:
+        num_files: that were copied.
+        num_bytes: of those.
+        num_existing: that were there already.
+        failed: {path: reason} of files that could not be copied whole.
+        has_manifest: whether the source has one, so that records were compared by CRC-32C.
+    """
+
+    num_files: int
+    num_bytes: int
+    num_existing: int
+    failed: dict[str, str]
+    has_manifest: bool
+
+
+def transfer(
+    source: str,
+    target: str,
+    threads: int = _DEFAULT_THREADS,
+    overwrite: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Transferred:
+    """Copies all files below a folder or a URL to another one; hidden files are left out.
+
+    Args:
+        source: folder or URL of the records.
+        target: likewise; a folder is made if it is not there.
+        threads: files in flight.
+        overwrite: replace files that differ.
+        storage_options: passed to fsspec for every URL.
+
+    Raises:
+        ValueError: a URL that fsspec cannot open; nothing at the source; files at the target that
+            differ; a name that leads out of the folder.
+        OSError: no room on the disk; a store that does not answer.
+    """
+    here, there = _Place(source, storage_options), _Place(target, storage_options)
+    sizes = here.sizes()
+    if not sizes:
+        raise ValueError(f'{source}: no files in it; expected a folder of records')
+    lines = here.manifest()
+    entries, broken = manifest.parse(lines)
+    if broken:
+        raise ValueError(
+            f'{here.join(manifest.MANIFEST_FILE)}: line {broken[0]} is damaged; '
+            'python -m records.verify --repair mends it where the records are'
+        )
+    with there.held():
+        existing, known = there.sizes(), manifest.parse(there.manifest())[0]
+        missing, differing = [], []
+        for path, size in sizes.items():
+            if path not in existing:
+                missing.append(path)
+            elif existing[path] != size or (
+                path in known and path in entries and known[path].crc32c != entries[path].crc32c
+            ):
+                differing.append(path)
+        differing = [path for path in differing if path != manifest.MANIFEST_FILE]
+        if differing and not overwrite:
+            raise ValueError(
+                f'{target}: {len(differing)} files are there and differ, {differing[0]} '
+                'for one; give another folder, or --overwrite'
+            )
+        wanted = sorted({*missing, *differing} - {manifest.MANIFEST_FILE})
+        there.check_room(sum(sizes[path] for path in wanted))
+        failed = _copy_all(here, there, wanted, sizes, entries, threads)
+        if manifest.MANIFEST_FILE in sizes and not failed:
+            others = [entry for path, entry in known.items() if path not in entries]
+            with there.writing(manifest.MANIFEST_FILE) as file:
+                file.write(''.join(map(manifest.as_line, others)).encode() + lines)
+    copied = [path for path in wanted if path not in failed]
+    return Transferred(
+        len(copied),
+        sum(sizes[path] for path in copied),
+        len(sizes) - len(wanted) - (manifest.MANIFEST_FILE in sizes),
+        failed,
+        manifest.MANIFEST_FILE in sizes,
+    )
+
+
+def _copy_all(here, there, paths, sizes, entries, threads) -> dict[str, str]:
+    """{path: reason} of those that failed."""
+    failed: dict[str, str] = {}
+    stopped = threading.Event()
+    with (
+        progress_bars.bar(
+            total=sum(sizes[path] for path in paths), unit='B', unit_scale=True, desc=there.name
+        ) as bar,
+        concurrent.futures.ThreadPoolExecutor(threads) as pool,
+    ):
+        lock = threading.Lock()
+
+        def advance(num_bytes):
+            if stopped.is_set():
+                raise OSError('stopped')
+            with lock:
+                bar.update(num_bytes)
+
+        futures = {
+            pool.submit(_copy, here, there, path, sizes[path], entries.get(path), advance): path
+            for path in paths
+        }
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                try:
+                    future.result()
+                except Exception as error:  # stores raise what they like
+                    failed[futures[future]] = str(error) or type(error).__name__
+        except BaseException:
+            stopped.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return dict(sorted(failed.items()))
+
+
+def _copy(here, there, path, size, entry, advance):
+    """Copies one file.
+
+    Raises:
+        ValueError: it is not what the manifest says.
+    """
+    checksum, count = google_crc32c.Checksum(), 0
+    with here.reading(path) as read, there.writing(path) as written:
+        while block := read.read(_BLOCK_BYTES):
+            checksum.update(block)
+            count += len(block)
+            written.write(block)
+            advance(len(block))
+        if count != size:
+            raise ValueError(f'{here.join(path)}: {count} bytes, where {size} were announced')
+        crc = checksum.digest().hex()
+        if entry is not None and (count, crc) != (entry.num_bytes, entry.crc32c):
+            raise ValueError(
+                f'{here.join(path)}: {count} bytes with the CRC-32C {crc}; the manifest says '
+                f'{entry.num_bytes} with {entry.crc32c}: damaged; python -m records.verify '
+                '--repair converts it again where the records were made'
+            )
+    if there.sizes_of_one(path) != size:
+        raise OSError(f'{there.join(path)}: not {size} bytes after it was written; call again')
+
+
+class _Place:
+    """A folder, or a URL of fsspec's."""
+
+    def __init__(self, name: str, options: Mapping[str, Any] | None):
+        import fsspec
+
+        self.name = name
+        if '://' not in name:
+            self._protocol, self._root = 'file', os.path.abspath(os.path.expanduser(name))
+            self._files = fsspec.filesystem('file')
+            return
+        self._protocol = name.partition('://')[0]
+        try:
+            self._files, self._root = fsspec.core.url_to_fs(name, **dict(options or {}))
+        except ImportError as error:
+            extra = _EXTRAS.get(self._protocol)
+            raise ValueError(
+                f'{name}: {error}'
+                + (f"; pip install -c constraints.txt 'dualcam[{extra}]'" if extra else '')
+            ) from error
+        except (ValueError, TypeError) as error:
+            raise ValueError(f'{name}: {error}') from error
+        self._root = self._root.rstrip('/')
+
+    @property
+    def _is_folder(self):
+        return self._protocol == 'file'
+
+    def join(self, path: str) -> str:
+        """A file's full name, for messages."""
+        return f'{self.name.rstrip("/")}/{path}'
+
+    def _full(self, path):
+        return f'{self._root}/{path}'
+
+    def sizes(self) -> dict[str, int]:
+        """{path below the root: bytes} of all files that are not hidden."""
+        self._files.invalidate_cache()
+        try:
+            found = self._files.find(self._root, detail=True)
+        except FileNotFoundError:
+            return {}
+        sizes = {}
+        prefix = self._root.lstrip('/') + '/'
+        for full, about in found.items():
+            full = full.lstrip('/')
+            if not full.startswith(prefix):
+                continue  # the root is a file itself
+            path = full[len(prefix) :]
+            parts = path.split('/')
+            if any(part in ('', '.', '..') for part in parts):
+                raise ValueError(f'{self.join(path)}: a name that leads out of its folder')
+            if not any(part.startswith('.') for part in parts):
+                sizes[path] = int(about['size'])
+        return dict(sorted(sizes.items()))
+
+    def sizes_of_one(self, path: str) -> int:
+        """Bytes of a file, asked of the store anew."""
+        self._files.invalidate_cache()
+        return int(self._files.info(self._full(path))['size'])
+
+    def manifest(self) -> bytes:
+        """Of the manifest; none where there is none."""
+        try:
+            return self._files.cat_file(self._full(manifest.MANIFEST_FILE))
+        except FileNotFoundError:
+            return b''
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Locks a folder; stores know no locks."""
+        if not self._is_folder:
+            yield
+            return
+        with locking.held_folder(self._root, 'writes to it'):
+            yield
+
+    def check_room(self, num_bytes: int) -> None:
+        """Raises an `OSError` unless so much can be written."""
+        if self._is_folder and num_bytes > shutil.disk_usage(self._root).free:
+            raise OSError(
+                f'{self.name}: {num_bytes / 1e9:.1f} GB are to be written, more than is free'
+            )
+
+    def reading(self, path: str) -> Any:
+        """A file opened for reading, block after block."""
+        return self._files.open(self._full(path), 'rb', block_size=_BLOCK_BYTES)
+
+    @contextlib.contextmanager
+    def writing(self, path: str) -> Iterator[Any]:
+        """A file opened for writing, which has its name once no error was raised."""
+        full = self._full(path)
+        if self._is_folder:
+            atomic.make_folder(pathlib.Path(full).parent)
+            with atomic.writing_file(full) as partial, open(partial, 'wb') as file:
+                yield file
+            return
+        if self._protocol in _OBJECT_STORES:
+            file = self._files.open(full, 'wb', autocommit=False)
+            try:
+                yield file
+                file.close()
+                file.commit()
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    file.closed = True
+                    file.discard()
+                raise
+            return
+        folder, name = posixpath.split(full)
+        unfinished = f'{folder}/.{name}.{os.getpid()}{atomic.PARTIAL}'
+        self._files.makedirs(folder, exist_ok=True)
+        try:
+            with self._files.open(unfinished, 'wb') as file:
+                yield file
+            self._files.mv(unfinished, full)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._files.rm_file(unfinished)
+            raise
+
+
+def main(_: list[str]) -> int:
+    """The command."""
+    options = flags.FLAGS
+    try:
+        storage_options = json.loads(options.storage_options or '{}')
+        if not isinstance(storage_options, dict):
+            raise ValueError('not an object')
+    except ValueError as error:
+        raise ValueError(
+            f'--storage_options={options.storage_options}: {error}; expected JSON such as '
+            '{"endpoint_url": "http://127.0.0.1:9000"}'
+        ) from error
+    if options.threads < 1:
+        raise ValueError(f'--threads={options.threads}: expected 1 or more')
+    done = transfer(
+        str(options['from'].value), options.to, options.threads, options.overwrite, storage_options
+    )
+    for path, reason in list(done.failed.items())[:_MOST_NAMED]:
+        print(f'not copied: {path}: {reason}')
+    if len(done.failed) > _MOST_NAMED:
+        print(f'not copied: {len(done.failed) - _MOST_NAMED} more')
+    print(
+        f'{done.num_files} files copied ({done.num_bytes / 1e6:.1f} MB), '
+        f'{done.num_existing} already existed, {len(done.failed)} failed'
+        + ('' if done.has_manifest else '; no manifest: only sizes were compared')
+        + f': {options.to}'
+    )
+    return 1 if done.failed else 0
+
+
+if __name__ == '__main__':
+    flags.DEFINE_string('from', None, 'Folder or URL of the records.', required=True)
+    flags.DEFINE_string('to', None, 'Folder or URL that they are copied to.', required=True)
+    flags.DEFINE_integer('threads', _DEFAULT_THREADS, 'Files that are copied at a time.')
+    flags.DEFINE_bool('overwrite', False, 'Replace files that are there and differ.')
+    flags.DEFINE_string('storage_options', None, "JSON with fsspec's options of the store.")
+    app.run(errors.clean_errors(main))
