@@ -18,6 +18,7 @@ from dualcam.evaluation import uncertainty
 from dualcam.files.path_types import AnyPath
 
 VALIDATION_FILE = 'answers.json'
+EVENTS = 'events_{}.json'  # scores of a split's clips, of runs that tag; no tests of one class
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

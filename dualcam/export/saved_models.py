@@ -16,8 +16,8 @@ their rate is converted, are all equal.
 A network that tags gives each event's own probability: its clips may hold several.
 
 All preprocessing is in the graph, in TensorFlow's own operations. The asset `class_names.txt` has
-the class names, `metadata.json` beside it everything else that a user must know, and
-`assets.extra` the requests that a server warms up with.
+the class names, `metadata.json` beside it everything else that a program must know, `README.md`
+what people should (`model_cards`), and `assets.extra` the requests that a server warms up with.
 
 The signatures are plain functions of a tf.Module that holds the network's variables: Keras' own
 export archive has no way to attach assets.
@@ -33,12 +33,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+import dualcam
 from dualcam import models
 from dualcam.data import audio
 from dualcam.data.signal import frontends, graph_windowing, logmel, wav
 from dualcam.data.sources import datasets
 from dualcam.evaluation import tagging_scores
-from dualcam.export import saved_model_safety
+from dualcam.export import model_cards, saved_model_safety
 from dualcam.files.path_types import AnyPath
 
 SIGNATURE, WAV_SIGNATURE, WINDOW_SIGNATURE = 'serving_default', 'serve_wav_bytes', 'window'
@@ -81,8 +82,14 @@ def export(
         'seconds': seconds,
         'samples': rate_hz * seconds,
         'classes': list(info.classes),
+        'data_set': info.name,
         'trained_on': info.origin,
         'embedding_layer': models.network(model.name).features,
+        'versions': {
+            'dualcam': dualcam.__version__,
+            'tensorflow': tf.__version__,
+            'keras': keras.__version__,
+        },
     }
     if tags(model.name):
         metadata['threshold'] = tagging_scores.THRESHOLD
@@ -100,6 +107,7 @@ def export(
     _write_warmup(partial, folder.parent.name, seconds, rate_hz)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
+    model_cards.renew(folder)
 
 
 def tags(network: str) -> bool:

@@ -2,9 +2,9 @@
 
 A `.tflite` file takes `waveform`, float32 [batch, a window's samples] as its SavedModel does, in
 its signature `window`, and gives `logits`, `probabilities` and `embedding`. All of it, the
-short-time Fourier transform included, is built-in operations. `metadata.json` and
-`class_names.txt` are appended to the file as a ZIP archive, like TFLite's own metadata;
-interpreters ignore it, and `unzip` lists them.
+short-time Fourier transform included, is built-in operations. `metadata.json`,
+`class_names.txt` and the model card README.md are appended to the file as a ZIP archive, like
+TFLite's own metadata; interpreters ignore it, and `unzip -p FILE README.md` shows the card.
 
 Only the network is made smaller. Its front end keeps float32: an 8-bit waveform would have more
 noise than sound, and a half-precision Hann window leaks at -70 dB, which the logarithm of a
@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dualcam.export import saved_model_safety, saved_models
+from dualcam.export import model_cards, saved_model_safety, saved_models
 from dualcam.files import atomic
 from dualcam.files.path_types import AnyPath
 
@@ -89,6 +89,9 @@ def convert(
         with zipfile.ZipFile(partial, 'a') as archive:
             for name in _ASSETS:
                 archive.write(saved_model / 'assets' / name, name)
+            # Without the time of day: equal models make equal files.
+            card = zipfile.ZipInfo(model_cards.FILE)
+            archive.writestr(card, model_cards.of_tflite(saved_model, kind))
 
 
 def open_file(path: AnyPath, num_threads: int | None = None) -> tuple[Any, dict]:

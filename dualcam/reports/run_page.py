@@ -15,7 +15,6 @@ from dualcam.reports import page_parts
 
 FILE = 'report.html'
 PICTURES = 'pictures'  # a folder of the run; file names are titles
-EVENTS = 'events_{}.json'  # scores of a split's clips, of runs that tag
 
 
 def write(folder: AnyPath, scores: Mapping | None = None) -> pathlib.Path:
@@ -108,7 +107,7 @@ def _matrices(tests, classes):
 
 def _events(folder):
     """Scores of runs that tag."""
-    for path in sorted(folder.glob(EVENTS.format('*')), reverse=True):
+    for path in sorted(folder.glob(saved_tests.EVENTS.format('*')), reverse=True):
         saved = _read(path)
         yield f'<h2>Events, {path.stem.removeprefix("events_")}: {saved["num_clips"]} clips</h2>'
         yield page_parts.table(

@@ -193,7 +193,7 @@ def write_tagging_scores(
     folder: pathlib.Path, split: str, scores: tagging_scores.TaggingScores
 ) -> None:
     """Writes the scores of a split's clips, which the page shows."""
-    run_folder.write_json(folder / run_page.EVENTS.format(split), dataclasses.asdict(scores))
+    run_folder.write_json(folder / saved_tests.EVENTS.format(split), dataclasses.asdict(scores))
 
 
 def _takes(run):

@@ -4,7 +4,8 @@ run.json         kind of recipe, parameters, seed, digests of the lists, version
 checkpoints/     the latest state and the best weights, see `checkpoints.py`
 tensorboard/     train and validation curves
 stats/           statistics of the training set that the input is normalised with
-saved_model/1/   the student, from a raw waveform on; of networks that need a microphone only
+saved_model/1/   the student, from a raw waveform on, with its model card; of networks that need a
+                 microphone only
 metrics.json     the curves and the chosen epoch; written last, so it says the run is done
 .lock            locked by the process that trains the run
 
@@ -19,6 +20,7 @@ from typing import Any
 
 import keras
 
+from dualcam.export import model_cards
 from dualcam.training import hardware, loop, run_folder
 from dualcam.training.observers import MakeObserver, WatchedRun
 from dualcam.training.recipes import ALL, Recipe
@@ -104,6 +106,7 @@ def _train(recipe, params, data, folder, teacher, name, profile, observers):
     metrics = run_folder.metrics(history, best, training, validation)
     for observer in watching:
         observer.end(network, metrics)
+    model_cards.renew_of_run(folder, metrics)  # with the scores that the observers left
     run_folder.complete(folder, metrics)
     return network
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from dualcam.data.clips import record_clips
 from dualcam.data.sources import datasets
+from dualcam.export import model_cards
 from dualcam.reports import run_page, run_reports
 from dualcam.training import run_data, run_folder
 from dualcam.training.recipes import Recipe, distillation
@@ -213,6 +214,7 @@ class Workshop:
             found[test] = outcome.load(path)
         if is_new:
             run_page.write(resolved.folder)
+            model_cards.renew_of_run(resolved.folder)
         return found
 
     def has_scores(self, run: Any, tests: Iterable[str], seed: int) -> bool:

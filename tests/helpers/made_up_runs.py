@@ -36,6 +36,7 @@ LOGITS = np.eye(3)[[0, 0, 1, 1, 1, 2, 1]] * 4.0
 
 def write_run(folder):
     """Fills the folder of a run, with five examples."""
+    folder.mkdir(exist_ok=True)
     history = [
         {
             'epoch': e,

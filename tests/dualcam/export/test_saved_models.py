@@ -127,6 +127,8 @@ def test_silent_windows_do_not_count_and_silence_has_an_answer(student, signatur
 def test_what_lies_beside_the_weights(student):
     model, _, folder = student
     assert (folder / 'assets/class_names.txt').read_text().split() == list(INFO.classes)
+    card = (folder / 'assets/README.md').read_text()
+    assert 'made up' in card and ', '.join(INFO.classes) in card and 'None are known' in card
     metadata = json.loads((folder / 'assets/metadata.json').read_text())
     assert metadata['sample_rate_hz'] == 22_050 and metadata['seconds'] == 5
     assert metadata['trained_on'] == 'made up' and metadata['network'] == model.name
@@ -316,6 +318,7 @@ def test_tflite_files_answer_as_the_original_does(student, sound, tmp_path, caps
     assert all(f'| TFLite {kind} | {sizes[kind] / 1e6:.2f} |' in table for kind in tflite.KINDS)
     with zipfile.ZipFile(tmp_path / f'edge/{model.name}.int8.tflite') as archive:
         assert archive.read('class_names.txt').decode().split() == list(INFO.classes)
+        assert 'A conversion to TFLite, int8' in archive.read('README.md').decode()
 
 
 def test_what_cannot_be_converted_or_opened_is_named(student, tmp_path, capsys):
