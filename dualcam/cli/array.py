@@ -4,13 +4,20 @@ import argparse
 import json
 import pathlib
 
-from dualcam.cli import array_options
+from dualcam.cli import array_options, examples
+
+_EXAMPLES = (
+    'dualcam array --array=uma16 --out=layout',
+    'dualcam array --array=mics.csv --unit=mm --array_from=front --view_deg=70,43 --out=layout',
+)
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
-    parser = commands.add_parser(
+    parser = examples.add_parser(
+        commands,
         'array',
+        _EXAMPLES,
         help='a layout of microphones: picture, beam pattern, resolution',
         description='Draws a layout of microphones, its response to lone sources and its '
         'resolution over frequency: array.png and array.json.',

@@ -4,18 +4,26 @@ import argparse
 import contextlib
 import pathlib
 
-from dualcam.cli import array_options
+from dualcam.cli import array_options, examples
 
 _FILES = (
     *('overlay.mp4', 'sheet.png', 'peaks.csv', 'sources.csv', 'take.json', 'maps.npy'),
     'listen.wav',
 )
 
+_EXAMPLES = (
+    'dualcam camera --input=take.wav --array=uma16 --out=seen',
+    'dualcam camera --input=take.wav --array=mics.csv --unit=mm --video=take.mp4 --out=seen',
+    'dualcam camera --input=take.wav --array=uma16 --out=seen --model=RUN --listen=peak',
+)
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
-    parser = commands.add_parser(
+    parser = examples.add_parser(
+        commands,
         'camera',
+        _EXAMPLES,
         help='where the sound of a recording of any array comes from',
         description='Makes maps of a recording of many microphones, finds and follows the sources '
         'in it, and writes overlay.mp4 with the sound, sheet.png, peaks.csv, sources.csv, '

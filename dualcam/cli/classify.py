@@ -4,13 +4,21 @@ import argparse
 import os
 import pathlib
 
-from dualcam.cli import inputs
+from dualcam.cli import examples, inputs
+
+_EXAMPLES = (
+    'dualcam classify --model=RUN --input clip.wav folder',
+    'dualcam classify --model=RUN --input folder --out=predictions.csv --by_window --hop_s=1',
+    'dualcam classify --model=RUN --record=30  # what the microphone hears',
+)
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
-    parser = commands.add_parser(
+    parser = examples.add_parser(
+        commands,
         'classify',
+        _EXAMPLES,
         help='classes of sound files, or of a microphone',
         description='Cuts each file (any format, rate and channels; the sound of videos too) into '
         'windows of the length that the student takes, and reports its most probable classes, or '

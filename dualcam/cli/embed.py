@@ -3,13 +3,20 @@
 import argparse
 import pathlib
 
-from dualcam.cli import inputs
+from dualcam.cli import examples, inputs
+
+_EXAMPLES = (
+    'dualcam embed --model=RUN --input=folder --out=features.npz',
+    'dualcam embed --model=RUN --input=folder --out=features.npz --layer=conv4 --hop_s=0.5',
+)
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
-    parser = commands.add_parser(
+    parser = examples.add_parser(
+        commands,
         'embed',
+        _EXAMPLES,
         help='features of sound files',
         description='Cuts each file into windows of the length that the student takes, runs it on '
         "them, and writes an .npz with files, labels, classes, features [files, n] (the windows' "

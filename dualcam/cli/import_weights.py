@@ -4,11 +4,20 @@ import argparse
 import collections
 import pathlib
 
+from dualcam.cli import examples
+
+_EXAMPLES = (
+    'dualcam import-weights --from=resnet_v1_50.ckpt --model=resnet50 --out=resnet50.weights.h5',
+    'dualcam import-weights --from=soundnet5.t7 --model=soundnet5 --out=soundnet5.weights.h5',
+)
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
-    parser = commands.add_parser(
+    parser = examples.add_parser(
+        commands,
         'import-weights',
+        _EXAMPLES,
         help='weights that other programs wrote, to Keras',
         description="TensorFlow checkpoints of the authors' programs or of TF-Slim "
         "(resnet_v1_50.ckpt), Keras' own ResNet-50 (.h5), SoundNet-5 and -8 (.t7).",

@@ -3,13 +3,21 @@
 import argparse
 import pathlib
 
-from dualcam.cli import array_options
+from dualcam.cli import array_options, examples
+
+_EXAMPLES = (
+    'dualcam live --array=uma16 --device=UMA --channels=1-16 --out=takes',
+    'dualcam live --array=uma16 --replay=take.wav --video=take.webm',
+    'dualcam live --array=mics.csv --host=0.0.0.0 --token=WORD --model=RUN',
+)
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
-    parser = commands.add_parser(
+    parser = examples.add_parser(
+        commands,
         'live',
+        _EXAMPLES,
         help="where an array's sound comes from, now, on a page",
         description='Serves a page that shows the map of the sound over the picture of the '
         'camera, levels, sources and, with --model, what they are; with --out it records takes '

@@ -2,11 +2,20 @@
 
 import argparse
 
+from dualcam.cli import examples
+
+_EXAMPLES = (
+    'dualcam look --input RECORDS/Location_01/Subject_01/Action_003 --out=seen',
+    'dualcam look --input TAKE OTHER --out=seen --kinds=png,gif --every=6',
+)
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
-    parser = commands.add_parser(
+    parser = examples.add_parser(
+        commands,
         'look',
+        _EXAMPLES,
         help='acoustic images over video frames',
         description='Lays the acoustic images of records over their video frames: a contact '
         'sheet, pictures, and films with the sound and its spectrogram. For raw folders: python '

@@ -26,16 +26,7 @@ _SUMMARY, _, _OVERVIEW = __doc__.partition('\n\n')
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a subcommand; the caller's mistakes end it with one line and exit code 1."""
-    parser = _Parser(
-        prog='dualcam',
-        description=_SUMMARY,
-        epilog=_OVERVIEW.rstrip(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('--version', action='version', version=f'dualcam {dualcam.__version__}')
-    commands = parser.add_subparsers(dest='command', metavar='COMMAND', parser_class=_Parser)
-    for one in _COMMANDS:
-        one.add(commands)
+    parser, commands = make_parsers()
     given = list(sys.argv[1:] if argv is None else argv)
 
     def run():
@@ -44,11 +35,26 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
         options = parser.parse_args([_unmistakable(argument) for argument in given])
         if options.command is None:
-            parser.error(f'expected one of {", ".join(commands.choices)}')
+            parser.error(f'expected one of {", ".join(commands)}')
         return options.run(options)
 
     code = errors.exit_code(run)
     return errors.leave(code) if argv is None else code
+
+
+def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The command's parser, and those of its subcommands by name."""
+    parser = _Parser(
+        prog='dualcam',
+        description=_SUMMARY,
+        epilog=_OVERVIEW.rstrip() + '\n\ndualcam COMMAND --help has examples of each.',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--version', action='version', version=f'dualcam {dualcam.__version__}')
+    commands = parser.add_subparsers(dest='command', metavar='COMMAND', parser_class=_Parser)
+    for one in _COMMANDS:
+        one.add(commands)
+    return parser, commands.choices
 
 
 def _unmistakable(argument):

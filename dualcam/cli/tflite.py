@@ -6,11 +6,20 @@ import pathlib
 import statistics
 import time
 
+from dualcam.cli import examples
+
+_EXAMPLES = (
+    'dualcam tflite --model=RUN --out=small --kinds=float32,float16',
+    'dualcam tflite --model=RUN --out=small --examples folder --test other',
+)
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Adds it to the `dualcam` command."""
-    parser = commands.add_parser(
+    parser = examples.add_parser(
+        commands,
         'tflite',
+        _EXAMPLES,
         help='TFLite files of a student',
         description='Converts the SavedModel of a run, and writes OUT/<network>.<kind>.tflite '
         "each, and a table of sizes, answers and times beside the original's: tflite.md, .csv.",

@@ -1,11 +1,14 @@
 """The command as a newcomer meets it: what it can do, which version it is."""
 
 import re
+import shlex
 
 import pytest
 
 import dualcam
-from dualcam.cli import main
+from dualcam.cli import examples, main
+
+COMMANDS = main.make_parsers()[1]
 
 
 def test_the_version_is_the_package_s(capsys):
@@ -28,3 +31,18 @@ def test_an_unknown_command_is_one_line(capsys):
     assert main.main(['clasify']) == 1
     errors = capsys.readouterr().err
     assert errors.count('\n') == 1 and "'clasify'" in errors and 'dualcam --help' in errors
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_a_subcommand_s_help_ends_with_calls_that_it_takes(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main.main([name, '--help'])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    calls = examples.of_parser(COMMANDS[name])
+    assert len(calls) >= 2
+    for call in calls:
+        assert f'\n  {call}' in shown  # in one line, as it is copied
+        program, command, *options = shlex.split(call)
+        assert (program, command) == ('dualcam', name)
+        COMMANDS[name].parse_args(options)
