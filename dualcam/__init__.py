@@ -6,4 +6,4 @@ import os
 # training three times as fast too, and all processors then compute by the same library.
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'

@@ -1,0 +1,204 @@
+"""What is built is what runs: the sdist's wheel, installed, in a folder that is no checkout."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import pytest
+import yaml
+
+import dualcam
+from tests.helpers.checkout import ROOT
+
+# All of it in one process: TensorFlow takes seconds to start.
+SMOKE = """
+import pathlib, sys
+import keras, numpy as np, soundfile
+import dualcam
+from dualcam import models
+from dualcam.cli import main
+from dualcam.data.signal import frontends
+from dualcam.data.sources import datasets
+from dualcam.export import saved_models
+
+installed, take = map(pathlib.Path, sys.argv[1:])
+assert pathlib.Path(dualcam.__file__).is_relative_to(installed), dualcam.__file__
+try:
+    import records
+except ImportError:
+    pass
+else:
+    raise AssertionError(f'{records.__file__}: the checkout is on the path')
+keras.utils.set_random_seed(0)
+statistics = np.zeros(257, np.float32), np.full(257, 400, np.float32)
+saved_models.export(
+    models.build('hearnet', 2, seconds=1), pathlib.Path('student/1'),
+    datasets.DatasetInfo('toy', ('claps', 'whistles'), 'made up'), 1,
+    frontends.Frontend('spectrogram', statistics=statistics),
+)
+sound, rate_hz = soundfile.read(take)
+soundfile.write('one.wav', sound[:, 0], rate_hz)
+for call in (
+    'classify --model=student/1 --input one.wav --out=classes.csv',
+    'embed --model=student/1 --input=one.wav --out=features.npz',
+    f'camera --input={take} --array=uma16 --out=seen',
+    'array --array=dualcam --out=layout',
+):
+    assert main.main(call.split()) == 0, call
+"""
+
+
+def python(*arguments, cwd, **variables):
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {'PYTHONPATH': ''} | variables,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+    """(sdist, wheel): the wheel is built from the sdist, as an index would."""
+    folder = tmp_path_factory.mktemp('built')
+    source = folder / 'source'
+    source.mkdir()
+    for path in (ROOT / 'dualcam', ROOT / 'examples'):
+        shutil.copytree(
+            path, source / path.name, ignore=shutil.ignore_patterns('__pycache__', '*.ipynb')
+        )
+    for name in ('CHANGELOG.md', 'CITATION.cff', 'LICENSE', 'MANIFEST.in', 'README.md'):
+        shutil.copy(ROOT / name, source)
+    for name in ('constraints.txt', 'pyproject.toml', 'setup.py'):
+        shutil.copy(ROOT / name, source)
+    program = f'from setuptools import build_meta; build_meta.build_sdist({str(folder)!r})'
+    python('-c', program, cwd=source)
+    (sdist,) = folder.glob('*.tar.gz')
+    options = ['--no-build-isolation', '--no-deps', '--no-index']
+    python('-m', 'pip', 'wheel', '-q', *options, sdist, cwd=folder)
+    (wheel,) = folder.glob('*.whl')
+    return sdist, wheel
+
+
+def test_the_sdist_holds_what_belongs_to_the_package(built):
+    sdist, _ = built
+    with tarfile.open(sdist) as archive:
+        names = {name.partition('/')[2] for name in archive.getnames()}
+    assert {'CHANGELOG.md', 'CITATION.cff', 'LICENSE', 'constraints.txt', 'README.md'} <= names
+    assert 'examples/take.wav' in names
+    assert not [name for name in names if name.startswith(('tests/', 'records/'))]
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(built):
+    _, wheel = built
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    tops = {name.partition('/')[0] for name in names}
+    assert tops == {'dualcam', f'dualcam-{dualcam.__version__}.dist-info'}
+    shipped = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / 'dualcam').rglob('*')
+        if path.is_file() and '__pycache__' not in path.parts
+    }
+    assert {name for name in names if name.startswith('dualcam/')} == shipped
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_works_outside_of_the_checkout(built, tmp_path):
+    _, wheel = built
+    installed, empty = tmp_path / 'installed', tmp_path / 'empty'
+    empty.mkdir()
+    python(
+        *f'-m pip install -q --no-deps --no-index --target={installed}'.split(), wheel, cwd=empty
+    )
+    # As site-packages would be: before an editable install of the checkout.
+    path = {'PYTHONPATH': str(installed)}
+    said = python(installed / 'bin' / 'dualcam', '--version', cwd=empty, **path)
+    assert said == f'dualcam {dualcam.__version__}\n'
+    python('-c', HIDE_CHECKOUT + SMOKE, installed, ROOT / 'examples/take.wav', cwd=empty, **path)
+    made = {path.name for path in empty.rglob('*')}
+    assert {'classes.csv', 'features.npz', 'overlay.mp4', 'sources.csv', 'array.png'} <= made
+    rows = (empty / 'seen/sources.csv').read_text().splitlines()
+    places = [tuple(map(float, row.split(',')[3:5])) for row in rows[1:]]
+    assert places == [pytest.approx((-20, -5), abs=2), pytest.approx((18, 8), abs=2)]
+
+
+# An editable install puts the checkout on the path by a finder, or by a .pth file.
+HIDE_CHECKOUT = f"""
+import sys
+sys.meta_path[:] = [one for one in sys.meta_path if 'editable' not in str(one)]
+sys.path[:] = [path for path in sys.path if path != {str(ROOT)!r}]
+"""
+
+
+def test_the_shipped_take_is_what_its_program_makes(command, tmp_path):
+    import numpy as np
+    import soundfile
+
+    code, _, errors = command('examples/make_take.py', f'--out={tmp_path / "take.wav"}')
+    assert code == 0, errors
+    made, rate_hz = soundfile.read(tmp_path / 'take.wav', dtype='int16')
+    shipped, same_rate_hz = soundfile.read(ROOT / 'examples/take.wav', dtype='int16')
+    assert rate_hz == same_rate_hz and made.shape == shipped.shape
+    assert np.abs(made.astype(int) - shipped).max() <= 2  # sums round otherwise elsewhere
+
+
+def test_releases_have_sections_and_the_version_the_first():
+    text = (ROOT / 'CHANGELOG.md').read_text(encoding='utf-8')
+    versions = [line.split()[1].rstrip(',') for line in text.splitlines() if line[:3] == '## ']
+    assert versions[0] == dualcam.__version__
+    assert versions == sorted(versions, key=lambda one: [*map(int, one.split('.'))], reverse=True)
+
+
+def test_the_citation_fits_package_and_format():
+    cited = yaml.safe_load((ROOT / 'CITATION.cff').read_text(encoding='utf-8'))
+    assert {'cff-version', 'message', 'title', 'authors'} <= set(cited) <= CFF_KEYS
+    assert cited['version'] == dualcam.__version__
+    metadata = (ROOT / 'pyproject.toml').read_text(encoding='utf-8')
+    assert f'license = "{cited["license"]}"\n' in metadata
+    readme = ' '.join((ROOT / 'README.md').read_text(encoding='utf-8').split())
+    for reference in cited['references']:
+        assert {'type', 'title', 'authors', 'year'} <= set(reference) <= CFF_REFERENCE_KEYS
+        assert f'*{reference["title"]}*' in readme
+        for author in reference['authors']:
+            assert set(author) in ({'family-names', 'given-names'}, {'family-names'}, {'name'})
+
+
+# Of the Citation File Format, 1.2.0.
+CFF_KEYS = {
+    *('abstract', 'authors', 'cff-version', 'commit', 'contact', 'date-released', 'doi'),
+    *('identifiers', 'keywords', 'license', 'license-url', 'message', 'preferred-citation'),
+    *('references', 'repository', 'repository-artifact', 'repository-code', 'title', 'type'),
+    *('url', 'version'),
+}
+CFF_REFERENCE_KEYS = {
+    *('authors', 'title', 'type', 'year', 'conference', 'collection-title', 'url', 'identifiers'),
+    *('doi', 'pages', 'start', 'end', 'notes', 'scope'),
+}
+
+
+def test_python_versions_agree():
+    """pyproject.toml, the hosted workflow and the README name the same ones."""
+    metadata = (ROOT / 'pyproject.toml').read_text(encoding='utf-8')
+    assert 'requires-python = ">=3.10,<3.13"\n' in metadata
+    path = pathlib.Path('.github/workflows/ci.yml')
+    jobs = yaml.safe_load((ROOT / path).read_text(encoding='utf-8'))['jobs']
+    assert jobs['test']['strategy']['matrix']['python'] == ['3.10', '3.11', '3.12']
+    assert 'Python 3.10 - 3.12' in (ROOT / 'README.md').read_text(encoding='utf-8')
+
+
+def test_hooks_run_the_linters_of_make_lint():
+    (repo,) = yaml.safe_load((ROOT / '.pre-commit-config.yaml').read_text())['repos']
+    assert repo['repo'] == 'local'
+    hooks = [hook['entry'] for hook in repo['hooks']]
+    makefile = (ROOT / 'Makefile').read_text(encoding='utf-8').replace('$(PY)', '.venv/bin/python')
+    recipe = makefile.partition('\nlint: setup\n')[2].partition('\n\n')[0]
+    assert hooks == [line.strip() for line in recipe.splitlines()]
