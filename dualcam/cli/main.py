@@ -13,7 +13,7 @@ dualcam import-weights --from=FILE --model=NAME --out=F.weights.h5   weights of 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return errors.leave(code) if argv is None else code
 
 
-def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def make_parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
     """The command's parser, and those of its subcommands by name."""
     parser = _Parser(
         prog='dualcam',
