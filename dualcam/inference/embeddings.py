@@ -100,22 +100,21 @@ def embed(
         shutil.rmtree(parts, ignore_errors=True)
     _claim(parts, listener, params)
     files = sound_set.sounds
-    bar = progress_bars.bar(total=len(files), desc='embedding', unit='file')
     skipped = []
-    for first in range(0, len(files), _FILES_A_PART):
-        own = files[first : first + _FILES_A_PART]
-        path = parts / f'part-{_digest_of(own)}.npz'
-        if not path.exists():
-            _write_part(path, *_embed_files(ask, own, listener, hop, params.batch_size, bar))
-        else:
-            bar.update(len(own))
-        with np.load(path) as part:
-            messages = part['skipped'].tolist()
-        skipped += messages
-        if messages and len(skipped) > params.max_bad:
-            path.unlink()  # what is bad in it may be repaired
-        sound_files.check_bad(skipped, params.max_bad)
-    bar.close()
+    with progress_bars.bar(total=len(files), desc='embedding', unit='file') as bar:
+        for first in range(0, len(files), _FILES_A_PART):
+            own = files[first : first + _FILES_A_PART]
+            path = parts / f'part-{_digest_of(own)}.npz'
+            if not path.exists():
+                _write_part(path, *_embed_files(ask, own, listener, hop, params.batch_size, bar))
+            else:
+                bar.update(len(own))
+            with np.load(path) as part:
+                messages = part['skipped'].tolist()
+            skipped += messages
+            if messages and len(skipped) > params.max_bad:
+                path.unlink()  # what is bad in it may be repaired
+            sound_files.check_bad(skipped, params.max_bad)
     made = _joined(parts, sound_set, listener, skipped)
     shutil.rmtree(parts)
     return made

@@ -90,9 +90,10 @@ def check_bad(messages: Sequence[str], max_bad: int) -> None:
     """Raises a `ValueError` where there are more messages about bad files than allowed."""
     if len(messages) > max_bad:
         more = f' and {len(messages) - 3} more' if len(messages) > 3 else ''
+        files, them = ('file', 'it') if len(messages) == 1 else ('files', 'them')
         raise ValueError(
-            f'{len(messages)} bad files: {"; ".join(messages[:3])}{more}. To leave '
-            f'them out: --max_bad={len(messages)}'
+            f'{len(messages)} bad {files}: {"; ".join(messages[:3])}{more}. To leave '
+            f'{them} out: --max_bad={len(messages)}'
         )
 
 

@@ -165,6 +165,12 @@ def test_a_bad_file_of_an_odd_name_is_named_and_the_others_answered(saved, tmp_p
     code, printed, error = run(capsys, *call)
     assert code == 1 and r'b\xff.wav: not a readable sound file' in error and 'a.wav' in printed
     assert run(capsys, *call, '--max_bad=1')[0] == 0
+    call = ['embed', *call[1:], f'--out={tmp_path}/f.npz']
+    code, _, error = run(capsys, *call)
+    # Below the progress bar, where it is looked for.
+    last = error.splitlines()[-1]
+    assert code == 1 and r'error: 1 bad file: ' in last and last.endswith('it out: --max_bad=1')
+    assert r'b\xff.wav' in last
 
 
 def test_every_file_is_answered_or_said_to_be_left_out(saved, tmp_path, capsys):
