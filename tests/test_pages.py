@@ -1,17 +1,28 @@
-"""What people look at: TensorBoard's pages and report.html, in a real browser."""
+"""What people look at: TensorBoard's pages, report.html and results.html, in a real browser."""
 
 import json
 import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
-from experiments.wacv2020 import presets, runs
+from experiments.shared import comparison_pages
+from experiments.wacv2020 import comparison, presets, runs, tables
 from tests.helpers import browser
 
 TEACHER = runs.Run('dualcamnet', 'hard', 'all')
 STUDENT = runs.Run('hearnet', 'D', 'all', TEACHER)
+# A table of these two alone.
+TABLE = tables.Spec(
+    'Teacher and student',
+    'pair',
+    lambda setting: {'DualCamNet': TEACHER, 'D': STUDENT} if setting == 'all' else {},
+    {},
+    [('DualCamNet', 'D')],
+)
 
 
 @pytest.fixture(scope='module')
@@ -100,3 +111,64 @@ def test_the_report_shows_the_run(trained, chromium):
     chromium.execute_script('document.querySelector("figure").scrollIntoView()')
     browser.keep(chromium, 'report_examples')
     assert browser.errors(chromium) == []
+
+
+@pytest.mark.slow
+def test_results_show_where_teacher_and_student_differ(trained, chromium, tmp_path, monkeypatch):
+    folder, workshop = trained
+    for run in (TEACHER, STUDENT):
+        workshop.scores(run, ['all', runs.UNSEEN_SUBJECTS], 0)
+    monkeypatch.setattr(workshop, 'network', lambda *_: pytest.fail('nothing is asked again'))
+    rows = tables.fill(TABLE, workshop, [0])
+    table = tables.table(TABLE, rows, 'note', {})
+    path = comparison_pages.write(table, comparison.gather(TABLE, workshop, [0]), tmp_path)
+    page = path.read_text()
+    comparison_pages.write(table, comparison.gather(TABLE, workshop, [0]), tmp_path)
+    assert path.read_text() == page
+    # What the teacher's stored logits of the seconds say of the clips, written out.
+    (logits,) = workshop.folder(TEACHER, 0).glob('answers_*.npy')
+    of_record = dict(zip(workshop.store.paths, np.load(logits), strict=True))
+    stored = json.loads((folder / 'test_all.json').read_text())
+    records, classes = workshop.source._test_paths('all', 'all'), workshop.info.classes
+    assert len(records) == 5 * len(stored['labels'])
+    differing = {}
+    for number, (label, answer) in enumerate(zip(stored['labels'], stored['answers'], strict=True)):
+        clip = records[5 * number : 5 * number + 5]
+        said = int(np.argmax(sum(of_record[path] for path in clip)))
+        if said != answer:
+            name = clip[0][clip[0].index('Location_') :].removesuffix('.tfrecord')
+            differing[name] = (classes[label], classes[said], classes[answer])
+    shown = re.findall(r'<figure data-clip="([^"]+)">', page)
+    assert len(shown) == len(set(shown)) == min(comparison.NUM_CLIPS, len(differing)) > 0
+    assert f'On {len(differing)} of {len(stored["labels"])} clips' in page
+    for name in shown:
+        label, teacher, student = differing[name]
+        caption = page[page.index(f'data-clip="{name}"') :]
+        caption = caption[caption.index('<figcaption>') : caption.index('</figcaption>')]
+        assert f'<b>{label}</b>' in caption
+        assert f'>DualCamNet: {teacher}</span>' in caption and f'>D: {student}</span>' in caption
+    # The difference of the confusions is that of the stored answers.
+    shares = []
+    for run in (TEACHER, STUDENT):
+        saved = json.loads((workshop.folder(run, 0) / 'test_all.json').read_text())
+        counts = np.zeros((len(classes), len(classes)))
+        np.add.at(counts, (saved['labels'], saved['answers']), 1)
+        shares.append(100 * counts / counts.sum(axis=1, keepdims=True))
+    drawn = page[page.index('data-difference="DualCamNet minus D"') :]
+    drawn = drawn[drawn.index('<svg') : drawn.index('</svg>') + 6]
+    texts = ElementTree.fromstring(drawn).iter('text')
+    cells = {one.get('data-at'): int(one.text) for one in texts if one.get('data-at')}
+    assert cells == {
+        f'{row},{column}': pytest.approx((shares[0] - shares[1])[row, column], abs=0.5001)
+        for row, column in np.ndindex(len(classes), len(classes))
+        if max(one[:, column].max() for one in shares) > 0
+    }
+    for width, scheme in ((390, 'light'), (390, 'dark'), (1500, 'light')):
+        browser.emulate(chromium, width, scheme)
+        chromium.get(path.as_uri())
+        assert browser.overflow(chromium) <= 0, (width, scheme)
+        browser.keep(chromium, f'results_{width}_{scheme}')
+    broken = chromium.execute_script(
+        'return [...document.images].filter(i => !i.naturalWidth).length'
+    )
+    assert broken == 0 and browser.errors(chromium) == []

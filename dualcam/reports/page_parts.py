@@ -228,10 +228,10 @@ def difference(a: np.ndarray, b: np.ndarray, classes: Sequence[str]) -> str:
     cells = {}
     for row, column in np.ndindex(points.shape):
         if not unasked[row] and not unsaid[column]:
-            value = round(float(points[row, column]))
-            cells[row, column] = _Cell(f'{value:+d}' if value else '0', points[row, column] / 100)
+            shade = points[row, column] / 100.0
+            cells[row, column] = _Cell(_signed(points[row, column]), shade)
     notes = [
-        'no clips' if unasked[label] else f'{points[label, label]:+.0f}'
+        'no clips' if unasked[label] else _signed(points[label, label])
         for label in range(len(classes))
     ]
     return _grid('confusion difference', cells, classes, notes, unasked, unsaid) + _legend(
@@ -240,6 +240,10 @@ def difference(a: np.ndarray, b: np.ndarray, classes: Sequence[str]) -> str:
         unasked,
         unsaid,
     )
+
+
+def _signed(points):
+    return f'{round(points):+d}' if round(points) else '0'
 
 
 class _Cell:
@@ -280,8 +284,7 @@ def _grid(label, cells, classes, notes, unasked, unsaid):
         )
         if cell is not None:
             kind = 'on' if abs(cell.shade) > 0.5 else 'dim' if cell.text == '0' else ''
-            # Three digits fit, four are squeezed.
-            size = _FONT if len(cell.text) < 4 else 9
+            size = {1: _FONT, 2: _FONT, 3: 10}.get(len(cell.text), 9)
             parts.append(
                 f'<text class="{kind}" data-at="{row},{column}" x="{x + _CELL / 2:g}" '
                 f'y="{y + _CELL / 2 + 4:g}" text-anchor="middle" style="font-size:{size}px">'

@@ -62,7 +62,7 @@ def choose(clips: Any, num_samples: int = _NUM_SAMPLES) -> list[Sample]:
             int(number),
             int(labels[number]),
             clips.waveform(number),
-            _overlay(clips, number),
+            overlay(clips, number),
             None if teacher is None else teacher[number],
         )
         for number in numbers
@@ -80,7 +80,16 @@ def spread(labels: np.ndarray, count: int) -> np.ndarray:
     return np.lexsort((labels, turn))[:count]
 
 
-def _overlay(clips, number):
+def overlay(clips: Any, number: int) -> np.ndarray | None:
+    """The loudest acoustic image of a clip over its video frame, or over grey.
+
+    Args:
+        clips: `clip_sets.Clips`, or their origin.
+        number: of the clip.
+
+    Returns:
+        [height, width, 3] uint8, or None without acoustic images.
+    """
     images = clips.images(number)
     if images is None:
         return None

@@ -25,8 +25,8 @@ def run(spec, soundnet=False):
     def body(options, preset, seeds):
         from dualcam.data.records import record_lists
         from dualcam.data.sources import datasets
-        from experiments.shared import parallel
-        from experiments.wacv2020 import runs, tables
+        from experiments.shared import comparison_pages, parallel
+        from experiments.wacv2020 import comparison, runs, tables
 
         places = record_lists.locations(options.records)
         settings = runs.settings_of(datasets.read_description(options.records), places)
@@ -64,7 +64,9 @@ def run(spec, soundnet=False):
         rows = tables.fill(spec, workshop, seeds)
         made = tables.table(spec, rows, workshop.note, described(workshop))
         print('\n' + write(made, options, seeds, workshop.store.digest))
-        print(f'{written(made, options)}; runs: {options.out}/runs; curves: make tensorboard')
+        page = comparison_pages.write(made, comparison.gather(spec, workshop, seeds), options.out)
+        print(f'{written(made, options)}; the runs side by side: {page}')
+        print(f'runs: {options.out}/runs; curves: make tensorboard')
 
     start(body, video=True, soundnet=soundnet, jobs=True, networks=True)
 

@@ -226,28 +226,37 @@ def write(
 
 def markdown(table: Table) -> str:
     """The table for people."""
-    notes = any(row.note for row in table.rows)
-    heads = [*table.keys, *table.columns, *(head for head, *_ in table.beside)]
-    heads = [head.replace('_', ' ') for head in heads] + ['note'] * notes
+    heads, rows = as_text(table)
     lines = [f'# {table.title}', '']
     for paragraph in (table.explained, *table.above):
         lines += [paragraph, '']
     lines += ['| ' + ' | '.join(heads) + ' |', '|---' * len(heads) + '|']
-    inside = PUBLISHED_KEY not in {key for *_, key in table.beside}
-    for row in table.rows:
-        cells = [
-            *row.shown,
-            *(_text(row.cell(column), inside) for column in table.columns),
-            *(_beside_text(row.cell(column), key) for _, column, key in table.beside),
-        ]
-        lines.append('| ' + ' | '.join(cells + [row.note] * notes) + ' |')
+    lines += ['| ' + ' | '.join(row) + ' |' for row in rows]
     told = table.comparisons if table.in_words is None else table.in_words
     if told:
         lines += ['', 'Paired differences, 95 % intervals by bootstrap over takes and seeds:', '']
-        lines += [f'- {_place(one)}: {one}.' for one in told]
+        lines += [f'- {place_of(one)}: {one}.' for one in told]
     for paragraph in table.below:
         lines += ['', paragraph]
     return '\n'.join(lines) + '\n'
+
+
+def as_text(table: Table) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of cells, for people; what is published is in Markdown's italics."""
+    notes = any(row.note for row in table.rows)
+    heads = [*table.keys, *table.columns, *(head for head, *_ in table.beside)]
+    heads = [head.replace('_', ' ') for head in heads] + ['note'] * notes
+    inside = PUBLISHED_KEY not in {key for *_, key in table.beside}
+    rows = [
+        [
+            *row.shown,
+            *(_text(row.cell(column), inside) for column in table.columns),
+            *(_beside_text(row.cell(column), key) for _, column, key in table.beside),
+            *[row.note] * notes,
+        ]
+        for row in table.rows
+    ]
+    return heads, rows
 
 
 def as_json(table: Table, made: Mapping[str, Any]) -> dict[str, Any]:
@@ -393,7 +402,8 @@ def _beside_text(cell: Cell, key: str) -> str:
     return f'*{text}*' if key.startswith(PUBLISHED_KEY) else text
 
 
-def _place(one: uncertainty.Comparison) -> str:
+def place_of(one: uncertainty.Comparison) -> str:
+    """What was learned from, tested on and measured in a comparison, for people."""
     if one.train == one.test == 'mean':
         return 'mean of the rows of seen subjects'
     return f'{one.train} → {one.test}, {one.column}'

@@ -226,6 +226,9 @@ class Workshop:
 
     def record_logits(self, resolved: Resolved) -> np.ndarray:
         """A teacher's logits of every record, [records, classes], computed once."""
+        path = self._predictions_file(resolved.folder)
+        if path.exists():
+            return np.load(path)
         params = one_second(resolved.params)
         network = self.network(resolved)
         if params.clips != resolved.params.clips:
@@ -240,8 +243,11 @@ class Workshop:
         return distillation.record_predictions(
             network,
             run_data.second_clips(params, self.store, folder),
-            folder / f'answers_{self.store.digest}.npy',
+            self._predictions_file(folder),
         )
+
+    def _predictions_file(self, folder):
+        return folder / f'answers_{self.store.digest}.npy'
 
     def _trained(self, resolved: Resolved) -> keras.Model:
         folder = resolved.folder

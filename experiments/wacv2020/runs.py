@@ -10,6 +10,7 @@ import numpy as np
 
 from dualcam import models
 from dualcam.data import schema, stores
+from dualcam.data.clips import record_clips, record_parts
 from dualcam.data.packers import record_packer
 from dualcam.data.records import reading, record_lists, take_lists
 from dualcam.data.sources import datasets, takes
@@ -298,6 +299,14 @@ class Source:
             logits = loop.predict(network, clips)
         names = takes.of_records(self.store, clips.origin.windows[:, 0], self.info.take_rule)
         return outcomes.Tested(labels, np.argmax(logits, -1), tuple(names))
+
+    def test_origin(self, resolved: workshops.Resolved, test: str) -> record_parts.RecordOrigin:
+        """The clips of a run's test, in the order of its outcome, to look at and to listen to."""
+        params = resolved.params.clips
+        rows = record_clips.sequence_rows(
+            self.store, self._test_paths(resolved.run.train_on, test), params.total_length
+        )
+        return record_parts.RecordOrigin(self.store, record_clips.inference_windows(rows, params))
 
     def _make_lists(self):
         """{setting: {list name: paths}}; 'all' joins the scenarios' splits."""

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import types
 
@@ -360,7 +361,13 @@ def test_tables_share_their_teachers_and_a_second_call_trains_nothing(made, comm
     assert 'training  oursoundnet' in out[2]
     assert 'training  temporal_resnet50' in out[1] and 'training  avnet' in out[1]
     assert 'untrained' in out[1]
-    before = (smoke / 'results/table3.csv').read_text()
+    names = 'table3.csv', 'results.html'
+    before = [(smoke / 'results' / name).read_bytes() for name in names]
+    assert re.findall(r'<section id="(\w+)">', before[1].decode()) == [
+        'table1',
+        'table2',
+        'table3',
+    ]
     code, again, errors = command(
         'experiments/run_table3.py',
         f'--records={smoke}/records',
@@ -369,7 +376,7 @@ def test_tables_share_their_teachers_and_a_second_call_trains_nothing(made, comm
     )
     assert code == 0, errors
     assert 'training' not in again
-    assert (smoke / 'results/table3.csv').read_text() == before
+    assert [(smoke / 'results' / name).read_bytes() for name in names] == before
 
 
 @pytest.mark.slow

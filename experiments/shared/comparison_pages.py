@@ -1,0 +1,251 @@
+"""The runs of a table side by side: results.html beside the table, one self-contained page.
+
+Each table that was made in a folder has a section there; making it again replaces its own and
+leaves the others as they are. A section has the table with its intervals, the runs' validation
+curves over each other, what confusions differ, and clips on which teacher and student differ, to
+see and to hear. Everything comes from what the runs stored; equal runs make equal bytes.
+"""
+
+import dataclasses
+import io
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import soundfile
+from PIL import Image
+
+from dualcam.data import audio
+from dualcam.files import atomic, locking
+from dualcam.reports import overlays, page_parts
+from experiments.shared import results
+
+FILE = 'results.html'
+_SECTION = re.compile(r'<!-- section (\S+) -->\n(.*?)\n<!-- end of section \1 -->\n', re.DOTALL)
+_PICTURE, _SPECTROGRAM = (320, 240), (320, 100)  # pixels
+_JPEG_QUALITY = 80
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Curves:
+    """Validation accuracies over the epochs.
+
+    Attributes:
+        title: what was learned from.
+        series: {run: accuracy of each epoch}.
+    """
+
+    title: str
+    series: Mapping[str, Sequence[float]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Difference:
+    """Two confusion matrices of one test.
+
+    Attributes:
+        a, b: names of the runs.
+        counts_a, counts_b: [classes, classes], rows are true classes.
+    """
+
+    a: str
+    b: str
+    counts_a: np.ndarray
+    counts_b: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Clip:
+    """A clip to see and to hear.
+
+    Attributes:
+        source: the record that it starts with, below the folder of all.
+        label: its class.
+        said: {run: prediction}.
+        picture: [height, width, 3] uint8, or None.
+        waveform: [samples] at 22,050 Hz, or None.
+    """
+
+    source: str
+    label: str
+    said: Mapping[str, str]
+    picture: np.ndarray | None
+    waveform: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Disagreement:
+    """The clips of a test on which a teacher and its student differ.
+
+    Attributes:
+        teacher, student: names.
+        num_clips: of the test.
+        counts: of the clips they differ on: {who is right: how many}.
+        clips: some of these.
+    """
+
+    teacher: str
+    student: str
+    num_clips: int
+    counts: Mapping[str, int]
+    clips: Sequence[Clip]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Compared:
+    """What a section shows beside its table.
+
+    Attributes:
+        classes: names.
+        test: what the differences are of, for titles.
+        seeds: of the runs; the counts are summed over them, the curves their mean.
+        curves, differences, disagreements: see there; the last are of the first seed.
+    """
+
+    classes: Sequence[str]
+    test: str
+    seeds: Sequence[int]
+    curves: Sequence[Curves] = ()
+    differences: Sequence[Difference] = ()
+    disagreements: Sequence[Disagreement] = ()
+
+
+def write(table: results.Table, compared: Compared, out: str | pathlib.Path) -> pathlib.Path:
+    """Writes a table's section of <out>/results.html.
+
+    Returns:
+        The page's path.
+    """
+    path = pathlib.Path(out) / FILE
+    with locking.held_folder(path.parent, 'writes its page'):  # tables may be made side by side
+        sections = {}
+        if path.exists():
+            sections = dict(_SECTION.findall(path.read_text(encoding='utf-8')))
+        sections[table.name] = ''.join(_section(table, compared))
+        names = sorted(sections)
+        parts = ['<h1>Results</h1><p>', *(f'<a href="#{name}">{name}</a> ' for name in names)]
+        parts.append('</p>\n')
+        for name in names:
+            parts.append(
+                f'<!-- section {name} -->\n{sections[name]}\n<!-- end of section {name} -->\n'
+            )
+        atomic.write_text(path, page_parts.page('Results', parts))
+    return path
+
+
+def _section(table, compared):
+    yield f'<section id="{table.name}"><h2>{page_parts.escaped(table.title)}</h2>'
+    yield f'<p>{page_parts.escaped(table.explained)}</p>{_table(table)}'
+    told = table.comparisons if table.in_words is None else table.in_words
+    if told:
+        yield '<h3>Paired differences</h3><p class="faint"><small>In percentage points, with 95 % '
+        yield 'intervals by bootstrap over takes and seeds.</small></p><ul>'
+        for one in told:
+            yield f'<li>{page_parts.escaped(f"{results.place_of(one)}: {one}.")}</li>'
+        yield '</ul>'
+    if compared.curves:
+        yield from _curves(compared)
+    if compared.differences:
+        yield from _differences(compared)
+    for one in compared.disagreements:
+        yield from _disagreement(one, compared)
+    yield '</section>'
+
+
+def _table(table):
+    heads, lines = results.as_text(table)
+    cells = ''.join(f'<th>{page_parts.escaped(head)}</th>' for head in heads)
+    rows = ''.join(
+        '<tr>' + ''.join(f'<td>{_marked(cell)}</td>' for cell in line) + '</tr>' for line in lines
+    )
+    return f'<div class="wide"><table class="grid"><tr>{cells}</tr>{rows}</table></div>'
+
+
+def _marked(cell):
+    """A cell as HTML: interval and what was published on lines of their own."""
+    text = re.sub(r' (\[[^]]*\] \([^)]*\))', r'<br><small>\1</small>', page_parts.escaped(cell))
+    return re.sub(r' ?\*([^*]+)\*', r'<br><i>\1</i>', text).removeprefix('<br>')
+
+
+def _curves(compared):
+    yield (
+        '<h3>Validation accuracy while training</h3><p class="faint"><small>Of clips as the '
+        "network takes them; a teacher's may be shorter than a student's. "
+        f'Mean of the seeds {", ".join(map(str, compared.seeds))}.'
+        '</small></p><div class="row">'
+    )
+    for one in compared.curves:
+        yield page_parts.chart(
+            f'trained on {one.title}', 'share of the clips', one.series, (0.0, 1.0)
+        )
+    yield '</div>'
+
+
+def _differences(compared):
+    yield f'<h3>Which confusions differ, {page_parts.escaped(compared.test)}</h3>'
+    yield '<div class="row">'
+    for one in compared.differences:
+        title = page_parts.escaped(f'{one.a} minus {one.b}')
+        yield f'<section data-difference="{title}"><h4>{title}</h4>'
+        yield page_parts.difference(one.counts_a, one.counts_b, compared.classes) + '</section>'
+    yield '</div>'
+
+
+def _disagreement(one, compared):
+    pair = page_parts.escaped(f'{one.teacher} and {one.student}')
+    differing = sum(one.counts.values())
+    yield f'<h3>Where {pair} differ, {page_parts.escaped(compared.test)}</h3>'
+    told = ', '.join(f'{who} {count}' for who, count in one.counts.items())
+    yield (
+        f'<p>On {differing} of {one.num_clips} clips (seed {compared.seeds[0]}): '
+        f'{page_parts.escaped(told)}. Shown: {len(one.clips)} of them, of many '
+        f'classes. {page_parts.escaped(one.teacher)} predicts a clip by the mean of its logits of '
+        'the seconds, which is what the student learned from.</p><p class="faint"><small>Picture: '
+        'the loudest video frame, where there is one, and over it the acoustic image (warm: loud, '
+        'decibels above the median). Spectrogram: time to the right; frequency upwards, 0 - '
+        f'{audio.SAMPLE_RATE_HZ / 2000:g} kHz; decibels.</small></p><div class="clips">'
+    )
+    for clip in one.clips:
+        yield _figure(clip)
+    yield '</div>'
+
+
+def _figure(clip):
+    parts = []
+    if clip.picture is not None:
+        parts.append(_image('scene', overlays.shrunk(clip.picture, _PICTURE)))
+    if clip.waveform is not None:
+        drawn = overlays.spectrogram_picture(clip.waveform, _SPECTROGRAM)
+        parts.append(_image('spectrogram', drawn))
+        kind, sound = _encoded(clip.waveform)
+        parts.append(f'<audio controls src="{page_parts.embedded(kind, sound)}"></audio>')
+    said = ', '.join(
+        f'<span class="{"right" if answer == clip.label else "wrong"}">'
+        f'{page_parts.escaped(f"{who}: {answer}")}</span>'
+        for who, answer in clip.said.items()
+    )
+    source = page_parts.escaped(clip.source)
+    return (
+        f'<figure data-clip="{source}">{"".join(parts)}<figcaption>'
+        f'<b>{page_parts.escaped(clip.label)}</b><br>{said}<br><small class="faint">{source}'
+        '</small></figcaption></figure>'
+    )
+
+
+def _image(name, picture):
+    held = io.BytesIO()
+    Image.fromarray(picture).save(held, 'JPEG', quality=_JPEG_QUALITY)
+    return f'<img alt="{name}" src="{page_parts.embedded("image/jpeg", held.getvalue())}">'
+
+
+def _encoded(waveform):
+    """(media type, bytes) of a sound: MP3, a tenth of a WAV file, where the library writes it."""
+    # An Ogg file would have a random serial number: other bytes each time.
+    kind, name = 'audio/mpeg', 'MP3'
+    if name not in soundfile.available_formats():
+        kind, name = 'audio/wav', 'WAV'
+    held = io.BytesIO()
+    sound = 0.9 * audio.to_peak(np.asarray(waveform, np.float32)).numpy()
+    soundfile.write(held, sound, audio.SAMPLE_RATE_HZ, format=name)
+    return kind, held.getvalue()
