@@ -120,7 +120,7 @@ ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) $(RUN_SEEDS) $(WEIGHTS) $(HARDWA
   $(if $(NETWORK_OPTIONS),--network_options=$(NETWORK_OPTIONS))
 
 .PHONY: setup lint test test-kernels tfrecords table1 table2 table3 table4 esc10 eccv aaai confusion grid
-.PHONY: figures results tensorboard bench clean
+.PHONY: figures results tensorboard bench docs clean
 
 setup: .venv/installed
 
@@ -271,6 +271,18 @@ tensorboard: setup
 bench: setup
 	$(if $(PEERS),$(PY) -m pip install -q -c constraints.txt -e '.[bench]')
 	$(PY) benchmarks/run.py --out=work/benchmarks
+
+# The site, in work/site, with the notebook as it ran. Needs no network once its packages are there.
+docs: setup work/docs/take.md
+	@$(PY) -c 'import material, mkdocstrings_handlers.python' 2> /dev/null || \
+	  $(PY) -m pip install -q -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
+	@echo 'written: work/site/index.html'
+
+work/docs/take.md: examples/take.py docs/tools/notebook.py $(wildcard dualcam/*/*.py) | setup
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'error: make docs needs Python 3.11 or 3.12' >&2; exit 1; }
+	$(PY) docs/tools/notebook.py --notebook=examples/take.py --out=work/docs
 
 clean:
 	rm -rf work
