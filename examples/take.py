@@ -79,7 +79,7 @@ def acoustic_images(signals):
 seen = acoustic_images(sound)
 level_db = overlays.maps(seen)  # [frames, 36, 48], 900 - 6,400 Hz
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout='constrained')
-for axis, frame in zip(axes, (4, 11), strict=True):
+for axis, frame in zip(axes, (3, 11), strict=True):
     level = 1 + np.clip((level_db[frame] - level_db[frame].max()) / 6, -1, 0)
     axis.imshow(overlays.overlay(level), extent=(-30, 30, -22.5, 22.5))
     row, col = np.unravel_index(level_db[frame].argmax(), level_db[frame].shape)

@@ -15,10 +15,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds them."""
     for name, source in PAGES.items():
         text = (ROOT / source).read_text(encoding='utf-8')
-        files.append(File.generated(config, name, content=text.replace('](docs/', '](')))
+        files.append(File.generated(config, name, content=from_docs(text)))
     for path in sorted(NOTEBOOK.iterdir()):
         files.append(File.generated(config, path.name, content=path.read_bytes()))
     return files
+
+
+def from_docs(text: str) -> str:
+    """A text of the root with its links as pages of docs/ have them."""
+    return text.replace('](docs/', '](').replace('](examples/', '](../examples/')
 
 
 def on_page_markdown(markdown: str, **_) -> str:

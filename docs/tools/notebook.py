@@ -7,6 +7,7 @@ Writes OUT/<name>.md and its pictures, OUT/<name>_N.png.
 
 import argparse
 import base64
+import os
 import pathlib
 from collections.abc import Iterator
 
@@ -24,6 +25,8 @@ def execute(path: pathlib.Path) -> nbformat.NotebookNode:
     Raises:
         nbclient.exceptions.CellExecutionError: a cell fails.
     """
+    # The kernel's: records/ is not installed.
+    os.environ['PYTHONPATH'] = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
     notebook = jupytext.read(path)
     notebook.metadata['kernelspec'] = {'name': 'python3', 'display_name': '', 'language': 'python'}
     resources = {'metadata': {'path': str(ROOT)}}
