@@ -137,11 +137,11 @@ def write(table: results.Table, compared: Compared, out: str | pathlib.Path) -> 
 def _section(table, compared):
     yield f'<section id="{table.name}"><h2>{page_parts.escaped(table.title)}</h2>'
     yield f'<p>{page_parts.escaped(table.explained)}</p>{_table(table)}'
-    told = table.comparisons if table.in_words is None else table.in_words
-    if told:
+    shown = table.comparisons if table.in_words is None else table.in_words
+    if shown:
         yield '<h3>Paired differences</h3><p class="faint"><small>In percentage points, with 95 % '
         yield 'intervals by bootstrap over takes and seeds.</small></p><ul>'
-        for one in told:
+        for one in shown:
             yield f'<li>{page_parts.escaped(f"{results.place_of(one)}: {one}.")}</li>'
         yield '</ul>'
     if compared.curves:
@@ -196,10 +196,10 @@ def _disagreement(one, compared):
     pair = page_parts.escaped(f'{one.teacher} and {one.student}')
     differing = sum(one.counts.values())
     yield f'<h3>Where {pair} differ, {page_parts.escaped(compared.test)}</h3>'
-    told = ', '.join(f'{who} {count}' for who, count in one.counts.items())
+    counted = ', '.join(f'{who} {count}' for who, count in one.counts.items())
     yield (
         f'<p>On {differing} of {one.num_clips} clips (seed {compared.seeds[0]}): '
-        f'{page_parts.escaped(told)}. Shown: {len(one.clips)} of them, of many '
+        f'{page_parts.escaped(counted)}. Shown: {len(one.clips)} of them, of many '
         f'classes. {page_parts.escaped(one.teacher)} predicts a clip by the mean of its logits of '
         'the seconds, which is what the student learned from.</p><p class="faint"><small>Picture: '
         'the loudest video frame, where there is one, and over it the acoustic image (warm: loud, '
