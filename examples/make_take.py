@@ -6,7 +6,11 @@ One claps, at 20 degrees to the left and 5 down; from 0.5 s on the other whistle
 right and 8 up. 16 channels of 16 bit at 12,288 Hz, as the simulator works.
 """
 
+import pathlib
 import sys
+
+# The checkout's root in place of this folder: records/ is not installed.
+sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
 import numpy as np
 import soundfile
