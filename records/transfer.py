@@ -85,6 +85,7 @@ def transfer(
     sizes = here.sizes()
     if not sizes:
         raise ValueError(f'{source}: no files in it; expected a folder of records')
+    has_manifest = sizes.pop(manifest.MANIFEST_FILE, None) is not None  # goes last
     lines = here.manifest()
     entries, broken = manifest.parse(lines)
     if broken:
@@ -102,16 +103,15 @@ def transfer(
                 path in known and path in entries and known[path].crc32c != entries[path].crc32c
             ):
                 differing.append(path)
-        differing = [path for path in differing if path != manifest.MANIFEST_FILE]
         if differing and not overwrite:
             raise ValueError(
                 f'{target}: {len(differing)} files are there and differ, {differing[0]} '
                 'for one; give another folder, or --overwrite'
             )
-        wanted = sorted({*missing, *differing} - {manifest.MANIFEST_FILE})
+        wanted = sorted([*missing, *differing])
         there.check_room(sum(sizes[path] for path in wanted))
         failed = _copy_all(here, there, wanted, sizes, entries, threads)
-        if manifest.MANIFEST_FILE in sizes and not failed:
+        if has_manifest and not failed:
             others = [entry for path, entry in known.items() if path not in entries]
             with there.writing(manifest.MANIFEST_FILE) as file:
                 file.write(''.join(map(manifest.as_line, others)).encode() + lines)
@@ -119,9 +119,9 @@ def transfer(
     return Transferred(
         len(copied),
         sum(sizes[path] for path in copied),
-        len(sizes) - len(wanted) - (manifest.MANIFEST_FILE in sizes),
+        len(sizes) - len(wanted),
         failed,
-        manifest.MANIFEST_FILE in sizes,
+        has_manifest,
     )
 
 
@@ -182,7 +182,7 @@ def _copy(here, there, path, size, entry, advance):
                 f'{entry.num_bytes} with {entry.crc32c}: damaged; python -m records.verify '
                 '--repair converts it again where the records were made'
             )
-    if there.sizes_of_one(path) != size:
+    if there.size_of(path) != size:
         raise OSError(f'{there.join(path)}: not {size} bytes after it was written; call again')
 
 
@@ -242,10 +242,11 @@ class _Place:
                 sizes[path] = int(about['size'])
         return dict(sorted(sizes.items()))
 
-    def sizes_of_one(self, path: str) -> int:
+    def size_of(self, path: str) -> int:
         """Bytes of a file, asked of the store anew."""
-        self._files.invalidate_cache()
-        return int(self._files.info(self._full(path))['size'])
+        full = self._full(path)
+        self._files.invalidate_cache(full)
+        return int(self._files.info(full)['size'])
 
     def manifest(self) -> bytes:
         """Of the manifest; none where there is none."""
