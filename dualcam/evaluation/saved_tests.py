@@ -22,19 +22,15 @@ EVENTS = 'events_{}.json'  # scores of a split's clips, of runs that tag; no tes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class SavedTest:
-    """One of them.
+class Predictions:
+    """Predictions of one class per clip.
 
     Attributes:
-        name: 'validation', or such as 'test all'.
         labels, predictions: [clips] int64.
-        takes: of each clip; empty where they are not known.
     """
 
-    name: str
     labels: np.ndarray
     predictions: np.ndarray
-    takes: tuple[str, ...] = ()
 
     @property
     def right(self) -> np.ndarray:
@@ -45,6 +41,20 @@ class SavedTest:
     def accuracy(self) -> float:
         """Share of the clips that are right."""
         return float(np.mean(self.right))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SavedTest(Predictions):
+    """One of them.
+
+    Attributes:
+        labels, predictions: see `Predictions`.
+        name: 'validation', or such as 'test all'.
+        takes: of each clip; empty where they are not known.
+    """
+
+    name: str
+    takes: tuple[str, ...] = ()
 
     @functools.cached_property
     def interval(self) -> uncertainty.Interval | None:
@@ -72,5 +82,5 @@ def of_run(folder: AnyPath) -> list[SavedTest]:
             saved = json.loads(path.read_text(encoding='utf-8'))
             labels, predictions = (np.array(saved[key], np.int64) for key in ('labels', 'answers'))
             name = 'validation' if path.name == VALIDATION_FILE else path.stem.replace('_', ' ')
-            found.append(SavedTest(name, labels, predictions, tuple(saved.get('takes', ()))))
+            found.append(SavedTest(labels, predictions, name, tuple(saved.get('takes', ()))))
     return found

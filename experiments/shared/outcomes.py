@@ -6,13 +6,13 @@ import pathlib
 
 import numpy as np
 
-from dualcam.evaluation import metrics
+from dualcam.evaluation import metrics, saved_tests
 from dualcam.files import atomic
 from dualcam.training import run_folder
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Tested:
+class Tested(saved_tests.Predictions):
     """Predictions of one class per clip.
 
     Attributes:
@@ -21,20 +21,8 @@ class Tested:
         files: of each clip, where it is a file of its own.
     """
 
-    labels: np.ndarray
-    predictions: np.ndarray
     takes: tuple[str, ...]
     files: tuple[str, ...] = ()
-
-    @property
-    def right(self) -> np.ndarray:
-        """Whether each prediction is the label, [clips] bool."""
-        return self.labels == self.predictions
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the clips that are right."""
-        return float(np.mean(self.right))
 
     def confusion(self, num_classes: int) -> np.ndarray:
         """Counts, [classes, classes]; the row is the label."""
