@@ -16,7 +16,8 @@ beamformed, which takes an --array that is known.
 --aaai, the folder with a finished table's JSON: aaai2021_fig4.png, each event's average precision
 (AAAI 2021, Figure 4).
 
-Records without video show their maps on grey.
+Records without video show their maps on grey. --view_deg, --calibration, --mirrored, --upside_down
+and --video_offset_s tell what the camera saw, if not the acoustic images' 60 x 45 degrees.
 """
 
 import functools
@@ -33,7 +34,7 @@ import numpy as np
 from absl import app, flags
 from matplotlib.figure import Figure
 
-from dualcam.acoustics import band_beamforming, geometry_files, microphones
+from dualcam.acoustics import band_beamforming, geometry_files, microphones, views
 from dualcam.cli import errors
 from dualcam.data import schema
 from dualcam.data.records import record_lists
@@ -64,6 +65,12 @@ CURVES = (
 )
 
 Place = tuple[int, int, int]  # scenario, subject, action, from 1
+See = Callable[[look.Take], look.Take]  # a take as its camera saw it
+
+
+def as_stored(take: look.Take) -> look.Take:
+    """A take whose pictures show what its acoustic images do."""
+    return take
 
 
 def take_folders(root: pathlib.Path) -> dict[Place, pathlib.Path]:
@@ -84,7 +91,10 @@ def take_folders(root: pathlib.Path) -> dict[Place, pathlib.Path]:
 
 
 def avia_figures(
-    root: pathlib.Path, seconds: int, band_hz: tuple[float, float] | None
+    root: pathlib.Path,
+    seconds: int,
+    band_hz: tuple[float, float] | None,
+    see: See = as_stored,
 ) -> dict[str, Callable[[], Figure]]:
     """{name: what draws it} of records of AVIA's layout.
 
@@ -92,6 +102,7 @@ def avia_figures(
         root: of the records.
         seconds: of each take.
         band_hz: of the acoustic images; default the first cepstrum, in Figure 2 of ECCV 2020 all.
+        see: what each take goes through.
     """
     folders = take_folders(root)
     info = datasets.read_description(root)
@@ -102,7 +113,7 @@ def avia_figures(
 
     @functools.cache
     def shown(folder):
-        return take_figures.excerpt(look.read_take(folder, seconds), band_hz)
+        return take_figures.excerpt(see(look.read_take(folder, seconds)), band_hz)
 
     def by_scenario(some):
         cells = {}
@@ -139,7 +150,7 @@ def avia_figures(
         frames = {}
         for action in actions:
             place = next(p for p in folders if p[2] == action)
-            take = look.read_take(folders[place], seconds)
+            take = see(look.read_take(folders[place], seconds))
             frames[named[action]] = take_figures.excerpt(take, band_hz or _ALL_HZ)
         return _energy_figure(frames, band_hz, 'from 12 cepstra', note)
 
@@ -159,6 +170,7 @@ def acivw_figure(
     seconds: int,
     band_hz: tuple[float, float] | None,
     array: microphones.MicArray | None = None,
+    see: See = as_stored,
 ) -> Figure:
     """Figure 2 of ECCV 2020: a frame of each class, the energy over it.
 
@@ -167,6 +179,7 @@ def acivw_figure(
         seconds: of each class's first video.
         band_hz: default all frequencies.
         array: the microphones of the 128 channels.
+        see: what each take goes through.
     """
     firsts: dict[int, str] = {}
     for label, number in acivw_layout.video_folders(root):
@@ -183,7 +196,9 @@ def acivw_figure(
         )
         takes = {label: raw_take(root, name, seconds, beamformer) for label, name in firsts.items()}
     frames = {
-        names[label] if label < len(names) else f'class {label}': take_figures.excerpt(take, band)
+        names[label] if label < len(names) else f'class {label}': take_figures.excerpt(
+            see(take), band
+        )
         for label, take in takes.items()
     }
     return _energy_figure(frames, band_hz, made_from, f'Data: {info.name}, {info.origin}')
@@ -265,8 +280,9 @@ def main(_: Sequence[str]) -> None:
     out = pathlib.Path(options.out)
     wanted: dict[str, Callable[[], Figure]] = {}
     said = []
+    see = _see(options)
     if options.records:
-        wanted |= avia_figures(pathlib.Path(options.records), options.seconds, band_hz)
+        wanted |= avia_figures(pathlib.Path(options.records), options.seconds, band_hz, see)
     if options.acivw_raw or options.acivw:
         array = None
         if options.acivw_raw:
@@ -277,6 +293,7 @@ def main(_: Sequence[str]) -> None:
             options.seconds,
             band_hz,
             array,
+            see,
         )
     else:
         said.append('no Figure 2 of ACIVW: it takes its records, which make eccv makes')
@@ -305,6 +322,18 @@ def main(_: Sequence[str]) -> None:
     print(f'written: {out}/: {", ".join(f"{name}.png" for name in wanted)}')
 
 
+def _see(options):
+    """What --view_deg and the like make of a take."""
+    view = array_flags.view_of(schema.VIDEO_SHAPE[1::-1])
+    if view is None and not options.video_offset_s:
+        return as_stored
+    if view is not None and options.records:
+        look.check_unplaced(options.records)
+    return lambda take: look.seen(
+        take, view or views.View(), options.video_offset_s, aligned=view is None
+    )
+
+
 def _hertz(band_hz):
     return f'{band_hz[0]:,.0f} - {band_hz[1]:,.0f} Hz'
 
@@ -325,4 +354,6 @@ if __name__ == '__main__':
     flags.DEFINE_string('band', None, 'LOW-HIGH in hertz; default all, and WACV: first cepstrum.')
     flags.DEFINE_integer('seconds', 3, 'Of each take, from its beginning.', lower_bound=1)
     array_flags.define()
+    array_flags.define_view()
+    array_flags.define_video_offset()
     app.run(errors.clean_errors(main))

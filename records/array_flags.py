@@ -1,8 +1,11 @@
 """Flags that the commands about microphone arrays share."""
 
+from collections.abc import Sequence
+
+import numpy as np
 from absl import flags
 
-from dualcam.acoustics import geometry_files
+from dualcam.acoustics import geometry_files, views
 
 
 def define(default: str | None = 'dualcam') -> None:
@@ -16,3 +19,52 @@ def define(default: str | None = 'dualcam') -> None:
     flags.DEFINE_enum(
         'unit', None, list(geometry_files.UNITS), 'Of --array; default what it says, or m.'
     )
+
+
+def define_view() -> None:
+    """Defines what the camera sees: --view_deg, --calibration, --mirrored, --upside_down."""
+    flags.DEFINE_list('view_deg', [], 'Horizontal and vertical field of view; default 60.')
+    flags.DEFINE_string('calibration', None, "File of OpenCV, in --view_deg's place.")
+    flags.DEFINE_bool('mirrored', False, 'The videos have left and right exchanged.')
+    flags.DEFINE_bool('upside_down', False, 'The videos are turned by 180 degrees.')
+
+
+def define_video_offset() -> None:
+    """Defines --video_offset_s."""
+    flags.DEFINE_float('video_offset_s', 0.0, 'When videos begin, in time of the sound.')
+
+
+def view_of(picture_size: tuple[int, int]) -> views.View | None:
+    """The view that `define_view`'s flags tell, for pictures of a (width, height).
+
+    Returns:
+        None where no flag is given.
+    """
+    options = flags.FLAGS
+    if not any((options.view_deg, options.calibration, options.mirrored, options.upside_down)):
+        return None
+    return views.make_view(
+        numbers('view_deg', (1, 2)) if options.view_deg else None,
+        options.calibration,
+        picture_size if options.view_deg or options.calibration else None,
+        options.mirrored,
+        options.upside_down,
+    )
+
+
+def numbers(name: str, counts: Sequence[int]) -> tuple[float, ...]:
+    """Numbers of a flag with commas between.
+
+    Raises:
+        ValueError: they are no finite numbers, or others than so many.
+    """
+    cells = getattr(flags.FLAGS, name)
+    try:
+        values = tuple(map(float, cells))
+    except ValueError:
+        values = ()
+    if len(values) not in counts or not np.isfinite(values).all():
+        raise ValueError(
+            f'--{name}={",".join(cells)}: expected {" or ".join(map(str, counts))} numbers'
+        )
+    return values

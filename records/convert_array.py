@@ -387,15 +387,16 @@ def main(_: list[str]) -> None:
     shared = conversion.shared_options()
     if not options['modalities'].present:
         shared['modalities'] = None
+    right_m, up_m, forward_m = array_flags.numbers('camera_m', (3,))
     counts = convert(
         options.takes,
         options.array,
         unit=options.unit,
         array_from=options.array_from,
-        camera_m=_numbers('camera_m', (3,)),
+        camera_m=(right_m, up_m, forward_m),
         channels=options.channels,
         focus_m=options.focus_m,
-        view_deg=_numbers('view_deg', (1, 2)) if options.view_deg else None,
+        view_deg=array_flags.numbers('view_deg', (1, 2)) if options.view_deg else None,
         calibration=options.calibration,
         mirrored=options.mirrored,
         upside_down=options.upside_down,
@@ -405,19 +406,6 @@ def main(_: list[str]) -> None:
         **shared,
     )
     print(said(counts, options.out))
-
-
-def _numbers(name, counts):
-    cells = getattr(flags.FLAGS, name)
-    try:
-        values = tuple(map(float, cells))
-    except ValueError:
-        values = ()
-    if len(values) not in counts or not np.isfinite(values).all():
-        raise ValueError(
-            f'--{name}={",".join(cells)}: expected {" or ".join(map(str, counts))} numbers'
-        )
-    return values
 
 
 if __name__ == '__main__':
@@ -432,10 +420,7 @@ if __name__ == '__main__':
     flags.DEFINE_list('camera_m', ['0', '0', '0'], 'Where the camera is in the layout, metres.')
     flags.DEFINE_string('channels', None, 'Those of the microphones, as in 1-16 or -5.')
     flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
-    flags.DEFINE_list('view_deg', [], 'Horizontal and vertical field of view; default 60.')
-    flags.DEFINE_string('calibration', None, "File of OpenCV, in --view_deg's place.")
-    flags.DEFINE_bool('mirrored', False, 'The videos have left and right exchanged.')
-    flags.DEFINE_bool('upside_down', False, 'The videos are turned by 180 degrees.')
+    array_flags.define_view()
     flags.DEFINE_enum(
         'length', 'keep', list(array_takes.LENGTHS), 'Of takes: as they are, cut, or repeated too.'
     )

@@ -2,10 +2,13 @@
 
     python -m records.look --raw=RAW --out=DIR [--matfiles=RAW/matfiles] [--kinds=sheet,mp4]
         [--take=Location_01/Subject_01/Action_000] [--array=FILE] [--focus_m=1.5]
+        [--view_deg=70,43] [--calibration=FILE] [--mirrored] [--upside_down] [--video_offset_s=0.4]
 
 If RAW/array has the 128 channels, images are beamformed and show the power summed over 900 -
 6,400 Hz; otherwise those of --matfiles show their first cepstral channel. RAW/sync has video and
-sound. `dualcam look` does the same for records.
+sound. The camera's view is that of the images, 60 x 45 degrees, unless a flag says another:
+128 channels are then beamformed to it, images of --matfiles moved to where it has them. `dualcam
+look` does the same for records.
 """
 
 import pathlib
@@ -14,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from absl import app, flags
 
-from dualcam.acoustics import band_beamforming, geometry_files, microphones
+from dualcam.acoustics import band_beamforming, geometry_files, microphones, views
 from dualcam.cli import errors
 from dualcam.data import schema
 from dualcam.reports import look, overlays
@@ -69,12 +72,12 @@ def main(_: list[str]) -> None:
     options = flags.FLAGS
     root = pathlib.Path(options.raw)
     matfiles = pathlib.Path(options.matfiles) if options.matfiles else root / 'matfiles'
+    view = array_flags.view_of(schema.VIDEO_SHAPE[1::-1])
 
     def beamformer(filters: np.ndarray) -> band_beamforming.BandBeamformer:
         layout = geometry_files.find_array(options.array, options.unit)
-        return band_beamforming.BandBeamformer(
-            layout, microphones.look_directions(), filters, options.focus_m or None
-        )
+        grid = microphones.look_directions() if view is None else view.grid()
+        return band_beamforming.BandBeamformer(layout, grid, filters, options.focus_m or None)
 
     names = (
         options.take
@@ -85,6 +88,12 @@ def main(_: list[str]) -> None:
     )
     for name in names:
         take = read_take(root, matfiles, name.strip('/'), beamformer)
+        take = look.seen(
+            take,
+            view or views.View(),
+            options.video_offset_s,
+            aligned=view is None or take.images.shape[-1] == 1,  # one band: beamformed to the view
+        )
         for path in look.write(take, options.out, options.kinds, options.every):
             print(f'written: {path}')
 
@@ -104,5 +113,7 @@ if __name__ == '__main__':
         lower_bound=1,
     )
     array_flags.define()
+    array_flags.define_view()
+    array_flags.define_video_offset()
     flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
     app.run(errors.clean_errors(main))

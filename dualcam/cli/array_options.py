@@ -39,9 +39,11 @@ def add_array(parser: argparse.ArgumentParser, required: bool = True) -> argpars
     return group
 
 
-def add_view(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+def add_view(
+    parser: argparse.ArgumentParser, description: str | None = None
+) -> argparse._ArgumentGroup:
     """What the camera sees."""
-    group = parser.add_argument_group('view')
+    group = parser.add_argument_group('view', description)
     group.add_argument(
         '--view_deg',
         metavar='H,V',
@@ -56,6 +58,16 @@ def add_view(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         '--upside_down', action='store_true', help='the video is turned by 180 degrees'
     )
     return group
+
+
+def add_video_offset(group: argparse._ArgumentGroup) -> None:
+    """When the video began."""
+    group.add_argument(
+        '--video_offset_s',
+        type=float,
+        default=0.0,
+        help='when the video begins, in time of the sound',
+    )
 
 
 def add_recording(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -98,6 +110,12 @@ def focus_of(options: argparse.Namespace) -> float | None:
     if not options.focus_m >= 0:
         raise ValueError(f'--focus_m={options.focus_m}: expected a distance, or 0 for far away')
     return options.focus_m or None
+
+
+def has_view(options: argparse.Namespace) -> bool:
+    """Whether any of `add_view`'s options is given."""
+    names = 'view_deg', 'calibration', 'mirrored', 'upside_down'
+    return any(getattr(options, name) for name in names)
 
 
 def view_of(options: argparse.Namespace, picture_size: tuple[int, int] | None = None) -> 'View':

@@ -42,9 +42,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     group.add_argument(
         '--video', metavar='FILE', help="any that PyAV reads; default the recording's own"
     )
-    group.add_argument(
-        '--video_offset_s', type=float, default=0.0, help='when it begins, in time of the sound'
-    )
+    array_options.add_video_offset(group)
     group.add_argument('--width', type=int, default=1280, help='of the film, at most')
     maps = array_options.add_maps(
         parser, ['sum', 'diagonal', 'functional', 'clean-sc', 'orthogonal']

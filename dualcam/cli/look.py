@@ -2,11 +2,12 @@
 
 import argparse
 
-from dualcam.cli import examples
+from dualcam.cli import array_options, examples
 
 _EXAMPLES = (
     'dualcam look --input RECORDS/Location_01/Subject_01/Action_003 --out=seen',
     'dualcam look --input TAKE OTHER --out=seen --kinds=png,gif --every=6',
+    'dualcam look --input TAKE --out=seen --view_deg=70,43 --mirrored --video_offset_s=0.4',
 )
 
 
@@ -37,6 +38,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         default=3,
         help='frames from picture to picture in sheet and png; twelve are a second',
     )
+    array_options.add_video_offset(
+        array_options.add_view(
+            parser,
+            'of the camera; default the 60 x 45 degrees of the acoustic images',
+        )
+    )
     parser.set_defaults(run=_run)
 
 
@@ -55,5 +62,23 @@ def _run(options):
                 'it a call and an --out of its own'
             )
         names.add(take.name)
+        take = _seen(take, path, options)
         for written in look.write(take, options.out, options.kinds.split(','), options.every):
             print(f'written: {written}')
+
+
+def _seen(take, path, options):
+    """A take as its camera saw it, where an option says how."""
+    from dualcam.acoustics import views
+    from dualcam.reports import look
+
+    has_view = array_options.has_view(options)
+    if has_view:
+        look.check_unplaced(path)
+        told = take.pictures is not None and (options.view_deg or options.calibration)
+        view = array_options.view_of(options, take.pictures[0].shape[1::-1] if told else None)
+    elif options.video_offset_s:
+        view = views.View()
+    else:
+        return take
+    return look.seen(take, view, options.video_offset_s, aligned=not has_view)

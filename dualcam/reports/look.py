@@ -10,13 +10,16 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from dualcam.acoustics import views
 from dualcam.data import audio, schema
 from dualcam.data.records import reading
 from dualcam.data.signal import acoustic_images
+from dualcam.files import text_files
 from dualcam.files.path_types import AnyPath
 from dualcam.reports import overlays
 
 KINDS = ('png', 'sheet', 'gif', 'mp4')
+_CONVERSION_FILE = 'conversion.json'  # of a converter, with its settings
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,14 +29,22 @@ class Take:
     Attributes:
         name: for files and captions.
         images: [frames, 36, 48, channels], see `overlays.maps`.
-        pictures: [frames, height, width, 3] uint8 RGB, or None.
+        pictures: [height, width, 3] uint8 RGB of each frame, None for those without one; or None.
         frames: [frames, mics, 1024] int32 sound, or None.
+        view: of the camera, where the images' directions are not its pictures' pixels but those of
+            60 x 45 degrees; see `seen`.
     """
 
     name: str
     images: np.ndarray
-    pictures: np.ndarray | None = None
+    pictures: np.ndarray | Sequence[np.ndarray | None] | None = None
     frames: np.ndarray | None = None
+    view: views.View | None = None
+
+    def levels(self, decibels: np.ndarray) -> np.ndarray:
+        """`overlays.levels` of maps [frames, 36, 48] of it, where its pictures have them."""
+        found = overlays.levels(decibels)
+        return found if self.view is None else overlays.placed(found, self.view)
 
 
 def read_take(path: AnyPath, seconds: int | None = None) -> Take:
@@ -74,6 +85,38 @@ def read_take(path: AnyPath, seconds: int | None = None) -> Take:
     if reading.is_acivw(paths[0]):
         images = acoustic_images.flip(images)
     return Take(name, images, pictures, joined.get('audio'))
+
+
+def seen(take: Take, view: views.View, video_offset_s: float = 0.0, aligned: bool = False) -> Take:
+    """A take as its camera saw it.
+
+    Args:
+        take: from `read_take`, its pictures as the camera made them.
+        view: of the camera: its field of view or calibration, and how its pictures are turned.
+        video_offset_s: when the first picture was made, in time of the sound.
+        aligned: the images' directions are the view's pixels already.
+    """
+    pictures = take.pictures
+    if pictures is not None:
+        first = round(video_offset_s * schema.FRAMES_PER_SECOND)
+        numbers = range(-first, len(take.images) - first)
+        found = [pictures[i] if 0 <= i < len(pictures) else None for i in numbers]
+        pictures = [None if one is None else view.turned(one) for one in found]
+    return dataclasses.replace(take, pictures=pictures, view=None if aligned else view)
+
+
+def check_unplaced(path: AnyPath) -> None:
+    """Raises a `ValueError` if a take's images were made for its camera's view, by a conversion."""
+    path = pathlib.Path(path).resolve()
+    for folder in (path, *path.parents):
+        conversion = folder / _CONVERSION_FILE
+        if conversion.is_file():
+            if 'view_deg' in text_files.read_json(conversion):
+                raise ValueError(
+                    f'{path}: {conversion} says that its acoustic images were made for what the '
+                    "camera sees; leave out the camera's view, or convert again with another one"
+                )
+            return
 
 
 def write(
@@ -122,7 +165,7 @@ def write(
 
 def over(take: Take) -> list[np.ndarray]:
     """Overlays [height, width, 3] of a take's frames: a list."""
-    levels = overlays.levels(overlays.maps(take.images))
+    levels = take.levels(overlays.maps(take.images))
     return [
         overlays.overlay(level, None if take.pictures is None else take.pictures[i], overlays.SIZE)
         for i, level in enumerate(levels)

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import matplotlib
 import numpy as np
+import scipy.ndimage
 from PIL import Image, ImageDraw
 
-from dualcam.acoustics import cepstra, dimensions
+from dualcam.acoustics import cepstra, dimensions, views
 from dualcam.data import audio, schema
 from dualcam.files.path_types import AnyPath
 
@@ -21,6 +22,7 @@ _STRIP = 120  # height of the spectrogram below it
 _GREY = 96  # where there is no video
 _OPAQUE = 0.7
 _CAPTION = 14
+_FINER = 2  # pixels of a placed map for each of its own, along each side
 
 
 def maps(images: np.ndarray, band_hz: tuple[float, float] | None = None) -> np.ndarray:
@@ -85,6 +87,28 @@ def levels(decibels: np.ndarray) -> np.ndarray:
     peaks = decibels.max(axis=(1, 2))
     high = np.maximum(np.maximum(peaks, np.median(peaks)), low + 1e-6)
     return np.clip((decibels - low) / (high - low)[:, None, None], 0.0, 1.0)
+
+
+def placed(level: np.ndarray, view: views.View, of: views.View | None = None) -> np.ndarray:
+    """Maps where a camera sees them.
+
+    Args:
+        level: [..., rows, cols], 0 - 1, of directions that are not the camera's pixels.
+        view: of the camera.
+        of: whose pixels the maps' directions are; default the field of view that AVIA's and
+            ACIVW's images are beamformed for, 60 x 45 degrees.
+
+    Returns:
+        [..., 2 rows, 2 cols], twice as fine; 0 where the camera sees what the maps do not have.
+    """
+    rows, cols = level.shape[-2:]
+    seen = view.grid(_FINER * rows, _FINER * cols).directions
+    x, y = np.moveaxis((of or views.View()).places(seen), -1, 0)
+    inside = (np.abs(x - 0.5) <= 0.5) & (np.abs(y - 0.5) <= 0.5)
+    where = np.nan_to_num([y * rows - 0.5, x * cols - 0.5])
+    flat = level.reshape(-1, rows, cols)
+    found = [scipy.ndimage.map_coordinates(one, where, order=1, mode='nearest') for one in flat]
+    return (np.stack(found) * inside).reshape(*level.shape[:-2], *inside.shape)
 
 
 def overlay(

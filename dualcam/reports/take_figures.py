@@ -47,7 +47,7 @@ def excerpt(take: look.Take, band_hz: tuple[float, float] | None = None) -> Exce
     loudest = decibels[number]
     picture = None if take.pictures is None else take.pictures[number]
     return Excerpt(
-        overlays.overlay(overlays.levels(loudest[None])[0], picture, overlays.SIZE),
+        overlays.overlay(take.levels(loudest[None])[0], picture, overlays.SIZE),
         (number + 0.5) / schema.FRAMES_PER_SECOND,
         float(loudest.max() - np.median(loudest)),
         look.sound(take),

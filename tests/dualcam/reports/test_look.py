@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dualcam.acoustics import microphones, views
 from dualcam.cli import main
-from dualcam.reports import look, overlays
+from dualcam.reports import look, overlays, take_figures
 
 
 def test_power_is_summed_over_the_band_in_decibels():
@@ -93,6 +94,75 @@ def test_takes_without_video_or_sound_are_shown_too(take, tmp_path):
         assert not film.streams.audio and film.streams.video[0].height == 360
 
 
+def _red_at(picture):
+    """(x, y) within 0 - 1 of the middle of what is red in a picture [height, width, 3]."""
+    red = picture[..., 0].astype(int) - picture[..., 1:].max(axis=2)
+    rows, cols = np.nonzero(red > 0.8 * red.max())
+    return (cols.mean() + 0.5) / picture.shape[1], (rows.mean() + 0.5) / picture.shape[0]
+
+
+@pytest.mark.parametrize(
+    'view',
+    [
+        views.View((70.0, 43.0)),
+        views.View((45.0, 30.0), mirrored=True),
+        views.View((60.0, 45.0), upside_down=True),
+        views.View(
+            (0.0, 0.0),
+            views.Calibration(
+                np.array([[320.0, 0, 330], [0, 322, 250], [0, 0, 1]]),
+                np.array([-0.1, 0.02, 0.0, 0.0]),
+                (480, 360),
+            ),
+        ),
+    ],
+    ids=['wide', 'narrow, mirrored', 'upside down', 'lens'],
+)
+def test_a_camera_s_view_puts_the_sound_where_its_picture_has_the_source(view):
+    place = views.direction(15.0, 8.0)
+    grid = microphones.look_directions()
+    images = np.zeros((4, 36, 48, 12))
+    images[..., 0] = np.exp(-200 * (1 - grid.directions @ place))
+    # As the camera makes them: dark, white where the source is, from the third frame on.
+    scene = np.full((360, 480, 3), 20, np.uint8)
+    x, y = np.round(view.places(place) * [480, 360]).astype(int)
+    scene[y - 2 : y + 3, x - 2 : x + 3] = 255
+    made = view.turned(scene)  # turning twice changes nothing
+    take = look.seen(look.Take('a', images, np.stack([made, made])), view, 2 / 12)
+    assert [one is None for one in take.pictures] == [True, True, False, False]
+    np.testing.assert_array_equal(take.pictures[2], scene)
+    shown = look.over(take)
+    assert np.all(shown[0][:20, :20] == 96)  # grey before the video begins
+    red = _red_at(np.where((scene == 255).any(axis=2, keepdims=True), 0, shown[3]))
+    np.testing.assert_allclose(red, view.places(place), atol=0.012)  # half a pixel of the map
+    figure = take_figures.excerpt(take)
+    np.testing.assert_allclose(_red_at(figure.overlay), view.places(place), atol=0.012)
+
+
+def test_what_the_camera_sees_beside_the_maps_has_no_colour():
+    level = overlays.placed(np.ones((36, 48)), views.View((120.0, 90.0)))
+    inside = np.tan(np.deg2rad([30.0, 22.5])) / np.tan(np.deg2rad([60.0, 45.0]))
+    assert level.shape == (72, 96) and set(np.unique(level.round(9))) == {0.0, 1.0}
+    assert level.mean() == pytest.approx(np.prod(inside), rel=0.05)
+    same = overlays.placed(np.arange(36 * 48.0).reshape(36, 48), views.View())
+    np.testing.assert_allclose(same[::2, ::2][1:, 1:], same[1::2, 1::2][:-1, :-1] + 24.5, atol=1e-6)
+
+
+def test_images_that_were_made_for_a_camera_are_not_moved_again(tmp_path, take, monkeypatch):
+    folder = tmp_path / 'Location_01/Subject_01/Action_001'
+    folder.mkdir(parents=True)
+    look.check_unplaced(folder)
+    (tmp_path / 'conversion.json').write_text('{"modalities": ["acoustic"]}')
+    look.check_unplaced(folder)
+    (tmp_path / 'conversion.json').write_text('{"view_deg": [70.0, 43.0]}')
+    with pytest.raises(ValueError, match="leave out the camera's view"):
+        look.check_unplaced(folder)
+    monkeypatch.setattr(look, 'read_take', lambda path: take)
+    call = ['look', '--input', str(folder), f'--out={tmp_path}', '--kinds=sheet']
+    assert main.main([*call, '--mirrored']) == 1
+    assert main.main([*call, '--video_offset_s=0.5']) == 0
+
+
 @pytest.mark.slow
 def test_the_command_looks_at_records_and_raw_folders(smoke, tmp_path, capsys, command):
     folder = smoke / 'records' / 'Location_01' / 'Subject_01' / 'Action_004'
@@ -115,6 +185,21 @@ def test_the_command_looks_at_records_and_raw_folders(smoke, tmp_path, capsys, c
     np.testing.assert_array_equal(
         pixels(tmp_path / name.format('004')), pixels(tmp_path / 'raw' / name.format('003'))
     )
+    # And as a camera with another view has it.
+    view = ('--view_deg=70,43', '--mirrored', '--video_offset_s=0.25', '--kinds=sheet')
+    assert main.main(['look', '--input', str(folder), f'--out={tmp_path}/seen', *view]) == 0
+    code, out, errors = command(
+        '-m',
+        'records.look',
+        f'--raw={smoke}/raw',
+        f'--out={tmp_path}/seen',
+        '--take=Location_01/Subject_01/Action_003',
+        *view,
+    )
+    assert code == 0, errors
+    seen = pixels(tmp_path / 'seen' / name.format('004'))
+    np.testing.assert_array_equal(seen, pixels(tmp_path / 'seen' / name.format('003')))
+    assert np.any(seen != pixels(tmp_path / name.format('004')))
     for path, message in (
         (tmp_path, 'expected the folder of one take'),
         (smoke / 'none', 'no Data_NNN'),
@@ -160,6 +245,15 @@ def test_128_channels_show_their_power(tmp_path):
     loudest = overlays.maps(take.images).reshape(12, -1).argmax(axis=1)
     assert np.all(np.abs(loudest // 48 - 12) <= 1) and np.all(np.abs(loudest % 48 - 30) <= 1)
     assert len(look.write(take, tmp_path / 'out', ['sheet'])) == 1
+    view = views.View((70.0, 43.0), mirrored=True)  # to which they may be beamformed at once
+    wide = records.look.read_take(
+        tmp_path,
+        tmp_path / 'matfiles',
+        name,
+        lambda filters: band_beamforming.BandBeamformer(layout, view.grid(), filters, 1.5),
+    )
+    shown = look.over(look.seen(wide, view, aligned=True))[5]
+    np.testing.assert_allclose(_red_at(shown), view.places(grid.directions[12, 30]), atol=0.02)
     (tmp_path / 'sync' / 'Location_01/Subject_02/Action_000/audio').mkdir(parents=True)  # no harm
     records.look.read_take(
         tmp_path,
