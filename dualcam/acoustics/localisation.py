@@ -182,18 +182,25 @@ class Tracker:
     """Gives peaks the numbers of their sources, map by map.
 
     Pairs of tracks and peaks are chosen so that the angles between them are smallest in sum.
+
+    Args:
+        params: see `TrackParams`.
+        most_peaks: of a track that are kept, the newest ones, and no tracks that have ended, where
+            it runs for hours; None for all.
     """
 
-    def __init__(self, params: TrackParams = TrackParams()) -> None:
-        self._params = params
+    def __init__(self, params: TrackParams = TrackParams(), most_peaks: int | None = None) -> None:
+        self._params, self._most_peaks = params, most_peaks
         self._active: list[Track] = []
         self._count = 0
         self.tracks: list[Track] = []
 
     def add(self, time_s: float, peaks: list[Peak]) -> list[Track]:
-        """The tracks of a map's peaks, in their order; `tracks` has all of them."""
+        """The tracks of a map's peaks, in their order; `tracks` has all that are kept."""
         params = self._params
         self._active = [one for one in self._active if time_s - one.last_s <= params.longest_gap_s]
+        if self._most_peaks is not None:
+            self.tracks = list(self._active)
         towards = [views.direction(peak.azimuth_deg, peak.elevation_deg) for peak in peaks]
         owners: dict[int, Track] = {}
         if self._active and peaks:
@@ -224,6 +231,8 @@ class Tracker:
             return track
         track.times_s.append(time_s)
         track.peaks.append(peak)
+        if self._most_peaks is not None:
+            del track.times_s[: -self._most_peaks], track.peaks[: -self._most_peaks]
         mixed = track.direction + self._params.smoothing * (towards - track.direction)
         track.direction = mixed / np.linalg.norm(mixed)
         return track

@@ -26,6 +26,7 @@ _STUDENT_S = 1.0  # between two answers of a student
 _RATE_SHARE = 0.49  # of the sample rate that a band may reach
 _FOCUS_M = 0.1, 1000.0
 _KEPT_S = 10.0  # of sound that may wait for the disk
+_TRACK_PEAKS = 24  # of a source that are remembered; a fan sounds for hours
 _LATE = 1.2  # spans of sound that wait, from which on a map is left out
 METHODS = ('sum', 'diagonal', 'functional')
 
@@ -83,7 +84,7 @@ class Engine:
         self._tee = sound_sources.Tee(self._queue, self._kept)
         self._stopped = threading.Event()
         self._late = 0
-        self._tracker = localisation.Tracker()
+        self._tracker = localisation.Tracker(most_peaks=_TRACK_PEAKS)
         self._ring = _Ring(student.seconds if student else 0.0, source)
         self._classes: dict[int, tuple[str, float]] = {}
         self._lock = threading.Lock()
@@ -226,7 +227,6 @@ class Engine:
         peaks = localisation.peaks_of(one, self.view, self._peak_params)
         with self._lock:
             owners = self._tracker.add(one.time_s, peaks)
-            self._tracker.tracks = self._tracker.tracks[-64:]
             classes = dict(self._classes)
         shown = []
         for peak, owner in zip(peaks, owners, strict=True):

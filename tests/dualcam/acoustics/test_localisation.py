@@ -122,6 +122,17 @@ def test_noise_of_the_microphones_has_no_sources(method, rng):
     assert all(localisation.peaks_of(one, VIEW) for one in made)
 
 
+def test_a_source_that_sounds_for_hours_takes_no_more_memory():
+    tracker = localisation.Tracker(most_peaks=5)
+    for step in range(200):
+        peaks = [localisation.Peak(5.0, 5.0, -20.0, 0, step)]
+        if step % 40 == 0:  # new ones that do not last
+            peaks.append(localisation.Peak(-20.0, step / 10, -20.0, 0, step))
+        (steady, *_) = tracker.add(step / 12, peaks)
+    assert steady.number == 1 and [peak.col for peak in steady.peaks] == [195, 196, 197, 198, 199]
+    assert len(steady.times_s) == 5 and tracker.tracks == [steady]
+
+
 def test_a_flash_is_no_source():
     tracker = localisation.Tracker()
     tracker.add(0.0, [localisation.Peak(0.0, 0.0, -10.0, 0, 0)])
