@@ -147,6 +147,7 @@ def _measurements(only):
             array_processing.cepstral_images,
             array_processing.simulator,
             array_maps.live_maps,
+            array_maps.live_view,
         ),
         'records': (records.conversion, records.loading),
         'networks': (networks.steps, networks.pipelines, networks.resnet_features),
