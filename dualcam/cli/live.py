@@ -1,7 +1,6 @@
 """dualcam live: an array's sound as it comes in, on a page."""
 
 import argparse
-import pathlib
 
 from dualcam.cli import array_options, examples
 
@@ -34,6 +33,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     group.add_argument('--replay', metavar='FILE', help="a recording in a device's place")
     group.add_argument('--once', action='store_true', help='replay it once, not again and again')
     group.add_argument('--video', metavar='FILE', help='beside --replay, for browsers to play')
+    array_options.add_video_offset(group)
     group = parser.add_argument_group('page')
     group.add_argument('--host', default='127.0.0.1', help='another address needs --token')
     group.add_argument('--port', type=int, default=8765, help='0 for any that is free')
@@ -47,26 +47,34 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(options):
-    from dualcam.acoustics import localisation, maps, recordings
-
-    server = _server()
-    from dualcam.live import engine, sound_sources, take_recorder
-
-    if options.host not in server.LOCAL and not options.token:
+    serving = _serving()
+    if options.host not in serving.LOCAL and not options.token:
         raise ValueError(
             f'--host={options.host}: who else is on the network could look and listen; give a '
             'word that they need, --token=WORD'
         )
-    if options.video and not options.replay:
-        raise ValueError('--video goes with --replay; the page opens the camera by itself')
     if not 0 <= options.port <= 65535:
         raise ValueError(f'--port={options.port}: expected 0 - 65535')
+    app = _array_app(options)
+    bound = serving.bind(options.host, options.port)
+    link = serving.address(options.host, bound, options.token)
+    print(f'{link}   (Ctrl-C ends it)', flush=True)
+    serving.serve(app, bound)
+
+
+def _array_app(options):
+    """The page of an array."""
+    from dualcam.acoustics import localisation, maps, recordings, videos
+    from dualcam.live import engine, server, sound_sources, take_recorder
+
+    if options.video and not options.replay:
+        raise ValueError('--video goes with --replay; the page opens the camera by itself')
     for name in ('dynamic_range_db', 'maps_per_s', 'most_peaks'):
         if not getattr(options, name) > 0:
             raise ValueError(f'--{name}={getattr(options, name)}: expected more than 0')
-    video = pathlib.Path(options.video) if options.video else None
-    if video is not None and not video.is_file():
-        raise ValueError(f'{video}: no such file')
+    if options.video_offset_s and not options.video:
+        raise ValueError('--video_offset_s goes with --video')
+    video = videos.open_video(options.video) if options.video else None
     array = array_options.array_of(options)
     source: sound_sources.Source
     if options.replay:
@@ -101,26 +109,21 @@ def _run(options):
     running = engine.Engine(
         source,
         array,
-        array_options.view_of(options),
+        array_options.view_of(options, None if video is None else video.size),
         params,
         localisation.PeakParams(options.dynamic_range_db, options.most_peaks),
         student,
         recorder,
     )
-    live = server.Live(running, options.host, options.token, video)
-    bound = server.bind(options.host, options.port)
-    port = bound.getsockname()[1]
-    name = f'[{options.host}]' if ':' in options.host else options.host
-    query = f'?token={options.token}' if options.token else ''
-    print(f'http://{name}:{port}/{query}   (Ctrl-C ends it)', flush=True)
-    server.serve(live, bound)
+    path = None if video is None else video.path
+    return server.Live(running, options.token, path, options.video_offset_s).app
 
 
-def _server():
+def _serving():
     try:
-        from dualcam.live import server
+        from dualcam.live import serving
     except ImportError as error:
         raise ValueError(
             f'dualcam live needs more packages ({error}): pip install "dualcam[live]"'
         ) from error
-    return server
+    return serving

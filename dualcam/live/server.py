@@ -1,38 +1,21 @@
-"""The live view's server: one page, one WebSocket per page, takes that are recorded.
-
-Served on 127.0.0.1 to pages of its own only: a request that names another host, or comes from
-another site's page, is refused, so that no page of the web can look or listen. Another address
-needs a token, which the link that is printed carries.
-"""
+"""The live view's server: one page, one WebSocket per page, takes that are recorded."""
 
 import asyncio
 import contextlib
-import hmac
 import json
 import pathlib
-import socket
 import time
-import urllib.parse
 from collections.abc import AsyncIterator
 
-import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from dualcam.live import engine
+from dualcam.live import engine, serving
 
-PAGE = pathlib.Path(__file__).parent / 'page'
-LOCAL = ('127.0.0.1', 'localhost', '::1')
-_COOKIE = 'dualcam_token'
 _MOST_VIDEO_BYTES = 4 << 30
-_CONTENT = (
-    "default-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "script-src 'self'; connect-src 'self'"
-)
 
 
 class Live:
@@ -40,20 +23,20 @@ class Live:
 
     Args:
         running: the engine, which `serve` starts and stops.
-        host: address that it is served at.
         token: that requests must carry; None on this machine's own address.
         video: file that the page shows in a camera's place, or None.
+        video_offset_s: when it begins, in time of the sound.
     """
 
     def __init__(
         self,
         running: engine.Engine,
-        host: str = LOCAL[0],
         token: str | None = None,
         video: pathlib.Path | None = None,
+        video_offset_s: float = 0.0,
     ) -> None:
-        self._engine, self._host, self._token = running, host, token
-        self._video = video
+        self._engine, self._token = running, token
+        self._video, self._video_offset_s = video, video_offset_s
         self._watchers: set[_Watcher] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         running.publish = self._publish
@@ -65,24 +48,11 @@ class Live:
                 Route('/takes', self._takes),
                 Route('/takes/{name}/video', self._take_video, methods=['POST']),
                 WebSocketRoute('/maps', self._maps),
-                Mount('/page', StaticFiles(directory=PAGE)),
+                Mount('/page', serving.PageFiles()),
             ],
             lifespan=self._lifespan,
         )
-        self.app.add_middleware(_Guard, live=self)
-
-    def allows(self, connection: HTTPConnection) -> bool:
-        """Whether a request may see anything."""
-        host = urllib.parse.urlsplit(f'//{connection.headers.get("host", "")}').hostname or ''
-        origin = connection.headers.get('origin')
-        if origin is not None:
-            from_page = urllib.parse.urlsplit(origin).netloc
-            if from_page != connection.headers.get('host', ''):
-                return False
-        if self._token is None:
-            return host in LOCAL
-        given = connection.query_params.get('token') or connection.cookies.get(_COOKIE, '')
-        return hmac.compare_digest(given.encode(), self._token.encode())
+        self.app.add_middleware(serving.Guard, token=token)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -94,10 +64,7 @@ class Live:
             await asyncio.to_thread(self._engine.stop)
 
     async def _page(self, request: Request) -> Response:
-        response = FileResponse(PAGE / 'index.html', headers={'Content-Security-Policy': _CONTENT})
-        if self._token is not None:
-            response.set_cookie(_COOKIE, self._token, httponly=True, samesite='strict')
-        return response
+        return serving.page('index.html', self._token)
 
     async def _about(self, request: Request) -> Response:
         running = self._engine
@@ -111,6 +78,7 @@ class Live:
                 'mirrored': running.view.mirrored,
                 'upside_down': running.view.upside_down,
                 'video': self._video is not None,
+                'video_offset_s': self._video_offset_s,
                 'duration_s': getattr(running.source, 'duration_s', None),
                 'records': running.recorder is not None,
                 'methods': engine.METHODS,
@@ -223,53 +191,3 @@ class _Watcher:
                 text = json.dumps(header | {'skipped': self.skipped}).encode()
                 text += b' ' * (-len(text) % 4)  # the map then starts where numbers may
                 await socket_.send_bytes(len(text).to_bytes(4, 'little') + text + data)
-
-
-class _Guard:
-    """Refuses requests that are not allowed, see the module's text."""
-
-    def __init__(self, app, live: Live) -> None:
-        self._app, self._live = app, live
-
-    async def __call__(self, scope, receive, send) -> None:
-        if scope['type'] in ('http', 'websocket') and not self._live.allows(HTTPConnection(scope)):
-            if scope['type'] == 'websocket':
-                await WebSocket(scope, receive, send).close(1008)
-            else:
-                refused = PlainTextResponse('refused: another host, site or token', 403)
-                await refused(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A socket at an address.
-
-    Raises:
-        ValueError: the port is taken, or the address is not of this machine.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
-        bound = socket.socket(family, kind, protocol)
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(address)
-            bound.listen()
-        except OSError:
-            bound.close()
-            raise
-    except OSError as error:
-        raise ValueError(
-            f'{host}:{port} cannot be served ({error.strerror}); is another program, or another '
-            'dualcam live, there? Choose another --port'
-        ) from error
-    return bound
-
-
-def serve(live: Live, bound: socket.socket) -> None:
-    """Serves until Ctrl-C."""
-    config = uvicorn.Config(
-        live.app, log_level='error', access_log=False, ws='websockets-sansio', ws_max_size=1 << 16
-    )
-    uvicorn.Server(config).run(sockets=[bound])

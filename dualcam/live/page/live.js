@@ -145,8 +145,10 @@ function listPeaks(peaks) {
 // A replayed video runs beside its sound; a camera is live by itself.
 function followVideo(header) {
   if (!about.video || !about.duration_s || picture.srcObject) return;
-  const wanted = header.time_s % about.duration_s;
-  if (picture.readyState < 1 || wanted > picture.duration) return;
+  const wanted = header.time_s % about.duration_s - about.video_offset_s;
+  const lasts = wanted >= 0 && wanted <= picture.duration;
+  picture.style.visibility = picture.readyState < 1 || lasts ? 'visible' : 'hidden';
+  if (picture.readyState < 1 || !lasts) return picture.pause();
   if (picture.paused) picture.play().catch(() => {});
   if (Math.abs(picture.currentTime - wanted) > 0.25) picture.currentTime = wanted;
 }

@@ -23,9 +23,10 @@ from websockets.sync import client
 
 from dualcam.acoustics import geometry_files, localisation, maps, recordings, views
 from dualcam.cli import main
-from dualcam.live import engine, server, sound_sources, take_recorder
+from dualcam.live import engine, server, serving, sound_sources, take_recorder
 from records.array_takes import read_takes
 from tests.helpers import array_takes, array_videos, browser
+from tests.proofs import live_hours
 
 PLACE = (20.0, 10.0)
 RATE_HZ = 16_000
@@ -65,15 +66,15 @@ def _served(take, folder=None, video=None, **options):
     student = options.pop('student', None)
     running = _engine(take, folder, student)
     live = server.Live(running, video=video, **options)
-    bound = server.bind('127.0.0.1', 0)
+    bound = serving.bind('127.0.0.1', 0)
     config = uvicorn.Config(live.app, log_level='error', ws='websockets-sansio')
-    serving = uvicorn.Server(config)
-    thread = threading.Thread(target=serving.run, kwargs={'sockets': [bound]}, daemon=True)
+    running_server = uvicorn.Server(config)
+    thread = threading.Thread(target=running_server.run, kwargs={'sockets': [bound]}, daemon=True)
     thread.start()
     try:
         yield f'127.0.0.1:{bound.getsockname()[1]}'
     finally:
-        serving.should_exit = True
+        running_server.should_exit = True
         thread.join(10)
 
 
@@ -386,6 +387,19 @@ def test_an_end_of_a_replay_is_said(take):
         time.sleep(0.05)
     running.stop()
     assert said[-1].header['state'] == 'the recording has ended' and running.cpu_s > 0
+
+
+def test_memory_stays_where_it_is():
+    """The command `tests/proofs/live_hours.py` in small."""
+    outcome = live_hours.replay(80.0, 10.0)
+    assert outcome.growth < live_hours.LIMIT, outcome
+    assert outcome.shown > 300 and outcome.takes > 0, outcome
+
+
+def test_a_growing_memory_is_seen():
+    held = []
+    outcome = live_hours.replay(40.0, 10.0, lambda data: held.append(np.ones(1 << 15)))
+    assert outcome.growth > live_hours.LIMIT, outcome
 
 
 @pytest.mark.slow
