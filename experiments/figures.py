@@ -356,4 +356,5 @@ if __name__ == '__main__':
     array_flags.define()
     array_flags.define_view()
     array_flags.define_video_offset()
+    flags.adopt_module_key_flags(array_flags)  # for --help
     app.run(errors.clean_errors(main))

@@ -111,4 +111,5 @@ if __name__ == '__main__':
     flags.DEFINE_list('view_deg', ['60', '45'], 'Horizontal and vertical field of view.')
     flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
     flags.DEFINE_bool('overwrite', False, 'Replace existing images.')
+    flags.adopt_module_key_flags(array_flags)  # for --help
     app.run(errors.clean_errors(main))

@@ -426,4 +426,5 @@ if __name__ == '__main__':
     )
     flags.DEFINE_integer('seconds', None, 'That --length cuts or repeats to.', lower_bound=1)
     flags.DEFINE_enum('by', 'take', ['take', 'subject'], 'How lists are split.')
+    flags.adopt_module_key_flags(array_flags)  # for --help
     app.run(errors.clean_errors(main))

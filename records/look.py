@@ -116,4 +116,5 @@ if __name__ == '__main__':
     array_flags.define_view()
     array_flags.define_video_offset()
     flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
+    flags.adopt_module_key_flags(array_flags)  # for --help
     app.run(errors.clean_errors(main))
