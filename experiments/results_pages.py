@@ -4,17 +4,18 @@
     make results                            # python -m experiments.results_pages
 
 A file is what `shared.results.write` wrote; its name is the table's, and what tells other data
-apart follows it: table2.json, table2-data1.json. The README shows of each paper's table the row
-that it is about, with its interval and what the paper printed, and which differences can be told;
-docs/results.md shows all rows. Both stand between two comments, and what is around them is left
-alone. A table without a file has no line: nothing is printed that was not measured.
+apart follows it: table2.json, table2-data1.json. The README has one line for each of some tables:
+the numbers that the paper is about, with their intervals and what the paper printed; and below, for
+each, a sentence on the difference that the paper claims (`_FRONT`). docs/results.md shows all rows.
+Both stand between two comments, and what is around them is left alone. A table without a file has
+no line: nothing is printed that was not measured.
 """
 
 import dataclasses
 import json
 import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import app
@@ -36,10 +37,59 @@ COMMANDS = {
     **{f'eccv2020_table{n}': 'make eccv' + (f' TABLE={n}' if n != 2 else '') for n in (2, 1, 3, 4)},
     **{f'aaai2021_table{n}': 'make aaai' + (f' TABLE={n}' if n != 3 else '') for n in range(1, 7)},
 }
-# Those that the README shows.
-_FRONT = ('table1', 'table2', 'table3', 'table4', 'esc10', 'eccv2020_table2', 'aaai2021_table3')
-# Of the students' tables the README has the papers' claims: teacher > D > G.
-_FRONT_PAIRS = {('D', 'G'), ('DualCamNet', 'D')}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Front:
+    """What the README shows of a table.
+
+    Attributes:
+        shown: {what was measured: its name for people}: a column, of training and testing on all,
+            or the first values of a row's key, of the first column.
+        claim: the two that the paper compares, as their comparison names them or begins.
+    """
+
+    shown: Mapping[Any, str]
+    claim: tuple[str, str]
+
+
+_TAUGHT = _Front(
+    {
+        'DualCamNet': 'teacher (DualCamNet)',
+        'G': 'student from labels alone (G)',
+        'D': 'student taught too (D)',
+    },
+    ('D', 'G'),
+)
+_TEACHERS = ('DualCamNet', 'ResNet-50', 'Temporal ResNet-50', 'AVNet')
+_FRONT = {
+    'table1': _Front({name: name for name in _TEACHERS}, ('DualCamNet', 'ResNet-50')),
+    'table2': _TAUGHT,
+    'table3': _TAUGHT,
+    'table4': _Front(
+        {(name,): name for name in ('HearNet fc1', 'OurSoundNet fc1', 'MFCC statistics')},
+        ('HearNet fc1', 'MFCC statistics'),
+    ),
+    'esc10': _Front(
+        {(name,): name for name in ('HearNet', 'OurSoundNet')}, ('HearNet', 'OurSoundNet')
+    ),
+    'eccv2020_table2': _Front(
+        {
+            ('hearnet', 'supervised'): 'HearNet from labels',
+            ('hearnet', 'self-supervised', 0.0): 'without labels (alpha 0)',
+            ('hearnet', 'self-supervised', 0.5): 'taught, without labels (alpha 0.5)',
+        },
+        ('HearNet, self-supervised, alpha 0.5', 'HearNet, self-supervised, alpha 0'),
+    ),
+    'aaai2021_table3': _Front(
+        {
+            ('standard_backpropagation',): 'labels alone',
+            ('proposed_student',): 'proposed student',
+            ('mutual_teacher',): 'its teacher',
+        },
+        ('proposed student', 'labels alone'),
+    ),
+}
 _ALL, _MEAN = 'all', 'mean'
 _SETS = {'published': '', 'published_dcase17': 'DCASE 2017', 'published_dcase18': 'DCASE 2018'}
 # Entries of a cell that are not numbers beside it, see `results.as_json`.
@@ -149,29 +199,36 @@ def read(folder: str | pathlib.Path) -> list[Measured]:
 
 
 def front_block(found: Sequence[Measured]) -> str:
-    """What the README shows: a line per number, then the differences in words."""
+    """What the README shows: a line per table, then a sentence for each."""
     shown = [one for one in found if one.table in _FRONT]
     if not shown:
         return NOTHING
     lines = [
         'Accuracy (of audio tagging: mAP), in brackets its 95 % interval by bootstrap over takes '
-        "and seeds. Published numbers are of the papers' data, ours of the data that "
-        '[docs/results.md](docs/results.md) names.',
+        "and seeds; published numbers are of the papers' data.",
         '',
-        '| table | of | here | takes / seeds | published |',
+        '| table | of | here | published | takes / seeds |',
         '|---|---|---|---|---|',
     ]
     for one in shown:
-        lines += [
-            _line(name, row, number(cell), f'{cell["takes"]} / {cell["seeds"]}', _published(cell))
-            for name, (row, cell) in zip(_once(_named(one, found)), _front_cells(one), strict=False)
-        ]
-    for one in shown:
-        told = _front_comparisons(one)
-        if told:
-            lines += ['', f'{_named(one, found)}:', '']
-            lines += [f'- {_place(each)}{each}.' for each in told]
-    return '\n'.join(lines)
+        cells = _front_cells(one)
+        sizes = dict.fromkeys(f'{cell["takes"]} / {cell["seeds"]}' for _, cell in cells)
+        lines.append(
+            _line(
+                f'{_title(one, found)}<br>{_command(one)}',
+                '<br>'.join(name for name, _ in cells),
+                '<br>'.join(number(cell) for _, cell in cells),
+                '<br>'.join(_published(cell) for _, cell in cells),
+                ', '.join(sizes),
+            )
+        )
+    told = [
+        f'- **{_title(one, found)}.** {_sentence(claim)}'
+        for one in shown
+        for claim in [_claim(one)]
+        if claim
+    ]
+    return '\n'.join([*lines, '', *told] if told else lines)
 
 
 def whole_block(found: Sequence[Measured]) -> str:
@@ -222,24 +279,42 @@ def number(cell: Mapping[str, Any]) -> str:
 
 
 def _front_cells(one):
-    """(name of what was measured, its cell) of the README's lines."""
-    columns, found = one.content['columns'], []
+    """(name for people, its cell) of what the README shows and was measured."""
+    found = {}
     for key, cells in one.rows():
         if set(key) == {'train', 'test'}:
             if key['train'] == key['test'] == _ALL:
-                found += [(column, cells[column]) for column in columns]
+                found |= cells
         else:
-            found.append((_label(key, cells), cells[columns[0]]))
-    return [(name, cell) for name, cell in found if cell['mean'] is not None]
+            found[tuple(key.values())] = cells[one.content['columns'][0]]
+    picked = [
+        (name, cell)
+        for wanted, name in _FRONT[one.table].shown.items()
+        for key, cell in found.items()
+        if key == wanted or (isinstance(wanted, tuple) and key[: len(wanted)] == wanted)
+    ]
+    return [(name, cell) for name, cell in picked if cell['mean'] is not None]
 
 
-def _front_comparisons(one):
-    told = one.comparisons
-    if any(each.train == _MEAN for each in told):
-        return [
-            each for each in told if (each.a, each.b) in _FRONT_PAIRS and each.test in (_ALL, _MEAN)
-        ]
-    return [each for each in told if each.column == one.content['columns'][0]]
+def _sentence(claim):
+    words, place = str(claim), _place(claim).removesuffix(': ')
+    return f'{words[0].upper()}{words[1:]}{f" ({place})" if place else ""}.'
+
+
+def _claim(one):
+    """The comparison that the README has a sentence of, over the mean of rows where there is one;
+    None where it was not measured."""
+    wanted = _FRONT[one.table].claim
+    fits = [
+        each
+        for each in one.comparisons
+        if all(
+            name == begins or name.startswith(f'{begins},')
+            for name, begins in zip((each.a, each.b), wanted, strict=True)
+        )
+    ]
+    fits.sort(key=lambda each: (each.train != _MEAN, each.column != one.content['columns'][0]))
+    return fits[0] if fits else None
 
 
 def _section(one, found):
@@ -307,11 +382,6 @@ def _made(one):
     }
     said = '; '.join(f'{name} {value}' for name, value in known.items() if value)
     return f'[`{one.name}.json`](results/{one.name}.json): {said}.'
-
-
-def _named(one, found):
-    """Table, data and command, for the README."""
-    return f'{_title(one, found)} ({_command(one)})'
 
 
 def _title(one, found):
@@ -387,13 +457,6 @@ def _place(one):
     if one.train == one.test:
         return '' if one.column == 'accuracy' else f'{one.column}: '
     return f'{one.train} → {one.test}, {one.column}: '.replace('_', ' ')
-
-
-def _once(text: str) -> Iterable[str]:
-    """The text, then nothing, for the cells below it."""
-    yield text
-    while True:
-        yield ''
 
 
 def _line(*cells: str) -> str:

@@ -21,8 +21,8 @@ from experiments.shared import command
 
 
 def _body(options, _, seeds):
-    from experiments.aaai2021 import presets, runs, tables
-    from experiments.shared import parallel
+    from experiments.aaai2021 import comparison, presets, runs, tables
+    from experiments.shared import comparison_pages, parallel
 
     number = int(options.table)
     weights = runs.Weights(options.vgg16, options.soundnet8, options.vggish)
@@ -64,7 +64,10 @@ def _body(options, _, seeds):
         path = pathlib.Path(options.out) / f'{table.name}_events.png'
         tables.write_events(precisions, workshop.info.classes, workshop.note, path)
         written += f', {path.name}'
-    print(f'{written}; runs: {options.out}/runs; curves: make tensorboard LOGS={options.out}/runs')
+    compared = comparison.gather(number, lines, rows, precisions, workshop, seeds)
+    page = comparison_pages.write(table, compared, options.out)
+    print(f'{written}; the runs side by side: {page}')
+    print(f'runs: {options.out}/runs; curves: make tensorboard LOGS={options.out}/runs')
 
 
 def _pieces(wanted):

@@ -47,8 +47,8 @@ SEEDS = command.SEEDS | {'paper': (0, 1, 2, 3, 4)}
 
 def _body(options, _, seeds):
     from dualcam.evaluation import retrieval
-    from experiments.eccv2020 import presets, runs, tables, targets
-    from experiments.shared import charts, results, workshops
+    from experiments.eccv2020 import comparison, presets, runs, tables, targets
+    from experiments.shared import charts, comparison_pages, results, workshops
 
     number = int(options.table)
     if number > 2 and not options.target:
@@ -87,10 +87,10 @@ def _body(options, _, seeds):
         else functools.partial(charts.over_key, key='alpha'),
     )
     print('\n' + command.write(table, options, seeds, workshop.store.digest))
-    print(
-        f'{command.written(table, options)}; runs: {options.out}/runs; curves: make tensorboard '
-        f'LOGS={options.out}/runs'
-    )
+    compared = comparison.gather(specs, rows, target, workshop, seeds)
+    page = comparison_pages.write(table, compared, options.out)
+    print(f'{command.written(table, options)}; the runs side by side: {page}')
+    print(f'runs: {options.out}/runs; curves: make tensorboard LOGS={options.out}/runs')
 
 
 if __name__ == '__main__':

@@ -35,8 +35,8 @@ PUBLISHED = (
 def _body(options, _, seeds):
     from dualcam.data.sources import sound_folders
     from dualcam.inference import students
-    from experiments.shared import results, transfer, workshops
-    from experiments.sounds import presets, runs
+    from experiments.shared import comparison_pages, results, transfer, workshops
+    from experiments.sounds import comparison, presets, runs
 
     found = sound_folders.find_sounds(options.input)
     preset = command.chosen_preset(options, presets.PRESETS[options.preset])
@@ -48,14 +48,18 @@ def _body(options, _, seeds):
     judged = target.judge(*target.by_mfcc())
     cells = {column: results.of_tests([judged.tests(column)]) for column in FEATURES}
     rows.append(results.Row(('MFCC statistics', ''), cells, note=judged.chosen_k))
+    of_students = {}  # {name: of each seed, its test of each split}
     for title, network in NETWORKS:
         tests, counts = {column: [] for column in COLUMNS}, 0
+        of_students[title] = []
         for seed in seeds:
             of_seed = {column: [] for column in COLUMNS}
+            of_students[title].append([])
             for number in range(len(source.splits)):
                 one = runs.Run(network, number)
                 tested = workshop.scores(one, [runs.TEST], seed)[runs.TEST]
                 of_seed[ACCURACY].append((tested.right, tested.takes))
+                of_students[title][-1].append(tested)
                 counts = counts + tested.confusion(workshop.info.num_classes)
                 listener = students.open_listener(workshop.folder(one, seed))
                 features = target.by_listener(listener, 'embedding')
@@ -75,11 +79,14 @@ def _body(options, _, seeds):
             title.lower(),
         )
     pairs = [(rows[1], rows[0]), (rows[2], rows[0]), (rows[1], rows[2])]
+    names = [tuple(of_students)]
     if options.records:
-        taught = _taught_rows(options, seeds, workshop)
+        taught, of_taught = _taught_rows(options, seeds, workshop)
         rows += taught
         (g, g_on, d, d_on) = taught
         pairs += [(d, g), (d_on, g_on), (d_on, d)]
+        of_students |= of_taught
+        names.append((d.key[0], g.key[0]))
     rows += [
         results.Row((name, ''), {ACCURACY: results.Cell(beside={results.PUBLISHED_KEY: value})})
         for name, value in PUBLISHED
@@ -99,14 +106,17 @@ def _body(options, _, seeds):
     print('\n' + command.write(table, options, seeds, workshop.store.digest))
     for message in workshop.store.skipped:
         print('left out:', message)
+    compared = comparison.gather(dict(NETWORKS), names, of_students, workshop, seeds)
+    page = comparison_pages.write(table, compared, options.out)
     print(
-        f'{command.written(table, options)}; confusion matrices: {options.out}/esc10/;'
-        f' runs: {options.out}/runs'
+        f'{command.written(table, options)}; confusion matrices: {options.out}/esc10/; '
+        f'the runs side by side: {page}; runs: {options.out}/runs'
     )
 
 
 def _taught_rows(options, seeds, workshop):
-    """Students of simulated records, on the folds whose recordings those do not hold."""
+    """Students of simulated records, on the folds whose recordings those do not hold: the rows,
+    and {name: of each seed, its test of each fold} of those that were not trained on."""
     from dualcam.inference import students
     from experiments.shared import results
     from experiments.sounds import runs
@@ -137,14 +147,17 @@ def _taught_rows(options, seeds, workshop):
             'left to test on; make them with records.synthetic --folds=1,2 (make '
             'tfrecords SOURCES=DIR FOLDS=1,2)'
         )
-    rows, where = [], f'simulated array, folds {",".join(map(str, arrays.info.folds))}'
+    rows, of_students = [], {}
+    where = f'simulated array, folds {",".join(map(str, arrays.info.folds))}'
     for (title, column), one in wanted.items():
         as_is, trained_on = [], []
+        of_students[f'{title} {column}'] = []
         for seed in seeds:
             folder = arrays.train(one, seed)
             listener = students.open_listener(folder)
             found = [workshop.source.test_student(listener, split) for split in untouched.values()]
             as_is.append([(tested.right, tested.takes) for tested in found])
+            of_students[f'{title} {column}'].append(found)
             found = [
                 workshop.scores(runs.Run(one.network, number, str(folder)), [runs.TEST], seed)
                 for number in untouched
@@ -157,7 +170,7 @@ def _taught_rows(options, seeds, workshop):
         ):
             cells = {ACCURACY: results.of_tests(tests)}
             rows.append(results.Row((name, where), cells, note=tested))
-    return rows
+    return rows, of_students
 
 
 if __name__ == '__main__':

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from experiments.shared import comparison_pages
+from experiments.shared import comparison_pages, run_comparisons
 from experiments.wacv2020 import comparison, presets, runs, tables
 from tests.helpers import browser
 
@@ -139,7 +139,7 @@ def test_results_show_where_teacher_and_student_differ(trained, chromium, tmp_pa
             name = clip[0][clip[0].index('Location_') :].removesuffix('.tfrecord')
             differing[name] = (classes[label], classes[said], classes[answer])
     shown = re.findall(r'<figure data-clip="([^"]+)">', page)
-    assert len(shown) == len(set(shown)) == min(comparison.NUM_CLIPS, len(differing)) > 0
+    assert len(shown) == len(set(shown)) == min(run_comparisons.NUM_CLIPS, len(differing)) > 0
     assert f'On {len(differing)} of {len(stored["labels"])} clips' in page
     for name in shown:
         label, teacher, student = differing[name]

@@ -21,6 +21,7 @@ _DOTTED = 40  # epochs up to which points are drawn
 _CELL, _FONT = 24, 12  # of a matrix
 _LETTER = 6.3  # widest usual letter of a class name
 _FITS = 18  # classes of a matrix that a phone shows without scrolling
+_BAR, _SIDE = 22, 130  # height of a bar's line; the longest bar to either side
 # By place, legible on light and on dark paper.
 _COLOURS = ('--blue', '--orange', '--green', '--violet', '--red', '--brown')
 _STYLE = """
@@ -240,6 +241,53 @@ def difference(a: np.ndarray, b: np.ndarray, classes: Sequence[str]) -> str:
         unasked,
         unsaid,
     )
+
+
+def bars(title: str, points: Mapping[str, float | None]) -> str:
+    """A bar per class, to the right of the middle line or to its left.
+
+    Args:
+        title: of the drawing.
+        points: {class: difference in percentage points}; None, of a class without a score, is
+            hatched.
+    """
+    known = [abs(value) for value in points.values() if value is not None]
+    scale = _SIDE / max([*known, 1.0])
+    left = math.ceil(max(map(len, points)) * _LETTER) + 8
+    middle, width, height = left + _SIDE + 34, left + 2 * (_SIDE + 34), len(points) * _BAR + 4
+    parts = [
+        f'<figure data-difference="{escaped(title)}"><h4>{escaped(title)}</h4><div class="wide">'
+        f'<svg class="bars" viewBox="0 0 {width} {height}" width="{width}" role="img" '
+        f'aria-label="{escaped(title)}">'
+    ]
+    for number, (name, value) in enumerate(points.items()):
+        y = number * _BAR + 2
+        parts.append(
+            f'<text x="{left - 5}" y="{y + 15}" text-anchor="end"{_dim(value is None)}>'
+            f'{escaped(name)}</text>'
+        )
+        if value is None:
+            parts.append(
+                f'<rect x="{middle - _SIDE}" y="{y + 2}" width="{2 * _SIDE}" height="{_BAR - 4}" '
+                'fill="url(#none)"/>'
+            )
+            continue
+        length, side = abs(value) * scale, 1 if value >= 0 else -1
+        end = middle + side * (length + 4)
+        parts.append(
+            f'<rect x="{min(middle, middle + side * length):.1f}" y="{y + 2}" '
+            f'width="{length:.1f}" height="{_BAR - 4}" '
+            f'fill="var({"--more" if side > 0 else "--less"})"/>'
+            f'<text data-at="{escaped(name)}" x="{end:.1f}" y="{y + 15}" '
+            f'text-anchor="{"start" if side > 0 else "end"}">{_signed(value)}</text>'
+        )
+    parts.append(
+        f'<line x1="{middle}" x2="{middle}" y1="0" y2="{height}" stroke="var(--faint)"/>'
+        '</svg></div>'
+    )
+    if len(known) < len(points):
+        parts.append('<p class="faint"><small>Hatched: classes without a score.</small></p>')
+    return ''.join(parts) + '</figure>'
 
 
 def _signed(points):

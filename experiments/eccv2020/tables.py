@@ -15,6 +15,7 @@ from experiments.shared import results
 if TYPE_CHECKING:
     from experiments.eccv2020 import targets
 
+Line = tuple[str, str, float | None]  # what tells the lines of a table apart
 SELF, SUPERVISED, OWN = 'self-supervised', 'supervised', 'our baseline'
 _UNTRAINED = 'HearNet, untrained'
 
@@ -58,6 +59,11 @@ class Spec:
     note: str = ''
 
     @property
+    def line(self) -> Line:
+        """Features, training and alpha."""
+        return self.key, self.training, self.alpha
+
+    @property
     def name(self) -> str:
         """For people."""
         return ROWS[self.key][2] if self.key in ROWS else self.key
@@ -78,7 +84,7 @@ class Spec:
         alone = {column: results.Cell(beside=of) for column, of in self.published.items()}
         alpha = '' if self.alpha is None else f'{self.alpha:g}'
         return results.Row(
-            (self.key, self.training, self.alpha),
+            self.line,
             alone | dict(cells),
             (self.name, self.training, alpha),
             self.note,

@@ -4,7 +4,10 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from dualcam import models
+from dualcam.data.clips import record_parts
 from dualcam.data.sources import takes
 from dualcam.evaluation import neighbours
 from experiments.eccv2020 import features, runs, tables
@@ -22,11 +25,16 @@ class Target(Protocol):
         name: of the data.
         note: what a title says of it.
         explained: what the numbers are.
+        classes: names of those that are told apart.
+        confusions: {(a `Spec.line`, seed): counts [classes, classes]} of lines that were scored;
+            none where classes are not told, as in retrieval.
     """
 
     name: str
     note: str
     explained: str
+    classes: Sequence[str]
+    confusions: dict[tuple[tables.Line, int], np.ndarray]
 
     def score(self, spec: tables.Spec, seed: int) -> dict[str, results.Outcome]:
         """{column: outcome} of a line, whose networks are trained if need be; empty where the
@@ -44,6 +52,10 @@ class Records:
         judged: records that features are judged on; None takes the workshop's own.
         by_training: {`tables.SELF`, ...: name of the evaluator}.
         explained: see `Target`.
+
+    Attributes:
+        predictions: {(a `Spec.line`, seed): of the test clips, [clips] int64}, of the lines that
+            `confusions` has.
     """
 
     def __init__(
@@ -56,6 +68,7 @@ class Records:
         self._workshop, self._judged = workshop, judged or workshop.source
         self._by_training, self.explained = by_training, explained
         self.name, self.note = self._judged.info.name, ''
+        self.classes, self.confusions, self.predictions = self._judged.info.classes, {}, {}
         if judged is not None:
             self.note = f'; target: {self.name}, {judged.info.origin}'
         self._labels = [runs.labels(self._judged.store, part) for part in self._judged.windows]
@@ -63,6 +76,10 @@ class Records:
             self._judged.store, self._judged.windows[2][:, 0], self._judged.info.take_rule
         )
         self._known = {}
+
+    def test_origin(self) -> record_parts.RecordOrigin:
+        """The test clips, to look at and to listen to."""
+        return record_parts.RecordOrigin(self._judged.store, self._judged.windows[2])
 
     def score(self, spec, seed):
         """See `Target`."""
@@ -79,10 +96,11 @@ class Records:
         evaluator = self._by_training[spec.training]
         if evaluator == evaluators.CLASSIFIER:
             tested = self._workshop.scores(spec.run, [runs.TEST], seed)[runs.TEST]
-            return self._judge(evaluator, predictions=lambda: tested.predictions)
+            found = self._judge(evaluator, predictions=lambda: tested.predictions)
+            return self._kept(spec, seed, found)
         extractor = runs.features_of(self._workshop, spec.run, seed)
         if evaluator == evaluators.RETRIEVAL:
-            return self._judge(evaluator, maps=lambda: self._maps(extractor))
+            return _tests(self._judge(evaluator, maps=lambda: self._maps(extractor)))
         # Audio-visual rows have the networks of audio rows: their features come with those.
         if (spec.run, seed) not in self._known:
             wanted = {name}
@@ -92,7 +110,8 @@ class Records:
                     wanted = {features.SOUND, features.VISION}
             self._known = {(spec.run, seed): self._features(extractor, wanted)}
         parts = self._known[spec.run, seed]
-        return self._judge(evaluator, features=lambda: [part[name] for part in parts])
+        found = self._judge(evaluator, features=lambda: [part[name] for part in parts])
+        return self._kept(spec, seed, found)
 
     def baselines(self, seeds):
         """Rows for chance, of retrieval, and for randomly initialised networks."""
@@ -109,9 +128,10 @@ class Records:
 
         def judge(pair, _):
             if evaluator == evaluators.RETRIEVAL:
-                return self._judge(evaluator, maps=lambda: self._maps(pair))
+                return _tests(self._judge(evaluator, maps=lambda: self._maps(pair)))
             parts = self._features(pair, {features.SOUND})
-            return self._judge(evaluator, features=lambda: [part[features.SOUND] for part in parts])
+            heard = [part[features.SOUND] for part in parts]
+            return _tests(self._judge(evaluator, features=lambda: heard))
 
         return rows + [
             _untrained_row(self._workshop, network, name, seeds, judge) for network, name in named
@@ -121,9 +141,14 @@ class Records:
         subject = evaluators.Subject(
             self._labels, self._takes, self._judged.info.num_classes, ks=neighbours.ECCV_KS, **given
         )
-        return {
-            column: [judged.test] for column, judged in evaluators.judge(evaluator, subject).items()
-        }
+        return evaluators.judge(evaluator, subject)
+
+    def _kept(self, spec, seed, found):
+        """The tests of a line, whose predictions are remembered."""
+        judged = found[evaluators.ACCURACY]
+        self.confusions[spec.line, seed] = judged.confusion
+        self.predictions[spec.line, seed] = judged.predictions
+        return _tests(found)
 
     def _features(self, extractor, wanted):
         """{name: features} of training, validation and test clips."""
@@ -153,19 +178,31 @@ class Sounds:
             neighbours.ECCV_KS,
         )
         self.note, self.name = f'; target: {folder}', pathlib.Path(folder).name
+        self.classes, self.confusions = self._target.sound_set.classes, {}
 
     def score(self, spec, seed):
         """See `Target`."""
-        return self._judge(runs.features_of(self._workshop, spec.run, seed), seed)
+        judged = self._judge(runs.features_of(self._workshop, spec.run, seed), seed)
+        self.confusions[spec.line, seed] = judged.confusion
+        return {evaluators.ACCURACY: judged.tests(evaluators.KNN)}
 
     def baselines(self, seeds):
         """A row for HearNet, randomly initialised."""
-        return [_untrained_row(self._workshop, 'hearnet_eccv', 'HearNet', seeds, self._judge)]
+
+        def judge(extractor, seed):
+            judged = self._judge(extractor, seed)
+            return {evaluators.ACCURACY: judged.tests(evaluators.KNN)}
+
+        return [_untrained_row(self._workshop, 'hearnet_eccv', 'HearNet', seeds, judge)]
 
     def _judge(self, extractor, seed):
         listener = extractor.listener()
-        judged = self._target.judge(*self._target.by_listener(listener, features.UNIT), seed)
-        return {evaluators.ACCURACY: judged.tests(evaluators.KNN)}
+        return self._target.judge(*self._target.by_listener(listener, features.UNIT), seed)
+
+
+def _tests(judged):
+    """{column: `results.Outcome`} of {column: `evaluators.Judged`}."""
+    return {column: [one.test] for column, one in judged.items()}
 
 
 def _untrained_row(workshop, network, name, seeds, judge):

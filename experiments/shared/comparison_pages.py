@@ -1,9 +1,9 @@
 """The runs of a table side by side: results.html beside the table, one self-contained page.
 
 Each table that was made in a folder has a section there; making it again replaces its own and
-leaves the others as they are. A section has the table with its intervals, the runs' validation
-curves over each other, what confusions differ, and clips on which teacher and student differ, to
-see and to hear. Everything comes from what the runs stored; equal runs make equal bytes.
+leaves the others as they are. A section has the table with its intervals, the runs' curves over
+each other, how confusions or the scores of classes differ, and clips on which two runs differ, to
+see and to hear. Nothing is trained for it, and equal runs make equal bytes.
 """
 
 import dataclasses
@@ -25,19 +25,28 @@ FILE = 'results.html'
 _SECTION = re.compile(r'<!-- section (\S+) -->\n(.*?)\n<!-- end of section \1 -->\n', re.DOTALL)
 _PICTURE, _SPECTROGRAM = (320, 240), (320, 100)  # pixels
 _JPEG_QUALITY = 80
+ACCURACY_UNIT = 'share of the clips'
+ACOUSTIC_PICTURE = (
+    'the loudest video frame, where there is one, and over it the acoustic image (warm: loud, '
+    'decibels above the median)'
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Curves:
-    """Validation accuracies over the epochs.
+    """What was measured over the epochs.
 
     Attributes:
-        title: what was learned from.
-        series: {run: accuracy of each epoch}.
+        title: what was measured, or what was learned from.
+        series: {run: value of each epoch}.
+        unit: of the values.
+        span: lowest and highest value of the axis; None takes those of the series.
     """
 
     title: str
     series: Mapping[str, Sequence[float]]
+    unit: str = ACCURACY_UNIT
+    span: tuple[float, float] | None = (0.0, 1.0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,15 +65,31 @@ class Difference:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class ClassDifference:
+    """A score of each class by two runs.
+
+    Attributes:
+        a, b: names of the runs.
+        scores_a, scores_b: {class: score from 0 to 1}; None where it has none.
+    """
+
+    a: str
+    b: str
+    scores_a: Mapping[str, float | None]
+    scores_b: Mapping[str, float | None]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Clip:
     """A clip to see and to hear.
 
     Attributes:
-        source: the record that it starts with, below the folder of all.
-        label: its class.
+        source: the record or file that it starts with, below the folder of all.
+        label: its class, or its events.
         said: {run: prediction}.
         picture: [height, width, 3] uint8, or None.
-        waveform: [samples] at 22,050 Hz, or None.
+        waveform: [samples], or None.
+        rate_hz: of the waveform.
     """
 
     source: str
@@ -72,24 +97,29 @@ class Clip:
     said: Mapping[str, str]
     picture: np.ndarray | None
     waveform: np.ndarray | None
+    rate_hz: int = audio.SAMPLE_RATE_HZ
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Disagreement:
-    """The clips of a test on which a teacher and its student differ.
+    """The clips of a test on which two runs differ, such as a teacher and its student.
 
     Attributes:
-        teacher, student: names.
+        a, b: names.
         num_clips: of the test.
         counts: of the clips they differ on: {who is right: how many}.
         clips: some of these.
+        note: what a prediction is, a sentence; empty where that needs no words.
+        pictured: what the pictures show.
     """
 
-    teacher: str
-    student: str
+    a: str
+    b: str
     num_clips: int
     counts: Mapping[str, int]
     clips: Sequence[Clip]
+    note: str = ''
+    pictured: str = ACOUSTIC_PICTURE
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -100,7 +130,10 @@ class Compared:
         classes: names.
         test: what the differences are of, for titles.
         seeds: of the runs; the counts are summed over them, the curves their mean.
-        curves, differences, disagreements: see there; the last are of the first seed.
+        curves, differences, class_differences, disagreements: see there; the last are of the
+            first seed.
+        curves_heading, curves_note: what the curves are.
+        class_score: what the class differences are of.
     """
 
     classes: Sequence[str]
@@ -108,7 +141,11 @@ class Compared:
     seeds: Sequence[int]
     curves: Sequence[Curves] = ()
     differences: Sequence[Difference] = ()
+    class_differences: Sequence[ClassDifference] = ()
     disagreements: Sequence[Disagreement] = ()
+    curves_heading: str = 'Validation accuracy while training'
+    curves_note: str = ''
+    class_score: str = 'average precision'
 
 
 def write(table: results.Table, compared: Compared, out: str | pathlib.Path) -> pathlib.Path:
@@ -144,10 +181,12 @@ def _section(table, compared):
         for one in shown:
             yield f'<li>{page_parts.escaped(f"{results.place_of(one)}: {one}.")}</li>'
         yield '</ul>'
-    if compared.curves:
+    if any(one.series for one in compared.curves):
         yield from _curves(compared)
     if compared.differences:
         yield from _differences(compared)
+    if compared.class_differences:
+        yield from _class_differences(compared)
     for one in compared.disagreements:
         yield from _disagreement(one, compared)
     yield '</section>'
@@ -169,16 +208,12 @@ def _marked(cell):
 
 
 def _curves(compared):
-    yield (
-        '<h3>Validation accuracy while training</h3><p class="faint"><small>Of clips as the '
-        "network takes them; a teacher's may be shorter than a student's. "
-        f'Mean of the seeds {", ".join(map(str, compared.seeds))}.'
-        '</small></p><div class="row">'
-    )
-    for one in compared.curves:
-        yield page_parts.chart(
-            f'trained on {one.title}', 'share of the clips', one.series, (0.0, 1.0)
-        )
+    seeds = ', '.join(map(str, compared.seeds))
+    note = ' '.join(filter(None, [compared.curves_note, f'Mean of the seeds {seeds}.']))
+    yield f'<h3>{page_parts.escaped(compared.curves_heading)}</h3><p class="faint"><small>'
+    yield f'{page_parts.escaped(note)}</small></p><div class="row">'
+    for one in filter(lambda one: one.series, compared.curves):
+        yield page_parts.chart(one.title, one.unit, one.series, one.span)
     yield '</div>'
 
 
@@ -192,20 +227,42 @@ def _differences(compared):
     yield '</div>'
 
 
+def _class_differences(compared):
+    score = page_parts.escaped(compared.class_score)
+    yield f'<h3>Which classes differ, {page_parts.escaped(compared.test)}</h3>'
+    yield f'<p class="faint"><small>Differences of the {score}, in percentage points.'
+    yield '</small></p><div class="row">'
+    for one in compared.class_differences:
+        points = {
+            name: None if None in (score_a, score_b) else 100.0 * (score_a - score_b)
+            for name in compared.classes
+            for score_a, score_b in [(one.scores_a[name], one.scores_b[name])]
+        }
+        yield page_parts.bars(f'{one.a} minus {one.b}', points)
+    yield '</div>'
+
+
 def _disagreement(one, compared):
-    pair = page_parts.escaped(f'{one.teacher} and {one.student}')
+    pair = page_parts.escaped(f'{one.a} and {one.b}')
     differing = sum(one.counts.values())
     yield f'<h3>Where {pair} differ, {page_parts.escaped(compared.test)}</h3>'
     counted = ', '.join(f'{who} {count}' for who, count in one.counts.items())
-    yield (
-        f'<p>On {differing} of {one.num_clips} clips (seed {compared.seeds[0]}): '
-        f'{page_parts.escaped(counted)}. Shown: {len(one.clips)} of them, of many '
-        f'classes. {page_parts.escaped(one.teacher)} predicts a clip by the mean of its logits of '
-        'the seconds, which is what the student learned from.</p><p class="faint"><small>Picture: '
-        'the loudest video frame, where there is one, and over it the acoustic image (warm: loud, '
-        'decibels above the median). Spectrogram: time to the right; frequency upwards, 0 - '
-        f'{audio.SAMPLE_RATE_HZ / 2000:g} kHz; decibels.</small></p><div class="clips">'
+    told = (
+        f'On {differing} of {one.num_clips} clips (seed {compared.seeds[0]}): {counted}. Shown: '
+        f'{len(one.clips)} of them, of many classes. {one.note}'
     )
+    yield f'<p>{page_parts.escaped(told.strip())}</p>'
+    legend = []
+    if any(clip.picture is not None for clip in one.clips):
+        legend.append(f'Picture: {one.pictured}.')
+    rates = {clip.rate_hz for clip in one.clips if clip.waveform is not None}
+    if rates:
+        legend.append(
+            'Spectrogram: time to the right; frequency upwards, 0 - '
+            f'{max(rates) / 2000:g} kHz; decibels.'
+        )
+    yield f'<p class="faint"><small>{page_parts.escaped(" ".join(legend))}</small></p>'
+    yield '<div class="clips">'
     for clip in one.clips:
         yield _figure(clip)
     yield '</div>'
@@ -218,7 +275,7 @@ def _figure(clip):
     if clip.waveform is not None:
         drawn = overlays.spectrogram_picture(clip.waveform, _SPECTROGRAM)
         parts.append(_image('spectrogram', drawn))
-        kind, sound = _encoded(clip.waveform)
+        kind, sound = _encoded(clip.waveform, clip.rate_hz)
         parts.append(f'<audio controls src="{page_parts.embedded(kind, sound)}"></audio>')
     said = ', '.join(
         f'<span class="{"right" if answer == clip.label else "wrong"}">'
@@ -239,7 +296,7 @@ def _image(name, picture):
     return f'<img alt="{name}" src="{page_parts.embedded("image/jpeg", held.getvalue())}">'
 
 
-def _encoded(waveform):
+def _encoded(waveform, rate_hz):
     """(media type, bytes) of a sound: MP3, a tenth of a WAV file, where the library writes it."""
     # An Ogg file would have a random serial number: other bytes each time.
     kind, name = 'audio/mpeg', 'MP3'
@@ -247,5 +304,5 @@ def _encoded(waveform):
         kind, name = 'audio/wav', 'WAV'
     held = io.BytesIO()
     sound = 0.9 * audio.to_peak(np.asarray(waveform, np.float32)).numpy()
-    soundfile.write(held, sound, audio.SAMPLE_RATE_HZ, format=name)
+    soundfile.write(held, sound, rate_hz, format=name)
     return kind, held.getvalue()

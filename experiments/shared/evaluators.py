@@ -56,12 +56,14 @@ class Judged:
         takes: of each, see `takes`.
         choice: k, or the linear probe's inverse penalty; None where nothing was chosen.
         confusion: counts [classes, classes], the row is the label; None of retrieval.
+        predictions: [clips] int64; None of retrieval.
     """
 
     right: np.ndarray
     takes: Sequence[str]
     choice: float | None = None
     confusion: np.ndarray | None = None
+    predictions: np.ndarray | None = None
 
     @property
     def test(self) -> tuple[np.ndarray, Sequence[str]]:
@@ -102,13 +104,15 @@ def _linear_probe(subject):
 
 def _of_outcome(subject, outcome):
     right = outcome.answers == subject.labels[2]
-    return {ACCURACY: Judged(right, subject.takes, outcome.choice, outcome.confusion)}
+    judged = Judged(right, subject.takes, outcome.choice, outcome.confusion, outcome.answers)
+    return {ACCURACY: judged}
 
 
 def _classifier(subject):
     labels, predictions = subject.labels[2], subject.predictions()
     confusion = metrics.confusion(labels, predictions, subject.num_classes)
-    return {ACCURACY: Judged(labels == predictions, subject.takes, None, confusion)}
+    judged = Judged(labels == predictions, subject.takes, None, confusion, predictions)
+    return {ACCURACY: judged}
 
 
 def _retrieval(subject):

@@ -1,19 +1,11 @@
 """What results.html shows of a table's runs: gathered from what they stored, nothing is trained."""
 
-import json
-import os
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from dualcam.data import schema
-from dualcam.reports import samples
-from dualcam.training import run_folder
-from experiments.shared import comparison_pages, workshops
+from experiments.shared import comparison_pages, run_comparisons, workshops
 from experiments.wacv2020 import runs, tables
-
-NUM_CLIPS = 6  # shown of each pair
 
 
 def gather(
@@ -47,7 +39,16 @@ def gather(
         f'trained and tested on {setting}',
         seeds,
         [
-            comparison_pages.Curves(train, _curves(runs_of, workshop, seeds))
+            comparison_pages.Curves(
+                f'trained on {train}',
+                run_comparisons.curves(
+                    {
+                        column: [workshop.folder(run, seed) for seed in seeds]
+                        for column, run in runs_of.items()
+                    },
+                    run_comparisons.VALIDATION_ACCURACY,
+                ),
+            )
             for train, runs_of in wanted.items()
         ],
         [
@@ -55,11 +56,13 @@ def gather(
             for a, b in pairs or spec.pairs
             if a in counts and b in counts
         ],
-        [
+        disagreements=[
             _disagreement(column, columns, workshop, setting, seeds[0])
             for column in taught
             if columns[column].teacher in columns.values()
         ],
+        curves_note="Of clips as the network takes them; a teacher's may be shorter than a "
+        "student's.",
     )
 
 
@@ -86,74 +89,22 @@ def _pairs(column, columns):
             yield other, column
 
 
-def _curves(columns, workshop, seeds):
-    found = {}
-    for column, run in columns.items():
-        of_seeds = [_accuracies(workshop.folder(run, seed)) for seed in seeds]
-        if all(of_seeds):
-            found[column] = np.mean(of_seeds, axis=0).tolist()
-    return found
-
-
-def _accuracies(folder):
-    saved = json.loads((folder / run_folder.METRICS_FILE).read_text(encoding='utf-8'))
-    return [record['validation/accuracy'] for record in saved['history']]
-
-
 def _disagreement(column, columns, workshop, test, seed):
     run = columns[column]
     teacher = next(other for other, one in columns.items() if one == run.teacher)
     origin = workshop.source.test_origin(workshop.resolve(run, seed), test)
     tested = workshop.scores(run, [test], seed)[test]
-    taught = teacher_predictions(workshop, run, test, seed)
-    kinds = {
-        f'{teacher} alone is right': taught == tested.labels,
-        f'{column} alone is right': tested.right,
-        'both are wrong': (taught != tested.labels) & ~tested.right,
-    }
-    numbers = {
-        who: np.flatnonzero((taught != tested.predictions) & there) for who, there in kinds.items()
-    }
-    classes, root = workshop.info.classes, os.path.commonpath(workshop.store.paths)
-    return comparison_pages.Disagreement(
-        teacher,
-        column,
-        len(taught),
-        {who: len(found) for who, found in numbers.items()},
-        [
-            comparison_pages.Clip(
-                _named(origin.records(number)[0], root),
-                classes[tested.labels[number]],
-                {
-                    teacher: classes[taught[number]],
-                    column: classes[tested.predictions[number]],
-                },
-                _picture(origin, number),
-                origin.waveform(number),
-            )
-            for number in _chosen(list(numbers.values()), tested.labels)
-        ],
+    taught, classes = teacher_predictions(workshop, run, test, seed), workshop.info.classes
+
+    def clip(number, said):
+        return run_comparisons.record_clip(origin, number, classes[tested.labels[number]], said)
+
+    return run_comparisons.disagreement(
+        (teacher, column),
+        tested.labels,
+        (taught, tested.predictions),
+        clip,
+        classes,
+        f'{teacher} predicts a clip by the mean of its logits of the seconds, which is what the '
+        'student learned from.',
     )
-
-
-def _chosen(kinds, labels):
-    """Up to `NUM_CLIPS` numbers, of each kind in turn, each of a class that was seldom chosen."""
-    left, chosen = [list(found) for found in kinds], []
-    while any(left) and len(chosen) < NUM_CLIPS:
-        for found in filter(None, left):
-            seen = [labels[number] for number in chosen]
-            rarest = min(found, key=lambda number: (seen.count(labels[number]), number))
-            found.remove(rarest)
-            chosen.append(rarest)
-    return chosen[:NUM_CLIPS]
-
-
-def _named(path, root):
-    return pathlib.PurePath(os.path.relpath(path, root)).with_suffix('').as_posix()
-
-
-def _picture(origin, number):
-    shown = samples.overlay(origin, number)
-    if shown is None:  # no acoustic images
-        shown = origin.picture(number, origin.seconds * schema.FRAMES_PER_SECOND // 2)
-    return shown

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -308,6 +309,7 @@ def test_tables_are_made_from_records_to_picture(tagged, command):
         assert set(found) == set(datasets.ACIVW_CLASSES)
     assert len(saved['comparisons']) == 2 * 7 and saved['made']['seeds'] == [0]
     assert (tagged / 'results' / 'aaai2021_table3_events.png').read_bytes()[:4] == b'\x89PNG'
+    _check_page(tagged, mutual, student, teacher, saved['average_precision'])
     students = list((tagged / 'results' / 'runs').glob('*/saved_model/1/saved_model.pb'))
     assert len(students) == 6  # all but the teacher
     before = {path: path.stat().st_mtime_ns for path in (tagged / 'results').rglob('metrics.json')}
@@ -316,6 +318,39 @@ def test_tables_are_made_from_records_to_picture(tagged, command):
     assert 'F1, ensemble' in out and '*0.6080*' in out
     after = {path: path.stat().st_mtime_ns for path in (tagged / 'results').rglob('metrics.json')}
     assert before == after  # nothing was trained again
+
+
+def _check_page(folder, mutual, student, teacher, precisions):
+    """results.html has what the runs stored: events that differ, and clips to see and hear."""
+    page = (folder / 'results' / 'results.html').read_text()
+    assert '<section id="aaai2021_table3">' in page and 'FitNets' in page
+    names = [tables._NAMES[key] for key in ('proposed_student', 'standard_backpropagation')]
+    drawn = page[page.index(f'data-difference="{" minus ".join(names)}"') :]
+    points = dict(re.findall(r'<text data-at="([^"]+)"[^>]*>([^<]+)<', drawn.split('</svg>')[0]))
+    assert points == {
+        name: f'{round(points):+d}' if round(points) else '0'
+        for name in datasets.ACIVW_CLASSES
+        for points in [100 * (precisions[names[0]][name] - precisions[names[1]][name])]
+        if None not in (precisions[names[0]][name], precisions[names[1]][name])
+    }
+    classes = json.loads((mutual / 'run.json').read_text())['classes']
+
+    def told(row):
+        return ', '.join(np.array(classes)[row >= tagging_scores.THRESHOLD]) or 'none'
+
+    differing = [
+        (told(one), told(other))
+        for one, other in zip(student, teacher, strict=True)
+        if told(one) != told(other)
+    ]
+    own_teacher = tables._NAMES['mutual_teacher']
+    shown = page.split(f'<h3>Where {names[0]} and {own_teacher} differ')[1].split('<h3>')[0]
+    assert f'On {len(differing)} of {len(student)} clips' in shown
+    captions = re.findall(
+        rf'{names[0]}: ([^<]*)</span>, <span class="\w+">{own_teacher}: ([^<]*)<', shown
+    )
+    assert len(captions) == min(6, len(differing)) and set(captions) <= set(differing)
+    assert page.count('data:audio/mpeg') == page.count('<figure data-clip=')
 
 
 def test_a_bad_call_is_one_line(command, tmp_path):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 from xml.etree import ElementTree
 
@@ -10,8 +11,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from experiments.shared import comparison_pages, results
-from experiments.wacv2020 import comparison
+from experiments.shared import comparison_pages, results, run_comparisons
 from tests.helpers import browser
 
 CLASSES = ('rain', 'dog <bark>', 'clock')
@@ -46,7 +46,11 @@ def made_up(name):
         CLASSES,
         'trained and tested on all',
         [0],
-        [comparison_pages.Curves('all', {'G': [0.25, 0.5, 0.75], 'teacher': [0.5, 0.625]})],
+        [
+            comparison_pages.Curves(
+                'trained on all', {'G': [0.25, 0.5, 0.75], 'teacher': [0.5, 0.625]}
+            )
+        ],
         [
             comparison_pages.Difference(
                 'D',
@@ -55,7 +59,7 @@ def made_up(name):
                 np.array([[3, 1, 0], [0, 1, 0], [0, 0, 0]]),
             )
         ],
-        [
+        disagreements=[
             comparison_pages.Disagreement(
                 'teacher',
                 'D',
@@ -116,13 +120,74 @@ def test_a_clip_can_be_seen_and_heard(tmp_path):
     assert '<span class="right">teacher: rain</span>, <span class="wrong">D: dog' in page
 
 
+def test_a_class_s_scores_are_bars_of_their_difference(tmp_path):
+    table, _ = made_up('table3')
+    scores_a = {'rain': 0.75, 'dog <bark>': 0.125, 'clock': None}
+    scores_b = {'rain': 0.5, 'dog <bark>': 0.625, 'clock': 1.0}
+    one = comparison_pages.ClassDifference('a & b', 'c', scores_a, scores_b)
+    compared = comparison_pages.Compared(CLASSES, 'test clips', [0], class_differences=[one])
+    page = comparison_pages.write(table, compared, tmp_path).read_text()
+    assert '<figure data-difference="a &amp; b minus c">' in page
+    assert 'Hatched: classes without a score.' in page
+    (drawn,) = re.findall(r'<svg class="bars".*?</svg>', page)
+    marks = {
+        text.get('data-at'): (text.text, text.get('text-anchor'))
+        for text in ElementTree.fromstring(drawn).iter('text')
+        if text.get('data-at')
+    }
+    assert marks == {'rain': ('+25', 'start'), 'dog <bark>': ('-50', 'end')}
+    lengths = [
+        float(bar.get('width'))
+        for bar in ElementTree.fromstring(drawn).iter('rect')
+        if bar.get('fill') in ('var(--more)', 'var(--less)')
+    ]
+    assert lengths[1] == pytest.approx(2 * lengths[0])
+
+
+def test_texts_are_compared_as_classes_are():
+    """Of clips with several events: all of them together are the label."""
+    shown = run_comparisons.disagreement(
+        ('teacher', 'student'),
+        np.array(['rain, dog', 'dog', 'none', 'rain']),
+        (
+            np.array(['rain, dog', 'dog', 'rain', 'dog']),
+            np.array(['rain', 'dog', 'dog', 'rain']),
+        ),
+        lambda number, said: comparison_pages.Clip(str(number), '', said, None, None),
+        note='A note.',
+    )
+    assert shown.counts == {
+        'teacher alone is right': 1,
+        'student alone is right': 1,
+        'both are wrong': 1,
+    }
+    assert (shown.num_clips, shown.note) == (4, 'A note.')
+    assert {clip.source: clip.said for clip in shown.clips} == {
+        '0': {'teacher': 'rain, dog', 'student': 'rain'},
+        '2': {'teacher': 'rain', 'student': 'dog'},
+        '3': {'teacher': 'dog', 'student': 'rain'},
+    }
+
+
+def test_curves_are_means_of_folders_that_have_them(tmp_path):
+    folders = [tmp_path / name for name in 'abc']
+    for folder, values in zip(folders, ([0.25, 0.5], [0.75, 1.0], None), strict=True):
+        folder.mkdir()
+        history = [{'train/total': 1.0}] * 2
+        if values:
+            history = [{'validation/mAP': value} for value in values]
+        (folder / 'metrics.json').write_text(json.dumps({'history': history}))
+    found = run_comparisons.curves({'both': folders[:2], 'none': folders[2:]}, 'validation/mAP')
+    assert found == {'both': [0.5, 0.75]}
+
+
 def test_clips_are_of_each_kind_and_of_many_classes():
     labels = np.array([0, 0, 0, 0, 1, 1, 2, 2, 3, 3])
     kinds = [np.array([0, 1, 2, 4]), np.array([3, 5, 6]), np.array([], int)]
-    chosen = comparison._chosen(kinds, labels)
-    assert chosen == [0, 5, 1, 6, 4, 3] and len(chosen) == comparison.NUM_CLIPS
-    assert comparison._chosen([np.array([7]), np.array([], int)], labels) == [7]
-    assert comparison._chosen([np.array([], int)], labels) == []
+    chosen = run_comparisons.chosen(kinds, labels)
+    assert chosen == [0, 5, 1, 6, 4, 3] and len(chosen) == run_comparisons.NUM_CLIPS
+    assert run_comparisons.chosen([np.array([7]), np.array([], int)], labels) == [7]
+    assert run_comparisons.chosen([np.array([], int)], labels) == []
 
 
 @pytest.mark.parametrize('scheme, is_dark', [('light', False), ('dark', True)])

@@ -351,12 +351,47 @@ def test_table_2_is_made_from_records_to_picture(made):
     # Ten videos are tested on, each of which is a take.
     assert {one['takes'] for one in whole['comparisons']} == {10}
     assert (folder / 'results' / 'eccv2020_table2.png').read_bytes()[:4] == b'\x89PNG'
+    _check_page(folder)
     # No video is in two lists.
     lists = [
         set(line.rpartition('/')[0] for line in path.read_text().splitlines())
         for path in sorted((folder / 'records' / '2_seconds' / 'lists').glob('*.txt'))
     ]
     assert len(lists) == 3 and not set.intersection(lists[0], lists[1] | lists[2])
+
+
+def _check_page(folder):
+    """results.html compares what the runs stored."""
+    page = (folder / 'results' / 'results.html').read_text()
+    taught, plain = 'HearNet taught by DualCamNet, supervised', 'HearNet, supervised'
+    tests = []
+    for name in ('hearnet_eccv-taught', 'hearnet_eccv-supervised'):
+        (path,) = (folder / 'results' / 'runs').glob(f'{name}-*/test.json')
+        tests.append(json.loads(path.read_text()))
+    labels, *answers = (
+        np.array(one) for one in (tests[0]['labels'], *(t['answers'] for t in tests))
+    )
+    section = page.split(f'<h3>Where {taught} and {plain} differ')[1].split('<h3>')[0]
+    counts = [
+        (answers[0] != answers[1]) & right
+        for right in (
+            answers[0] == labels,
+            answers[1] == labels,
+            (answers[0] != labels) & (answers[1] != labels),
+        )
+    ]
+    assert (
+        f'On {sum(map(sum, counts))} of {len(labels)} clips (seed 0): {taught} alone is right '
+        f'{counts[0].sum()}, {plain} alone is right {counts[1].sum()}, both are wrong '
+        f'{counts[2].sum()}.' in section
+    )
+    shown = section.count('<figure data-clip="class_')
+    assert shown == min(6, sum(map(sum, counts))) == section.count('<audio')
+    assert f'data-difference="{taught} minus {plain}"' in page
+    # Lines without labels are compared by their nearest neighbours.
+    alphas = [f'HearNet, self-supervised, alpha {alpha}' for alpha in ('0.5', '0')]
+    assert f'<h3>Where {alphas[0]} and {alphas[1]} differ' in page
+    assert page.count('<svg class="chart"') == 2 and 'loss, without labels' in page
 
 
 @pytest.mark.slow
@@ -394,6 +429,12 @@ def test_the_other_tables_take_the_same_runs(made, smoke, command, tmp_path):
     assert code == 0, errors
     assert saved(folder, 4)['hearnet', 'self-supervised', 0.5]['accuracy']
     assert not saved(folder, 4)['mesaros2018', 'supervised', None]
+    page = (folder / 'results' / 'results.html').read_text()
+    sections = page.split('<section id="eccv2020_table')[1:]
+    assert [section[0] for section in sections] == ['1', '2', '3', '4']
+    # Retrieval tells no classes, and files of sound are judged split by split.
+    assert ['<h3>Which confusions' in section for section in sections] == [False, True, True, True]
+    assert ['<h3>Where ' in section for section in sections] == [False, True, True, False]
     after = {path: path.stat().st_mtime_ns for path in (folder / 'results').rglob('metrics.json')}
     assert before == after  # nothing was trained again
 

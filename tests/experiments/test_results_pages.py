@@ -62,17 +62,21 @@ def student_table(shift=0):
 
 def row_table(name, title, column='mAP'):
     """Like AAAI's and ECCV's: a row by name."""
-    keys, rest = ('row',), ()
+    keys, rest, other = ('row',), (), ()
+    first, second, taught = 'standard_backpropagation', 'proposed_student', 'proposed student'
     if name.startswith('eccv'):
-        keys, rest = ('features', 'training', 'alpha'), ('self-supervised', 0.5)
+        keys, first, second = ('features', 'training', 'alpha'), 'hearnet', 'hearnet'
+        rest, other = ('self-supervised', 0.0), ('self-supervised', 0.5)
+        taught = 'HearNet, self-supervised, alpha 0.5'
+    against = 'labels alone' if rest == () else 'HearNet, self-supervised, alpha 0'
     rows = [
         results.Row(
-            ('labels_alone', *rest),
+            (first, *rest),
             {column: cell(20, 21, published_dcase17=0.5918, gain=-1e-9), 'mAUC': cell(9, 11)},
             ('labels | alone',),
             note='a note',
         ),
-        results.Row(('proposed', *rest), {column: cell(31, 33), 'mAUC': cell(13, 15)}),
+        results.Row((second, *other), {column: cell(31, 33), 'mAUC': cell(13, 15)}, (taught,)),
         results.Row(('blank', *rest), {column: results.Cell(beside={'published_dcase17': 0.1})}),
     ]
     return results.Table(
@@ -82,7 +86,13 @@ def row_table(name, title, column='mAP'):
         keys,
         (column, 'mAUC'),
         rows,
-        results.compare_rows([(rows[1], rows[0])], (column, 'mAUC'), 'x', 'x'),
+        results.compare_rows(
+            [(rows[1], rows[0])],
+            (column, 'mAUC'),
+            'x',
+            'x',
+            lambda row: taught if row is rows[1] else against,
+        ),
         chart=None,
     )
 
@@ -150,22 +160,24 @@ def test_a_student_s_table_has_numbers_intervals_and_sentences(checkout):
     table = student_table()
     publish(checkout, table)
     front, whole = printed(checkout)
-    head, *lines = lines_of(front)
-    assert head == ['table', 'of', 'here', 'takes / seeds', 'published']
-    named = 'WACV 2020, Table 2: OurSoundNet (`make table2`)'
+    head, line = lines_of(front)
+    assert head == ['table', 'of', 'here', 'published', 'takes / seeds']
     found = table.rows[0].cell('D')
     inside = f'[{found.interval.low:.3f}, {found.interval.high:.3f}]'
-    assert [line[1] for line in lines] == ['DualCamNet', 'G', 'D']  # ResNet-50 was not measured
-    assert lines[0][0] == named and lines[0][2].startswith('0.875 [')
-    assert lines[2] == ['', 'D', f'0.725 {inside}', '40 / 2', '0.5299']
+    assert line[0] == 'WACV 2020, Table 2: OurSoundNet<br>`make table2`'
+    of, here, published = (cell.split('<br>') for cell in line[1:4])
+    assert of == [
+        'teacher (DualCamNet)',
+        'student from labels alone (G)',
+        'student taught too (D)',
+    ]
+    assert here[0].startswith('0.875 [') and here[2] == f'0.725 {inside}' and len(here) == 3
+    assert published == ['0.7702', '0.4102', '0.5299'] and line[4] == '40 / 2'
     told = [str(one) for one in table.comparisons]
     assert 'D is better than G by' in told[0]
     bullets = [line for line in front.splitlines() if line.startswith('- ')]
     assert bullets == [
-        f'- {told[0]}.',
-        f'- {told[2]}.',
-        f'- mean of the rows of seen subjects: {told[6]}.',
-        f'- mean of the rows of seen subjects: {told[7]}.',
+        f'- **WACV 2020, Table 2: OurSoundNet.** {told[6]} (mean of the rows of seen subjects).'
     ]
     assert '0.6335' not in front and '*0.6335*' in whole
     assert f'0.725 ± 0.035 {inside} (40 / 40) *0.5299*' in whole
@@ -195,24 +207,27 @@ def test_other_tables_have_rows_names_notes_and_numbers_beside(checkout):
     aaai = row_table('aaai2021_table3', 'AAAI 2021, Table 3: ways')
     publish(checkout, aaai)
     publish(checkout, row_table('aaai2021_table4', 'AAAI 2021, Table 4: features'))
-    publish(checkout, row_table('eccv2020_table2', 'ECCV 2020, Table 2: k-NN', 'accuracy'), '-real')
+    eccv = row_table('eccv2020_table2', 'ECCV 2020, Table 2: k-NN', 'accuracy')
+    publish(checkout, eccv, '-real')
     publish(checkout, row_table('confusion', 'Of our own'))
     front, whole = printed(checkout)
-    names = [line[0] for line in lines_of(front) if line[0]]
-    assert names == [
-        'table',
-        'ECCV 2020, Table 2: k-NN, real (`make eccv`)',
-        'AAAI 2021, Table 3: ways (`make aaai`)',
-    ]
     lines = lines_of(front)
-    assert [line[1] for line in lines] == [
-        'of',
-        *['labels \\| alone', 'proposed, self-supervised, 0.5'],
-        'labels \\| alone',
-        'proposed',
+    assert [line[0] for line in lines] == [
+        'table',
+        'ECCV 2020, Table 2: k-NN, real<br>`make eccv`',
+        'AAAI 2021, Table 3: ways<br>`make aaai`',
     ]
-    assert lines[3][4] == '0.5918 DCASE 2017' and lines[4][4] == ''
-    assert f'- mAP: {aaai.comparisons[0]}.' in front and 'mAUC' not in front
+    assert [line[1] for line in lines[1:]] == [
+        'without labels (alpha 0)<br>taught, without labels (alpha 0.5)',
+        'labels alone<br>proposed student',
+    ]
+    assert lines[2][3] == '0.5918 DCASE 2017<br>' and lines[2][4] == '40 / 2'
+    assert lines[1][2] == lines[2][2] and lines[1][2].startswith('0.512 [')
+    bullets = [line for line in front.splitlines() if line.startswith('- ')]
+    assert bullets == [
+        f'- **ECCV 2020, Table 2: k-NN, real.** {eccv.comparisons[0]}.',
+        f'- **AAAI 2021, Table 3: ways.** P{str(aaai.comparisons[0])[1:]} (mAP).',
+    ]
     assert f'- mAUC: {aaai.comparisons[1]}.' in whole
     assert '| labels \\| alone | ' in whole and '| *0.5918* | 0.000 | a note |' in whole
     assert '| blank |  |  | *0.1000* |  |  |' in whole
@@ -234,7 +249,8 @@ def test_names_are_those_of_the_keys_where_a_file_has_no_others(checkout):
         del one['label']
     path.write_text(json.dumps(saved))
     front, whole = printed(checkout)
-    assert '| labels alone | 0.512 [' in front and '| labels_alone | 0.512 ± 0.018 [' in whole
+    assert '| labels alone<br>proposed student | 0.512 [' in front
+    assert '| standard_backpropagation | 0.512 ± 0.018 [' in whole
 
 
 def test_writing_again_changes_nothing(checkout):

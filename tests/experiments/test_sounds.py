@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -85,6 +86,7 @@ def test_esc10_runs_the_whole_way_and_nothing_twice(made, command):
     assert sorted(f for files in set(tested) for f in files) == sorted(
         map(str, (root / 'esc').glob('*/*.wav'))
     )
+    _check_page(root, num_files)
     # Without records, then again with them: what it made is as it was.
     code, alone, errors = command(*(a for a in arguments if not a.startswith('--records=')))
     assert code == 0 and 'training' not in alone and 'simulated array' not in alone, errors
@@ -94,6 +96,27 @@ def test_esc10_runs_the_whole_way_and_nothing_twice(made, command):
     code, again, errors = command(*arguments)
     assert code == 0 and 'training' not in again, errors
     assert again.split('# Students')[1] == out.split('# Students')[1]
+
+
+def _check_page(root, num_files):
+    """results.html shows files on which two students differ, to be heard."""
+    page = (root / 'out' / 'results.html').read_text()
+    answers = {'hearnet': {}, 'oursoundnet': {}}
+    for network, of_files in answers.items():
+        for path in (root / 'out' / 'runs').glob(f'{network}-esc-*/test.json'):
+            test = json.loads(path.read_text())
+            for file, answer in zip(test['files'], test['answers'], strict=True):
+                name = file.removeprefix(f'{root}/esc/').removesuffix('.wav')
+                of_files.setdefault(name, set()).add('abcdefghij'[answer])  # some are trained on
+    section = page.split('<h3>Where HearNet and OurSoundNet differ')[1].split('<h3>')[0]
+    (differing,) = re.findall(rf'On (\d+) of {num_files} clips \(seed 0\)', section)
+    shown = re.findall(r'data-clip="([^"]+)".*?HearNet: (\w)<.*?OurSoundNet: (\w)<', section)
+    assert len(shown) == min(6, int(differing)) == section.count('<audio') > 0
+    for name, first, second in shown:
+        assert first != second
+        assert first in answers['hearnet'][name] and second in answers['oursoundnet'][name]
+    assert '<h3>Where HearNet D and HearNet G differ' in page
+    assert 'data-difference="HearNet minus OurSoundNet"' in page
 
 
 @pytest.mark.slow
