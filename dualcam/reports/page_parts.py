@@ -19,7 +19,7 @@ _WIDTH, _HEIGHT = 460, 230  # of a chart, SVG units
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 34, 38  # its margins
 _DOTTED = 40  # epochs up to which points are drawn
 _CELL, _FONT = 24, 12  # of a matrix
-_LETTER = 6.3  # widest usual letter of a class name
+_LETTER = 7.2  # widest usual letter of a class name
 _FITS = 18  # classes of a matrix that a phone shows without scrolling
 _BAR, _SIDE = 22, 130  # height of a bar's line; the longest bar to either side
 # By place, legible on light and on dark paper.

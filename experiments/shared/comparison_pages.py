@@ -209,7 +209,8 @@ def _marked(cell):
 
 def _curves(compared):
     seeds = ', '.join(map(str, compared.seeds))
-    note = ' '.join(filter(None, [compared.curves_note, f'Mean of the seeds {seeds}.']))
+    whose = f'Mean of the seeds {seeds}.' if len(compared.seeds) > 1 else f'Seed {seeds}.'
+    note = f'{compared.curves_note} {whose}'.strip()
     yield f'<h3>{page_parts.escaped(compared.curves_heading)}</h3><p class="faint"><small>'
     yield f'{page_parts.escaped(note)}</small></p><div class="row">'
     for one in filter(lambda one: one.series, compared.curves):

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import re
+import types
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ import pytest
 from dualcam.data.sources import datasets
 from dualcam.evaluation import tagging_scores
 from experiments import run_aaai2021
-from experiments.aaai2021 import presets, runs, tables
-from experiments.shared import outcomes, results
+from experiments.aaai2021 import comparison, presets, runs, tables
+from experiments.shared import comparison_pages, outcomes, results
 
 CLASSES = ('a', 'b')
 INFO = datasets.DatasetInfo('toy', CLASSES, 'made up', num_locations=1)
@@ -247,6 +248,67 @@ def test_of_events_reported_precision_recall_and_f1(tmp_path):
         'F1': (pytest.approx(2 / 3),),
     }
     assert '*0.6080*' in text and '[0.000, 1.000] (4 / 4)' in text
+
+
+class ShownWorkshop(Workshop):
+    """`Workshop` with clips to see and hear, and runs whose curves are in a folder."""
+
+    info = INFO
+
+    def __init__(self, folder):
+        self._folder = folder
+        history = [{'validation/mAP': 0.25}, {'validation/mAP': 0.5}]
+        (folder / 'metrics.json').write_text(json.dumps({'history': history}))
+        self.rows = {'testing': np.arange(4)}
+
+    @property
+    def store(self):
+        return types.SimpleNamespace(
+            paths=[f'/records/testing/clip_{number}.tfrecord' for number in range(4)],
+            columns={'label': self.labels},
+            num_frames=2,
+            waveforms=lambda rows: np.sin(np.arange(64_000.0) / 9)[None].astype(np.float32),
+            pixels=lambda rows, frames, size: np.full((1, *size, 3), 90, np.uint8),
+        )
+
+    def folder(self, run, seed):
+        return self._folder
+
+    def scores(self, run, tests, seed):
+        right = self.labels.astype(float)
+        own = right if run.method == 'mutual' else np.array(self.answers[0])
+        return {test: outcomes.Tagged(own) for test in tests}
+
+
+def test_the_runs_of_a_table_are_side_by_side(tmp_path):
+    lines, shown = tables.specs(3, runs.Weights()), ShownWorkshop(tmp_path)
+    rows, precisions = tables.fill(lines, 3, shown, [0, 1])
+    compared = comparison.gather(3, lines, rows, precisions, shown, [0, 1])
+    (curves,) = compared.curves
+    assert curves.series['proposed student'] == [0.25, 0.5] and len(curves.series) == 7
+    bars = {(one.a, one.b): one for one in compared.class_differences}
+    assert len(bars) == 7
+    best = bars['proposed student', 'labels alone']
+    assert best.scores_a == {'a': 1.0, 'b': 1.0} and min(best.scores_b.values()) < 1.0
+    # Its own teacher comes first, then labels alone: from 0.25 on, both events of clips 0 and 2.
+    assert [one.b for one in compared.disagreements[:2]] == [
+        tables._NAMES['mutual_teacher'],
+        'labels alone',
+    ]
+    alike, differ = compared.disagreements[:2]
+    assert not alike.clips and sum(alike.counts.values()) == 0
+    assert differ.counts == {
+        'proposed student alone is right': 3,
+        'labels alone alone is right': 0,
+        'both are wrong': 0,
+    }
+    told = {clip.source: (clip.label, clip.said['labels alone']) for clip in differ.clips}
+    assert told == {'clip_0': ('a', 'a, b'), 'clip_2': ('a', 'a, b'), 'clip_3': ('b', 'none')}
+    page = comparison_pages.write(
+        tables.table(3, rows, INFO, 'D', 'E', {}), compared, tmp_path
+    ).read_text()
+    assert page.count('<audio') == 6 and '0 - 16 kHz' in page and 'the frame in the middle' in page
+    assert page.count('<svg class="bars"') == 7
 
 
 @pytest.fixture(scope='module')

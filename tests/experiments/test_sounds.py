@@ -1,9 +1,13 @@
 import json
 import re
+import types
 
+import numpy as np
 import pytest
 
-from experiments.shared import transfer
+from dualcam.data.sources import datasets
+from experiments.shared import outcomes, transfer
+from experiments.sounds import comparison
 from tests.helpers.sound_folders import write_esc
 
 
@@ -12,6 +16,52 @@ def test_targets_are_a_kind_and_a_folder():
     for wrong in ('esc:/a', 'folder:', '/a'):
         with pytest.raises(ValueError, match='dcase2018:DIR or folder:DIR'):
             transfer.read_target(wrong)
+
+
+def test_students_are_compared_on_the_same_files(tmp_path):
+    (tmp_path / 'metrics.json').write_text(
+        json.dumps({'history': [{'train/accuracy': 0.5}, {'train/accuracy': 0.75}]})
+    )
+    files = [tuple(f'/set/{name}.wav' for name in names) for names in ('ab', 'cd')]
+    store = types.SimpleNamespace(
+        rows=lambda paths: np.array([ord(path[5]) - ord('a') for path in paths]),
+        lengths=np.full(4, 22_050),
+        clip=lambda row, start, samples: np.full(samples, row, np.float32),
+    )
+    source = types.SimpleNamespace(
+        splits=['fold 1', 'fold 2'], sound_set=types.SimpleNamespace(root='/set')
+    )
+    workshop = types.SimpleNamespace(
+        info=datasets.DatasetInfo('set', ('dog', 'rain'), 'made up'),
+        store=store,
+        source=source,
+        folder=lambda run, seed: tmp_path,
+    )
+
+    def tested(*predictions):
+        return [
+            outcomes.Tested(np.array([0, 1]), np.array(predictions[k]), files[k], files[k])
+            for k in (0, 1)
+        ]
+
+    tests = {'HearNet': [tested((0, 1), (0, 0))], 'OurSoundNet': [tested((1, 1), (0, 1))]}
+    students = {'HearNet': 'hearnet', 'OurSoundNet': 'oursoundnet'}
+    names = [('HearNet', 'OurSoundNet')]
+    compared = comparison.gather(students, names, tests, workshop, [0])
+    assert compared.curves[0].series == {name: [0.5, 0.75] for name in students}
+    (difference,) = compared.differences
+    np.testing.assert_array_equal(difference.counts_a, [[2, 0], [1, 1]])
+    np.testing.assert_array_equal(difference.counts_b, [[1, 1], [0, 2]])
+    (shown,) = compared.disagreements
+    assert shown.counts == {
+        'HearNet alone is right': 1,
+        'OurSoundNet alone is right': 1,
+        'both are wrong': 0,
+    }
+    clips = {clip.source: clip for clip in shown.clips}
+    assert set(clips) == {'a', 'd'} and clips['d'].label == 'rain'
+    assert clips['d'].said == {'HearNet': 'dog', 'OurSoundNet': 'rain'}
+    assert len(clips['d'].waveform) == 22_050 and clips['d'].waveform[0] == 3
 
 
 @pytest.fixture(scope='module')
