@@ -14,7 +14,7 @@ from PIL import Image
 from experiments.shared import comparison_pages, results, run_comparisons
 from tests.helpers import browser
 
-CLASSES = ('rain', 'dog <bark>', 'clock')
+CLASSES = ('rain', 'dog <bark>', 'vacuum cleaner')
 
 
 def made_up(name):
@@ -41,7 +41,9 @@ def made_up(name):
         np.full((36, 48, 3), 90, np.uint8),
         np.sin(2 * np.pi * 1000 * time).astype(np.float32),
     )
-    silent = comparison_pages.Clip('b', 'clock', {'teacher': 'rain', 'D': 'clock'}, None, None)
+    silent = comparison_pages.Clip(
+        'b', 'vacuum cleaner', {'teacher': 'rain', 'D': 'vacuum cleaner'}, None, None
+    )
     return table, comparison_pages.Compared(
         CLASSES,
         'trained and tested on all',
@@ -122,8 +124,8 @@ def test_a_clip_can_be_seen_and_heard(tmp_path):
 
 def test_a_class_s_scores_are_bars_of_their_difference(tmp_path):
     table, _ = made_up('table3')
-    scores_a = {'rain': 0.75, 'dog <bark>': 0.125, 'clock': None}
-    scores_b = {'rain': 0.5, 'dog <bark>': 0.625, 'clock': 1.0}
+    scores_a = {'rain': 0.75, 'dog <bark>': 0.125, 'vacuum cleaner': None}
+    scores_b = {'rain': 0.5, 'dog <bark>': 0.625, 'vacuum cleaner': 1.0}
     one = comparison_pages.ClassDifference('a & b', 'c', scores_a, scores_b)
     compared = comparison_pages.Compared(CLASSES, 'test clips', [0], class_differences=[one])
     page = comparison_pages.write(table, compared, tmp_path).read_text()
@@ -204,4 +206,12 @@ def test_a_phone_shows_it_and_so_does_a_dark_room(scheme, is_dark, tmp_path):
             'if (a.readyState) done(a.duration); else a.onloadedmetadata = () => done(a.duration);'
         )
         assert abs(lasting - 2.0) < 0.2
+        cut = driver.execute_script(
+            'return [...document.querySelectorAll("svg text")].filter(text => {'
+            'const own = text.getBoundingClientRect();'
+            'const all = text.ownerSVGElement.getBoundingClientRect();'
+            'return own.left < all.left - 1 || own.right > all.right + 1 || own.top < all.top - 1'
+            '}).map(text => text.textContent)'
+        )
+        assert cut == []  # names of classes are not cut off
         assert browser.errors(driver) == []
