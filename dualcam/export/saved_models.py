@@ -278,14 +278,21 @@ class _Served:
         """
         own_rate, rate = tf.cast(recorded_hz, tf.int64), tf.constant(self._rate_hz, tf.int64)
 
+        def varies(sound):
+            return tf.reduce_max(sound, axis=1) > tf.reduce_min(sound, axis=1)
+
         def one(start):
             begin = tf.cast(start, tf.int64) * own_rate // rate
             end = -(-(tf.cast(start, tf.int64) + self._samples) * own_rate // rate)
-            part = recorded[:, begin:end]
-            return tf.reduce_max(part, axis=1) > tf.reduce_min(part, axis=1)
+            return varies(recorded[:, begin:end])
 
-        return tf.transpose(
-            tf.map_fn(one, starts, fn_output_signature=tf.TensorSpec([None], tf.bool))
+        # A single window is the whole recording, which need not be copied.
+        return tf.cond(
+            tf.size(starts) == 1,
+            lambda: varies(recorded)[:, None],
+            lambda: tf.transpose(
+                tf.map_fn(one, starts, fn_output_signature=tf.TensorSpec([None], tf.bool))
+            ),
         )
 
 
