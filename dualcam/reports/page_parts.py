@@ -243,16 +243,17 @@ def difference(a: np.ndarray, b: np.ndarray, classes: Sequence[str]) -> str:
     )
 
 
-def bars(title: str, points: Mapping[str, float | None]) -> str:
+def bars(title: str, points: Mapping[str, float | None], longest: float = 1.0) -> str:
     """A bar per class, to the right of the middle line or to its left.
 
     Args:
         title: of the drawing.
         points: {class: difference in percentage points}; None, of a class without a score, is
             hatched.
+        longest: points that the longest bar of all drawings beside this one stands for.
     """
     known = [abs(value) for value in points.values() if value is not None]
-    scale = _SIDE / max([*known, 1.0])
+    scale = _SIDE / max([*known, longest])
     left = math.ceil(max(map(len, points)) * _LETTER) + 8
     middle, width, height = left + _SIDE + 34, left + 2 * (_SIDE + 34), len(points) * _BAR + 4
     parts = [

@@ -233,13 +233,17 @@ def _class_differences(compared):
     yield f'<h3>Which classes differ, {page_parts.escaped(compared.test)}</h3>'
     yield f'<p class="faint"><small>Differences of the {score}, in percentage points.'
     yield '</small></p><div class="row">'
-    for one in compared.class_differences:
-        points = {
+    drawn = {
+        f'{one.a} minus {one.b}': {
             name: None if None in (score_a, score_b) else 100.0 * (score_a - score_b)
             for name in compared.classes
             for score_a, score_b in [(one.scores_a[name], one.scores_b[name])]
         }
-        yield page_parts.bars(f'{one.a} minus {one.b}', points)
+        for one in compared.class_differences
+    }
+    values = [abs(value) for points in drawn.values() for value in points.values() if value]
+    for title, points in drawn.items():
+        yield page_parts.bars(title, points, max([*values, 1.0]))
     yield '</div>'
 
 

@@ -127,11 +127,13 @@ def test_a_class_s_scores_are_bars_of_their_difference(tmp_path):
     scores_a = {'rain': 0.75, 'dog <bark>': 0.125, 'vacuum cleaner': None}
     scores_b = {'rain': 0.5, 'dog <bark>': 0.625, 'vacuum cleaner': 1.0}
     one = comparison_pages.ClassDifference('a & b', 'c', scores_a, scores_b)
-    compared = comparison_pages.Compared(CLASSES, 'test clips', [0], class_differences=[one])
+    half = dict.fromkeys(CLASSES, 0.5)
+    other = comparison_pages.ClassDifference('d', 'e', dict.fromkeys(CLASSES, 0.25), half)
+    compared = comparison_pages.Compared(CLASSES, 'test clips', [0], class_differences=[one, other])
     page = comparison_pages.write(table, compared, tmp_path).read_text()
     assert '<figure data-difference="a &amp; b minus c">' in page
     assert 'Hatched: classes without a score.' in page
-    (drawn,) = re.findall(r'<svg class="bars".*?</svg>', page)
+    drawn, second = re.findall(r'<svg class="bars".*?</svg>', page)
     marks = {
         text.get('data-at'): (text.text, text.get('text-anchor'))
         for text in ElementTree.fromstring(drawn).iter('text')
@@ -144,6 +146,9 @@ def test_a_class_s_scores_are_bars_of_their_difference(tmp_path):
         if bar.get('fill') in ('var(--more)', 'var(--less)')
     ]
     assert lengths[1] == pytest.approx(2 * lengths[0])
+    # Drawings beside each other have one scale.
+    alike = [float(bar.get('width')) for bar in ElementTree.fromstring(second).iter('rect')]
+    assert alike == [pytest.approx(lengths[0])] * 3
 
 
 def test_texts_are_compared_as_classes_are():
