@@ -135,7 +135,7 @@ setup: .venv/installed
 	  echo 'This Python cannot make a venv; installing python3-venv.'; \
 	  apt-get update -q && apt-get install -qy python3-venv && $$python -m venv .venv; }
 	$(PY) -m pip install -q -c constraints.txt setuptools wheel
-	$(PY) -m pip install -q -c constraints.txt -e '.[dev]'
+	$(PY) -m pip install -q -c constraints.txt -e '.[dev,tensorflow-io]'
 	@touch $@
 
 lint: setup

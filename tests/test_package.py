@@ -1,5 +1,6 @@
 """What is built is what runs: the sdist's wheel, installed, in a folder that is no checkout."""
 
+import importlib
 import os
 import pathlib
 import shutil
@@ -10,6 +11,7 @@ import zipfile
 
 import pytest
 import yaml
+from packaging import requirements, utils
 
 import dualcam
 from tests.helpers.checkout import ROOT
@@ -92,7 +94,7 @@ def test_the_sdist_holds_what_belongs_to_the_package(built):
     sdist, _ = built
     with tarfile.open(sdist) as archive:
         names = {name.partition('/')[2] for name in archive.getnames()}
-    assert {'CHANGELOG.md', 'CITATION.cff', 'LICENSE', 'constraints.txt', 'README.md'} <= names
+    assert {'CHANGELOG.md', 'CITATION.cff', 'LICENSE', 'README.md', 'constraints.txt'} <= names
     assert 'examples/take.wav' in names
     assert not [name for name in names if name.startswith(('tests/', 'records/'))]
 
@@ -162,8 +164,7 @@ def test_the_citation_fits_package_and_format():
     cited = yaml.safe_load((ROOT / 'CITATION.cff').read_text(encoding='utf-8'))
     assert {'cff-version', 'message', 'title', 'authors'} <= set(cited) <= CFF_KEYS
     assert cited['version'] == dualcam.__version__
-    metadata = (ROOT / 'pyproject.toml').read_text(encoding='utf-8')
-    assert f'license = "{cited["license"]}"\n' in metadata
+    assert metadata()['license'] == cited['license']
     readme = ' '.join((ROOT / 'README.md').read_text(encoding='utf-8').split())
     for reference in cited['references']:
         assert {'type', 'title', 'authors', 'year'} <= set(reference) <= CFF_REFERENCE_KEYS
@@ -185,14 +186,63 @@ CFF_REFERENCE_KEYS = {
 }
 
 
+# What `make setup` installs beside what the package asks for, and with which Pythons.
+EXTRAS = ('dev', 'tensorflow-io')
+PYTHONS = ('3.10', '3.11', '3.12')
+
+
+def metadata():
+    # Python 3.10 has none, and pytest brings the package along there.
+    name = 'tomllib' if sys.version_info >= (3, 11) else 'tomli'
+    text = (ROOT / 'pyproject.toml').read_text(encoding='utf-8')
+    return importlib.import_module(name).loads(text)['project']
+
+
+def pins(python):
+    """{package: version} that constraints.txt gives to a version of Python."""
+    found = {}
+    for line in (ROOT / 'constraints.txt').read_text(encoding='utf-8').splitlines():
+        if line.startswith('#'):
+            continue
+        pin = requirements.Requirement(line)
+        if pin.marker is None or pin.marker.evaluate({'python_version': python}):
+            (exact,) = pin.specifier
+            name = utils.canonicalize_name(pin.name)
+            assert exact.operator == '==' and name not in found, line
+            found[name] = exact.version
+    return found
+
+
 def test_python_versions_agree():
     """pyproject.toml, the hosted workflow and the README name the same ones."""
-    metadata = (ROOT / 'pyproject.toml').read_text(encoding='utf-8')
-    assert 'requires-python = ">=3.10,<3.13"\n' in metadata
+    assert metadata()['requires-python'] == '>=3.10,<3.13'
     path = pathlib.Path('.github/workflows/ci.yml')
     jobs = yaml.safe_load((ROOT / path).read_text(encoding='utf-8'))['jobs']
-    assert jobs['test']['strategy']['matrix']['python'] == ['3.10', '3.11', '3.12']
+    assert jobs['test']['strategy']['matrix']['python'] == [*PYTHONS]
     assert 'Python 3.10 - 3.12' in (ROOT / 'README.md').read_text(encoding='utf-8')
+
+
+@pytest.mark.parametrize('python', PYTHONS)
+def test_what_is_installed_is_pinned_to_what_is_asked_for(python):
+    pinned, project = pins(python), metadata()
+    asked = [*project['dependencies']]
+    for extra in EXTRAS:
+        asked += project['optional-dependencies'][extra]
+    asked = [requirements.Requirement(one) for one in asked]
+    asked = [
+        one for one in asked if not one.marker or one.marker.evaluate({'python_version': python})
+    ]
+    assert len(asked) > 20
+    for one in asked:
+        assert one.specifier.contains(pinned[utils.canonicalize_name(one.name)]), one
+    assert pinned['tensorflow'] == '2.16.2' and pinned['tensorflow-io'] == '0.37.1'
+
+
+def test_tensorflow_io_is_installed_but_not_required():
+    asked = [requirements.Requirement(one) for one in metadata()['dependencies']]
+    assert 'tensorflow-io' not in {one.name for one in asked}
+    makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
+    assert f"-c constraints.txt -e '.[{','.join(EXTRAS)}]'\n" in makefile
 
 
 def test_hooks_run_the_linters_of_make_lint():
