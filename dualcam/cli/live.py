@@ -8,6 +8,7 @@ _EXAMPLES = (
     'dualcam live --array=uma16 --device=UMA --channels=1-16 --out=takes',
     'dualcam live --array=uma16 --replay=take.wav --video=take.webm',
     'dualcam live --array=mics.csv --host=0.0.0.0 --token=WORD --model=RUN',
+    'dualcam live --student=RUN',
 )
 
 
@@ -21,9 +22,10 @@ def add(commands: argparse._SubParsersAction) -> None:
         description='Serves a page that shows the map of the sound over the picture of the '
         'camera, levels, sources and, with --model, what they are; with --out it records takes '
         'that records.convert_array reads. Sound comes from a sound device, or from a recording '
-        'at the pace at which it was made (--replay).',
+        'at the pace at which it was made (--replay). With --student in place of --array, the page '
+        'itself hears with a student through the microphone of who looks at it.',
     )
-    array_options.add_array(parser)
+    array_options.add_array(parser, required=False)
     array_options.add_recording(parser)
     array_options.add_view(parser)
     array_options.add_maps(parser, ['sum', 'diagonal', 'functional'])
@@ -42,12 +44,21 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         '--model', help="a run's folder, a SavedModel or a .tflite file, to say what sounds"
     )
+    parser.add_argument(
+        '--student',
+        metavar='RUN',
+        help="a run's folder, a SavedModel or a .tflite file that runs in the page",
+    )
     parser.add_argument('--out', metavar='DIR', help='folder for takes that the page records')
     parser.set_defaults(run=_run)
 
 
 def _run(options):
     serving = _serving()
+    if options.student and options.array:
+        raise ValueError('--student hears one microphone, without --array; with it, --model does')
+    if not (options.student or options.array):
+        raise ValueError('expected --array=FILE, or --student=RUN where there is no array')
     if options.host not in serving.LOCAL and not options.token:
         raise ValueError(
             f'--host={options.host}: who else is on the network could look and listen; give a '
@@ -55,7 +66,13 @@ def _run(options):
         )
     if not 0 <= options.port <= 65535:
         raise ValueError(f'--port={options.port}: expected 0 - 65535')
-    app = _array_app(options)
+    if options.student:
+        from dualcam.live import student_page
+
+        student = student_page.read_student(options.student)
+        app = student_page.student_app(student, options.token)
+    else:
+        app = _array_app(options)
     bound = serving.bind(options.host, options.port)
     link = serving.address(options.host, bound, options.token)
     print(f'{link}   (Ctrl-C ends it)', flush=True)

@@ -112,6 +112,21 @@ def open_file(path: AnyPath, num_threads: int | None = None) -> tuple[Any, dict]
         ) from error
 
 
+def of_one_window(contents: bytes) -> bytes:
+    """A `.tflite` file's model for batches of one window, without its metadata.
+
+    For runtimes that take tensors of stated sizes only, such as LiteRT.js: `convert`
+    leaves the size of batches open, which they read as -1.
+    """
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(contents))
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            tensor.shapeSignature = None  # what stands in its shape, 1, holds then
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
 def _work(saved_model, out, kind, examples=None):
     """What the child process does."""
     lite, signature = tf.lite, saved_models.WINDOW_SIGNATURE

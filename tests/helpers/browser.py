@@ -27,8 +27,8 @@ return walk(document.body);
 
 
 @contextlib.contextmanager
-def opened():
-    """A driver; the test is skipped where there is no Chromium."""
+def opened(*more):
+    """A driver, with more arguments of the browser; skips the test where there is no Chromium."""
     if not (os.access(CHROMIUM, os.X_OK) and os.access(DRIVER, os.X_OK)):
         pytest.skip('no Chromium here; as root: apt-get install chromium chromium-driver')
     from selenium import webdriver
@@ -46,6 +46,7 @@ def opened():
         'disable-sync',
         'window-size=1500,1100',
         'disable-dev-shm-usage',
+        *more,
     ):
         options.add_argument(f'--{argument}')
     options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
