@@ -31,7 +31,7 @@ def _body(options, preset, seeds):
 
     from dualcam import models
     from dualcam.data.signal import frontends
-    from dualcam.inference import students
+    from dualcam.inference import network_students, students
     from experiments.shared import evaluators, results, transfer
     from experiments.wacv2020 import runs
 
@@ -88,7 +88,7 @@ def _body(options, preset, seeds):
             # Without a training set's range there is none to normalise by but their own.
             frontend = frontends.Frontend(models.network(one.network).input)
             untrained[seed] = target.by_listener(
-                students.from_model(
+                network_students.from_model(
                     model, frontend, 5, workshop.info.classes, f'{name}, untrained'
                 ),
                 'fc1',
@@ -107,7 +107,7 @@ def _body(options, preset, seeds):
         model = runs.open_soundnet(options.soundnet)
         layers = ['conv4', 'conv5'] if model.name == 'soundnet5' else ['conv4']
         frontend = frontends.Frontend('waveform', band_limited=False)
-        listener = students.from_model(model, frontend, 5, (), options.soundnet)
+        listener = network_students.from_model(model, frontend, 5, (), options.soundnet)
         for layer in layers:
             row(
                 f'SoundNet-5 {layer}',

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import pathlib
 
-from dualcam.cli import array_options, examples
+from dualcam.cli import array_options, examples, startup
 
 _FILES = (
     *('overlay.mp4', 'sheet.png', 'peaks.csv', 'sources.csv', 'take.json', 'maps.npy'),
@@ -182,6 +182,7 @@ def _maker(options, array, view, rate_hz):
 def _student(options):
     if not options.model:
         return None
+    startup.start_for(options.model)
     from dualcam.inference import students
 
     return students.open_listener(options.model)

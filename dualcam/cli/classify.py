@@ -4,7 +4,7 @@ import argparse
 import os
 import pathlib
 
-from dualcam.cli import examples, inputs
+from dualcam.cli import examples, inputs, startup
 
 _EXAMPLES = (
     'dualcam classify --model=RUN --input clip.wav folder',
@@ -72,6 +72,7 @@ def _run(options):
     sets = [inputs.find_files(path, options.layout) for path in options.input]
     paths, left_out = inputs.join(sets)
     # Not above: TensorFlow takes seconds to start, and neither --help nor errors need it.
+    startup.start_for(options.model)
     from dualcam.inference import batching, classification, students
 
     listener = students.open_listener(options.model)
@@ -155,6 +156,7 @@ def _shown(options, listener):
 
 
 def _listen(options):
+    startup.start_for(options.model)
     import numpy as np
 
     from dualcam.data.sources import sound_files

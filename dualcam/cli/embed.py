@@ -3,7 +3,7 @@
 import argparse
 import pathlib
 
-from dualcam.cli import examples, inputs
+from dualcam.cli import examples, inputs, startup
 
 _EXAMPLES = (
     'dualcam embed --model=RUN --input=folder --out=features.npz',
@@ -52,6 +52,7 @@ def _run(options):
     inputs.check_model(options.model)
     sound_set = inputs.find_files(options.input, options.layout)
     # Not above: TensorFlow takes seconds to start, and neither --help nor errors need it.
+    startup.start_for(options.model)
     from dualcam.inference import embeddings, students
 
     listener = students.open_listener(options.model)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from dualcam.cli import array_options, examples
+from dualcam.cli import array_options, examples, startup
 
 _EXAMPLES = (
     'dualcam live --array=uma16 --device=UMA --channels=1-16 --out=takes',
@@ -108,6 +108,7 @@ def _array_app(options):
     low_hz, high_hz = array_options.numbers(options, 'band', (2,))
     student = None
     if options.model:
+        startup.start_for(options.model)
         from dualcam.inference import students
 
         student = students.open_listener(options.model)

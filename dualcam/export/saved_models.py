@@ -40,10 +40,9 @@ from dualcam.data.signal import frontends, graph_windowing, logmel, wav
 from dualcam.data.sources import datasets
 from dualcam.evaluation import tagging_scores
 from dualcam.export import model_cards, saved_model_safety
+from dualcam.export.interface import OUTPUTS, SIGNATURE, WAV_SIGNATURE, WINDOW_SIGNATURE
 from dualcam.files.path_types import AnyPath
 
-SIGNATURE, WAV_SIGNATURE, WINDOW_SIGNATURE = 'serving_default', 'serve_wav_bytes', 'window'
-OUTPUTS = ('logits', 'probabilities', 'embedding')
 # Kernels round differently, and the narrowest channel of a spectrogram magnifies it that much
 # (`audio.normalise`): two right answers of a student may lie so far apart, relative to the largest.
 TOLERANCE = 2.0**-24 / audio.NARROWEST

@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dualcam.export import model_cards, saved_model_safety, saved_models
+from dualcam.export import interface, model_cards, saved_model_safety
 from dualcam.files import atomic
 from dualcam.files.path_types import AnyPath
 
 KINDS = ('float32', 'float16', 'int8')
-SUFFIX = '.tflite'
+SUFFIX = interface.TFLITE_SUFFIX
 _LAST = '/fc2', '/logits'  # layers that are not converted in int8 files
 _NETWORK = 'functional'  # in Keras' names of the tensors of a model's layers
 _SMALL_BYTES = 4096  # of weights that are not converted
@@ -104,7 +104,7 @@ def open_file(path: AnyPath, num_threads: int | None = None) -> tuple[Any, dict]
         with zipfile.ZipFile(path) as archive:
             metadata = json.loads(archive.read('metadata.json'))
         interpreter = tf.lite.Interpreter(str(path), num_threads=num_threads or os.cpu_count())
-        return interpreter.get_signature_runner(saved_models.WINDOW_SIGNATURE), metadata
+        return interpreter.get_signature_runner(interface.WINDOW_SIGNATURE), metadata
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(
             f'{path}: not a .tflite file that dualcam wrote ({error!r}); make one '
@@ -129,7 +129,7 @@ def of_one_window(contents: bytes) -> bytes:
 
 def _work(saved_model, out, kind, examples=None):
     """What the child process does."""
-    lite, signature = tf.lite, saved_models.WINDOW_SIGNATURE
+    lite, signature = tf.lite, interface.WINDOW_SIGNATURE
 
     def converter():
         return lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[signature])

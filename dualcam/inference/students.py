@@ -5,22 +5,15 @@ Reads what training and export left behind; hands on embeddings and logits of wi
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import keras
 import numpy as np
-import scipy.special
 import tensorflow as tf
 
-from dualcam import models
-from dualcam.data import audio
-from dualcam.data.signal import frontends, logmel
-from dualcam.evaluation import tagging_scores
-from dualcam.export import saved_model_safety, saved_models, tflite
+from dualcam.data import schema
+from dualcam.export import interface, saved_model_safety
 from dualcam.files import fingerprints, text_files
 from dualcam.files.path_types import AnyPath
-from dualcam.training import run, run_data, tagging_data
-from dualcam.training.recipes import correspondence, tagging
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,7 +39,7 @@ class Listener:
     layers: tuple[str, ...]
     digest: str
     _make: Callable[[str], Callable[[np.ndarray], np.ndarray]]
-    sample_rate_hz: int = audio.SAMPLE_RATE_HZ
+    sample_rate_hz: int = schema.SOUND_RATE_HZ
     threshold: float | None = None
 
     @property
@@ -56,6 +49,8 @@ class Listener:
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """[..., classes] float64 of logits: they add up to one, or are each event's own."""
+        import scipy.special  # not above: embeddings have no need of it
+
         logits = np.asarray(logits, np.float64)
         if self.threshold is None:
             return scipy.special.softmax(logits, axis=-1)
@@ -117,8 +112,10 @@ def open_listener(path: AnyPath) -> Listener:
     """
     path = pathlib.Path(path)
     if (path / 'run.json').exists():
-        return _from_run(path)
-    if path.suffix == tflite.SUFFIX:
+        from dualcam.inference import network_students  # not above: Keras takes time to start
+
+        return network_students.from_run(path)
+    if path.suffix == interface.TFLITE_SUFFIX:
         return _from_tflite(path)
     return _from_saved_model(find_saved_model(path))
 
@@ -144,97 +141,8 @@ def find_saved_model(path: AnyPath) -> pathlib.Path:
         )
     raise ValueError(
         f"{path}: neither a run's folder (run.json) nor a SavedModel "
-        f'(saved_model.pb) nor a {tflite.SUFFIX} file; a run exports a SavedModel to '
+        f'(saved_model.pb) nor a {interface.TFLITE_SUFFIX} file; a run exports a SavedModel to '
         'its saved_model/1'
-    )
-
-
-def from_map(
-    model: keras.Model, params: correspondence.CorrespondenceParams, folder: AnyPath
-) -> Listener:
-    """A `Listener` of a network on sound that learned without labels: it gives no answers.
-
-    Args:
-        model: from `models.build_map`, or the sound side of L3-Net; see `correspondence.split`.
-        params: the `correspondence.CorrespondenceParams` of its run.
-        folder: of the run, with the statistics that it hears by.
-    """
-    return from_model(
-        model, run_data.frontend(params.sound, folder), params.clips.sample_length, (), folder
-    )
-
-
-def from_model(
-    model: keras.Model,
-    frontend: frontends.Frontend | logmel.LogMelFrontend,
-    seconds: int,
-    classes: Sequence[str],
-    source: AnyPath,
-) -> Listener:
-    """A `Listener` of a Keras student.
-
-    Args:
-        model: from `models.build`.
-        frontend: the `frontend.Frontend` or `logmel.LogMelFrontend` that it is to be asked with.
-        seconds: of its clips.
-        classes: names; none for a network that gives no answers.
-        source: for messages.
-    """
-    aliases = {'embedding': models.network(model.name).features}
-    if classes:
-        aliases['logits'] = model.layers[-1].name
-    layers = tuple(
-        layer.name
-        for layer in model.layers
-        if layer.name.startswith(('conv', 'fc')) and not layer.name.endswith('_norm')
-    )
-
-    def make(layer):
-        output = model.get_layer(_activated(model, aliases.get(layer, layer))).output
-        part = keras.Model(model.input, output)
-
-        @tf.function(reduce_retracing=True, autograph=False)
-        def listen(waveform):
-            features = part(models.hear(part, frontend.hear(waveform)), training=False)
-            return tf.reduce_mean(
-                tf.reshape(features, [tf.shape(features)[0], -1, features.shape[-1]]), axis=1
-            )
-
-        return lambda waveform: listen(tf.constant(waveform, tf.float32)).numpy()
-
-    return Listener(
-        str(source),
-        model.name,
-        seconds,
-        tuple(classes),
-        (*aliases, *layers),
-        fingerprints.of_weights(model),
-        make,
-        frontend.sample_rate_hz,
-        tagging_scores.THRESHOLD if saved_models.tags(model.name) else None,
-    )
-
-
-def _from_run(path):
-    saved = run.described(path)
-    params, network = saved.params, saved.params.network
-    if saved.kind == 'tagging':
-        if not tagging.needs_sound_only(params):
-            raise _deaf(path, f'{network} ({", ".join(params.sound)})')
-        tagging_frontend = tagging_data.frontend(params, path)
-        return from_model(run.load(path), tagging_frontend, params.clip_s, saved.classes, path)
-    if models.network(network).input not in ('waveform', 'spectrogram'):
-        raise _deaf(path, network)
-    if saved.kind == 'correspondence':
-        sound, _ = correspondence.split(params, run.load(path))
-        return from_map(sound, params, path)
-    frontend, seconds = run_data.frontend(params, path), params.clips.sample_length
-    return from_model(run.load(path), frontend, seconds, saved.classes, path)
-
-
-def _deaf(path, network):
-    return ValueError(
-        f'{path}: {network} does not listen to one microphone; expected the run of a student'
     )
 
 
@@ -244,7 +152,7 @@ def _from_saved_model(path):
         metadata = text_files.read_json(metadata_path)
         saved_model_safety.check(path)
         loaded = tf.saved_model.load(str(path))
-        serve = loaded.signatures[saved_models.WINDOW_SIGNATURE]
+        serve = loaded.signatures[interface.WINDOW_SIGNATURE]
         fields = (metadata['network'], int(metadata['seconds']), tuple(metadata['classes']))
         hears = int(metadata['sample_rate_hz']), metadata.get('threshold')
         embedding_layer = metadata['embedding_layer']
@@ -267,6 +175,8 @@ def _from_saved_model(path):
 
 
 def _from_tflite(path):
+    from dualcam.export import tflite
+
     run_window, metadata = tflite.open_file(path)
     layers = {name: name for name in ('embedding', 'logits')} | {
         metadata['embedding_layer']: 'embedding'
@@ -286,18 +196,3 @@ def _from_tflite(path):
         int(metadata['sample_rate_hz']),
         metadata.get('threshold'),
     )
-
-
-def _activated(model, layer):
-    """The layer that hands on what `layer` says after normalisation and ReLU.
-
-    In SoundNet's trunk these are layers of their own; the pool between does not change what is
-    averaged over time but for its size.
-    """
-    names = [one.name for one in model.layers]
-    if layer not in names:
-        raise ValueError(f'{model.name}: no layer {layer}')
-    if f'{layer}_norm' not in names:
-        return layer
-    following = model.layers[names.index(f'{layer}_norm') + 1 :]
-    return next(one.name for one in following if isinstance(one, keras.layers.ReLU))

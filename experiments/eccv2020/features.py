@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dualcam import models
 from dualcam.files import progress_bars
-from dualcam.inference import students
+from dualcam.inference import network_students, students
 from dualcam.losses import triplet
 from dualcam.training import run_data
 from dualcam.training.recipes import correspondence
@@ -74,7 +74,7 @@ class PairFeatures:
 
     def listener(self):
         """The network on sound as a `students.Listener`, whose layer `UNIT` is its feature."""
-        return _with_unit(students.from_map(self.networks[0], self.params, self.folder))
+        return _with_unit(network_students.from_map(self.networks[0], self.params, self.folder))
 
     def _pairs(self, store, windows):
         clips = correspondence.cut(self.params, store, windows, self.folder)

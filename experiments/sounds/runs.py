@@ -10,7 +10,7 @@ import scipy.special
 from dualcam.data.clips import sound_clips
 from dualcam.data.packers import sound_packer
 from dualcam.data.sources import datasets, sound_folders, splits, takes
-from dualcam.inference import students
+from dualcam.inference import network_students, students
 from dualcam.training import recipes, run_data
 from dualcam.training.run import described, load
 from experiments.shared import outcomes, workshops
@@ -123,7 +123,7 @@ class Source:
         """See `workshops.Source`."""
         del test
         params, folder = resolved.params, resolved.folder
-        listener = students.from_model(
+        listener = network_students.from_model(
             workshop.network(resolved),
             run_data.frontend(params, folder),
             params.clips.sample_length,

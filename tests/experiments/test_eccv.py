@@ -17,7 +17,7 @@ from dualcam import models
 from dualcam.data.clips import record_clips
 from dualcam.data.packers import record_packer
 from dualcam.data.signal import frontends
-from dualcam.inference import students
+from dualcam.inference import network_students, students
 from dualcam.models import l3net
 from dualcam.training.recipes import correspondence
 from experiments.eccv2020 import features, presets, runs, tables, targets
@@ -252,10 +252,10 @@ def test_windows_of_a_file_have_length_1_before_they_are_averaged(kind, tmp_path
         'spectrogram', 'log', None, False, models.network('hearnet_eccv').spectrogram
     )
     params = types.SimpleNamespace(clips=record_clips.ClipParams(2, 2, 1), sound=None)
-    monkeypatch.setattr(students.run_data, 'frontend', lambda *_: frontend)
+    monkeypatch.setattr(network_students.run_data, 'frontend', lambda *_: frontend)
     if kind == 'with labels':
         network = models.build('hearnet_eccv', 2)
-        opened = students.from_model(network, frontend, 2, ('a', 'b'), tmp_path)
+        opened = network_students.from_model(network, frontend, 2, ('a', 'b'), tmp_path)
         monkeypatch.setattr(students, 'open_listener', lambda _: opened)
         made = features.NetworkFeatures(params, tmp_path, network)
     else:

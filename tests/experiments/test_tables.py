@@ -16,7 +16,7 @@ from dualcam import models
 from dualcam.data.signal import frontends
 from dualcam.data.sources import datasets
 from dualcam.files import fingerprints
-from dualcam.inference import students
+from dualcam.inference import network_students, students
 from dualcam.models import soundnet, weights
 from experiments import run_confusion, run_table1, run_table2, run_table3, run_table4
 from experiments.shared import command, confusion, outcomes, results, transfer
@@ -537,7 +537,7 @@ def test_table4_has_the_layers_of_soundnet_5_that_its_file_holds(
         lambda self: by_listener(self, students.open_listener(''), 'fc1'),
     )
     listeners = {
-        name: students.from_model(models.build(name), frontends.Frontend(kind), 5, '14', '')
+        name: network_students.from_model(models.build(name), frontends.Frontend(kind), 5, '14', '')
         for name, kind in (('hearnet', 'spectrogram'), ('oursoundnet', 'waveform'))
     }
     monkeypatch.setattr(students, 'open_listener', lambda name: listeners[name or 'hearnet'])

@@ -282,6 +282,22 @@ def test_what_is_wrong_at_a_glance_is_said_before_tensorflow_starts(tmp_path):
             assert all(f'dualcam {name.replace("_", "-")} ' in done.stdout for name in commands)
 
 
+def test_a_saved_model_answers_without_keras_which_can_be_had_later(saved, tmp_path):
+    """Nor does it draw anything; what is left out is there for whoever imports it afterwards."""
+    path = sound(tmp_path / 'a.wav')
+    check = (
+        'import sys; from dualcam.cli import main; '
+        f'assert main.main(["classify", "--model={saved}", "--input", {str(path)!r}]) == 0; '
+        'assert not {"keras", "keras.src", "matplotlib", "sklearn"} & set(sys.modules); '
+        'import tensorflow as tf, keras, matplotlib.pyplot; '
+        'keras.Sequential([tf.keras.layers.Dense(2)])(tf.zeros([1, 3]))'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', check], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and 'a.wav' in done.stdout, done
+
+
 def test_tables_of_the_command_are_those_that_are_written():
     assert inputs.TABLES == classification.FORMATS
 

@@ -15,7 +15,7 @@ from dualcam.cli import main
 from dualcam.data.signal import frontends
 from dualcam.data.sources import datasets, sound_folders
 from dualcam.export import saved_models, tflite
-from dualcam.inference import classification, students
+from dualcam.inference import classification, network_students, students
 from tests.helpers.sound_folders import tone
 
 CLASSES = ('low', 'middle', 'high', 'noise')
@@ -75,7 +75,7 @@ def test_a_row_a_file_and_a_row_a_window(model, ears, folder, tmp_path):
     signal = tone(700, 2.4)[:, 0]
     windows = np.stack([signal[s : s + 22_050] for s in (0, 22_050, len(signal) - 22_050)])
     whole, each = shares_of(model, ears, windows)
-    listener = students.from_model(model, ears, 1, CLASSES, 'memory')
+    listener = network_students.from_model(model, ears, 1, CLASSES, 'memory')
     ((row,),) = classification.classify(
         listener, [tmp_path / 'x.wav'], classification.ClassifyParams(4), []
     )

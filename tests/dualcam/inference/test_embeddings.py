@@ -11,7 +11,7 @@ from dualcam.data import audio
 from dualcam.data.signal import frontends
 from dualcam.data.sources import datasets, sound_files, sound_folders
 from dualcam.export import saved_models
-from dualcam.inference import batching, embeddings, students
+from dualcam.inference import batching, embeddings, network_students, students
 
 pytestmark = pytest.mark.numeric
 
@@ -37,7 +37,7 @@ def ears():
 
 @pytest.fixture(scope='module')
 def listener(student, ears):
-    return students.from_model(student, ears, 1, INFO.classes, 'toy')
+    return network_students.from_model(student, ears, 1, INFO.classes, 'toy')
 
 
 def write(path, seconds, rate_hz=22_050, channels=1, seed=0, **options):
@@ -161,7 +161,7 @@ def test_the_command_asks_a_saved_model(tmp_path, student, ears, capsys):
         assert file['classes'].tolist() == ['x', 'y'] and str(file['layer']) == 'embedding'
         by_file = file['features']
     own = embeddings.embed(
-        students.from_model(student, ears, 1, INFO.classes, 'toy'),
+        network_students.from_model(student, ears, 1, INFO.classes, 'toy'),
         sound_folders.find_files(tmp_path / 'in'),
         embeddings.EmbedParams(),
         tmp_path / 'parts',
