@@ -23,6 +23,7 @@ The signatures are plain functions of a tf.Module that holds the network's varia
 export archive has no way to attach assets.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -190,8 +191,7 @@ class _Served:
         wav_bytes = _checked(wav_bytes, 'wav_bytes', 1, 'WAV file')
 
         def one(contents):
-            signal, own_rate_hz = wav.decode_at_own_rate(contents)
-            converted = wav.at_rate(signal, own_rate_hz, self._rate_hz)
+            converted, signal, own_rate_hz = _decoding(self._rate_hz)(contents)
             logits, features = self._listen(converted[None], signal[None], own_rate_hz)
             return logits[0], features[0]
 
@@ -293,6 +293,21 @@ class _Served:
                 tf.map_fn(one, starts, fn_output_signature=tf.TensorSpec([None], tf.bool))
             ),
         )
+
+
+@functools.lru_cache
+def _decoding(rate_hz):
+    """A function of a WAV file: its sound at a rate, at its own, and that rate.
+
+    One for all students of a process: it takes a third of the time of tracing their signatures.
+    """
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
+    def decode(contents):
+        signal, own_rate_hz = wav.decode_at_own_rate(contents)
+        return wav.at_rate(signal, own_rate_hz, rate_hz), signal, own_rate_hz
+
+    return decode
 
 
 def _checked(value, name, rank, what):
