@@ -24,6 +24,7 @@ import dualcam  # noqa: F401  (sets up TensorFlow's environment)
 
 pytest.register_assert_rewrite('tests.helpers')  # failures there show their values too
 
+from tests.helpers import programs
 from tests.helpers.checkout import ROOT
 
 GOLDEN = pathlib.Path(__file__).parent / 'golden'
@@ -61,6 +62,15 @@ def command():
         return done.returncode, done.stdout, done.stderr
 
     return run
+
+
+@pytest.fixture(scope='session')
+def program():
+    """Runs a program of experiments/ within this process, see `programs.run`.
+
+    As `command`, for tests that are not about processes: none of them loads TensorFlow again.
+    """
+    return programs.run
 
 
 @pytest.fixture(scope='session')

@@ -16,22 +16,24 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    'script, arguments, flag',
-    [
-        ('run_aaai2021', [], '--soundnet=x.h5'),
-        ('run_aaai2021', [], '--backbone=x.h5'),
-        ('run_eccv2020', [], '--jobs=2'),
-        ('run_eccv2020', [], '--backbone=x.h5'),
-        ('run_table1', [], '--soundnet=x.h5'),
-        ('run_table4', ['--target=folder:/none'], '--bgr'),
-        ('run_esc10', ['--input=/none'], '--batch_norm=authors'),
-        ('run_confusion', [], '--jobs=2'),
-        ('run_esc10', ['--input=/none'], '--network_options=hearnet.dropout=0.5'),
+    'script, arguments, flag, runner',
+    [  # each program once as people call it
+        ('run_aaai2021', [], '--soundnet=x.h5', 'command'),
+        ('run_aaai2021', [], '--backbone=x.h5', 'program'),
+        ('run_eccv2020', [], '--jobs=2', 'command'),
+        ('run_eccv2020', [], '--backbone=x.h5', 'program'),
+        ('run_table1', [], '--soundnet=x.h5', 'command'),
+        ('run_table4', ['--target=folder:/none'], '--bgr', 'command'),
+        ('run_esc10', ['--input=/none'], '--batch_norm=authors', 'command'),
+        ('run_confusion', [], '--jobs=2', 'command'),
+        ('run_esc10', ['--input=/none'], '--network_options=hearnet.dropout=0.5', 'program'),
     ],
 )
-def test_a_flag_that_would_be_ignored_is_refused(script, arguments, flag, command, tmp_path):
+def test_a_flag_that_would_be_ignored_is_refused(
+    script, arguments, flag, runner, request, tmp_path
+):
     records = [] if script == 'run_esc10' else [f'--records={tmp_path}']
-    code, _, errors = command(
+    code, _, errors = request.getfixturevalue(runner)(
         f'experiments/{script}.py', *records, f'--out={tmp_path}/out', *arguments, flag
     )
     name = flag.partition('=')[0].removeprefix('--')

@@ -93,13 +93,13 @@ def test_seeds_are_summed():
     assert '![HearNet](hearnet.png)' in text
 
 
-def test_a_bad_flag_is_one_line(tmp_path, command):
+def test_a_bad_flag_is_one_line(tmp_path, program):
     for flag, message in (
         ('--seeds=one', '--seeds=one: expected whole numbers'),
         ('--preset=huge', "preset 'huge': expected one of"),
         ('--seeds=0', 'no such folder'),
     ):
-        code, _, errors = command(
+        code, _, errors = program(
             'experiments/run_confusion.py', f'--records={tmp_path}/none', f'--out={tmp_path}', flag
         )
         assert code == 1 and message in errors

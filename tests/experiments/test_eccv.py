@@ -447,8 +447,8 @@ def test_the_other_tables_take_the_same_runs(made, smoke, command, tmp_path):
         (['--preset=huge'], 'paper, demo, smoke'),
     ],
 )
-def test_a_bad_call_is_one_line(arguments, words, command, tmp_path):
-    code, _, errors = command(
+def test_a_bad_call_is_one_line(arguments, words, program, tmp_path):
+    code, _, errors = program(
         'experiments/run_eccv2020.py',
         f'--records={tmp_path}/none',
         f'--out={tmp_path}/out',

@@ -1,0 +1,67 @@
+"""A program of experiments/ within this process, where a test is not about the process itself.
+
+Each process of its own takes seconds to load TensorFlow, of which a whole suite has no need.
+"""
+
+import contextlib
+import io
+import logging
+import runpy
+import sys
+from unittest import mock
+
+from absl import app, flags
+from absl import logging as absl_logging
+
+from tests.helpers.checkout import ROOT
+
+_LOGGERS = ('absl', 'tensorflow')
+
+
+def run(script, *arguments):
+    """What a program does with its flags, as `python SCRIPT ARGUMENTS` would.
+
+    Args:
+        script: its path in the checkout.
+        *arguments: as typed.
+
+    Returns:
+        (exit code, stdout, stderr).
+    """
+    out, errors = io.StringIO(), io.StringIO()
+    known = set(flags.FLAGS)
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    verbosity, was_parsed = absl_logging.get_verbosity(), flags.FLAGS.is_parsed()
+    path = list(sys.path)
+    argv = [str(ROOT / script), *map(str, arguments)]
+    try:
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(errors),
+            mock.patch.object(sys, 'argv', argv),
+            mock.patch.object(app, 'run', _run_main),
+        ):
+            runpy.run_path(argv[0], run_name='__main__')
+            raise AssertionError(f'{script} ended without an exit code')
+    except SystemExit as ended:
+        return ended.code or 0, out.getvalue(), errors.getvalue()
+    finally:
+        # The next program defines its own, and some of them anew.
+        for name in set(flags.FLAGS) - known:
+            delattr(flags.FLAGS, name)
+        if not was_parsed:
+            flags.FLAGS.unparse_flags()
+        sys.path[:] = path
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        absl_logging.set_verbosity(verbosity)
+
+
+def _run_main(main):
+    """`app.run` without what it leaves to a process: handlers of logs and of crashes."""
+    try:
+        rest = flags.FLAGS(sys.argv)
+    except flags.Error as error:
+        print(f'FATAL Flags parsing error: {error}', file=sys.stderr)
+        sys.exit(1)
+    sys.exit(main(rest))
