@@ -280,7 +280,7 @@ def test_windows_of_a_file_have_length_1_before_they_are_averaged(kind, tmp_path
     sounds = targets.Sounds(None, options)
     monkeypatch.setattr(targets.neighbours, 'ECCV_KS', (1,))
     sounds._target._ks = (1,)
-    sounds.score(types.SimpleNamespace(run=None), 0)
+    sounds.score(types.SimpleNamespace(run=None, line=None), 0)
     ((found, files),) = judged
     ask = made.listener().listen('embedding')
     for feature, path in zip(found, files, strict=True):
