@@ -23,7 +23,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         'camera, levels, sources and, with --model, what they are; with --out it records takes '
         'that records.convert_array reads. Sound comes from a sound device, or from a recording '
         'at the pace at which it was made (--replay). With --student in place of --array, the page '
-        'itself hears with a student through the microphone of who looks at it.',
+        "itself hears with a student, through the viewer's own microphone.",
     )
     array_options.add_array(parser, required=False)
     array_options.add_recording(parser)

@@ -75,8 +75,8 @@ def _seen(take, path, options):
     has_view = array_options.has_view(options)
     if has_view:
         look.check_unplaced(path)
-        told = take.pictures is not None and (options.view_deg or options.calibration)
-        view = array_options.view_of(options, take.pictures[0].shape[1::-1] if told else None)
+        is_given = take.pictures is not None and (options.view_deg or options.calibration)
+        view = array_options.view_of(options, take.pictures[0].shape[1::-1] if is_given else None)
     elif options.video_offset_s:
         view = views.View()
     else:

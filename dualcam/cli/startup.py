@@ -1,4 +1,4 @@
-"""TensorFlow and Keras without what they load besides, and what our commands make no use of.
+"""TensorFlow and Keras, without the other packages that they load and our commands do not use.
 
 Keras takes a third of TensorFlow's time to start, and more than half of its own for matplotlib and
 scikit-learn. A SavedModel or a `.tflite` file needs no Keras at all.
@@ -22,7 +22,7 @@ def start_for(model: AnyPath) -> None:
         with _absent('matplotlib', 'sklearn'):
             import keras  # noqa: F401
     else:
-        with _absent('keras.src'):  # TensorFlow tries to import it, and goes on without
+        with _absent('keras.src'):  # TensorFlow tries to import it and manages without
             import tensorflow  # noqa: F401
 
 

@@ -1,4 +1,4 @@
-"""A student alone in a page: what the microphone of who looks at it hears, class by class.
+"""A student alone in a page: it names what the viewer's own microphone hears, class by class.
 
 The browser does all of it: it records, converts the rate, and runs the student's `.tflite` file,
 front end included, by LiteRT.js, which lies in `page/litert`. No sound leaves it, and nothing is
