@@ -10,8 +10,8 @@ import runpy
 import sys
 from unittest import mock
 
+import absl.logging
 from absl import app, flags
-from absl import logging as absl_logging
 
 from tests.helpers.checkout import ROOT
 
@@ -31,7 +31,7 @@ def run(script, *arguments):
     out, errors = io.StringIO(), io.StringIO()
     known = set(flags.FLAGS)
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
-    verbosity, was_parsed = absl_logging.get_verbosity(), flags.FLAGS.is_parsed()
+    verbosity, was_parsed = absl.logging.get_verbosity(), flags.FLAGS.is_parsed()
     path = list(sys.path)
     argv = [str(ROOT / script), *map(str, arguments)]
     try:
@@ -54,7 +54,7 @@ def run(script, *arguments):
         sys.path[:] = path
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
-        absl_logging.set_verbosity(verbosity)
+        absl.logging.set_verbosity(verbosity)
 
 
 def _run_main(main):
