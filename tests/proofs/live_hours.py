@@ -17,19 +17,17 @@ import json
 import os
 import pathlib
 import tempfile
-import threading
 import time
 import types
 
 import numpy as np
 import soundfile
-import uvicorn
 from absl import app, flags
 from websockets.sync import client
 
 from dualcam.acoustics import geometry_files, localisation, maps, recordings, views
-from dualcam.live import engine, server, serving, sound_sources, take_recorder
-from tests.helpers import array_takes
+from dualcam.live import engine, server, sound_sources, take_recorder
+from tests.helpers import array_takes, served_pages
 
 LIMIT = 1.05  # of the warm process's memory
 RATE_HZ = 16_000
@@ -169,18 +167,8 @@ def _student():
 @contextlib.contextmanager
 def _served(running):
     """Address of the live view while it runs."""
-    bound = serving.bind('127.0.0.1', 0)
-    config = uvicorn.Config(
-        server.Live(running).app, log_level='error', ws='websockets-sansio', lifespan='on'
-    )
-    running_server = uvicorn.Server(config)
-    thread = threading.Thread(target=running_server.run, kwargs={'sockets': [bound]}, daemon=True)
-    thread.start()
-    try:
-        yield f'127.0.0.1:{bound.getsockname()[1]}'
-    finally:
-        running_server.should_exit = True
-        thread.join(30)
+    with served_pages.served(server.Live(running).app) as bound:
+        yield served_pages.host_and_port(bound)
 
 
 def main(_):

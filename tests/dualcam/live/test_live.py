@@ -19,15 +19,14 @@ import soundfile
 pytest.importorskip('starlette', reason='pip install "dualcam[live]"')
 pytest.importorskip('uvicorn')
 pytest.importorskip('websockets')
-import uvicorn
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync import client
 
 from dualcam.acoustics import geometry_files, localisation, maps, recordings, views
 from dualcam.cli import main
-from dualcam.live import engine, server, serving, sound_sources, take_recorder
+from dualcam.live import engine, server, sound_sources, take_recorder
 from records.array_takes import read_takes
-from tests.helpers import array_takes, array_videos, browser, checkout
+from tests.helpers import array_takes, array_videos, browser, checkout, served_pages
 from tests.proofs import live_hours
 
 PLACE = (20.0, 10.0)
@@ -68,16 +67,8 @@ def _served(take, folder=None, video=None, **options):
     student = options.pop('student', None)
     running = _engine(take, folder, student)
     live = server.Live(running, video=video, **options)
-    bound = serving.bind('127.0.0.1', 0)
-    config = uvicorn.Config(live.app, log_level='error', ws='websockets-sansio')
-    running_server = uvicorn.Server(config)
-    thread = threading.Thread(target=running_server.run, kwargs={'sockets': [bound]}, daemon=True)
-    thread.start()
-    try:
-        yield f'127.0.0.1:{bound.getsockname()[1]}'
-    finally:
-        running_server.should_exit = True
-        thread.join(10)
+    with served_pages.served(live.app) as bound:
+        yield served_pages.host_and_port(bound)
 
 
 def _message(data):

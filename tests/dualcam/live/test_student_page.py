@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import json
 import re
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,11 +18,10 @@ import soxr
 
 pytest.importorskip('starlette', reason='pip install "dualcam[live]"')
 pytest.importorskip('uvicorn')
-import uvicorn
 
 from dualcam.cli import main
 from dualcam.live import serving, student_page
-from tests.helpers import array_takes, browser
+from tests.helpers import array_takes, browser, served_pages
 
 LITERT = serving.PAGE / 'litert'
 MADE_UP = student_page.PageStudent(
@@ -34,16 +32,8 @@ MADE_UP = student_page.PageStudent(
 @contextlib.contextmanager
 def served(student, token=None):
     """Address of a student's page."""
-    bound = serving.bind('127.0.0.1', 0)
-    app = student_page.student_app(student, token)
-    running = uvicorn.Server(uvicorn.Config(app, log_level='error'))
-    thread = threading.Thread(target=running.run, kwargs={'sockets': [bound]}, daemon=True)
-    thread.start()
-    try:
+    with served_pages.served(student_page.student_app(student, token)) as bound:
         yield serving.address('127.0.0.1', bound, token)
-    finally:
-        running.should_exit = True
-        thread.join(10)
 
 
 def _get(address, **headers):
