@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from absl import flags
 
 from dualcam.acoustics import geometry_files, views
+from dualcam.cli import array_options
 
 
 def define(default: str | None = 'dualcam') -> None:
@@ -41,7 +41,7 @@ def view_of(picture_size: tuple[int, int]) -> views.View | None:
         None where no flag is given.
     """
     options = flags.FLAGS
-    if not any((options.view_deg, options.calibration, options.mirrored, options.upside_down)):
+    if not array_options.has_view(options):
         return None
     return views.make_view(
         numbers('view_deg', (1, 2)) if options.view_deg else None,
@@ -53,18 +53,5 @@ def view_of(picture_size: tuple[int, int]) -> views.View | None:
 
 
 def numbers(name: str, counts: Sequence[int]) -> tuple[float, ...]:
-    """Numbers of a flag with commas between.
-
-    Raises:
-        ValueError: they are no finite numbers, or others than so many.
-    """
-    cells = getattr(flags.FLAGS, name)
-    try:
-        values = tuple(map(float, cells))
-    except ValueError:
-        values = ()
-    if len(values) not in counts or not np.isfinite(values).all():
-        raise ValueError(
-            f'--{name}={",".join(cells)}: expected {" or ".join(map(str, counts))} numbers'
-        )
-    return values
+    """Numbers of a flag with commas between, see `array_options.numbers_of`."""
+    return array_options.numbers_of(name, ','.join(getattr(flags.FLAGS, name)), counts)

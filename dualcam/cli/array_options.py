@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dualcam.acoustics.microphones import MicArray
@@ -112,8 +112,8 @@ def focus_of(options: argparse.Namespace) -> float | None:
     return options.focus_m or None
 
 
-def has_view(options: argparse.Namespace) -> bool:
-    """Whether any of `add_view`'s options is given."""
+def has_view(options: Any) -> bool:
+    """Whether any of `add_view`'s options is given; also of flags that have these names."""
     names = 'view_deg', 'calibration', 'mirrored', 'upside_down'
     return any(getattr(options, name) for name in names)
 
@@ -132,6 +132,11 @@ def view_of(options: argparse.Namespace, picture_size: tuple[int, int] | None = 
 
 
 def numbers(options: argparse.Namespace, name: str, counts: Sequence[int]) -> tuple[float, ...]:
+    """Numbers of an option with commas between, see `numbers_of`."""
+    return numbers_of(name, getattr(options, name), counts)
+
+
+def numbers_of(name: str, text: str, counts: Sequence[int]) -> tuple[float, ...]:
     """Numbers with commas between, a tuple of floats.
 
     Raises:
@@ -139,7 +144,6 @@ def numbers(options: argparse.Namespace, name: str, counts: Sequence[int]) -> tu
     """
     import math
 
-    text = getattr(options, name)
     try:
         values = tuple(float(part) for part in text.split(','))
     except ValueError:
