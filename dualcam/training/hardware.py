@@ -7,8 +7,8 @@
 
 Weights, the optimizer's state and losses are float32 in any case. Several devices each take their
 share of a batch; gradients are summed, so that a step is that of the whole batch, except that batch
-normalisation has each device's own statistics. The network that a run returns and exports is in
-float32 on one device.
+normalisation has each device's own statistics; its moving averages are the mean of all devices'.
+The network that a run returns and exports is in float32 on one device.
 """
 
 import contextlib

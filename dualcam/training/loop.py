@@ -160,6 +160,7 @@ def fit(
     (folder / nonfinite.FILE).unlink(missing_ok=True)
     curve_files.forget_after(folder / 'tensorboard', len(history))
     train_step = make_train_step(step, optimizer, params.devices)
+    join_averages = population_statistics.make_join(step.model, params.devices)
     predict_batch = tf.function(
         lambda batch: step.losses(batch, training=False), reduce_retracing=True, autograph=False
     )
@@ -190,6 +191,7 @@ def fit(
             profile = False
             step.start_epoch(epoch)
             curves = _epoch(step, train_step, training, params, epoch, stop, traced)
+            join_averages()
             seconds = time.perf_counter() - started
             record = {
                 'epoch': epoch,

@@ -1,4 +1,4 @@
-"""Batch normalisation's averages, measured over the training clips (Wu and Johnson 2021).
+"""Batch normalisation's averages: one set for all devices, or measured (Wu and Johnson 2021).
 
 Moving averages lag behind the weights in short trainings. Here the clips go through the network
 once; each normalisation uses the statistics of its batch, as in training, and its population mean
@@ -6,6 +6,7 @@ and variance are those of all batches together, by the law of total variance. Fo
 which nothing is normalised that is exact; above, it is exact for the batches at hand.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,7 +15,7 @@ import tensorflow as tf
 
 from dualcam import models
 from dualcam.models import layers
-from dualcam.training import steps
+from dualcam.training import hardware, steps
 
 
 class PopulationStatistics:
@@ -29,7 +30,7 @@ class PopulationStatistics:
         trained = {id(variable) for variable in step.variables}
         self.norms = [
             norm
-            for norm in _normalisations(step.model)
+            for norm in normalisations(step.model)
             if any(id(variable) in trained for variable in norm.trainable_variables)
         ]
 
@@ -79,12 +80,46 @@ class PopulationStatistics:
             )
 
 
-def _normalisations(model):
+def make_join(model: keras.Model, devices: int) -> Callable[[], None]:
+    """A function that gives all devices one set of moving averages: the mean of their own.
+
+    Each device's averages follow its own part of every batch, and nothing reads them within an
+    epoch. They are linear in the statistics of those parts, so the mean after an epoch is what
+    averages of the parts' mean statistics would be.
+
+    Args:
+        model: what learns, built within `hardware.building`.
+        devices: how many share a batch; of one, nothing is changed.
+    """
+    averages = [
+        variable
+        for norm in normalisations(model)
+        if norm.trainable
+        for variable in (norm.moving_mean, norm.moving_variance)
+    ]
+    if devices == 1 or not averages:
+        return lambda: None
+
+    def join():
+        # Copies are on the device; what is read of a variable is on none that a sum could go to.
+        own = [tf.identity(variable.value) for variable in averages]
+        means = tf.distribute.get_replica_context().all_reduce('MEAN', own)
+        for variable, mean in zip(averages, means, strict=True):
+            variable.assign(mean)
+
+    @tf.function(autograph=False)
+    def join_all():
+        hardware.strategy(devices).run(join)
+
+    return join_all
+
+
+def normalisations(model: keras.Model) -> list[layers.BatchNormalization]:
     """The normalisations of a network, or of the networks that it is made of, each once."""
     found = {}
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            found |= {id(norm): norm for norm in _normalisations(layer)}
+            found |= {id(norm): norm for norm in normalisations(layer)}
         elif isinstance(layer, layers.BatchNormalization):
             found[id(layer)] = layer
     return list(found.values())

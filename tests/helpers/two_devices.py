@@ -10,6 +10,7 @@ import functools
 import json
 import pathlib
 import sys
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -18,8 +19,8 @@ import tensorflow as tf
 from dualcam.files import progress_bars
 from dualcam.losses import cross_entropy
 from dualcam.models import layers
-from dualcam.training import checkpoints, hardware, loop, steps
-from tests.helpers import small_runs
+from dualcam.training import checkpoints, hardware, loop, population_statistics, steps
+from tests.helpers import made_up_clips, small_runs
 
 # Recipes, and the numbers of devices that each is trained on: batch normalisation has each device's
 # own statistics, so runs with it are not those of one device.
@@ -100,10 +101,77 @@ def take_steps():
     return made
 
 
+class Watched(checkpoints.Progress):
+    """Notes, whenever a run is saved, how far the devices' moving averages are apart.
+
+    Attributes:
+        spreads: the largest difference of each average, of all runs since they were last cleared.
+    """
+
+    spreads: ClassVar[list[float]] = []
+
+    def __init__(self, model, optimizer, folder):
+        super().__init__(model, optimizer, folder)
+        self._averages = [
+            variable.value
+            for norm in population_statistics.normalisations(model)
+            for variable in (norm.moving_mean, norm.moving_variance)
+        ]
+
+    def save(self, history, keep):
+        """As of `Progress`."""
+        super().save(history, keep)
+        for variable in self._averages if history else ():
+            first, *others = (one.numpy() for one in getattr(variable, 'values', [variable]))
+            self.spreads.extend(float(np.abs(other - first).max()) for other in others)
+
+
+class NormStep(steps.Step):
+    """The second moment of a network's outputs."""
+
+    measure = 'total'
+
+    def losses(self, batch, training):
+        """Named scalars, no logits."""
+        outputs = steps.outputs(self.model, batch['input'], training)
+        return self.add_penalty({'square': tf.reduce_mean(tf.square(outputs))}), None
+
+
+def follow_averages(scratch):
+    """A normalisation of the clips themselves, through two epochs of two devices.
+
+    Returns:
+        {layer: {'batches': inputs in their order, 'averages': as the checkpoint has them}}.
+    """
+    made = {}
+    clips = made_up_clips.MadeUpClips(
+        {'x': np.random.default_rng(6).normal(2.0, 3.0, (11, 5, 4)).astype(np.float32)},
+        {'label': np.zeros(11, np.int64)},
+    )
+    for kind in (layers.BatchNormalization, layers.FusedBatchNormalization):
+        params = loop.LoopParams(2, 4, devices=2, seed=7)
+        with hardware.building(params):
+            x = keras.Input((5, 4), name='x')
+            model = keras.Model({'x': x}, kind(momentum=0.9)(x))
+            step = NormStep(model, model.trainable_variables, [], 0.0)
+            optimizer = loop.make_optimizer(params, len(clips))
+        loop.fit(step, clips, None, params, scratch / kind.__name__, optimizer)
+        made[kind.__name__] = {
+            'batches': [
+                batch['input']['x'].numpy().tolist()
+                for epoch in range(params.epochs)
+                for batch in clips.batches(params.batch_size, (params.seed, epoch))
+            ],
+            'averages': [weight.tolist() for weight in model.get_weights()[2:]],
+        }
+    return made
+
+
 def train_runs(scratch):
     """{recipe: whole runs on one device and on two}, as `_described`."""
     small_runs.write_records(scratch)
     progress_bars.hide()
+    checkpoints.Progress = Watched
     made = {}
     for name, numbers in RECIPES.items():
         made[name] = []
@@ -112,21 +180,19 @@ def train_runs(scratch):
             model = small_runs.REGIMES[name](scratch, folder, devices=devices, **_OPTIONS[name])
             made[name].append(_described(folder, model))
     folder = scratch / 'stopped'
-    train = functools.partial(
-        small_runs.REGIMES['visual'], scratch, folder, devices=2, **_OPTIONS['visual']
-    )
-    save = checkpoints.Progress.save
+    train = functools.partial(small_runs.REGIMES['taught'], scratch, folder, devices=2)
+    save = Watched.save
 
     def stop(progress, history, keep):
         save(progress, history, keep)
         if len(history) == 2:
             raise KeyboardInterrupt
 
-    checkpoints.Progress.save = stop
+    Watched.save = stop
     try:
         train()
     except loop.Stopped:
-        checkpoints.Progress.save = save
+        Watched.save = save
     made['resumed'] = [_described(folder, train())]
     return made
 
@@ -135,7 +201,10 @@ def _described(folder, model):
     metrics = json.loads((folder / 'metrics.json').read_text())
     for record in metrics['history']:
         del record['clips_per_second']
+    spreads = list(Watched.spreads)
+    Watched.spreads.clear()
     return {
+        'spreads': spreads,
         'history': metrics['history'],
         'norms': [float(np.linalg.norm(weight)) for weight in model.get_weights()],
         'devices': json.loads((folder / 'run.json').read_text())['params']['loop']['devices'],
@@ -148,7 +217,9 @@ def main():
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
-    print(json.dumps({'steps': take_steps(), 'runs': train_runs(pathlib.Path(sys.argv[1]))}))
+    scratch = pathlib.Path(sys.argv[1])
+    made = {'steps': take_steps(), 'runs': train_runs(scratch)}
+    print(json.dumps(made | {'averages': follow_averages(scratch)}))
 
 
 if __name__ == '__main__':
