@@ -31,6 +31,7 @@
 #   BAND=900-6400             hertz that make figures shows; all by default
 #   LOGS=DIR                  what make tensorboard shows
 #   PRECISION=mixed_bfloat16|mixed_float16  DEVICES=2   how runs are trained; for GPUs
+#   CLUSTER=tcp://HOST:PORT   workers of a Dask cluster convert (docs/scale.md)
 #   KERNELS=Haswell,Zen,...   whose matrix products make test-kernels computes with; default all
 #   PEERS=1                   make bench beside PyTorch, acoular, librosa and pyroomacoustics
 
@@ -80,6 +81,7 @@ COMPLETE ?=
 PRECISION ?=
 DEVICES ?=
 PEERS ?=
+CLUSTER ?=
 KERNELS ?=
 ECCV := work/acivw$(if $(ACIVW),,-$(PRESET)$(OF_SOURCES)$(OF_SEED))
 
@@ -116,6 +118,7 @@ OF_DATA = $(or $(if $(TAKES),-$(basename $(notdir $(TAKES)))),$(if $(AVIA)$(ACIV
   $(SUBJECTS),-subjects$(SUBJECTS))$(OF_SEED)))
 RUN_SEEDS = $(if $(SEEDS),--seeds=$(SEEDS)) $(if $(PUBLISH),--publish=$(PUBLISH) --publish_suffix=$(OF_DATA))
 HARDWARE = $(if $(PRECISION),--precision=$(PRECISION)) $(if $(DEVICES),--devices=$(DEVICES))
+ON_CLUSTER = $(if $(CLUSTER),--cluster=$(CLUSTER))
 ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) $(RUN_SEEDS) $(WEIGHTS) $(HARDWARE) \
   $(if $(NETWORK_OPTIONS),--network_options=$(NETWORK_OPTIONS))
 
@@ -165,7 +168,7 @@ ifneq ($(TAKES),)
 $(RECORDS)/.made: | setup
 	$(if $(ARRAY),,$(error TAKES=$(TAKES) needs ARRAY=FILE, or ARRAY=uma16))
 	$(PY) -m records.convert_array --takes=$(TAKES) --array=$(ARRAY) --out=$(RECORDS) \
-	  $(if $(BY),--by=$(BY)) $(TAKES_OPTIONS)
+	  $(if $(BY),--by=$(BY)) $(TAKES_OPTIONS) $(ON_CLUSTER)
 else ifeq ($(AVIA),)
 $(WORK)/raw/.made: | setup
 	$(PY) -m records.synthetic --out=$(WORK)/raw --preset=$(PRESET) \
@@ -176,14 +179,16 @@ $(WORK)/raw/.made: | setup
 
 $(RECORDS)/.made: $(WORK)/raw/.made | setup
 	$(PY) -m records.convert_avia --matfiles=$(WORK)/raw/matfiles --sync=$(WORK)/raw/sync \
-	  --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(FOLDER_S)
+	  --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(FOLDER_S) \
+	  $(ON_CLUSTER)
 	@touch $@
 else
 # Not keyed on a stamp: the converter itself leaves alone what is there.
 .PHONY: $(RECORDS)/.made
 $(RECORDS)/.made: | setup
 	$(PY) -m records.convert_avia --matfiles=$(AVIA)/matfiles --sync=$(AVIA)/sync \
-	  --dataset=avia --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(FOLDER_S)
+	  --dataset=avia --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(FOLDER_S) \
+	  $(ON_CLUSTER)
 endif
 
 table1 table2 table3: tfrecords
@@ -205,13 +210,13 @@ $(ECCV)/raw/.made: | setup
 	@touch $@
 
 $(ECCV)/records/.made: $(ECCV)/raw/.made | setup
-	$(PY) -m records.convert_acivw --raw=$(ECCV)/raw --out=$(ECCV)/records
+	$(PY) -m records.convert_acivw --raw=$(ECCV)/raw --out=$(ECCV)/records $(ON_CLUSTER)
 	@touch $@
 else
 # As with AVIA, the converter itself leaves alone what is there.
 .PHONY: $(ECCV)/records/.made
 $(ECCV)/records/.made: | setup
-	$(PY) -m records.convert_acivw --raw=$(ACIVW) --out=$(ECCV)/records
+	$(PY) -m records.convert_acivw --raw=$(ACIVW) --out=$(ECCV)/records $(ON_CLUSTER)
 endif
 
 eccv: $(ECCV)/records/.made
@@ -230,7 +235,7 @@ $(AAAI)/records/.made: $(AAAI)/raw/.made | setup
 	for split in training testing; do \
 	  $(PY) -m records.convert_tagging --list=$(AAAI)/raw/groundtruth_weak_label_$${split}_set.csv \
 	    --split=$$split --audio=$(AAAI)/raw/audio --frames=$(AAAI)/raw/frames \
-	    --out=$(AAAI)/records --clip_seconds=$(CLIP_S); \
+	    --out=$(AAAI)/records --clip_seconds=$(CLIP_S) $(ON_CLUSTER); \
 	done
 	@touch $@
 endif

@@ -19,11 +19,12 @@ from typing import Any, TypeVar
 import numpy as np
 from absl import flags
 
+from dualcam import jobs
 from dualcam.data import schema
 from dualcam.data.records import record_lists
 from dualcam.files import atomic, locking, text_files
 from dualcam.files.path_types import AnyPath
-from records import jobs, manifest, writer
+from records import cluster_flags, manifest, writer
 
 CONVERSION_FILE = 'conversion.json'
 Row = tuple[str, list[int]]  # a record's path below the root, and its 12 frame indices from 0
@@ -56,6 +57,99 @@ class Call:
         return self.command, self.options.get('split')
 
 
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """Where a piece of work writes its records, and how it lists them.
+
+    Attributes:
+        root: of the records.
+        appends: each record gets its line in the manifest at once. Otherwise entries are only
+            handed back, for the one process that adds lines.
+        keeps: records that exist stay, and are listed: an earlier attempt at the piece, whose
+            process was killed, wrote them.
+    """
+
+    root: AnyPath
+    appends: bool = True
+    keeps: bool = False
+
+    def lacks(self, path: str) -> bool:
+        """Whether a record, by its path below `root`, is to be written."""
+        return not (self.keeps and (pathlib.Path(self.root) / path).exists())
+
+    def finish(self, path: str, source: manifest.Source) -> manifest.Entry:
+        """The `manifest.Entry` of a record that is there, listed where that is done here."""
+        entry = manifest.entry_of(self.root, path, source)
+        if self.appends:
+            manifest.append(self.root, [entry])
+        return entry
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What a piece of work hands back.
+
+    Attributes:
+        entries: of its records.
+        message: what is wrong with its source; empty if nothing is.
+    """
+
+    entries: Sequence[manifest.Entry] = ()
+    message: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """The records that a call has to write, and who writes them; see `writing`.
+
+    Attributes:
+        root: of the records.
+        missing: paths below it.
+        rewriting: some of them may exist, and are to be replaced.
+        processes: on this machine.
+        cluster: whose workers write, instead of processes of this machine.
+    """
+
+    root: AnyPath
+    missing: Set[str]
+    rewriting: bool
+    processes: int
+    cluster: jobs.Cluster | None
+
+    def run(
+        self,
+        work: Callable[..., Written],
+        pieces: Sequence[Any],
+        unit: str,
+        name_of: Callable[[Any], str],
+    ) -> list[Written]:
+        """Writes records in pieces.
+
+        Args:
+            work: called as work(piece, out=Output).
+            pieces: picklable.
+            unit: name of a piece in the progress bar.
+            name_of: names a piece.
+
+        Returns:
+            What `work` did, in the order of the pieces.
+        """
+        if self.cluster is None:
+            out = Output(self.root)
+            return jobs.run_all(functools.partial(work, out=out), pieces, self.processes, unit)
+        out = Output(self.root, appends=False, keeps=not self.rewriting)
+        return jobs.run_all(
+            functools.partial(work, out=out),
+            pieces,
+            self.processes,
+            unit,
+            cluster=self.cluster,
+            done=lambda written: manifest.append(self.root, written.entries),
+            name_of=name_of,
+            folder=self.root,
+        )
+
+
 @contextlib.contextmanager
 def writing(
     out: AnyPath,
@@ -66,7 +160,8 @@ def writing(
     only: Set[str] | None = None,
     processes: int = 1,
     check: Callable[[], None] | None = None,
-) -> Iterator[set[str]]:
+    cluster: jobs.Cluster | None = None,
+) -> Iterator[Task]:
     """Prepares a folder for its records, and yields which of them are to be written.
 
     Where another call writes to the folder, waits until it ends, and then writes what it left.
@@ -80,12 +175,13 @@ def writing(
         planned: {path relative to `out`: source, see `manifest.Entry`} of all records.
         overwrite: rewrite existing records.
         only: those of `planned` to write, whether they exist or not; no others then.
-        processes: for checksums of records without a line in the manifest.
+        processes: on this machine.
         check: raises a `ValueError` where the records that are there are of other inputs; called
             again where another call was waited for.
+        cluster: whose workers do the work, instead of processes of this machine.
 
     Yields:
-        The set of paths that the body has to write.
+        The `Task` of the body.
 
     Raises:
         ValueError: `out` holds records of other settings and `overwrite` is not set.
@@ -99,8 +195,13 @@ def writing(
         with locking.held(root / locking.LOCK_FILE, 'writes records') as waited:
             if waited:
                 _check(root, settings, overwrite, check)
-            missing = _prepare(root, settings, call, planned, overwrite, only, processes)
-            yield missing
+            workers = processes, cluster
+            missing, rewriting = _prepare(root, settings, call, planned, overwrite, only, workers)
+            try:
+                yield Task(root, missing, rewriting, *workers)
+            finally:
+                if cluster is not None:  # of workers that were killed
+                    _remove_partials(root)
             if only is None:
                 _note(root, settings, call)
     except OSError as error:
@@ -111,11 +212,6 @@ def writing(
             f'{root}: the disk is full; {done} of {len(planned)} records are done, '
             'all of them whole; free some space and call again to resume there'
         ) from error
-
-
-def finish(root: AnyPath, path: str, source: manifest.Source) -> None:
-    """Adds a written record's line to the manifest."""
-    manifest.append(root, [manifest.entry_of(root, path, source)])
 
 
 def pieces(
@@ -156,9 +252,9 @@ def write_seconds(
     labels: Mapping[str, int],
     rows: Iterable[Row],
     read: Callable[[int], Mapping[str, np.ndarray]],
-    out: AnyPath,
+    out: Output,
     compression_level: int = 1,
-) -> None:
+) -> Written:
     """Writes records of one sequence.
 
     Args:
@@ -166,22 +262,25 @@ def write_seconds(
         labels: {context key: int}.
         rows: [(record path relative to `out`, [12 frame indices from 0])].
         read: returns {modality name: array} of a frame index.
-        out: root of the records.
+        out: the `Output`.
         compression_level: of GZIP.
 
     Raises:
         ValueError: a raw file is damaged; the message names it. Records before it are whole.
     """
+    entries = []
     for path, indices in rows:
-        frames = [read(i) for i in indices]
-        try:
-            example = writer.second_to_example(
-                labels, {key: [frame[key] for frame in frames] for key in frames[0]}
-            )
-        except ValueError as error:
-            raise ValueError(f'{name}, second {pathlib.Path(path).stem}: {error}') from error
-        writer.write_record(pathlib.Path(out) / path, example, compression_level)
-        finish(out, path, second_source(name, indices))
+        if out.lacks(path):
+            frames = [read(i) for i in indices]
+            try:
+                example = writer.second_to_example(
+                    labels, {key: [frame[key] for frame in frames] for key in frames[0]}
+                )
+            except ValueError as error:
+                raise ValueError(f'{name}, second {pathlib.Path(path).stem}: {error}') from error
+            writer.write_record(pathlib.Path(out.root) / path, example, compression_level)
+        entries.append(out.finish(path, second_source(name, indices)))
+    return Written(entries)
 
 
 def read_settings(root: AnyPath) -> tuple[dict[str, Any], Calls]:
@@ -230,6 +329,7 @@ def define_flags() -> None:
     flags.DEFINE_bool('overwrite', False, 'Rewrite existing records.')
     flags.DEFINE_integer('compression_level', 1, 'Level of GZIP.', lower_bound=1, upper_bound=9)
     flags.DEFINE_integer('processes', None, 'Number of processes; default one per core, up to 8.')
+    cluster_flags.define()
 
 
 def shared_options() -> dict[str, Any]:
@@ -256,15 +356,15 @@ def _check(root, settings, overwrite, check):
         check()
 
 
-def _prepare(root, settings, call, planned, overwrite, only, processes):
-    """The records to write; cleans up the folder first, see `writing`."""
+def _prepare(root, settings, call, planned, overwrite, only, workers):
+    """The records to write, and whether some exist; cleans up the folder first, see `writing`."""
     _, calls = read_settings(root)
     _remove_partials(root)
     entries, broken = manifest.read(root)
     if only is not None:
         if broken:
             manifest.write(root, entries.values())
-        return planned.keys() & only
+        return planned.keys() & only, True
     # While records are overwritten, one without a line is an old one. So lines are removed first:
     # after a kill, the next call knows which records are still old.
     if overwrite:
@@ -276,18 +376,22 @@ def _prepare(root, settings, call, planned, overwrite, only, processes):
     there = {path for path in planned if (root / path).exists()}
     unlisted = sorted(there - entries.keys())
     if overwriting:
-        return planned.keys() - (there & entries.keys())
+        return planned.keys() - (there & entries.keys()), True
     if unlisted:
+        few = len(unlisted) <= _FEW
+        processes, cluster = (1, None) if few else workers
         manifest.append(
             root,
             jobs.run_all(
                 functools.partial(_entry_of, root),
                 [(path, planned[path]) for path in unlisted],
-                processes if len(unlisted) > _FEW else 1,
+                processes,
                 'record',
+                cluster=cluster,
+                folder=root,
             ),
         )
-    return planned.keys() - there
+    return planned.keys() - there, False
 
 
 def _entry_of(root, path_and_source):

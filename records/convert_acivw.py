@@ -18,12 +18,13 @@ from collections.abc import Sequence, Set
 
 from absl import app, flags
 
+from dualcam import jobs
 from dualcam.acoustics import microphones
 from dualcam.data import schema
 from dualcam.data.sources import datasets
 from dualcam.files import atomic
 from dualcam.files.path_types import AnyPath
-from records import acivw_layout, conversion, jobs
+from records import acivw_layout, cluster_flags, conversion
 
 VIDEOS_FILE = 'videos.json'
 
@@ -49,15 +50,15 @@ def plan(video: acivw_layout.RawVideo) -> list[conversion.Row]:
 
 def convert_video(
     piece: tuple[acivw_layout.RawVideo, list[conversion.Row]],
-    out: AnyPath,
+    out: conversion.Output,
     microphone: int = 0,
     compression_level: int = 1,
-) -> None:
+) -> conversion.Written:
     """Writes records of one video.
 
     Args:
         piece: (video, rows of its `plan`).
-        out: root of the records.
+        out: the `conversion.Output`.
         microphone: the channel to keep, from 0.
         compression_level: of GZIP.
 
@@ -72,7 +73,7 @@ def convert_video(
             for name, files in video.files.items()
         }
 
-    conversion.write_seconds(
+    return conversion.write_seconds(
         video.name,
         {
             schema.ACIVW_KEYS['label']: video.label,
@@ -95,6 +96,7 @@ def convert(
     compression_level: int = 1,
     processes: int = 1,
     only: Set[str] | None = None,
+    cluster: jobs.Cluster | None = None,
 ) -> tuple[int, int, int]:
     """Converts a whole raw data set; see the module's text.
 
@@ -108,6 +110,7 @@ def convert(
         compression_level: of GZIP.
         processes: their number.
         only: paths below `out` of records of one video, to be rewritten; no others then.
+        cluster: whose workers do the work, instead of processes of this machine.
 
     Returns:
         Numbers of records written, of records that already existed, and of unused frames at the
@@ -120,6 +123,7 @@ def convert(
     """
     if not 0 <= microphone < microphones.NUM_MICS:
         raise ValueError(f'--microphone={microphone}: expected 0 - {microphones.NUM_MICS - 1}')
+    raw, out = jobs.shared_path(raw, cluster), jobs.shared_path(out, cluster)
     names = [m.name for m in modalities]
     videos = acivw_layout.find_videos(
         raw, names, check_time, str(pathlib.PurePosixPath(min(only)).parent) if only else None
@@ -145,22 +149,29 @@ def convert(
         for path, indices in rows
     }
     with conversion.writing(
-        out, {'layout': 'acivw', **chosen}, call, planned, overwrite, only, processes
-    ) as missing:
+        out,
+        {'layout': 'acivw', **chosen},
+        call,
+        planned,
+        overwrite,
+        only,
+        processes,
+        cluster=cluster,
+    ) as task:
         datasets.write_description(out, info)
-        jobs.run_all(
+        task.run(
             functools.partial(
-                convert_video, out=out, microphone=microphone, compression_level=compression_level
+                convert_video, microphone=microphone, compression_level=compression_level
             ),
-            conversion.pieces(videos, plans, missing),
-            processes,
+            conversion.pieces(videos, plans, task.missing),
             'video',
+            lambda piece: piece[0].name,
         )
         if only is None:
             _write_titles(pathlib.Path(out) / VIDEOS_FILE, videos)
     return (
-        len(missing),
-        len(planned) - len(missing),
+        len(task.missing),
+        len(planned) - len(task.missing),
         sum(v.num_frames % schema.FRAMES_PER_SECOND for v in videos),
     )
 
@@ -177,12 +188,14 @@ def _write_titles(path, videos):
 def main(_: list[str]) -> None:
     """The command."""
     options = flags.FLAGS
-    written, existing, left = convert(
-        options.raw,
-        microphone=options.microphone,
-        check_time=options.check_time,
-        **conversion.shared_options(),
-    )
+    with cluster_flags.connected() as cluster:
+        written, existing, left = convert(
+            options.raw,
+            microphone=options.microphone,
+            check_time=options.check_time,
+            cluster=cluster,
+            **conversion.shared_options(),
+        )
     print(
         f'{written} records written, {existing} already existed, {left} frames beyond whole '
         f'seconds not used: {options.out}'
@@ -196,4 +209,5 @@ if __name__ == '__main__':
     flags.DEFINE_string('raw', None, 'Folder with class_C/data_DDD.', required=True)
     flags.DEFINE_integer('microphone', 0, 'Which of the 128 to keep, from 0.')
     flags.DEFINE_bool('check_time', True, 'Compare the frames with each video_time.txt.')
+    flags.adopt_module_key_flags(cluster_flags)  # for --help
     app.run(errors.clean_errors(main))

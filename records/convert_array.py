@@ -14,6 +14,7 @@ last line counts what was left out, cut and repeated. Records that exist are lef
 """
 
 import dataclasses
+import functools
 import hashlib
 import pathlib
 from collections.abc import Iterator, Sequence, Set
@@ -22,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from absl import app, flags
 
+from dualcam import jobs
 from dualcam.acoustics import (
-    band_beamforming,
     cepstra,
     geometry_files,
     microphones,
@@ -35,7 +36,15 @@ from dualcam.data import schema
 from dualcam.data.sources import datasets
 from dualcam.files import progress_bars
 from dualcam.files.path_types import AnyPath
-from records import array_flags, array_takes, conversion, manifest, writer
+from records import (
+    array_flags,
+    array_takes,
+    cluster_flags,
+    conversion,
+    manifest,
+    steering,
+    writer,
+)
 
 FULL_SCALE = 2**23  # of the int32 samples in records, those of 24-bit converters
 _SECONDS_AT_A_TIME = 12
@@ -94,6 +103,7 @@ def convert(
     compression_level: int = 1,
     processes: int = 1,
     only: Set[str] | None = None,
+    cluster: jobs.Cluster | None = None,
 ) -> Counts:
     """Converts all takes of a table; see the module's text.
 
@@ -113,6 +123,7 @@ def convert(
         compression_level: of GZIP.
         processes: not needed: beamforming takes all processors by itself.
         only: paths below `out` of records of one take, to be rewritten; no others then.
+        cluster: whose workers do the work, a take at a time, instead of this machine.
 
     Returns:
         Numbers of records and seconds.
@@ -125,7 +136,8 @@ def convert(
         raise ValueError(
             f'--length={length} --seconds={seconds}: expected keep, or cut or repeat with --seconds'
         )
-    table = array_takes.read_takes(takes)
+    out = jobs.shared_path(out, cluster)
+    table = array_takes.read_takes(jobs.shared_path(takes, cluster))
     layout = geometry_files.find_array(array, unit, array_from, camera_m)
     planned = [_plan(take, channels, layout, length, seconds) for take in table.takes]
     modalities = modalities or _default_modalities(table)
@@ -163,7 +175,6 @@ def convert(
         },
     )
     sources = {path: _source(one, second) for one in planned for path, second in one.rows}
-    without_video = 0
     with conversion.writing(
         out,
         settings,
@@ -173,30 +184,17 @@ def convert(
         only,
         processes,
         check=lambda: _check_same(out, table, sources, overwrite),
-    ) as missing:
+        cluster=cluster,
+    ) as task:
         rule = datasets.TakeRule(by_subject=by == 'subject')
         datasets.write_description(out, table.description(rule, pathlib.Path(layout.name).name))
-        to_do = [one for one in planned if any(path in missing for path, _ in one.rows)]
-        if to_do:
-            beamformer = None
-            if schema.ACOUSTIC in modalities:
-                beamformer = band_beamforming.BandBeamformer(
-                    microphones.MicArray(
-                        layout.name, recordings.match_array(to_do[0].recording, layout).positions_m
-                    ),
-                    view.grid(),
-                    cepstra.mel_filters(),
-                    focus_m or None,
-                )
-            with progress_bars.bar(total=len(missing), unit='record') as bar:
-                for one in to_do:
-                    without_video += _convert_take(
-                        one, missing, beamformer, modalities, view, out, compression_level, bar
-                    )
+        without_video = _convert_takes(
+            planned, task, layout, _Recipe(modalities, view, focus_m or None, compression_level)
+        )
     rests = sum(one.duration_s - one.seconds for one in planned)
     return Counts(
-        len(missing),
-        len(sources) - len(missing),
+        len(task.missing),
+        len(sources) - len(task.missing),
         round(rests, 3),
         sum(max(0, one.seconds - len(one.rows)) for one in planned),
         sum(max(0, len(one.rows) - one.seconds) for one in planned),
@@ -276,14 +274,63 @@ def _check_same(out, table, sources, overwrite):
             )
 
 
-def _convert_take(planned, missing, beamformer, modalities, view, out, compression_level, bar):
-    """Writes the records of a take that are missing; returns seconds without pictures."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Recipe:
+    """How takes become records, as `convert` has it."""
+
+    modalities: Sequence[schema.Modality]
+    view: views.View
+    focus_m: float | None
+    compression_level: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _WrittenTake(conversion.Written):
+    """Of one take, with its seconds without pictures of their own."""
+
+    without_video: int = 0
+
+
+def _convert_takes(planned, task, layout, recipe):
+    """Writes all missing records; returns seconds without pictures."""
+    pieces = []
+    for one in planned:
+        rows = tuple(row for row in one.rows if row[0] in task.missing)
+        if rows:
+            pieces.append(dataclasses.replace(one, rows=rows))
+    if not pieces:
+        return 0
+    beam = None
+    if schema.ACOUSTIC in recipe.modalities:
+        # Of the channels that are read; all takes have the same.
+        positions_m = recordings.match_array(pieces[0].recording, layout).positions_m
+        beam = steering.Steering(
+            microphones.MicArray(layout.name, positions_m),
+            recipe.view.grid(),
+            recipe.focus_m,
+            num_threads=None if task.cluster is None else 1,
+        )
+    work = functools.partial(_convert_take, beam=beam, recipe=recipe)
+    if task.cluster is not None:
+        found = task.run(work, pieces, 'take', lambda piece: str(piece.take.recording))
+    else:
+        out = conversion.Output(task.root)
+        with progress_bars.bar(total=len(task.missing), unit='record') as bar:
+            found = [work(piece, out=out, progress=bar.update) for piece in pieces]
+    return sum(one.without_video for one in found)
+
+
+def _convert_take(planned, out, beam, recipe, progress=lambda count: None):
+    """Writes the records of a take's rows."""
     wanted: dict[int, list[str]] = {}
+    entries = []
     for path, second in planned.rows:
-        if path in missing:
+        if out.lacks(path):
             wanted.setdefault(second, []).append(path)
+        else:
+            entries.append(out.finish(path, _source(planned, second)))
     lacking = 0
-    pictures = _pictures(planned, view) if schema.VIDEO in modalities else None
+    pictures = _pictures(planned, recipe.view) if schema.VIDEO in recipe.modalities else None
     for first, samples in _seconds_of(planned):
         count = len(samples) // schema.ARRAY_RATE_HZ
         shown = [next(pictures) for _ in range(count)] if pictures else []
@@ -291,24 +338,25 @@ def _convert_take(planned, missing, beamformer, modalities, view, out, compressi
             continue
         frames = _frames(samples, planned)
         images = None
-        if beamformer is not None:
-            images = cepstra.energies_to_cepstra(beamformer.energies(frames))
+        if beam is not None:
+            images = cepstra.energies_to_cepstra(beam.beamformer().energies(frames))
         for i in range(count):
             part = slice(i * schema.FRAMES_PER_SECOND, (i + 1) * schema.FRAMES_PER_SECOND)
             held = {}
             if images is not None:
                 held['acoustic'] = list(images[part])
-            if schema.AUDIO in modalities:
+            if schema.AUDIO in recipe.modalities:
                 held['audio'] = list(frames[part, :1])
             if pictures:
                 held['video'], complete = shown[i]
             for path in wanted.get(first + i, ()):
                 lacking += bool(pictures) and not complete
                 example = writer.second_to_example(planned.take.labels, held)
-                writer.write_record(pathlib.Path(out) / path, example, compression_level)
-                conversion.finish(out, path, _source(planned, first + i))
-                bar.update(1)
-    return lacking
+                target = pathlib.Path(out.root) / path
+                writer.write_record(target, example, recipe.compression_level)
+                entries.append(out.finish(path, _source(planned, first + i)))
+                progress(1)
+    return _WrittenTake(entries, without_video=lacking)
 
 
 def _seconds_of(planned) -> Iterator[tuple[int, np.ndarray]]:
@@ -388,23 +436,25 @@ def main(_: list[str]) -> None:
     if not options['modalities'].present:
         shared['modalities'] = None
     right_m, up_m, forward_m = array_flags.numbers('camera_m', (3,))
-    counts = convert(
-        options.takes,
-        options.array,
-        unit=options.unit,
-        array_from=options.array_from,
-        camera_m=(right_m, up_m, forward_m),
-        channels=options.channels,
-        focus_m=options.focus_m,
-        view_deg=array_flags.numbers('view_deg', (1, 2)) if options.view_deg else None,
-        calibration=options.calibration,
-        mirrored=options.mirrored,
-        upside_down=options.upside_down,
-        length=options.length,
-        seconds=options.seconds,
-        by=options.by,
-        **shared,
-    )
+    with cluster_flags.connected() as cluster:
+        counts = convert(
+            options.takes,
+            options.array,
+            unit=options.unit,
+            array_from=options.array_from,
+            camera_m=(right_m, up_m, forward_m),
+            channels=options.channels,
+            focus_m=options.focus_m,
+            view_deg=array_flags.numbers('view_deg', (1, 2)) if options.view_deg else None,
+            calibration=options.calibration,
+            mirrored=options.mirrored,
+            upside_down=options.upside_down,
+            length=options.length,
+            seconds=options.seconds,
+            by=options.by,
+            cluster=cluster,
+            **shared,
+        )
     print(said(counts, options.out))
 
 
@@ -426,5 +476,6 @@ if __name__ == '__main__':
     )
     flags.DEFINE_integer('seconds', None, 'That --length cuts or repeats to.', lower_bound=1)
     flags.DEFINE_enum('by', 'take', ['take', 'subject'], 'How lists are split.')
-    flags.adopt_module_key_flags(array_flags)  # for --help
+    for module in (array_flags, cluster_flags):  # for --help
+        flags.adopt_module_key_flags(module)
     app.run(errors.clean_errors(main))

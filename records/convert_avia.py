@@ -18,10 +18,11 @@ from collections.abc import Sequence, Set
 
 from absl import app, flags
 
+from dualcam import jobs
 from dualcam.data import schema
 from dualcam.data.sources import datasets
 from dualcam.files.path_types import AnyPath
-from records import avia_layout, conversion, jobs
+from records import avia_layout, cluster_flags, conversion
 
 
 def plan(sequence: avia_layout.RawSequence, sequence_seconds: int) -> list[conversion.Row]:
@@ -47,14 +48,14 @@ def plan(sequence: avia_layout.RawSequence, sequence_seconds: int) -> list[conve
 
 def convert_sequence(
     piece: tuple[avia_layout.RawSequence, list[conversion.Row]],
-    out: AnyPath,
+    out: conversion.Output,
     compression_level: int = 1,
-) -> None:
+) -> conversion.Written:
     """Writes records of one sequence.
 
     Args:
         piece: (sequence, rows of its `plan`).
-        out: root of the records.
+        out: the `conversion.Output`.
         compression_level: of GZIP.
 
     Raises:
@@ -73,7 +74,7 @@ def convert_sequence(
             for name, files in sequence.files.items()
         }
 
-    conversion.write_seconds(sequence.name, labels, rows, read, out, compression_level)
+    return conversion.write_seconds(sequence.name, labels, rows, read, out, compression_level)
 
 
 def convert(
@@ -88,6 +89,7 @@ def convert(
     only: Set[str] | None = None,
     changed: list[str] | None = None,
     dataset: str | None = None,
+    cluster: jobs.Cluster | None = None,
 ) -> tuple[int, int]:
     """Converts a whole raw data set; see the module's text.
 
@@ -103,6 +105,7 @@ def convert(
         only: paths below `out` of records of one sequence, to be rewritten; no others then.
         changed: list that texts about takes longer or shorter than a sequence are added to.
         dataset: 'avia' where recordings without a dataset.json are AVIA's; None says nothing.
+        cluster: whose workers do the work, instead of processes of this machine.
 
     Returns:
         Numbers of records written, and of records that already existed.
@@ -112,6 +115,7 @@ def convert(
             settings.
         OSError: see `conversion.writing`.
     """
+    matfiles, sync, out = (jobs.shared_path(path, cluster) for path in (matfiles, sync, out))
     roots: dict[str, AnyPath] = {}
     for modality in modalities:
         root = matfiles if modality is schema.ACOUSTIC else sync
@@ -142,19 +146,21 @@ def convert(
         for sequence, rows in zip(sequences, plans, strict=True)
         for path, indices in rows
     }
-    with conversion.writing(out, settings, call, planned, overwrite, only, processes) as missing:
+    with conversion.writing(
+        out, settings, call, planned, overwrite, only, processes, cluster=cluster
+    ) as task:
         description = pathlib.Path(next(iter(roots.values()))).parent / datasets.DESCRIPTION_FILE
         if description.exists():
             datasets.write_description(out, datasets.read_description(description.parent))
         elif dataset:
             datasets.write_description(out, datasets.AVIA)
-        jobs.run_all(
-            functools.partial(convert_sequence, out=out, compression_level=compression_level),
-            conversion.pieces(sequences, plans, missing),
-            processes,
+        task.run(
+            functools.partial(convert_sequence, compression_level=compression_level),
+            conversion.pieces(sequences, plans, task.missing),
             'sequence',
+            lambda piece: piece[0].name,
         )
-    return len(missing), len(planned) - len(missing)
+    return len(task.missing), len(planned) - len(task.missing)
 
 
 def _changed_lengths(sequences, sequence_seconds):
@@ -182,14 +188,16 @@ def main(_: list[str]) -> None:
     """The command."""
     options = flags.FLAGS
     changed: list[str] = []
-    written, existing = convert(
-        options.matfiles,
-        options.sync,
-        sequence_seconds=options.sequence_seconds,
-        changed=changed,
-        dataset=options.dataset,
-        **conversion.shared_options(),
-    )
+    with cluster_flags.connected() as cluster:
+        written, existing = convert(
+            options.matfiles,
+            options.sync,
+            sequence_seconds=options.sequence_seconds,
+            changed=changed,
+            dataset=options.dataset,
+            cluster=cluster,
+            **conversion.shared_options(),
+        )
     lengths = ''.join(f'; {text}' for text in changed)
     print(f'{written} records written, {existing} already existed{lengths}: {options.out}')
 
@@ -204,4 +212,5 @@ if __name__ == '__main__':
     flags.DEFINE_enum(
         'dataset', None, [datasets.AVIA.name], 'What recordings without a dataset.json are.'
     )
+    flags.adopt_module_key_flags(cluster_flags)  # for --help
     app.run(errors.clean_errors(main))

@@ -12,33 +12,33 @@ conversion resumes where it stopped; --overwrite rewrites them. OUT/manifest.jso
 
 import collections
 import dataclasses
-import functools
 import hashlib
 import pathlib
 from collections.abc import Set
 
 from absl import app, flags
 
+from dualcam import jobs
 from dualcam.data import schema
 from dualcam.data.sources import folder_scan, sound_files, sound_folders
 from dualcam.files import text_files
 from dualcam.files.path_types import AnyPath
-from records import conversion, jobs, manifest, writer
+from records import cluster_flags, conversion, manifest, writer
 
 _LONGEST_NAME = 180  # bytes; file systems have 255, and partial files have more in their names
 
 
 def convert_sound(
-    piece: tuple[sound_folders.Sound, str, manifest.Source], out: AnyPath
-) -> str | None:
+    piece: tuple[sound_folders.Sound, str, manifest.Source], out: conversion.Output
+) -> conversion.Written:
     """Writes one sound's record.
 
     Args:
         piece: (sound, path of its record below `out`, its source for the manifest).
-        out: root of the records.
+        out: the `conversion.Output`.
 
     Returns:
-        None, or what is wrong with the file.
+        The record, or what is wrong with the file.
     """
     sound, path, source = piece
 
@@ -48,12 +48,12 @@ def convert_sound(
             yield writer.sound_to_example(block, sound.label, start)
             start += len(block)
 
-    try:
-        writer.write_examples(pathlib.Path(out) / path, examples())
-    except sound_files.BadSound as error:
-        return str(error)
-    conversion.finish(out, path, source)
-    return None
+    if out.lacks(path):
+        try:
+            writer.write_examples(pathlib.Path(out.root) / path, examples())
+        except sound_files.BadSound as error:
+            return conversion.Written(message=str(error))
+    return conversion.Written([out.finish(path, source)])
 
 
 def convert(
@@ -65,6 +65,7 @@ def convert(
     only: Set[str] | None = None,
     left_out: list[folder_scan.LeftOut] | None = None,
     layout: str = 'auto',
+    cluster: jobs.Cluster | None = None,
 ) -> tuple[int, int, list[str]]:
     """Converts a folder; see the module's text.
 
@@ -77,6 +78,7 @@ def convert(
         only: paths below `out` of records to be rewritten; no others then.
         left_out: list that the `folder_scan.LeftOut`s of the folder are added to.
         layout: see `sound_folders.find_sounds`.
+        cluster: whose workers do the work, instead of processes of this machine.
 
     Returns:
         Numbers of records written and of records that already existed, and messages about files
@@ -87,6 +89,7 @@ def convert(
             the others are kept.
         OSError: see `conversion.writing`.
     """
+    folder, out = jobs.shared_path(folder, cluster), jobs.shared_path(out, cluster)
     found = sound_folders.find_sounds(folder, layout)
     if pathlib.Path(found.root).resolve() == pathlib.Path(out).resolve():
         raise ValueError(f'--out={out}: is the input folder; choose another')
@@ -112,18 +115,18 @@ def convert(
     options = {} if layout == 'auto' else {'layout': layout}
     call = conversion.Call('convert_sounds', {'folder': folder}, options)
     with conversion.writing(
-        out, {'layout': 'sounds'}, call, planned, overwrite, only, processes
-    ) as missing:
+        out, {'layout': 'sounds'}, call, planned, overwrite, only, processes, cluster=cluster
+    ) as task:
         pieces = [
             (sound, place, planned[place])
             for sound, place in zip(found.sounds, places, strict=True)
-            if place in missing
+            if place in task.missing
         ]
-        results = jobs.run_all(functools.partial(convert_sound, out=out), pieces, processes, 'file')
+        results = task.run(convert_sound, pieces, 'file', lambda piece: piece[0].path)
         bad = {
-            place: message
-            for (_, place, _), message in zip(pieces, results, strict=True)
-            if message
+            place: written.message
+            for (_, place, _), written in zip(pieces, results, strict=True)
+            if written.message
         }
         sound_files.check_bad(list(bad.values()), max_bad)
         if only is None:
@@ -136,7 +139,8 @@ def convert(
                     if place not in bad
                 ],
             )
-    return len(missing) - len(bad), len(planned) - len(missing), list(bad.values())
+    count = len(task.missing)
+    return count - len(bad), len(planned) - count, list(bad.values())
 
 
 def _file_name(name):
@@ -152,15 +156,17 @@ def _file_name(name):
 def main(_: list[str]) -> None:
     """The command."""
     left_out: list[folder_scan.LeftOut] = []
-    written, existing, bad = convert(
-        flags.FLAGS.input,
-        flags.FLAGS.out,
-        flags.FLAGS.max_bad,
-        flags.FLAGS.overwrite,
-        flags.FLAGS.processes or jobs.default_processes(),
-        left_out=left_out,
-        layout=flags.FLAGS.layout,
-    )
+    with cluster_flags.connected() as cluster:
+        written, existing, bad = convert(
+            flags.FLAGS.input,
+            flags.FLAGS.out,
+            flags.FLAGS.max_bad,
+            flags.FLAGS.overwrite,
+            flags.FLAGS.processes or jobs.default_processes(),
+            left_out=left_out,
+            layout=flags.FLAGS.layout,
+            cluster=cluster,
+        )
     for message in (*left_out, *bad):
         print('left out:', message)
     count = len(bad) + sum(one.count for one in left_out)
@@ -184,4 +190,6 @@ if __name__ == '__main__':
     )
     flags.DEFINE_bool('overwrite', False, 'Rewrite existing records.')
     flags.DEFINE_integer('processes', None, 'Number of processes; default one per core, up to 8.')
+    cluster_flags.define()
+    flags.adopt_module_key_flags(cluster_flags)  # for --help
     app.run(errors.clean_errors(main))

@@ -25,11 +25,12 @@ from collections.abc import Set
 import numpy as np
 from absl import app, flags
 
+from dualcam import jobs
 from dualcam.data import schema
 from dualcam.data.sources import datasets, folder_scan, sound_files, tagging_lists
 from dualcam.files import atomic
 from dualcam.files.path_types import AnyPath
-from records import clip_files, conversion, jobs, manifest, writer
+from records import clip_files, cluster_flags, conversion, manifest, writer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,27 +54,28 @@ class Piece:
     source: manifest.Source
 
 
-def convert_clip(piece: Piece, out: pathlib.Path, clip_seconds: int) -> str | None:
+def convert_clip(piece: Piece, out: conversion.Output, clip_seconds: int) -> conversion.Written:
     """Writes one clip's record.
 
     Args:
         piece: the clip.
-        out: root of the records.
+        out: the `conversion.Output`.
         clip_seconds: length of a record.
 
     Returns:
-        None, or what is wrong with the clip.
+        The record, or what is wrong with the clip.
     """
     if piece.sound is None or piece.frames is None:
-        return f'no {"sound" if piece.sound is None else "frames"} of this clip'
-    try:
-        samples, jpegs = _aligned(piece.sound, piece.frames, clip_seconds)
-    except ValueError as error:
-        return str(error)
-    example = writer.clip_to_example(piece.clip.name, samples, jpegs, piece.labels)
-    writer.write_record(out / piece.record, example)
-    conversion.finish(out, piece.record, piece.source)
-    return None
+        lacking = 'sound' if piece.sound is None else 'frames'
+        return conversion.Written(message=f'no {lacking} of this clip')
+    if out.lacks(piece.record):
+        try:
+            samples, jpegs = _aligned(piece.sound, piece.frames, clip_seconds)
+        except ValueError as error:
+            return conversion.Written(message=str(error))
+        example = writer.clip_to_example(piece.clip.name, samples, jpegs, piece.labels)
+        writer.write_record(pathlib.Path(out.root) / piece.record, example)
+    return conversion.Written([out.finish(piece.record, piece.source)])
 
 
 def convert(
@@ -90,6 +92,7 @@ def convert(
     processes: int = 1,
     only: Set[str] | None = None,
     left_out: list[folder_scan.LeftOut] | None = None,
+    cluster: jobs.Cluster | None = None,
 ) -> tuple[int, int, list[str]]:
     """Converts the clips of a list; see the module's text.
 
@@ -102,6 +105,7 @@ def convert(
         processes: their number.
         only: paths below `out` of records to be rewritten; no others then.
         left_out: list that files of `audio` that no row names are added to.
+        cluster: whose workers do the work, instead of processes of this machine.
 
     Returns:
         Numbers of records written and of records that already existed, and messages about clips
@@ -116,6 +120,9 @@ def convert(
         raise ValueError('pass one of --frames and --videos')
     if clip_seconds < 1:
         raise ValueError(f'--clip_seconds={clip_seconds}: expected 1 or more')
+    audio, frames, videos, out = (
+        jobs.shared_path(path, cluster) for path in (audio, frames, videos, out)
+    )
     out, info = pathlib.Path(out), _described(list_file, dataset)
     listed = tagging_lists.read_list(list_file, info.classes)
     sound_of = clip_files.find_audio(audio)
@@ -137,19 +144,20 @@ def convert(
         overwrite,
         only,
         processes,
-    ) as missing:
+        cluster=cluster,
+    ) as task:
         datasets.write_description(out, info)
-        chosen = [piece for piece in pieces if piece.record in missing]
-        results = jobs.run_all(
-            functools.partial(convert_clip, out=out, clip_seconds=clip_seconds),
+        chosen = [piece for piece in pieces if piece.record in task.missing]
+        results = task.run(
+            functools.partial(convert_clip, clip_seconds=clip_seconds),
             chosen,
-            processes,
             'clip',
+            lambda piece: piece.clip.name,
         )
         skipped = {
-            piece.record: (piece.clip, message)
-            for piece, message in zip(chosen, results, strict=True)
-            if message
+            piece.record: (piece.clip, written.message)
+            for piece, written in zip(chosen, results, strict=True)
+            if written.message
         }
         bad = [f'row {clip.row}, {clip.name}: {message}' for clip, message in skipped.values()]
         if only is None:
@@ -166,7 +174,7 @@ def convert(
                 out / f'{split}.txt',
                 ''.join(f'{piece.record}\n' for piece in pieces if piece.record not in skipped),
             )
-    return len(missing) - len(bad), len(pieces) - len(missing), bad
+    return len(task.missing) - len(bad), len(pieces) - len(task.missing), bad
 
 
 def _find_pieces(listed, sound_of, split, info, audio, frames, videos):
@@ -237,20 +245,22 @@ def main(_: list[str]) -> None:
     """The command."""
     options = flags.FLAGS
     left_out: list[folder_scan.LeftOut] = []
-    written, existing, bad = convert(
-        options.list,
-        options.split,
-        options.audio,
-        options.out,
-        options.frames,
-        options.videos,
-        options.dataset,
-        options.clip_seconds,
-        options.max_bad,
-        options.overwrite,
-        options.processes or jobs.default_processes(),
-        left_out=left_out,
-    )
+    with cluster_flags.connected() as cluster:
+        written, existing, bad = convert(
+            options.list,
+            options.split,
+            options.audio,
+            options.out,
+            options.frames,
+            options.videos,
+            options.dataset,
+            options.clip_seconds,
+            options.max_bad,
+            options.overwrite,
+            options.processes or jobs.default_processes(),
+            left_out=left_out,
+            cluster=cluster,
+        )
     for message in (*left_out, *bad):
         print('left out:', message)
     others = sum(one.count for one in left_out)
@@ -279,4 +289,6 @@ if __name__ == '__main__':
     flags.DEFINE_integer('max_bad', 0, 'Number of bad clips that may be left out.', lower_bound=0)
     flags.DEFINE_bool('overwrite', False, 'Rewrite existing records.')
     flags.DEFINE_integer('processes', None, 'Number of processes; default one per core, up to 8.')
+    cluster_flags.define()
+    flags.adopt_module_key_flags(cluster_flags)  # for --help
     app.run(errors.clean_errors(main))

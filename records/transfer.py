@@ -297,7 +297,7 @@ class _Place:
                 raise
             return
         folder, name = posixpath.split(full)
-        unfinished = f'{folder}/.{name}.{os.getpid()}{atomic.PARTIAL}'
+        unfinished = f'{folder}/{atomic.partial_name(name).name}'
         self._files.makedirs(folder, exist_ok=True)
         try:
             with self._files.open(unfinished, 'wb') as file:

@@ -19,22 +19,27 @@ import pathlib
 
 from absl import app, flags
 
+from dualcam import jobs
 from dualcam.cli import errors
 from dualcam.data import schema
 from dualcam.files import atomic
 from dualcam.files.path_types import AnyPath
-from records import jobs, manifest, repair, verification
+from records import cluster_flags, manifest, repair, verification
 
 
 def verify(
-    root: AnyPath, processes: int = 1, repairing: bool = False
+    root: AnyPath,
+    processes: int = 1,
+    repairing: bool = False,
+    cluster: jobs.Cluster | None = None,
 ) -> tuple[int, list[verification.Finding], list[verification.Finding], dict[str, str]]:
     """Checks all records below a folder.
 
     Args:
         root: of the records.
         processes: their number.
-        repairing: convert faulty records again where possible.
+        repairing: convert faulty records again where possible, in this process.
+        cluster: whose workers read, instead of processes of this machine.
 
     Returns:
         The number of records, the findings that are left, those that were repaired, and {path:
@@ -43,7 +48,8 @@ def verify(
     Raises:
         ValueError: there is no such folder, or it has no records.
     """
-    inspected = verification.inspect_all(root, verification.find_records(root), processes)
+    paths = verification.find_records(root)
+    inspected = verification.inspect_all(root, paths, processes, cluster)
     findings = verification.compare(root, inspected)
     if not inspected and not findings:
         raise ValueError(f'{root}: holds no records')
@@ -55,7 +61,7 @@ def verify(
     if broken:
         manifest.write(root, entries.values())
     again = [path for path in paths if (pathlib.Path(root) / path).exists()]
-    inspected |= verification.inspect_all(root, again, processes)
+    inspected |= verification.inspect_all(root, again, processes, cluster)
     left = verification.compare(root, inspected)
     known = {one.path for one in left}
     return len(inspected), left, [one for one in findings if one.path not in known], failed
@@ -64,9 +70,10 @@ def verify(
 def main(_: list[str]) -> int:
     """The command."""
     options = flags.FLAGS
-    count, findings, repaired, failed = verify(
-        options.root, options.processes or jobs.default_processes(), options.repair
-    )
+    with cluster_flags.connected() as cluster:
+        count, findings, repaired, failed = verify(
+            options.root, options.processes or jobs.default_processes(), options.repair, cluster
+        )
     for finding in repaired:
         print(f'repaired: {finding.path}: {finding.message}')
     for finding in findings:
@@ -105,5 +112,7 @@ if __name__ == '__main__':
     flags.DEFINE_string('root', None, 'Folder with the records.', required=True)
     flags.DEFINE_string('report', None, 'JSON file to write the findings to.')
     flags.DEFINE_integer('processes', None, 'Number of processes; default one per core, up to 8.')
+    cluster_flags.define()
     flags.DEFINE_bool('repair', False, 'Convert damaged and missing records again.')
+    flags.adopt_module_key_flags(cluster_flags)  # for --help
     app.run(errors.clean_errors(main))

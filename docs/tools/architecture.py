@@ -33,6 +33,7 @@ PURPOSES = {
     'dualcam.losses': 'what is minimised',
     'dualcam.data': 'records, sounds, clips',
     'dualcam.acoustics': 'arrays, beamforming',
+    'dualcam.jobs': 'processes, a cluster',
     'dualcam.files': 'whole or not at all',
 }
 WIDTH, HEIGHT, GAP, RISE, MARGIN = 176, 50, 22, 36, 16

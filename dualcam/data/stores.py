@@ -188,7 +188,7 @@ def _pack(paths, packer, names, root, max_bad):
             raise ValueError(text)
         bad[paths[row]] = text
 
-    partial = root.with_name(f'.{root.name}.{os.getpid()}{atomic.PARTIAL}')
+    partial = atomic.partial_name(root)
     partial.mkdir(parents=True, exist_ok=True)
     try:
         before = _read_bad(root)

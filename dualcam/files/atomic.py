@@ -8,12 +8,16 @@ import contextlib
 import errno
 import os
 import pathlib
+import platform
+import re
+import secrets
 import shutil
 from collections.abc import Iterator
 
 from dualcam.files.path_types import AnyPath
 
 PARTIAL = '.partial'
+_HOST_LENGTH = 24  # bytes: names of files may have 255
 
 
 def write_text(path: AnyPath, text: str) -> None:
@@ -30,7 +34,7 @@ def writing_file(path: AnyPath, ending: str = '') -> Iterator[pathlib.Path]:
         path: of the file; its folder must be there.
         ending: of the temporary name, for writers that insist on a suffix.
     """
-    partial = _beside(path, ending)
+    partial = partial_name(path, ending)
     try:
         yield partial
         _flush(partial)
@@ -43,7 +47,7 @@ def writing_file(path: AnyPath, ending: str = '') -> Iterator[pathlib.Path]:
 @contextlib.contextmanager
 def writing_folder(folder: AnyPath) -> Iterator[pathlib.Path]:
     """Yields a folder beside `folder` to fill; unless an error is raised, it replaces `folder`."""
-    partial = _beside(folder)
+    partial = partial_name(folder)
     partial.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
@@ -75,9 +79,12 @@ def make_folder(folder: AnyPath) -> None:
         _flush(path.parent)
 
 
-def _beside(path, ending=''):
+def partial_name(path: AnyPath, ending: str = '') -> pathlib.Path:
+    """A name beside `path` for what becomes it, which no other process of any host has."""
     path = pathlib.Path(path)
-    return path.with_name(f'.{path.name}.{os.getpid()}{PARTIAL}{ending}')
+    host = re.sub(r'[^a-zA-Z0-9-]', '_', platform.node())[:_HOST_LENGTH]
+    writer = f'{host}-{os.getpid()}-{secrets.token_hex(4)}'
+    return path.with_name(f'.{path.name}.{writer}{PARTIAL}{ending}')
 
 
 def _flush(path):

@@ -11,6 +11,7 @@ from dualcam.files import text_files
 from dualcam.files.path_types import AnyPath
 
 _hidden = False
+_caught: list[str] | None = None
 
 
 def hide() -> None:
@@ -55,4 +56,20 @@ def write(text: str, file: TextIO) -> None:
 
 def warn(path: AnyPath, text: str) -> None:
     """Prints what is odd about a file to stderr, likewise."""
-    write(f'warning: {text_files.printable_name(path)}: {text}', sys.stderr)
+    line = f'warning: {text_files.printable_name(path)}: {text}'
+    if _caught is not None:
+        _caught.append(line)
+    else:
+        write(line, sys.stderr)
+
+
+@contextlib.contextmanager
+def caught_warnings() -> Iterator[list[str]]:
+    """The lines that `warn` would print within this context, for another process to print."""
+    global _caught
+    lines: list[str] = []
+    before, _caught = _caught, lines
+    try:
+        yield lines
+    finally:
+        _caught = before

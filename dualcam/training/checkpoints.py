@@ -106,7 +106,7 @@ class Progress:
         """
         state = sum(path.stat().st_size for path in (self._folder / _LATEST).iterdir())
         needed = 2 * state + _OTHER_BYTES
-        partial = self._folder / f'.room.{os.getpid()}.partial'
+        partial = atomic.partial_name(self._folder / 'room')
         try:
             with open(partial, 'wb') as file:
                 os.posix_fallocate(file.fileno(), 0, needed)

@@ -14,8 +14,8 @@ from typing import Any
 import tensorflow as tf
 
 from dualcam.files import progress_bars
+from dualcam.jobs import run_all
 from experiments.shared import workshops
-from records.jobs import run_all
 
 _MOST = 4  # each holds a network, a teacher and its batches in memory
 _held = {}  # the workshop of a worker process

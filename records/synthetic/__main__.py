@@ -23,11 +23,12 @@ from typing import Any
 
 from absl import app, flags
 
+from dualcam import jobs
 from dualcam.acoustics import band_beamforming, cepstra, geometry_files, microphones
 from dualcam.cli import errors
 from dualcam.data.sources import datasets, sound_folders
 from dualcam.files import large_arrays
-from records import array_flags, jobs
+from records import array_flags
 from records.synthetic import acivw, avia, presets, recordings, takes
 
 _ORIGINS = {'avia': 'array and rooms', 'acivw': 'array and places'}

@@ -26,10 +26,10 @@ import scipy.signal
 import soundfile
 from absl import app, flags
 
+from dualcam import jobs
 from dualcam.cli import errors
 from dualcam.data import schema
 from dualcam.data.sources import datasets, sound_folders
-from records import jobs
 from records.synthetic import acivw_objects, acivw_sources, acivw_video, recordings, takes, video
 
 LISTS = {

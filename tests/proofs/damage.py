@@ -17,10 +17,11 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
+from dualcam import jobs
 from dualcam.cli import errors
 from dualcam.data.records import record_lists
 from dualcam.files import progress_bars
-from records import conversion, jobs, manifest, verify, writer
+from records import conversion, manifest, verify, writer
 from tests.helpers import memory, record_bytes
 
 _SECONDS = 10  # records of a sequence
@@ -44,7 +45,7 @@ def write_records(root, count, rng):
             root / paths[-1],
             writer.second_to_example(labels, {'acoustic': list(images), 'audio': list(sound)}),
         )
-        conversion.finish(root, paths[-1], {})
+        conversion.Output(root).finish(paths[-1], {})
     return sorted(paths)
 
 
@@ -225,7 +226,7 @@ def fewer_modalities(root, path, rng):
     for key in ('height', 'width', 'depth'):
         del example.context.feature[f'audio_image/{key}']
     _rewrite(root / path, [example.SerializeToString()])
-    conversion.finish(root, path, {})
+    conversion.Output(root).finish(path, {})
     return {path: {'other_kind'}}
 
 

@@ -10,7 +10,7 @@ from tests.helpers.checkout import ROOT
 
 _SCRIPT = """
 import os, pathlib, sys, time
-from records import jobs
+from dualcam import jobs
 
 def work(piece):
     pathlib.Path(sys.argv[1], str(os.getpid())).touch()

@@ -1,0 +1,148 @@
+"""What runs on the workers of a cluster: functions that `clusters` sends there.
+
+A worker may have been started anywhere, by somebody who knows nothing of this checkout. So what it
+is sent first is sent by value (cloudpickle does that with functions defined within functions), and
+only imports dualcam once the worker can find it.
+"""
+
+import functools
+import os
+import pathlib
+import pickle
+import platform
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dualcam
+from dualcam.files import progress_bars
+
+# What results depend on: the bytes of records on the first three, networks on the others.
+PACKAGES = ('dualcam', 'numpy', 'isal', 'tensorflow', 'keras')
+ROOT = pathlib.Path(dualcam.__file__).resolve().parents[1]
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """{package: version} of `PACKAGES` in this process."""
+    return probe()()['versions']
+
+
+def is_checkout() -> bool:
+    """Whether this process runs from a checkout; an installed package has no records/ beside it."""
+    return (ROOT / 'records' / 'conversion.py').exists()
+
+
+def path_plugin() -> Any:
+    """A `distributed.WorkerPlugin` that lets present and later workers import from the checkout."""
+    import distributed
+
+    root = str(ROOT)
+
+    class Checkout(distributed.WorkerPlugin):
+        name = f'dualcam-{root}'
+
+        def setup(self, worker):
+            import sys
+
+            if root not in sys.path:
+                sys.path.insert(0, root)
+
+    return Checkout()
+
+
+def probe() -> Callable[[], dict[str, Any]]:
+    """A function that returns a worker's 'versions' and the folder 'at' which it has dualcam."""
+    own, *others = PACKAGES
+
+    def look():
+        import importlib.metadata
+        import os
+
+        at, found = '', {own: 'missing'}
+        try:
+            module = importlib.import_module(own)  # a checkout need not be installed
+        except ImportError:
+            pass
+        else:
+            found[own] = module.__version__
+            at = os.path.dirname(os.path.dirname(os.path.realpath(str(module.__file__))))
+        for name in others:  # without importing TensorFlow, which takes seconds
+            try:
+                found[name] = importlib.metadata.version(name)
+            except importlib.metadata.PackageNotFoundError:
+                found[name] = 'missing'
+        return {'versions': found, 'at': at}
+
+    return look
+
+
+def task() -> Callable[..., tuple[Exception | None, Any, list[str]]]:
+    """What a worker is called with; the scheduler, which may lack dualcam, can unpickle it too."""
+
+    def run(payload, wanted, mark):
+        try:
+            from dualcam.jobs import workers
+        except ImportError as error:
+            message = f'a worker does not find dualcam ({error}); install it there'
+            return ValueError(message), None, []
+        return workers.run(payload, wanted, mark)
+
+    return run
+
+
+def run(
+    payload: bytes, wanted: Mapping[str, str], mark: str | None
+) -> tuple[Exception | None, Any, list[str]]:
+    """Runs a piece.
+
+    Args:
+        payload: (work, piece), pickled.
+        wanted: `versions` of the caller.
+        mark: a file that the caller has just written to the folder that all hosts share.
+
+    Returns:
+        (error or None, result, warnings). Errors that another attempt may not meet are raised.
+    """
+    import cloudpickle
+    import distributed
+
+    if versions() != wanted:  # a worker that came after all were compared
+        return unequal(f'worker {platform.node()}', versions(), wanted), None, []
+    threads = distributed.get_worker().state.nthreads
+    if threads > 1:  # what is hidden and caught below is of the whole process
+        message = f'worker {platform.node()} has {threads} threads; start it with --nthreads=1'
+        return ValueError(message), None, []
+    if mark is not None and not os.path.exists(mark):
+        message = (
+            f'{os.path.dirname(mark)}: a worker on {platform.node()} does not see what is written '
+            'there; expected a folder that all hosts share under one path'
+        )
+        return ValueError(message), None, []
+    work, piece = cloudpickle.loads(payload)
+    with progress_bars.hidden(), progress_bars.caught_warnings() as lines:
+        try:
+            return None, work(piece), lines
+        except ValueError as error:
+            return _portable(error), None, lines
+
+
+def unequal(where: str, found: Mapping[str, str], wanted: Mapping[str, str]) -> ValueError:
+    """The error about a worker of other versions."""
+    differing = ', '.join(
+        f'{name} {found[name]} instead of {wanted[name]}'
+        for name in wanted
+        if found[name] != wanted[name]
+    )
+    return ValueError(
+        f'{where} has {differing}, so that results could differ; install what this process '
+        'has, and restart it'
+    )
+
+
+def _portable(error):
+    """An error that can be pickled."""
+    try:
+        pickle.loads(pickle.dumps(error))
+        return error
+    except Exception:
+        return ValueError(str(error))
