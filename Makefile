@@ -1,20 +1,20 @@
-# Each target does all its set-up itself, and nothing twice. The README tells what to call.
+# Each target does its own set-up and repeats no work. docs/commands.md lists the commands.
 #
-#   PRESET=demo|smoke|paper   size of the embedded data and of the training
+#   PRESET=demo|smoke|paper   size of the embedded data and of training
 #   AVIA=DIR                  the real data set: DIR/matfiles and DIR/sync
-#   SOURCES=DIR               real recordings for the simulator, one folder a class
-#   FOLDS=1,2                 of them only these cross-validation folds (ESC)
+#   SOURCES=DIR               real recordings for the simulator, one folder per class
+#   FOLDS=1,2                 only these cross-validation folds of them (ESC)
 #   SUBJECTS=2                simulated subjects, 1 - 9, instead of the preset's number
-#   TAKES=takes.csv ARRAY=FILE|uma16   own takes of an own array, see docs/arrays.md
-#   BY=subject                lists of TAKES by subject, not by take
-#   TAKES_OPTIONS='--unit=mm' further options of records.convert_array
-#   DATA_SEED=1               other embedded data (AVIA, ACIVW, tagging) in other folders; 0
+#   TAKES=takes.csv ARRAY=FILE|uma16   your own takes and array, see docs/arrays.md
+#   BY=subject                lists of TAKES by subject instead of by take
+#   TAKES_OPTIONS='--unit=mm' additional options of records.convert_array
+#   DATA_SEED=1               different embedded data (AVIA, ACIVW, tagging), in separate folders; 0
 #   SEEDS=0,1,2               seeds of the runs: three by default, one with smoke and in make grid,
 #                             five in make eccv with ACIVW
-#   PUBLISH=docs/results      folder that the JSON of the tables is copied to; other data than the
-#                             demo's of seed 0 add to its name: table2-data1.json; then make results
-#   VIDEO=1                   records with video, which column R needs; always with table1, figures
-#                             and AVIA, and once they are there
+#   PUBLISH=docs/results      folder for copies of the tables' JSON, with a suffix for data other
+#                             than the demo's with seed 0: table2-data1.json; then make results
+#   VIDEO=1                   records with video, which column R needs; default with table1, figures
+#                             and AVIA, and once such records exist
 #   BACKBONE=FILE             weights of ResNet-50, see dualcam import-weights
 #   SOUNDNET=FILE             weights of SoundNet-5 that OurSoundNet starts from, likewise
 #   NETWORK_OPTIONS=dualcamnet.batch_norm=true   further arguments of networks, in tables 1 - 4
@@ -54,7 +54,7 @@ SEEDS ?=
 PUBLISH ?=
 TAGGED ?=
 PRESET ?= $(if $(AVIA)$(ACIVW)$(TAGGED),paper,demo)
-# What tells embedded data apart: the recordings they are made of and the seed.
+# Suffixes for embedded data: their source recordings and the seed.
 OF_SOURCES := $(if $(SOURCES),-$(notdir $(patsubst %/,%,$(SOURCES))))
 OF_SEED := $(if $(filter-out 0,$(DATA_SEED)),-data$(DATA_SEED))
 WORK ?= work/$(if $(TAKES),takes-$(basename $(notdir $(TAKES))),$(if $(AVIA),avia,$(PRESET)$(OF_SOURCES)$(if $(FOLDS),-folds$(subst $(COMMA),,$(FOLDS)))$(if $(SUBJECTS),-subjects$(SUBJECTS))$(OF_SEED)))
@@ -86,12 +86,12 @@ KERNELS ?=
 ECCV := work/acivw$(if $(ACIVW),,-$(PRESET)$(OF_SOURCES)$(OF_SEED))
 
 AAAI := work/tagging$(if $(TAGGED),,-$(PRESET)$(OF_SOURCES)$(OF_SEED))
-# Tagged clips of DATA_SEED n are the simulator's of seed n + 1: its sounds and pictures were tried
-# out on seed 0.
+# Tagged clips for DATA_SEED n use the simulator's seed n + 1: its sounds and pictures were developed
+# on seed 0.
 TAGGING_SEED := $(shell expr $(DATA_SEED) + 1)
 TAGGED_RECORDS := $(or $(TAGGED),$(AAAI)/records)
 
-# Make cuts names of targets at spaces, so that these may hold none.
+# Make splits target names at spaces, so these must not contain any.
 SPACELESS := WORK AVIA ACIVW SOURCES TAGGED SOUNDS LOGS BACKBONE SOUNDNET VGG16 SOUNDNET8 VGGISH TARGET
 $(foreach name,$(SPACELESS),$(if $(word 2,$($(name))),$(error $(name)=$($(name)): a path with spaces, \
   which make cannot take; use one without, or a link to it)))
@@ -103,11 +103,11 @@ ifneq ($(shell expr "$(DATA_SEED)" : '[0-9][0-9]*$$'),$(shell expr length "$(DAT
 $(error DATA_SEED=$(DATA_SEED): expected a whole number from 0)
 endif
 
-# Seconds of a folder in the embedded data, its takes together (records/synthetic/presets.py); AVIA's
-# takes are cut to 30.
+# Length in seconds of a folder in the embedded data, all takes together
+# (records/synthetic/presets.py); AVIA's takes are cut to 30.
 FOLDER_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$(PRESET)),30,$(if $(SOURCES),20,15))))
 
-# Seconds of a tagged clip; real ones have ten.
+# Length in seconds of a tagged clip; real ones have ten.
 CLIP_S := $(if $(filter smoke,$(PRESET)),2,$(if $(filter paper,$(PRESET)),10,4))
 
 PY := .venv/bin/python
@@ -147,8 +147,8 @@ lint: setup
 	.venv/bin/lint-imports --no-logo
 	$(PY) -m mypy
 
-# Files in their order: by number of tests, the few long ones would come last and leave a processor idle.
-# Tests of pages drive Debian's Chromium; without it (and no right to install it) they are skipped.
+# Files in order: sorted by number of tests, the few long ones would come last and leave cores idle.
+# Page tests drive Debian's Chromium; if it is missing and cannot be installed, they are skipped.
 test: lint
 	@{ command -v chromium && command -v chromedriver; } > /dev/null || { \
 	  echo 'Installing Chromium for the tests of pages.'; \
@@ -156,14 +156,14 @@ test: lint
 	  } > /dev/null 2>&1 || echo 'Not installed (as root?): tests of pages are skipped.'; }
 	$(PY) -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-# The numeric tests as other processors compute; `make test` runs a short form of it.
+# The numeric tests with other processors' kernels; `make test` runs a short form.
 test-kernels: setup
 	$(PY) -m tests.proofs.kernels $(if $(KERNELS),--kernels=$(KERNELS))
 
 tfrecords: $(RECORDS)/.made
 
 ifneq ($(TAKES),)
-# Not keyed on a stamp: rows that are added to the table are converted.
+# Not keyed on a stamp: rows added to the table are converted.
 .PHONY: $(RECORDS)/.made
 $(RECORDS)/.made: | setup
 	$(if $(ARRAY),,$(error TAKES=$(TAKES) needs ARRAY=FILE, or ARRAY=uma16))
@@ -183,7 +183,7 @@ $(RECORDS)/.made: $(WORK)/raw/.made | setup
 	  $(ON_CLUSTER)
 	@touch $@
 else
-# Not keyed on a stamp: the converter itself leaves alone what is there.
+# Not keyed on a stamp: the converter itself skips existing records.
 .PHONY: $(RECORDS)/.made
 $(RECORDS)/.made: | setup
 	$(PY) -m records.convert_avia --matfiles=$(AVIA)/matfiles --sync=$(AVIA)/sync \
@@ -213,7 +213,7 @@ $(ECCV)/records/.made: $(ECCV)/raw/.made | setup
 	$(PY) -m records.convert_acivw --raw=$(ECCV)/raw --out=$(ECCV)/records $(ON_CLUSTER)
 	@touch $@
 else
-# As with AVIA, the converter itself leaves alone what is there.
+# As with AVIA, the converter itself skips existing records.
 .PHONY: $(ECCV)/records/.made
 $(ECCV)/records/.made: | setup
 	$(PY) -m records.convert_acivw --raw=$(ACIVW) --out=$(ECCV)/records $(ON_CLUSTER)
@@ -249,8 +249,8 @@ aaai: $(if $(TAGGED),setup,$(AAAI)/records/.made)
 confusion: tfrecords
 	$(PY) experiments/run_confusion.py --records=$(RECORDS) $(ARGUMENTS)
 
-# Of AVIA's layout and of ACIVW's; of one alone where only its real data are given. Trains nothing:
-# AAAI 2021's Figure 4 is drawn where make aaai has been.
+# For AVIA's and ACIVW's layouts; only for one if only its real data are given. Trains nothing:
+# AAAI 2021's Figure 4 is drawn if make aaai has been run.
 FIGURES_OF_AVIA := $(if $(AVIA)$(TAKES),1,$(if $(ACIVW),,1))
 FIGURES_OF_ACIVW := $(if $(ACIVW),$(ECCV)/records,$(if $(AVIA)$(TAKES),,$(ECCV)/raw))
 AAAI_RESULTS := $(AAAI)/results-$(PRESET)
@@ -260,7 +260,7 @@ figures: $(if $(FIGURES_OF_AVIA),tfrecords) $(addsuffix /.made,$(FIGURES_OF_ACIV
 	  $(if $(FIGURES_OF_ACIVW),--acivw$(if $(ACIVW),,_raw)=$(FIGURES_OF_ACIVW)) \
 	  $(if $(wildcard $(AAAI_RESULTS)/*.json),--aaai=$(AAAI_RESULTS)) $(if $(BAND),--band=$(BAND))
 
-# Their numbers in the README and docs/results.md.
+# Writes the tables' numbers to the README and docs/results.md.
 results: setup
 	$(PY) -m experiments.results_pages
 
@@ -277,7 +277,7 @@ bench: setup
 	$(if $(PEERS),$(PY) -m pip install -q -c constraints.txt -e '.[bench]')
 	$(PY) benchmarks/run.py --out=work/benchmarks
 
-# The site, in work/site, with the notebook as it ran. Needs no network once its packages are there.
+# The site, in work/site, with the executed notebook. Needs no network once its packages are installed.
 docs: setup work/docs/take.md
 	@$(PY) -c 'import material, mkdocstrings_handlers.python' 2> /dev/null || \
 	  $(PY) -m pip install -q -c constraints.txt -e '.[docs]'

@@ -13,13 +13,14 @@
 # %% [markdown]
 # # One take, heard and seen
 #
-# A second and a half before 16 microphones: somebody claps on the left, and after half a second
-# somebody else whistles on the right. Where do the sounds come from? What does each sound like by
-# itself? And what do a teacher, which sees acoustic images, and its student, which hears one
-# microphone, make of them?
+# A recording of one and a half seconds with 16 microphones: one person claps on the left, and half
+# a second later another whistles on the right. Where do the sounds come from? What does each sound
+# like by itself? And how do a teacher, which sees acoustic images, and its student, which hears one
+# microphone, classify them?
 #
-# This page is a notebook that jupytext keeps as text, `examples/take.py`, and that `make docs`
-# runs. All of it, training included, takes two minutes of a processor. The sounds are simulated.
+# This page is a notebook, stored by jupytext as text in `examples/take.py` and executed by
+# `make docs`. Running it, training included, takes two minutes of CPU time. The sounds are
+# simulated.
 
 # %%
 import pathlib
@@ -47,8 +48,8 @@ print(f'{sound.shape[1]} microphones, {len(sound) / rate_hz} s at {rate_hz} Hz')
 # %% [markdown]
 # ## Hear
 #
-# One microphone hears both, one over the other. The spectrogram shows claps as vertical strokes
-# and the whistle as a line.
+# A single microphone records both sounds mixed together. The spectrogram shows claps as vertical
+# strokes and the whistle as a line.
 
 # %%
 figure, axes = plt.subplots(2, 1, figsize=(8, 4), sharex=True, layout='constrained')
@@ -61,10 +62,10 @@ plt.show()
 # %% [markdown]
 # ## See
 #
-# Beamforming asks each of 36 x 48 directions how much sound comes from there, twelve times a
-# second and at 512 frequencies: an acoustic image. Here is its energy between 900 and 6,400 Hz at
-# a moment with a clap and at one with the whistle, as an overlay on the camera's frame (grey,
-# since this take has no video).
+# Beamforming estimates how much sound comes from each of 36 x 48 directions, twelve times per
+# second and at 512 frequencies: an acoustic image. Below is its energy between 900 and 6,400 Hz
+# during a clap and during the whistle, as an overlay on the camera's frame (grey, since this take
+# has no video).
 
 # %%
 grid = view.grid()
@@ -92,17 +93,17 @@ plt.show()
 # %% [markdown]
 # ## Separate
 #
-# The array can also listen in one direction: it delays its microphones so that what comes from
-# there adds up, and the rest does not. `dualcam camera --listen=-20,-5` does the same. Below, the
-# sound of the two directions; the whistle's line is weaker on the left, the claps' strokes on the
-# right. An array as small as this one does not tell low frequencies apart.
+# The array can also listen in one direction: it delays the microphones' signals so that sound from
+# there adds up in phase and other sound does not. `dualcam camera --listen=-20,-5` does the same.
+# Below is the sound from the two directions; the whistle's line is weaker on the left, the claps'
+# strokes on the right. An array this small cannot separate low frequencies.
 
 # %%
 PLACES = {'left': (-20, -5), 'right': (18, 8)}
 
 
 def listen(towards):
-    """The sound of a direction, [samples]."""
+    """The sound from a direction, [samples]."""
     steerer = steered_sound.Steerer(array, rate_hz, lambda _: views.direction(*towards), 1.5)
     return np.concatenate(list(steerer.stream([sound])))
 
@@ -119,9 +120,9 @@ plt.show()
 # %% [markdown]
 # ## Learn
 #
-# Takes to learn from: three actions by five people at random places, two takes of two seconds
-# each. A clip is one second: twelve acoustic images for the teacher, the sound of one microphone
-# for the student. The fifth person validates.
+# The training data are simulated: three actions by five people at random positions, two takes of
+# two seconds each. A clip is one second: twelve acoustic images for the teacher, the sound of one
+# microphone for the student. The fifth person's clips are for validation.
 
 # %%
 CLASSES = ('clapping', 'whistling', 'paper ripping')
@@ -129,13 +130,13 @@ rng = np.random.default_rng(0)
 
 
 def second_of(signals):
-    """Acoustic images [12, 36, 48, 12] and sound [12, 1024] as records have them."""
+    """Acoustic images [12, 36, 48, 12] and sound [12, 1024], as in records."""
     images = cepstra.power_to_cepstra(acoustic_images(signals))
     return images, (signals[:, 0] * 2**19).astype(np.int32).reshape(12, 1024)
 
 
 def take(action, person):
-    """Two seconds, [2 * 12,288, 16], as loud as the example."""
+    """Two seconds, [2 * 12,288, 16], as loud as the example take."""
     number = datasets.AVIA_CLASSES.index(action)
     signal = sources.parametric_source(number, subjects.subject(person), 2.0, rng)
     place = views.direction(rng.uniform(-25, 25), rng.uniform(-18, 18))
@@ -146,7 +147,7 @@ def take(action, person):
 
 
 def make_store(name, seconds, labels):
-    """A store of seconds, as `stores.open_store` gives one of records."""
+    """A store of seconds, as `stores.open_store` returns for records."""
     images, sounds = map(np.stack, zip(*seconds, strict=True))
     paths = tuple(
         f'/{name}/Location_01/Subject_{i // 2 + 1:02d}/Action_001/Data_{i % 2 + 1:03d}.tfrecord'
@@ -170,8 +171,8 @@ data = run_data.RunData(store, list(store.paths[:48]), list(store.paths[48:]), i
 print(f'{len(labels)} clips, 48 of them to train on')
 
 # %% [markdown]
-# The teacher learns from labels; then the student from labels and the teacher's answers. A run is
-# a folder with curves, checkpoints and the exported student.
+# The teacher is trained on labels, then the student on labels and the teacher's predictions. A run
+# is a folder with curves, checkpoints and the exported student.
 
 # %%
 folder = pathlib.Path(tempfile.mkdtemp())
@@ -203,11 +204,11 @@ student = run.train(
 )
 
 # %% [markdown]
-# ## What each gets right
+# ## Predictions
 #
-# The first second of the take has claps, and the whistle in its second half; in its last second
-# both sound. The teacher sees the acoustic images. The student is asked three times: with what one
-# microphone heard, and with what the array heard towards the left and the right.
+# The first second of the take has claps, and the whistle in its second half; its last second has
+# both. The teacher sees the acoustic images. The student classifies three signals: that of one
+# microphone, and those that the array picks up from the left and from the right.
 
 # %%
 listener = students.open_listener(folder / 'student')
@@ -232,7 +233,8 @@ for name, start, logits in zip(
         print(f'  {who:28s}' + ''.join(f'{share:15.2f}' for share in shares))
 
 # %% [markdown]
-# One microphone hears clapping, whatever else there is: claps are loud and the whistle is not. What
-# the array hears towards the right has more of whistling in it, for the same student. The teacher,
-# which learned from lone sources, is unsure of two at once. So short a training shows how things
-# fit together, not how well they work: for that, see the [results](../docs/results.md).
+# From one microphone the student predicts clapping in either second: claps are loud and the whistle
+# is not. From the sound that the array picks up on the right, the same student gives whistling a
+# higher probability. The teacher, which was trained on single sources, is uncertain about two at
+# once. Such short training shows how the parts fit together, not how well they work; for that, see
+# the [results](../docs/results.md).

@@ -1,14 +1,14 @@
-"""The README's results and docs/results.md, from the JSON files of the tables' own commands.
+"""Writes the README's results and docs/results.md from the tables' JSON files.
 
     make table2 PUBLISH=docs/results        # once for each table
     make results                            # python -m experiments.results_pages
 
-A file is what `shared.results.write` wrote; its name is the table's, and what tells other data
-apart follows it: table2.json, table2-data1.json. The README has one line for each of some tables:
-the numbers that the paper is about, with their intervals and what the paper printed; and below, for
-each, a sentence on the difference that the paper claims (`_FRONT`). docs/results.md shows all rows.
-Both stand between two comments, and what is around them is left alone. A table without a file has
-no line: nothing is printed that was not measured.
+Each file is written by `shared.results.write` and named after its table; a suffix identifies other
+data: table2.json, table2-data1.json. The README has one line for each table in `_FRONT`: the
+numbers that the paper is about, with their intervals and the published values; below, one sentence
+per table on the difference that the paper claims. docs/results.md shows all rows. Both blocks stand
+between two comments; the text around them is left alone. A table without a file has no line:
+nothing is printed that was not measured.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ RESULTS = pathlib.Path('docs') / 'results'
 START, END = '<!-- results: written by make results -->', '<!-- end of results -->'
 NOTHING = f'Nothing has been measured yet: there is no file in `{RESULTS}/`.'
 
-# Tables in their order, and the command of each.
+# The tables in order of appearance, and each one's command.
 COMMANDS = {
     **{f'table{n}': f'make table{n}' for n in (1, 2, 3)},
     'table4': 'make table4 TARGET=...',
@@ -44,9 +44,9 @@ class _Front:
     """What the README shows of a table.
 
     Attributes:
-        shown: {what was measured: its name for people}: a column, of training and testing on all,
-            or the first values of a row's key, of the first column.
-        claim: the two that the paper compares, as their comparison names them or begins.
+        shown: {what was measured: its display name}: a column of the row trained and tested on all,
+            or the first values of a row's key, for the first column.
+        claim: the pair that the paper compares: names in the comparison, or how those begin.
     """
 
     shown: Mapping[Any, str]
@@ -57,7 +57,7 @@ _TAUGHT = _Front(
     {
         'DualCamNet': 'teacher (DualCamNet)',
         'G': 'student from labels alone (G)',
-        'D': 'student taught too (D)',
+        'D': 'student from labels and the teacher (D)',
     },
     ('D', 'G'),
 )
@@ -77,7 +77,7 @@ _FRONT = {
         {
             ('hearnet', 'supervised'): 'HearNet from labels',
             ('hearnet', 'self-supervised', 0.0): 'without labels (alpha 0)',
-            ('hearnet', 'self-supervised', 0.5): 'taught, without labels (alpha 0.5)',
+            ('hearnet', 'self-supervised', 0.5): 'with a teacher, without labels (alpha 0.5)',
         },
         ('HearNet, self-supervised, alpha 0.5', 'HearNet, self-supervised, alpha 0'),
     ),
@@ -92,7 +92,7 @@ _FRONT = {
 }
 _ALL, _MEAN = 'all', 'mean'
 _SETS = {'published': '', 'published_dcase17': 'DCASE 2017', 'published_dcase18': 'DCASE 2018'}
-# Entries of a cell that are not numbers beside it, see `results.as_json`.
+# A cell's own entries, as opposed to numbers shown beside it; see `results.as_json`.
 _OWN = {
     'column',
     'label',
@@ -111,10 +111,10 @@ _COMPARED = [field.name for field in dataclasses.fields(uncertainty.Comparison)]
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """One file.
+    """One table file.
 
     Attributes:
-        name: of the file, without an ending.
+        name: of the file, without extension.
         content: of the file, see `results.as_json`.
     """
 
@@ -123,18 +123,18 @@ class Measured:
 
     @property
     def table(self) -> str:
-        """The table's name; of one that is not in `COMMANDS`, the whole name of the file."""
+        """The table's name; the file's whole name for a table that is not in `COMMANDS`."""
         fits = [one for one in COMMANDS if re.match(rf'{one}($|[^a-z0-9])', self.name)]
         return max(fits, key=len, default=self.name)
 
     @property
     def variant(self) -> str:
-        """What tells its data from others', empty for the default: 'data1', say."""
+        """Which data it was measured on, such as 'data1'; empty for the default."""
         return self.name[len(self.table) :].strip('-_. ')
 
     @property
     def data_seed(self) -> int | None:
-        """Of the embedded data; None where the name is not one of a seed."""
+        """Seed of the embedded data; None where the name states no seed."""
         found = re.fullmatch(r'(?:data)?[-_]?(?:seed)?[-_]?(\d+)', self.variant)
         return int(found[1]) if found else None if self.variant else 0
 
@@ -145,12 +145,12 @@ class Measured:
 
     @property
     def cells(self) -> list[Mapping[str, Any]]:
-        """All, also those that were not measured."""
+        """All cells, including those that were not measured."""
         return self.content['cells']
 
     @property
     def comparisons(self) -> list[uncertainty.Comparison]:
-        """Those put in words: of training on all and of the mean of rows, if it has those."""
+        """Those shown as sentences: training on all and the mean of rows, where there are any."""
         found = [
             uncertainty.Comparison(**{name: one[name] for name in _COMPARED})
             for one in self.content['comparisons']
@@ -160,7 +160,7 @@ class Measured:
         return found
 
     def rows(self) -> list[tuple[dict[str, Any], dict[str, Mapping[str, Any]]]]:
-        """(the row's key, {column: cell}) of all rows, in their order."""
+        """(the row's key, {column: cell}) of all rows, in order."""
         found: dict[str, tuple[dict[str, Any], dict[str, Mapping[str, Any]]]] = {}
         for cell in self.cells:
             names = list(cell)
@@ -170,10 +170,10 @@ class Measured:
 
 
 def read(folder: str | pathlib.Path) -> list[Measured]:
-    """All files of a folder in the order of the pages; none where there is no folder.
+    """All files of a folder in page order; none if the folder does not exist.
 
     Raises:
-        ValueError: a file is not one that a table's command wrote.
+        ValueError: a file was not written by a table's command.
     """
     found = []
     for path in pathlib.Path(folder).glob('*.json'):
@@ -199,15 +199,15 @@ def read(folder: str | pathlib.Path) -> list[Measured]:
 
 
 def front_block(found: Sequence[Measured]) -> str:
-    """What the README shows: a line per table, then a sentence for each."""
+    """The README's block: one line per table, then one sentence each."""
     shown = [one for one in found if one.table in _FRONT]
     if not shown:
         return NOTHING
     lines = [
-        'Accuracy (of audio tagging: mAP), in brackets its 95 % interval by bootstrap over takes '
-        "and seeds; published numbers are of the papers' data.",
+        'Accuracy (mAP for audio tagging), with its 95 % bootstrap interval over takes and seeds '
+        "in brackets. Published numbers were measured on the papers' own data.",
         '',
-        '| table | of | here | published | takes / seeds |',
+        '| table | network | here | published | takes / seeds |',
         '|---|---|---|---|---|',
     ]
     for one in shown:
@@ -222,32 +222,32 @@ def front_block(found: Sequence[Measured]) -> str:
                 ', '.join(sizes),
             )
         )
-    told = [
+    sentences = [
         f'- **{_title(one, found)}.** {_sentence(claim)}'
         for one in shown
         for claim in [_claim(one)]
         if claim
     ]
-    return '\n'.join([*lines, '', *told] if told else lines)
+    return '\n'.join([*lines, '', *sentences] if sentences else lines)
 
 
 def whole_block(found: Sequence[Measured]) -> str:
-    """What docs/results.md shows: each file's whole table."""
+    """The block of docs/results.md: each file's whole table."""
     if not found:
         return NOTHING
     return '\n\n'.join(_section(one, found) for one in found)
 
 
 def renewed(text: str, block: str, path: str | pathlib.Path) -> str:
-    """The text of a page with another block.
+    """A page's text with its block replaced.
 
     Args:
         text: of the page.
-        block: what is to stand between the two comments.
-        path: of the page, for errors.
+        block: what goes between the two comments.
+        path: of the page, for error messages.
 
     Raises:
-        ValueError: there are not exactly these two comments, in this order.
+        ValueError: the page does not have exactly these two comments, in this order.
     """
     before, start, rest = text.partition(START)
     _, end, after = rest.partition(END)
@@ -257,7 +257,7 @@ def renewed(text: str, block: str, path: str | pathlib.Path) -> str:
 
 
 def pages(root: str | pathlib.Path) -> dict[pathlib.Path, str]:
-    """{path: what it should say} of the README and docs/results.md of a checkout."""
+    """{path: new text} of a checkout's README and docs/results.md."""
     root = pathlib.Path(root)
     found = read(root / RESULTS)
     blocks = {
@@ -271,7 +271,7 @@ def pages(root: str | pathlib.Path) -> dict[pathlib.Path, str]:
 
 
 def number(cell: Mapping[str, Any]) -> str:
-    """Mean and interval; empty where nothing was measured."""
+    """Mean and interval; empty if not measured."""
     if cell['mean'] is None:
         return ''
     text = f'{cell["mean"]:.3f}'
@@ -279,7 +279,7 @@ def number(cell: Mapping[str, Any]) -> str:
 
 
 def _front_cells(one):
-    """(name for people, its cell) of what the README shows and was measured."""
+    """(display name, cell) of everything the README shows that was measured."""
     found = {}
     for key, cells in one.rows():
         if set(key) == {'train', 'test'}:
@@ -302,8 +302,8 @@ def _sentence(claim):
 
 
 def _claim(one):
-    """The comparison that the README has a sentence of, over the mean of rows where there is one;
-    None where it was not measured."""
+    """The comparison that the README states, over the mean of rows where there is one; None if it
+    was not measured."""
     wanted = _FRONT[one.table].claim
     fits = [
         each
@@ -385,7 +385,7 @@ def _made(one):
 
 
 def _title(one, found):
-    """The heading, and what tells the data from that of the table's other files."""
+    """The heading, and which data it is if the table has files of several."""
     others = [other for other in found if other.table == one.table and other is not one]
     parts = [one.heading]
     if one.content.get('preset') == 'smoke':
@@ -431,7 +431,7 @@ def _whole(cell):
 
 
 def _beside(cell, name):
-    """A number that stands beside; in italics, if it is published."""
+    """A number shown beside the cell's own; in italics if published."""
     if not isinstance(cell.get(name), int | float):
         return ''
     digits = 4 if name.startswith('published') else 3  # papers print up to four
@@ -442,7 +442,7 @@ def _beside(cell, name):
 
 
 def _published(cell):
-    """All that a paper printed of it."""
+    """All values that the paper printed for it."""
     return ', '.join(
         ' '.join(filter(None, [_beside(cell, name).strip('*'), data]))
         for name, data in _SETS.items()
@@ -451,9 +451,9 @@ def _published(cell):
 
 
 def _place(one):
-    """What a difference is of, before its sentence."""
+    """What a difference refers to; precedes its sentence."""
     if one.train == one.test == _MEAN:
-        return 'mean of the rows of seen subjects: '
+        return 'mean over the rows of seen subjects: '
     if one.train == one.test:
         return '' if one.column == 'accuracy' else f'{one.column}: '
     return f'{one.train} → {one.test}, {one.column}: '.replace('_', ' ')
@@ -469,7 +469,7 @@ def main(_) -> None:
         changed = text != path.read_text(encoding='utf-8')
         if changed:
             atomic.write_text(path, text)
-        print(f'{path.relative_to(ROOT)}: {"written" if changed else "as it was"}')
+        print(f'{path.relative_to(ROOT)}: {"written" if changed else "unchanged"}')
 
 
 if __name__ == '__main__':

@@ -1,19 +1,19 @@
-"""How sure a score is: bootstrap intervals over takes and seeds, and paired differences.
+"""Uncertainty of scores: bootstrap intervals over takes and seeds, and paired differences.
 
 Clips of one take share the person, the place and the sound, so they are not independent: whole
-takes are drawn with replacement, and so are the seeds of the training runs. Every seed is tested
-on the same takes, hence both are drawn independently of each other (the bootstrap of crossed
+takes are resampled with replacement, and so are the seeds of the training runs. Every seed is
+tested on the same takes, hence both are drawn independently of each other (the bootstrap of crossed
 factors: Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007). Limits are
 percentiles of the resampled scores.
 
-The draws depend on the takes and the number of seeds alone. Two scores of the same takes and seeds
-are therefore resampled alike, and the percentiles of their difference are those of paired data:
-what makes a take hard for both columns cancels out.
+The draws only depend on the takes and the number of seeds. Two scores of the same takes and seeds
+are therefore resampled identically, and the percentiles of their difference are those of paired
+data: whatever makes a take hard for both columns cancels out.
 
-What the intervals do not know: with three seeds the spread between trainings is itself poorly
-known. In simulations of 100 takes and 3 seeds, intervals cover the truth in 95 % of the cases
-where takes dominate the error, and in 78 % where only seeds matter. More seeds mend that, more
-takes do not.
+What the intervals do not cover: with three seeds the spread between trainings is itself poorly
+known. In simulations of 100 takes and 3 seeds, intervals contain the true value in 95 % of the
+cases if takes dominate the error, and in 78 % if only seeds matter. More seeds help; more takes do
+not.
 """
 
 import dataclasses
@@ -28,20 +28,20 @@ from dualcam.evaluation import ties
 
 RESAMPLES = 9_999
 LEVEL = 0.95
-# Two-sided at 5 %: five takes that all point one way happen by chance in 2 / 2**5 = 6 % of cases.
+# Two-sided at 5 %: five takes all point the same way by chance in 2 / 2**5 = 6 % of cases.
 MIN_TAKES = 6
 _SEED = 0
 _CHUNK = 512  # resamples at a time
-# Scores are sums over fewer clips, classes, seeds and tests than this, in float64.
+# Scores are float64 sums over fewer clips, classes, seeds and tests than this.
 _ROUNDING = ties.tolerance(1_000_000)
 
 
 class Measure(Protocol):
-    """The scores of one test, one for each seed, as a function of its takes.
+    """The scores of one test, one per seed, as a function of its takes.
 
     Attributes:
-        takes: names of the takes, each once, sorted.
-        num_seeds: how many trainings were tested.
+        takes: sorted names of the takes, each once.
+        num_seeds: number of training runs tested.
     """
 
     takes: tuple[str, ...]
@@ -51,25 +51,25 @@ class Measure(Protocol):
         """Scores of resampled takes.
 
         Args:
-            counts: [resamples, takes], how often each take was drawn.
+            counts: [resamples, takes], number of times each take was drawn.
 
         Returns:
-            [resamples, seeds]; NaN where a score is not defined.
+            [resamples, seeds]; NaN for undefined scores.
         """
 
 
 class Accuracy:
-    """Share of the clips that are right.
+    """Fraction of the clips that are right.
 
     Args:
-        tests: of each seed, whether its predictions are right, [clips], and the names of the takes
-            that the clips are from, [clips]. Seeds may be tested on different clips.
+        tests: for each seed, whether its predictions are right, [clips], and the names of the
+            clips' takes, [clips]. Seeds may be tested on different clips.
     """
 
     def __init__(self, tests: Sequence[tuple[np.ndarray, Sequence[str]]]):
         names = sorted({take for _, takes in tests for take in takes})
         place = {name: number for number, name in enumerate(names)}
-        # Whole numbers below 2**24 are exact in float32, and products take half the time.
+        # Integers below 2**24 are exact in float32, and products take half the time.
         self._right, self._clips = np.zeros((2, len(names), len(tests)), np.float32)
         for seed, (right, takes) in enumerate(tests):
             if len(right) != len(takes) or not len(right):
@@ -89,14 +89,14 @@ class Accuracy:
 
 
 class Tagging:
-    """A score of clips with several labels each; every clip is a take of its own.
+    """A score for clips with several labels each; every clip is its own take.
 
     Args:
         labels: [clips, classes], 0 or 1.
         probabilities: [seeds, clips, classes].
         kind: 'mAP' or 'mAUC', means over classes; or 'precision', 'recall' or 'F1', all classes
             together at a threshold.
-        threshold: of the latter.
+        threshold: for the latter.
     """
 
     def __init__(
@@ -143,8 +143,8 @@ class Interval:
     """A 95 % interval of a score or of a difference.
 
     Attributes:
-        low, high: its limits; all possible values where there are fewer than `MIN_TAKES` takes.
-        takes, seeds: how many different ones stand behind it.
+        low, high: its limits; all possible values if there are fewer than `MIN_TAKES` takes.
+        takes, seeds: number of different ones behind it.
     """
 
     low: float
@@ -155,16 +155,16 @@ class Interval:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """A paired difference of two columns, a - b, in shares of 1.
+    """A paired difference of two columns, a - b, as a fraction.
 
     Attributes:
         a, b: the columns, or rows, that are compared.
-        train, test: what was learned from and tested on; both 'mean' for the mean of all rows of
-            a paper's table.
+        train, test: the training and test sets; both 'mean' for the mean over all rows of a
+            paper's table.
         column: the score, such as 'accuracy'.
         difference: of the scores.
         low, high: its 95 % interval.
-        takes, seeds: how many different ones stand behind it.
+        takes, seeds: number of different ones behind it.
     """
 
     a: str
@@ -190,7 +190,7 @@ class Comparison:
                 f'[{-high:.1f}, {-low:.1f}]'
             )
         return (
-            f'whether {self.a} is better than {self.b} cannot be told with {takes} and {seeds}: '
+            f'{self.a} versus {self.b} is inconclusive with {takes} and {seeds}: '
             f'{difference:+.1f} points [{low:+.1f}, {high:+.1f}]'
         )
 
@@ -199,8 +199,8 @@ def interval(parts: Sequence[Measure], resamples: int = RESAMPLES) -> Interval:
     """Interval of a score.
 
     Args:
-        parts: the score is the mean of these tests' scores; mostly there is one.
-        resamples: how many.
+        parts: the score is the mean of these tests' scores; usually there is one.
+        resamples: number of resamples.
 
     Returns:
         An `Interval` within 0 and 1.
@@ -225,10 +225,10 @@ def compare(
 
     Args:
         a, b: their names.
-        parts_a, parts_b: see `interval`; the same takes and seeds in the same order. What was
-            not trained has one seed, and is compared with any number.
+        parts_a, parts_b: see `interval`; the same takes and seeds in the same order. An untrained
+            method has one seed, and is compared with any number.
         train, test, column: see `Comparison`.
-        resamples: how many.
+        resamples: number of resamples.
 
     Raises:
         ValueError: takes or seeds of the two differ.
@@ -251,21 +251,21 @@ def compare(
 
 
 def score(parts: Sequence[Measure]) -> float:
-    """Mean of some tests over their seeds, not resampled."""
+    """Mean over tests and seeds, without resampling."""
     return float(np.mean([scores_of(part) for part in parts]))
 
 
 def scores_of(part: Measure) -> list[float]:
-    """Score of each seed, not resampled."""
+    """Score of each seed, without resampling."""
     return part.scores(np.ones((1, len(part.takes))))[0].tolist()
 
 
 @functools.lru_cache(maxsize=256)
 def _resampled(parts: tuple[Measure, ...], resamples: int) -> np.ndarray:
-    """The mean of the parts in each resample, [resamples]."""
+    """The parts' mean in each resample, [resamples]."""
     names = sorted({take for part in parts for take in part.takes})
     inside = [set(part.takes) for part in parts]
-    # Takes that are in the same parts are drawn among each other: each part keeps its size.
+    # Takes in the same parts form a stratum: each part keeps its size.
     strata: dict[tuple[bool, ...], list[int]] = {}
     for number, name in enumerate(names):
         strata.setdefault(tuple(name in part for part in inside), []).append(number)
@@ -283,7 +283,7 @@ def _resampled(parts: tuple[Measure, ...], resamples: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=2)
 def _take_counts(strata: tuple[tuple[int, ...], ...], digest: int, resamples: int) -> np.ndarray:
-    """How often each take is drawn, [resamples, takes] float32; each stratum keeps its size."""
+    """Draws of each take, [resamples, takes] float32; each stratum keeps its size."""
     rng = np.random.default_rng([_SEED, 1, digest])
     counts = np.zeros((resamples, sum(map(len, strata))), np.float32)
     for stratum in strata:
@@ -294,7 +294,7 @@ def _take_counts(strata: tuple[tuple[int, ...], ...], digest: int, resamples: in
 
 @functools.lru_cache(maxsize=4)
 def _seed_shares(num_seeds: int, resamples: int) -> np.ndarray:
-    """What share of the draws each seed has, [resamples, seeds]."""
+    """Each seed's share of the draws, [resamples, seeds]."""
     rng = np.random.default_rng([_SEED, 2, num_seeds])
     return rng.multinomial(num_seeds, np.full(num_seeds, 1.0 / num_seeds), resamples) / num_seeds
 
@@ -317,7 +317,7 @@ def _digest(names: Sequence[str]) -> int:
 
 
 def _average_precision(counts: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Of each resample, as `sklearn.metrics.average_precision_score` with weights; NaN without
+    """Per resample, like `sklearn.metrics.average_precision_score` with weights; NaN without
     positives."""
     hits, drawn = _along_ranking(counts, labels, scores)
     positives = hits[:, -1]
@@ -327,7 +327,7 @@ def _average_precision(counts: np.ndarray, labels: np.ndarray, scores: np.ndarra
 
 
 def _area_under_roc(counts: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Of each resample; equal scores count as half. NaN without positives or negatives."""
+    """Per resample; equal scores count as half. NaN without positives or negatives."""
     hits, drawn = _along_ranking(counts, labels, scores)
     misses = drawn - hits
     before = np.concatenate([np.zeros((len(hits), 1)), hits[:, :-1]], axis=1)
@@ -338,7 +338,7 @@ def _area_under_roc(counts: np.ndarray, labels: np.ndarray, scores: np.ndarray) 
 def _along_ranking(
     counts: np.ndarray, labels: np.ndarray, scores: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positives, and all clips, from each different score on: [resamples, scores] each."""
+    """Cumulative positives, and clips, down to each distinct score: [resamples, scores] each."""
     scores = ties.merged_predictions(scores)  # as `tagging_scores` ranks them
     order = np.argsort(-scores, kind='stable')
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)

@@ -1,8 +1,8 @@
-"""One form for all results: a table goes out as Markdown, CSV, JSON and a chart.
+"""A common format for all results: tables written as Markdown, CSV, JSON and a chart.
 
 A `Table` has rows with keys and a `Cell` per measured column. Tables of the three papers, folders
-of sound, grid searches and confusion matrices are all made of these; what differs between them is
-data. Every cell of a test says how sure it is, see `uncertainty`.
+of sound files, grid searches and confusion matrices all use it and differ in data only. Every cell
+of a test has an interval, see `uncertainty`.
 """
 
 import csv
@@ -23,25 +23,24 @@ from experiments.shared import charts
 
 PUBLISHED = pathlib.Path(__file__).parents[1] / 'published'
 PUBLISHED_KEY, PUBLISHED_STD_KEY = 'published', 'published_std'
-# Of each split, whether predictions are right, and the takes that the clips are from, [clips] each.
+# For each split, whether predictions are right, and the takes of the clips, [clips] each.
 Outcome = Sequence[tuple[np.ndarray, Sequence[str]]]
 HOW_SURE = (
-    'In brackets 95 % intervals by bootstrap over takes and seeds, in parentheses test clips / '
-    'takes'
+    'Brackets: 95 % bootstrap intervals over takes and seeds; parentheses: test clips / takes'
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """What was measured for one row and column; empty where nothing was.
+    """Measurements for one row and column; may be empty.
 
     Attributes:
         scores: one per seed, or per seed and split.
-        parts: the tests behind them, see `uncertainty`; empty where there is no test, as for
+        parts: the tests behind them, see `uncertainty`; empty without a test, as for
             validation scores.
-        clips: how many were tested; those of all splits.
-        beside: numbers that stand beside it by their heading: 'published' and 'published_std' of a
-            paper, say.
+        clips: number of test clips, over all splits.
+        beside: numbers to show with it, by heading, such as 'published' and 'published_std' of a
+            paper.
     """
 
     scores: tuple[float, ...] = ()
@@ -51,7 +50,7 @@ class Cell:
 
     @property
     def mean(self) -> float | None:
-        """Mean of the scores; None where nothing was measured."""
+        """Mean of the scores; None if not measured."""
         return float(np.mean(self.scores)) if self.scores else None
 
     @property
@@ -61,23 +60,23 @@ class Cell:
 
     @functools.cached_property
     def interval(self) -> uncertainty.Interval | None:
-        """Of the mean; None without tests."""
+        """Interval of the mean; None without tests."""
         return uncertainty.interval(self.parts) if self.parts else None
 
 
 def measured(
     parts: Sequence[uncertainty.Measure], clips: int, beside: Mapping[str, float] | None = None
 ) -> Cell:
-    """The `Cell` of some tests, whose mean it is."""
+    """The `Cell` for the mean of some tests."""
     scores = tuple(one for part in parts for one in uncertainty.scores_of(part))
     return Cell(scores, tuple(parts), clips, beside or {})
 
 
 def of_tests(of_seeds: Sequence[Outcome], beside: Mapping[str, float] | None = None) -> Cell:
-    """The `Cell` of the same tests of several seeds.
+    """The `Cell` for the same tests with several seeds.
 
     Args:
-        of_seeds: of each seed, its `Outcome`; all with the same splits in the same order.
+        of_seeds: the `Outcome` of each seed; all with the same splits in the same order.
         beside: see `Cell`.
     """
     parts = [uncertainty.Accuracy(split) for split in zip(*of_seeds, strict=True)]
@@ -89,10 +88,10 @@ class Row:
     """One line of a table.
 
     Attributes:
-        key: values of the table's keys; they name the row in CSV and JSON.
+        key: values of the table's keys, which identify the row in CSV and JSON.
         cells: {column: `Cell`}; a missing one is empty.
-        names: the key for people; empty where it is the key itself.
-        note: a few words, such as which k was chosen.
+        names: the key's display names; empty for the key itself.
+        note: a few words, such as the chosen k.
     """
 
     key: tuple[Any, ...]
@@ -102,7 +101,7 @@ class Row:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The key as people read it."""
+        """The key's display names."""
         return self.names or tuple(
             f'{part:g}' if isinstance(part, float) else '' if part is None else str(part)
             for part in self.key
@@ -110,7 +109,7 @@ class Row:
 
     @property
     def label(self) -> str:
-        """The key in one piece."""
+        """The key as one string."""
         return ', '.join(filter(None, self.shown))
 
     def cell(self, column: str) -> Cell:
@@ -120,23 +119,23 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """What `write` writes.
+    """A table for `write`.
 
     Attributes:
-        name: of the files, without an ending.
-        title: what it is and what data it ran on.
-        explained: one line for people: what the numbers are.
+        name: of the files, without extension.
+        title: what it is and its data.
+        explained: one line on the meaning of the numbers.
         keys: headings of the rows' keys.
         columns: headings of the cells.
         rows: its `Row`s.
         comparisons: paired differences, in JSON and CSV.
-        in_words: those of them that are put in words under the table; None takes all.
+        in_words: comparisons shown as sentences under the table; None for all.
         measure: heading of the means in CSV.
-        beside: (heading for people, column, heading in `Cell.beside`) of further columns on the
-            right. What a paper published of a column stands in its cells otherwise.
+        beside: (display heading, column, heading in `Cell.beside`) of additional columns on the
+            right. Otherwise a column's published values are shown in its cells.
         above: paragraphs between explanation and table.
         below: paragraphs at the end, such as pictures.
-        extra: further entries of the JSON.
+        extra: additional entries of the JSON.
         chart: function of the table and a path; None draws nothing.
     """
 
@@ -163,12 +162,12 @@ def compare_rows(
     test: str,
     label: Callable[[Row], str] = lambda row: row.label,
 ) -> list[uncertainty.Comparison]:
-    """Paired differences between rows, column by column; what was not measured is left out.
+    """Paired differences between rows, column by column, without unmeasured cells.
 
     Args:
         pairs: (a, b) for a - b.
-        columns: to compare in.
-        train, test: names of what was learned from and tested on.
+        columns: in which to compare.
+        train, test: names of the training and test data.
         label: name of a row.
     """
     return [
@@ -188,13 +187,13 @@ def write(
     publish: str | pathlib.Path | None = None,
     suffix: str = '',
 ) -> str:
-    """Writes <out>/<name>.{md,csv,json,png}, and <name>_comparisons.csv where there are any.
+    """Writes <out>/<name>.{md,csv,json,png}, and <name>_comparisons.csv if there are any.
 
     Args:
         table: what to write.
         out: folder.
-        made: how it was made, see `provenance`; in the JSON.
-        publish: another folder that the JSON is copied to.
+        made: provenance for the JSON, see `provenance`.
+        publish: another folder for a copy of the JSON.
         suffix: of the copy's name, such as '-data1', see `results_pages`.
 
     Returns:
@@ -225,7 +224,7 @@ def write(
 
 
 def markdown(table: Table) -> str:
-    """The table for people."""
+    """The table in Markdown."""
     heads, rows = as_text(table)
     lines = [f'# {table.title}', '']
     for paragraph in (table.explained, *table.above):
@@ -234,7 +233,7 @@ def markdown(table: Table) -> str:
     lines += ['| ' + ' | '.join(row) + ' |' for row in rows]
     told = table.comparisons if table.in_words is None else table.in_words
     if told:
-        lines += ['', 'Paired differences, 95 % intervals by bootstrap over takes and seeds:', '']
+        lines += ['', 'Paired differences with 95 % bootstrap intervals over takes and seeds:', '']
         lines += [f'- {place_of(one)}: {one}.' for one in told]
     for paragraph in table.below:
         lines += ['', paragraph]
@@ -242,7 +241,7 @@ def markdown(table: Table) -> str:
 
 
 def as_text(table: Table) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of cells, for people; what is published is in Markdown's italics."""
+    """Headings and rows of cells as displayed; published values in Markdown italics."""
     notes = any(row.note for row in table.rows)
     heads = [*table.keys, *table.columns, *(head for head, *_ in table.beside)]
     heads = [head.replace('_', ' ') for head in heads] + ['note'] * notes
@@ -260,7 +259,7 @@ def as_text(table: Table) -> tuple[list[str], list[list[str]]]:
 
 
 def as_json(table: Table, made: Mapping[str, Any]) -> dict[str, Any]:
-    """What the JSON file holds."""
+    """Contents of the JSON file."""
     return {
         'title': table.title,
         **table.extra,
@@ -288,7 +287,7 @@ def as_json(table: Table, made: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def number(value: float | None) -> str:
-    """Four decimals; nothing for what was not measured."""
+    """Four decimals; empty if not measured."""
     return '' if value is None else f'{value:.4f}'
 
 
@@ -306,8 +305,8 @@ def write_counts(
         counts: [classes, classes]; the row is the true class.
         classes: names.
         title, note: of the picture.
-        folder: where to.
-        name: of the files; what is neither letter, digit nor hyphen becomes an underscore.
+        folder: where to write.
+        name: of the files; characters other than letters, digits and hyphens become underscores.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -393,7 +392,7 @@ def _text(cell: Cell, with_published: bool) -> str:
 
 
 def _beside_text(cell: Cell, key: str) -> str:
-    """In italics, if it is published."""
+    """In italics if published."""
     if key not in cell.beside:
         return ''
     text = number(cell.beside[key])
@@ -403,7 +402,7 @@ def _beside_text(cell: Cell, key: str) -> str:
 
 
 def place_of(one: uncertainty.Comparison) -> str:
-    """What was learned from, tested on and measured in a comparison, for people."""
+    """Training data, test data and score of a comparison, as displayed."""
     if one.train == one.test == 'mean':
-        return 'mean of the rows of seen subjects'
+        return 'mean over the rows of seen subjects'
     return f'{one.train} → {one.test}, {one.column}'

@@ -1,4 +1,4 @@
-"""The README and docs/results.md print what the tables' files hold, and nothing else."""
+"""The README and docs/results.md print what the tables' files contain, and nothing else."""
 
 import json
 import re
@@ -19,7 +19,7 @@ MADE = provenance.describe([0, 1], 'd1ge57')
 
 
 def cell(*right, **beside):
-    """Of each seed, how many of forty takes are right."""
+    """For each seed, how many of forty takes are right."""
     return results.of_tests([[(np.arange(40) < count, TAKES)] for count in right], beside)
 
 
@@ -61,7 +61,7 @@ def student_table(shift=0):
 
 
 def row_table(name, title, column='mAP'):
-    """Like AAAI's and ECCV's: a row by name."""
+    """Like AAAI's and ECCV's: rows have names."""
     keys, rest, other = ('row',), (), ()
     first, second, taught = 'standard_backpropagation', 'proposed_student', 'proposed student'
     if name.startswith('eccv'):
@@ -129,7 +129,7 @@ def test_the_readme_and_the_results_print_what_the_files_hold():
 
 
 def test_every_number_of_the_readme_is_in_a_file():
-    """Not by the code that wrote it: decimal fractions are looked up among the files' numbers."""
+    """Independent of the code that wrote it: every decimal fraction is looked up in the files."""
     text = (ROOT / 'README.md').read_text(encoding='utf-8')
     block = text[text.index(results_pages.START) : text.index(results_pages.END)]
     held = set()
@@ -161,7 +161,7 @@ def test_a_student_s_table_has_numbers_intervals_and_sentences(checkout):
     publish(checkout, table)
     front, whole = printed(checkout)
     head, line = lines_of(front)
-    assert head == ['table', 'of', 'here', 'published', 'takes / seeds']
+    assert head == ['table', 'network', 'here', 'published', 'takes / seeds']
     found = table.rows[0].cell('D')
     inside = f'[{found.interval.low:.3f}, {found.interval.high:.3f}]'
     assert line[0] == 'WACV 2020, Table 2: OurSoundNet<br>`make table2`'
@@ -169,7 +169,7 @@ def test_a_student_s_table_has_numbers_intervals_and_sentences(checkout):
     assert of == [
         'teacher (DualCamNet)',
         'student from labels alone (G)',
-        'student taught too (D)',
+        'student from labels and the teacher (D)',
     ]
     assert here[0].startswith('0.875 [') and here[2] == f'0.725 {inside}' and len(here) == 3
     assert published == ['0.7702', '0.4102', '0.5299'] and line[4] == '40 / 2'
@@ -177,7 +177,7 @@ def test_a_student_s_table_has_numbers_intervals_and_sentences(checkout):
     assert 'D is better than G by' in told[0]
     bullets = [line for line in front.splitlines() if line.startswith('- ')]
     assert bullets == [
-        f'- **WACV 2020, Table 2: OurSoundNet.** {told[6]} (mean of the rows of seen subjects).'
+        f'- **WACV 2020, Table 2: OurSoundNet.** {told[6]} (mean over the rows of seen subjects).'
     ]
     assert '0.6335' not in front and '*0.6335*' in whole
     assert f'0.725 ± 0.035 {inside} (40 / 40) *0.5299*' in whole
@@ -218,7 +218,7 @@ def test_other_tables_have_rows_names_notes_and_numbers_beside(checkout):
         'AAAI 2021, Table 3: ways<br>`make aaai`',
     ]
     assert [line[1] for line in lines[1:]] == [
-        'without labels (alpha 0)<br>taught, without labels (alpha 0.5)',
+        'without labels (alpha 0)<br>with a teacher, without labels (alpha 0.5)',
         'labels alone<br>proposed student',
     ]
     assert lines[2][3] == '0.5918 DCASE 2017<br>' and lines[2][4] == '40 / 2'
@@ -286,7 +286,7 @@ def test_the_command_says_what_it_wrote():
         [sys.executable, '-m', 'experiments.results_pages'],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.splitlines() == ['README.md: as it was', 'docs/results.md: as it was']
+    assert done.stdout.splitlines() == ['README.md: unchanged', 'docs/results.md: unchanged']
 
 
 def test_makefile_names_data(tmp_path):

@@ -1,4 +1,4 @@
-"""Tables: the papers' rows, nothing trained twice, numbers that are what they say."""
+"""Tables: the papers' rows, nothing trained twice, correct numbers."""
 
 import csv
 import json
@@ -179,7 +179,7 @@ def test_places_beyond_those_that_are_described_have_rows(opened):
         (
             {1: 10},
             [run for run in _WANTED if run.train_on == 'scenario_2'],
-            'no records of scenario_2; the settings there are: scenario_1, all',
+            'no records of scenario_2; available settings: scenario_1, all',
         ),
     ],
 )
@@ -220,7 +220,7 @@ def test_columns_are_compared_in_each_row_and_on_their_mean():
     assert own[-1].high - own[-1].low < own[0].high - own[0].low
     text = results.markdown(table)
     assert (
-        f'- mean of the rows of seen subjects: {own[-1]}.' in text
+        f'- mean over the rows of seen subjects: {own[-1]}.' in text
         and f'- all → all, accuracy: {own[-2]}.' in text
     )
     assert 'scenario_1 → scenario_2, accuracy' not in text  # those are in JSON and CSV
@@ -231,12 +231,12 @@ def test_columns_are_compared_in_each_row_and_on_their_mean():
     more = tables.compare(rows, [('D', 'G')])
     assert len(more) == 12 and more[-1] == own[-1]
     assert more[-2].test == 'unseen_subjects' and more[-2].takes == 10
-    # Columns that are alike cannot be told apart, as those that only differ by seed.
+    # Columns that differ only by seed give an inconclusive comparison.
     alike = Workshop(g=(4, 9), d=(9, 4))
     rows = tables.fill(run_table2.TABLE, alike, [0, 1])
     found = tables.compare(rows, [('D', 'G')])[-1]
     assert found.difference == pytest.approx(0.0)
-    assert 'cannot be told with 40 takes and 2 seeds' in str(found)
+    assert 'is inconclusive with 40 takes and 2 seeds' in str(found)
 
 
 def test_paper_preset_has_the_published_rates():

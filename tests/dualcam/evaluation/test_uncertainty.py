@@ -1,4 +1,4 @@
-"""Intervals: known answers, agreement with libraries, coverage, and what pairing gains."""
+"""Intervals: known results, agreement with libraries, coverage, and the gain from pairing."""
 
 import numpy as np
 import pytest
@@ -215,7 +215,7 @@ def test_a_class_that_was_not_drawn_is_left_out_of_the_mean():
     assert np.isnan(test.scores(np.array([[0, 4, 0, 0]], np.float32))[0, 0])
 
 
-def test_words_say_what_is_told_and_what_is_not():
+def test_sentences_state_clear_differences_and_inconclusive_ones():
     def comparison(difference, low, high, takes=84, seeds=3):
         return uncertainty.Comparison(
             'D', 'G', 'all', 'all', 'accuracy', difference, low, high, takes, seeds
@@ -224,10 +224,11 @@ def test_words_say_what_is_told_and_what_is_not():
     assert str(comparison(0.041, 0.01, 0.072)) == 'D is better than G by 4.1 points [1.0, 7.2]'
     assert str(comparison(-0.041, -0.072, -0.01)) == 'D is worse than G by 4.1 points [1.0, 7.2]'
     assert str(comparison(0.02, -0.01, 0.05)) == (
-        'whether D is better than G cannot be told with 84 takes and 3 seeds: '
-        '+2.0 points [-1.0, +5.0]'
+        'D versus G is inconclusive with 84 takes and 3 seeds: +2.0 points [-1.0, +5.0]'
     )
-    assert 'cannot be told with 1 take and 1 seed' in str(comparison(0.0, 0.0, 0.0, 1, 1))
-    # A limit at zero that rounding moved to either side tells nothing.
+    assert 'D versus G is inconclusive with 1 take and 1 seed' in str(
+        comparison(0.0, 0.0, 0.0, 1, 1)
+    )
+    # A limit at zero that rounding moved to either side is inconclusive.
     for low, high in ((1e-17, 0.05), (-0.05, -1e-17)):
-        assert 'cannot be told' in str(comparison(0.02, low, high))
+        assert 'is inconclusive' in str(comparison(0.02, low, high))
