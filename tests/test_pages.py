@@ -1,4 +1,4 @@
-"""What people look at: TensorBoard's pages, report.html and results.html, in a real browser."""
+"""Pages in a real browser: TensorBoard, report.html and results.html."""
 
 import json
 import re
@@ -62,11 +62,14 @@ def test_tensorboard_shows_the_runs(trained, tensorboard, chromium):
     action = workshop.info.classes[0]
     for tab, words in (
         ('scalars', ['loss', 'accuracy', run_name]),
-        ('images', ['confusion matrix', 'answers over acoustic images', run_name, 'spectrograms']),
+        (
+            'images',
+            ['confusion matrix', 'predictions over acoustic images', run_name, 'spectrograms'],
+        ),
         ('audio', ['sounds/sample 1', run_name]),
         ('text', ['confusion table', 'true class', action]),
         ('pr_curves', [f'precision and recall/{action}', run_name]),
-        ('projector', ['validation clips', 'scenario', 'answer']),
+        ('projector', ['validation clips', 'scenario', 'prediction']),
     ):
         chromium.get(f'{tensorboard}#{tab}')
         chromium.refresh()

@@ -1,1 +1,1 @@
-"""The live view: an array's sound as it comes in, on a page."""
+"""The live view: an array's sound on a page in real time."""

@@ -1,9 +1,9 @@
-"""The live view's work: sound in, maps and peaks out, as they come.
+"""The live view's engine: sound in, maps and peaks out, in real time.
 
 Threads besides the server's: the source's own, one that makes maps, one that keeps sound for takes
-and for the student, and one in which a student, where there is one, hears each source every second.
-Nothing waits for a page: what it does not take in time is skipped. Where maps come late, some are
-left out, so that those that are shown are of now.
+and for the student, and one in which the student, if there is one, classifies each source every
+second. Nothing waits for a page: what it does not fetch in time is skipped. If maps fall behind,
+some are skipped, so that those shown are current.
 """
 
 import dataclasses
@@ -22,8 +22,8 @@ from dualcam.live import sound_sources, take_recorder
 if TYPE_CHECKING:  # it loads TensorFlow
     from dualcam.inference import students
 
-_STUDENT_S = 1.0  # between two answers of a student
-_RATE_SHARE = 0.49  # of the sample rate that a band may reach
+_STUDENT_S = 1.0  # between two predictions of a student
+_RATE_SHARE = 0.49  # upper limit of the band, as a share of the sample rate
 _FOCUS_M = 0.1, 1000.0
 _KEPT_S = 10.0  # of sound that may wait for the disk
 _TRACK_PEAKS = 24  # of a source that are remembered; a fan sounds for hours
@@ -36,7 +36,7 @@ class Message:
     """What the page shows of a map.
 
     Attributes:
-        header: what JSON can hold.
+        header: values that JSON can represent.
         level_db: [rows, cols] float32.
     """
 
@@ -56,7 +56,7 @@ class Engine:
         source: of the sound.
         array: microphones of its channels.
         view: of the camera.
-        params: how maps are made at first.
+        params: initial parameters of the maps.
         peak_params: what counts as a peak.
         student: from `students.open_listener`, or None.
         recorder: of takes, or None.
@@ -98,12 +98,12 @@ class Engine:
 
     @property
     def params(self) -> maps.MapParams:
-        """How maps are made now."""
+        """The current parameters of the maps."""
         return self._maker.params
 
     @property
     def dynamic_range_db(self) -> float:
-        """Below the loudest direction, for peaks."""
+        """Range for peaks, below the loudest direction."""
         return self._peak_params.dynamic_range_db
 
     def start(self) -> None:
@@ -112,7 +112,7 @@ class Engine:
             thread.start()
 
     def stop(self) -> None:
-        """Ends, with the take that is being recorded."""
+        """Stops, and ends a take that is being recorded."""
         self._stopped.set()
         self._change.set()
         for thread in self._threads:
@@ -122,17 +122,17 @@ class Engine:
             self.recorder.stop()
 
     def change(self, **values: Any) -> None:
-        """Changes how maps are made, from the next one or a moment later.
+        """Changes the maps' parameters, effective from the next map or shortly after.
 
         Args:
             values: of low_hz, high_hz, focus_m (0 for plane waves), method, dynamic_range_db.
 
         Raises:
-            ValueError: a value that cannot be.
+            ValueError: a value is not allowed.
         """
         known = {'low_hz', 'high_hz', 'focus_m', 'method', 'dynamic_range_db'}
         if not values or not values.keys() <= known:
-            raise ValueError(f'{", ".join(values)}: expected of {", ".join(sorted(known))}')
+            raise ValueError(f'{", ".join(values)}: expected some of {", ".join(sorted(known))}')
         range_db = values.pop('dynamic_range_db', None)
         if range_db is not None:
             if not 0 < _number(range_db) <= 60:
@@ -162,7 +162,7 @@ class Engine:
     def _guarded(self, work):
         try:
             work()
-        except Exception as error:  # the page says so; the other threads go on
+        except Exception as error:  # shown on the page; the other threads continue
             self._problem = f'{type(error).__name__}: {error}'
 
     def _read(self):
@@ -177,7 +177,7 @@ class Engine:
                 self._ring.add(block.samples, block.position + len(block.samples))
 
     def _prepare(self):
-        """Makes the next `MapMaker` when parameters change, so that maps go on meanwhile."""
+        """Builds the next `MapMaker` when parameters change; maps continue meanwhile."""
         while not self._stopped.is_set():
             self._change.wait()
             self._change.clear()
@@ -191,7 +191,7 @@ class Engine:
     def _work(self):
         held: list[np.ndarray] = []
         count = number = 0
-        following: int | None = None  # position of the sample that should come
+        following: int | None = None  # position of the next expected sample
         span = self.source.rate_hz / self._maker.params.maps_per_s
         while not self._stopped.is_set():
             block = self._queue.take(0.25)
@@ -200,7 +200,7 @@ class Engine:
                 self._publish_state()
                 continue
             if following is not None and block.position != following:
-                held, count = [], 0  # sound was dropped between: no map across the gap
+                held, count = [], 0  # sound was dropped: no map across the gap
             following = block.position + len(block.samples)
             held.append(block.samples)
             count += len(block.samples)
@@ -310,7 +310,7 @@ class Engine:
 
 
 def _same(direction, _):
-    """A direction at any time."""
+    """A source's direction as a function of time."""
     return direction
 
 
@@ -325,7 +325,7 @@ class _Ring:
 
     @property
     def end_s(self) -> float:
-        """Time of its last sample."""
+        """Time of the last sample."""
         return self._end / self._rate_hz
 
     def add(self, samples: np.ndarray, end: int) -> None:

@@ -1,4 +1,4 @@
-"""The live view's server: one page, one WebSocket per page, takes that are recorded."""
+"""The live view's server: one page, one WebSocket per open page, recorded takes."""
 
 import asyncio
 import contextlib
@@ -19,13 +19,13 @@ _MOST_VIDEO_BYTES = 4 << 30
 
 
 class Live:
-    """The application and those who watch.
+    """The application and its open pages.
 
     Args:
-        running: the engine, which `serve` starts and stops.
-        token: that requests must carry; None on this machine's own address.
-        video: file that the page shows in a camera's place, or None.
-        video_offset_s: when it begins, in time of the sound.
+        running: the engine; `serve` starts and stops it.
+        token: required in requests; None on this machine's own address.
+        video: file that the page shows instead of a camera, or None.
+        video_offset_s: its start, in time of the sound.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Live:
     async def _take_video(self, request: Request) -> Response:
         recorder = self._engine.recorder
         if recorder is None:
-            return PlainTextResponse('takes are not recorded; --out=DIR', 404)
+            return PlainTextResponse('takes are not recorded; start with --out=DIR', 404)
         data = bytearray()
         async for part in request.stream():
             data += part
@@ -107,7 +107,7 @@ class Live:
         try:
             began_at = float(request.query_params.get('began_ms', 'nan')) / 1000
             if not abs(began_at - time.time()) < 1e6:
-                raise ValueError('began_ms: expected the time of the first picture')
+                raise ValueError('began_ms: expected the time of the first frame')
             suffix = '.mp4' if 'mp4' in request.headers.get('content-type', '') else '.webm'
             offset_s = await asyncio.to_thread(
                 recorder.add_video, request.path_params['name'], suffix, bytes(data), began_at
@@ -135,7 +135,7 @@ class Live:
                 await sending
 
     def _asked(self, text: str) -> dict:
-        """The answer to what a page asks for."""
+        """Response to a page's request."""
         try:
             asked = json.loads(text)
             kind, values = asked['ask'], asked.get('values', {})
@@ -157,7 +157,7 @@ class Live:
             return {'answer': 'error', 'message': str(error)}
 
     def _publish(self, message: engine.Message) -> None:
-        """Hands a message to all who watch, from the engine's thread."""
+        """Passes a message to all open pages; called from the engine's thread."""
         if self._watchers and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._hand_out, message)
 
@@ -169,7 +169,7 @@ class Live:
 
 
 class _Watcher:
-    """A page: the newest message for it, and an answer to what it asked."""
+    """An open page: the newest message for it, and the response to its last request."""
 
     def __init__(self) -> None:
         self.message: engine.Message | None = None
@@ -178,7 +178,7 @@ class _Watcher:
         self.changed = asyncio.Event()
 
     async def send_to(self, socket_: WebSocket) -> None:
-        """Sends what there is, for as long as somebody is there."""
+        """Sends messages for as long as the page is connected."""
         while True:
             await self.changed.wait()
             self.changed.clear()
@@ -189,5 +189,5 @@ class _Watcher:
             if message is not None:
                 header, data = message.packed()
                 text = json.dumps(header | {'skipped': self.skipped}).encode()
-                text += b' ' * (-len(text) % 4)  # the map then starts where numbers may
+                text += b' ' * (-len(text) % 4)  # aligns the map that follows
                 await socket_.send_bytes(len(text).to_bytes(4, 'little') + text + data)

@@ -1,8 +1,8 @@
-"""How pages are served: to whom, with which rights, at which address.
+"""Serving pages: access control, content policy, address.
 
-Served on 127.0.0.1 to pages of its own only: a request that names another host, or comes from
-another site's page, is refused, so that no page of the web can look or listen. Another address
-needs a token, which the link that is printed carries. Pages load nothing from elsewhere.
+By default pages are served on 127.0.0.1, and to their own requests only: a request with another
+host name, or from another site's page, is refused, so that no web page can look or listen. Any
+other address needs a token, which is part of the printed link. Pages load nothing from elsewhere.
 """
 
 import hmac
@@ -29,11 +29,11 @@ _HEADERS = {'Content-Security-Policy': _CONTENT}
 
 
 class Guard:
-    """Refuses requests that are not allowed, see the module's text.
+    """Refuses requests that are not allowed; see the module docstring.
 
     Args:
-        app: what is guarded.
-        token: that requests must carry; None on this machine's own address.
+        app: the application to guard.
+        token: required in requests; None on this machine's own address.
     """
 
     def __init__(self, app: ASGIApp, token: str | None = None) -> None:
@@ -50,7 +50,7 @@ class Guard:
         await self._app(scope, receive, send)
 
     def _allows(self, connection):
-        """Whether a request may see anything."""
+        """Whether a request is allowed."""
         host = urllib.parse.urlsplit(f'//{connection.headers.get("host", "")}').hostname or ''
         origin = connection.headers.get('origin')
         if origin is not None:
@@ -64,11 +64,11 @@ class Guard:
 
 
 def page(name: str, token: str | None) -> Response:
-    """A page, which may load nothing but what this server has.
+    """A page that may only load files of this server.
 
     Args:
         name: of the file.
-        token: that its requests carry from then on, as a cookie.
+        token: set as a cookie, which its further requests carry.
     """
     response = FileResponse(PAGE / name, headers=_HEADERS)
     if token is not None:
@@ -77,7 +77,7 @@ def page(name: str, token: str | None) -> Response:
 
 
 class PageFiles(StaticFiles):
-    """Scripts and styles of the pages; a worker's script has rights of its own."""
+    """Scripts and styles of the pages; a worker's script has its own content policy."""
 
     def __init__(self) -> None:
         super().__init__(directory=PAGE)
@@ -90,10 +90,10 @@ class PageFiles(StaticFiles):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket at an address.
+    """A socket bound to an address.
 
     Raises:
-        ValueError: the port is taken, or the address is not of this machine.
+        ValueError: the port is in use, or the address is not this machine's.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -108,14 +108,14 @@ def bind(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         raise ValueError(
-            f'{host}:{port} cannot be served ({error.strerror}); is another program, or another '
-            'dualcam live, there? Choose another --port'
+            f'cannot listen on {host}:{port} ({error.strerror}); is another program, or another '
+            'dualcam live, using it? Choose another --port'
         ) from error
     return bound
 
 
 def address(host: str, bound: socket.socket, token: str | None) -> str:
-    """The link to a page, token included."""
+    """The link to a page, including the token."""
     name = f'[{host}]' if ':' in host else host
     query = f'?token={token}' if token else ''
     return f'http://{name}:{bound.getsockname()[1]}/{query}'

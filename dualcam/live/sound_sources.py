@@ -1,7 +1,7 @@
-"""Where live sound comes from: a sound device, or a recording at the pace at which it was made.
+"""Sources of live sound: a sound device, or a recording replayed in real time.
 
-A source runs in a thread of its own and hands blocks on as they come. What is not taken in time is
-dropped, the oldest first, and counted: memory stays as it is for hours.
+A source runs in its own thread and passes blocks on as they arrive. Blocks that are not fetched in
+time are dropped, the oldest first, and counted, so memory stays constant for hours.
 """
 
 import collections
@@ -16,17 +16,17 @@ from dualcam.acoustics import recordings
 from dualcam.inference import microphone
 
 BLOCK_S = 0.01
-_WAIT_S = 1.0  # until a device that is gone is looked for again
-_STILL_S = 2.0  # without a block, a device is gone
+_WAIT_S = 1.0  # between attempts to find a disconnected device
+_STILL_S = 2.0  # without a block, a device counts as disconnected
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Block:
-    """Some sound.
+    """A block of sound.
 
     Attributes:
         samples: [samples, channels] float32.
-        position: number of its first sample since the source began, those dropped included.
+        position: number of its first sample since the source began, dropped samples included.
         heard_at: `time.time()` of its last sample.
     """
 
@@ -36,13 +36,13 @@ class Block:
 
 
 class BlockQueue:
-    """Blocks on their way from one thread to another.
+    """A queue of blocks between two threads.
 
     Args:
-        most_s: of sound that may wait.
+        most_s: longest sound that may wait.
 
     Attributes:
-        dropped: blocks that were not taken in time.
+        dropped: number of blocks that were not fetched in time.
     """
 
     def __init__(self, most_s: float = 0.5) -> None:
@@ -52,7 +52,7 @@ class BlockQueue:
         self.dropped = 0
 
     def put(self, block: Block) -> None:
-        """Adds a block; the oldest goes where there is no room."""
+        """Adds a block; drops the oldest ones if there is no room."""
         with self._changed:
             if len(self._blocks) >= self._most:
                 self._blocks.popleft()
@@ -62,11 +62,11 @@ class BlockQueue:
 
     @property
     def waiting_s(self) -> float:
-        """How much sound waits, about."""
+        """Approximate length of the waiting sound, seconds."""
         return len(self._blocks) * BLOCK_S
 
     def take(self, timeout_s: float) -> Block | None:
-        """The oldest block; None if none comes in time."""
+        """Removes and returns the oldest block; None on timeout."""
         with self._changed:
             if not self._blocks:
                 self._changed.wait(timeout_s)
@@ -74,30 +74,30 @@ class BlockQueue:
 
 
 class Tee:
-    """Several queues that all get each block; `lost` is what the device lost."""
+    """Several queues that each get every block; `lost` counts blocks lost by the device."""
 
     def __init__(self, *queues: BlockQueue) -> None:
         self._queues = queues
         self.lost = 0
 
     def put(self, block: Block) -> None:
-        """Adds a block to all."""
+        """Adds a block to every queue."""
         for queue in self._queues:
             queue.put(block)
 
 
 class Replay:
-    """A recording as if it came from a device, again and again.
+    """A recording replayed as if it came from a device, repeatedly by default.
 
     Attributes:
-        name: for the page.
+        name: shown on the page.
         rate_hz, num_channels: of the sound.
-        state: what there is to say, empty where all is well.
+        state: a message for the page, empty if all is well.
 
     Args:
         recording: the recording.
         pace: times real time.
-        loop: start over at the end.
+        loop: whether to start over at the end.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Replay:
         self._recording, self._pace, self._loop = recording, pace, loop
 
     def run(self, queue: Tee, stopped: threading.Event) -> None:
-        """Puts blocks until the recording ends or it is stopped."""
+        """Emits blocks until the recording ends or `stop` is called."""
         size = max(1, round(BLOCK_S * self.rate_hz))
         position, began = 0, time.monotonic()
         for samples in self._blocks(size):
@@ -131,18 +131,18 @@ class Replay:
 
 
 class Device:
-    """A sound device of any number of channels, by python-sounddevice.
+    """A sound device with any number of channels, through python-sounddevice.
 
     Attributes:
-        name, rate_hz, num_channels, state: as those of `Replay`.
+        name, rate_hz, num_channels, state: as for `Replay`.
 
     Args:
-        wanted: number or part of the name of the device; None for the default one.
+        wanted: the device's number or part of its name; None for the default device.
         channels: see `recordings.parse_channels`; None for all.
         rate_hz: None for the device's own.
 
     Raises:
-        ValueError: no sounddevice, or no such device.
+        ValueError: python-sounddevice is missing, or there is no such device.
     """
 
     def __init__(
@@ -169,13 +169,13 @@ class Device:
         self.state = ''
 
     def run(self, queue: Tee, stopped: threading.Event) -> None:
-        """Puts blocks until it is stopped; a device that is unplugged is waited for."""
+        """Emits blocks until stopped; waits for a device that was unplugged to return."""
         self._position = 0
         while not stopped.is_set():
             try:
                 self._record(queue, stopped)
             except (self._sound.PortAudioError, ValueError, OSError) as error:
-                self.state = f'{self.name} is gone ({error}); waiting for it'
+                self.state = f'{self.name} is disconnected ({error}); waiting for it'
             if stopped.wait(_WAIT_S):
                 return
             self._look_again()
@@ -193,7 +193,7 @@ class Device:
 
         found = self._find()
         if found is None:
-            raise ValueError('not there')
+            raise ValueError('not found')
         with self._sound.InputStream(
             device=found['index'],
             channels=self._file_channels,
@@ -206,7 +206,7 @@ class Device:
             self.state = ''
             while not stopped.wait(0.2):
                 if not stream.active or time.monotonic() - came_at > _STILL_S:
-                    raise ValueError('no more sound comes')
+                    raise ValueError('no more sound')
 
     def _find(self):
         try:
@@ -216,7 +216,7 @@ class Device:
         return found if found['max_input_channels'] else None
 
     def _look_again(self):
-        # PortAudio makes its list of devices when it starts.
+        # PortAudio lists devices only when it starts.
         self._sound._terminate()
         self._sound._initialize()
 

@@ -1,8 +1,8 @@
-"""A student alone in a page: it names what the viewer's own microphone hears, class by class.
+"""A student in a page of its own: it classifies the sound of the viewer's microphone.
 
-The browser does all of it: it records, converts the rate, and runs the student's `.tflite` file,
-front end included, by LiteRT.js, which lies in `page/litert`. No sound leaves it, and nothing is
-loaded from elsewhere.
+The browser does all the work: it records, resamples, and runs the student's `.tflite` file, front
+end included, with LiteRT.js from `page/litert`. No sound leaves it, and nothing is loaded from
+elsewhere.
 """
 
 import dataclasses
@@ -24,10 +24,10 @@ _KEYS = 'network', 'seconds', 'samples', 'sample_rate_hz', 'classes', 'threshold
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PageStudent:
-    """What a page needs of a student.
+    """What a page needs to know about a student.
 
     Attributes:
-        name: for people.
+        name: display name.
         contents: of the `.tflite` file, for one window at a time.
         metadata: see `export.saved_models`.
     """
@@ -38,16 +38,16 @@ class PageStudent:
 
 
 def read_student(path: AnyPath) -> PageStudent:
-    """A student for a page.
+    """Reads a student for a page.
 
     Args:
         path: a run's folder or a SavedModel, which is converted, or a `.tflite` file.
 
     Raises:
-        ValueError: it is none of them, or knows no classes.
+        ValueError: it is none of these, or has no classes.
         RuntimeError: it cannot be converted.
     """
-    # Not above: TensorFlow takes seconds to start.
+    # Imported here: TensorFlow takes seconds to start.
     from dualcam.export import tflite
     from dualcam.inference import students
 
@@ -59,16 +59,16 @@ def read_student(path: AnyPath) -> PageStudent:
             tflite.convert(students.find_saved_model(path), file, 'float32')
         _, metadata = tflite.open_file(file, num_threads=1)
         if not metadata.get('classes'):
-            raise ValueError(f'{path}: {metadata["network"]} knows no classes')
+            raise ValueError(f'{path}: {metadata["network"]} has no classes')
         return PageStudent(path.name, tflite.of_one_window(file.read_bytes()), metadata)
 
 
 def student_app(student: PageStudent, token: str | None = None) -> Starlette:
-    """The application that serves the page.
+    """The application serving the page.
 
     Args:
         student: from `read_student`.
-        token: that requests must carry; None on this machine's own address.
+        token: required in requests; None on this machine's own address.
     """
     about = {key: student.metadata.get(key) for key in _KEYS} | {'name': student.name}
 
@@ -82,7 +82,7 @@ def student_app(student: PageStudent, token: str | None = None) -> Starlette:
         return Response(student.contents, media_type='application/octet-stream')
 
     async def webassembly(request: Request) -> Response:
-        # Lies there compressed, a third of its size; browsers unpack it.
+        # Stored compressed, at a third of its size; browsers decompress it.
         packed = (serving.PAGE / 'litert' / f'{_WASM}.gz').read_bytes()
         return Response(packed, 200, {'Content-Encoding': 'gzip'}, 'application/wasm')
 

@@ -1,7 +1,7 @@
-"""Takes recorded from the live view: sound, video, and their row of `takes.csv`.
+"""Recording takes in the live view: sound, video, and a row of `takes.csv`.
 
-A folder has take_001.wav (RF64, 24 bit, all channels of the array), take_001.webm where the page
-had a camera, and takes.csv as `records.convert_array` reads it.
+A folder contains take_001.wav (RF64, 24 bit, all channels of the array), take_001.webm if the page
+had a camera, and takes.csv in the format of `records.convert_array`.
 """
 
 import csv
@@ -40,7 +40,7 @@ class TakeRecorder:
     """Records takes into a folder.
 
     Args:
-        folder: where to; made with the first take.
+        folder: where to write; created with the first take.
         rate_hz, num_channels: of the sound.
     """
 
@@ -53,7 +53,7 @@ class TakeRecorder:
 
     @property
     def state(self) -> dict:
-        """What the page shows: name and seconds of a take that is being recorded."""
+        """Name and length of the take being recorded, for the page."""
         with self._lock:
             one = self._running
             if one is None:
@@ -61,20 +61,20 @@ class TakeRecorder:
             return {'name': one.name, 'seconds': one.count / self._rate_hz, 'gaps': one.gaps}
 
     def start(self, name: str, subject: str = '', place: str = '') -> str:
-        """Begins a take of a class; returns its name.
+        """Starts a take of a class; returns its name.
 
         Raises:
-            ValueError: one is being recorded, or there is no class.
-            OSError: the folder cannot be written.
+            ValueError: a take is already being recorded, or the class is empty.
+            OSError: the folder is not writable.
         """
         words = {'class': name.strip(), 'subject': subject.strip(), 'place': place.strip()}
         if not words['class']:
-            raise ValueError('a take needs a class; type what is to be heard')
+            raise ValueError('a take needs a class; enter what makes the sound')
         if any(len(word) > _LONGEST_NAME or not word.isprintable() for word in words.values()):
-            raise ValueError('class, subject and place: expected a line of text each')
+            raise ValueError('class, subject and place: expected one line of text each')
         with self._lock:
             if self._running is not None:
-                raise ValueError(f'{self._running.name} is being recorded')
+                raise ValueError(f'{self._running.name} is already being recorded')
             self._folder.mkdir(parents=True, exist_ok=True)
             found = [_NAME.match(path.name) for path in self._folder.iterdir()]
             number = 1 + max((int(one[1]) for one in found if one), default=0)
@@ -92,7 +92,7 @@ class TakeRecorder:
             return take
 
     def add(self, samples: np.ndarray, position: int, heard_at: float) -> None:
-        """Writes a block [samples, channels]; what was dropped before it is silence."""
+        """Writes a block [samples, channels]; blocks dropped before it become silence."""
         with self._lock:
             one = self._running
             if one is None:
@@ -110,7 +110,7 @@ class TakeRecorder:
             one.count = position - one.first + len(samples)
 
     def stop(self) -> str | None:
-        """Ends the take and writes its row; its name, None if none was being recorded."""
+        """Ends the take and writes its row; returns its name, or None if there was no take."""
         with self._lock:
             one, self._running = self._running, None
             if one is None:
@@ -124,20 +124,20 @@ class TakeRecorder:
             return one.name
 
     def add_video(self, take: str, suffix: str, data: bytes, began_at: float) -> float:
-        """Puts the video of a take beside it; returns when it begins in the sound, seconds.
+        """Stores a take's video next to it; returns the video's start in the sound, seconds.
 
         Args:
             take: a name from `stop`.
             suffix: of `VIDEO_SUFFIXES`.
             data: the file.
-            began_at: `time.time()` of its first picture.
+            began_at: `time.time()` of its first frame.
 
         Raises:
-            ValueError: there is no such take of this session, or the suffix is no video's.
+            ValueError: this session has no such take, or the suffix is not a video's.
         """
         with self._lock:
             if take not in self._began or suffix not in VIDEO_SUFFIXES:
-                raise ValueError(f'{take}{suffix}: no take of this session, or no video')
+                raise ValueError(f'{take}{suffix}: not a take of this session, or not a video')
             offset_s = round(began_at - self._began[take], 3)
             path = self._folder / f'{take}{suffix}'
             with atomic.writing_file(path) as partial:

@@ -1,4 +1,4 @@
-"""A picture of an array: where its microphones are, what it sees, and how finely."""
+"""A picture of an array: microphone positions, beam patterns and resolution."""
 
 import numpy as np
 from matplotlib.backends import backend_agg
@@ -17,7 +17,7 @@ def array_figure(
     found: beam_patterns.Resolution,
     focus_m: float | None,
 ) -> Figure:
-    """The figure: layout, response maps, response over frequency, resolution.
+    """A figure of the layout, response maps, response over frequency and resolution.
 
     Args:
         array: the microphones.
@@ -57,18 +57,18 @@ def _draw_layout(axes, array):
     axes.plot(0, 0, '+', color='tab:red', markersize=9, label='camera')
     axes.legend(fontsize=7, loc='upper right')
     axes.set_aspect('equal', 'datalim')
-    axes.set_title('from behind, as the camera looks', fontsize=9)
+    axes.set_title('seen from behind, in viewing direction', fontsize=9)
     axes.set_xlabel('x to the right, mm', fontsize=8)
     axes.set_ylabel('y up, mm', fontsize=8)
     axes.tick_params(labelsize=7)
 
 
 def _draw_sides(axes, array):
-    """All displacements between microphones: gaps in them are what the array cannot hear."""
+    """The co-array, all displacements between microphones: the array cannot sense its gaps."""
     apart = (array.positions_m[:, None] - array.positions_m)[..., :2].reshape(-1, 2) * 1000
     axes.scatter(*apart.T, s=2, color='0.4', alpha=0.5, linewidths=0)
     axes.set_aspect('equal', 'datalim')
-    axes.set_title('displacements of all pairs', fontsize=9)
+    axes.set_title('displacements between all pairs', fontsize=9)
     axes.set_xlabel('mm', fontsize=8)
     axes.tick_params(labelsize=7)
 
@@ -121,13 +121,13 @@ def _draw_resolution(axes, found):
     axes.minorticks_off()
     axes.set_ylim(0, 90)
     axes.set_xlabel('frequency, Hz')
-    axes.set_ylabel('degrees: sources nearer than that are one')
+    axes.set_ylabel('degrees: closer sources merge')
     axes.grid(alpha=0.3)
     lobes = axes.twinx()
     lobes.plot(hz, found.side_lobes_db, color='tab:red', label='highest side lobe in the view')
     lobes.axhline(-3, color='tab:red', linewidth=0.7, linestyle=':')
     lobes.set_ylim(-30, 0.5)
-    lobes.set_ylabel('dB; above the dotted line a ghost looks like a source', color='tab:red')
+    lobes.set_ylabel('dB; above the dotted line ghosts look like sources', color='tab:red')
     handles = axes.get_lines() + lobes.get_lines()[:1]
     axes.legend(handles, [line.get_label() for line in handles], fontsize=8, loc='upper center')
     axes.set_title('resolution and ghosts', fontsize=10)

@@ -1,6 +1,6 @@
-"""A located recording to look at: a film with the sound, and a sheet.
+"""Pictures of a localised recording: a video with sound, and a contact sheet.
 
-Reads a `LocalisedTake`, and what a student says of its sources where there is one.
+Reads a `LocalisedTake`, and a student's predictions for its sources if there are any.
 """
 
 import dataclasses
@@ -17,10 +17,10 @@ from dualcam.acoustics import localised_takes, recordings, videos, views
 from dualcam.files import progress_bars
 from dualcam.inference import source_classes
 
-_GREY = 96  # where there is no video
+_GREY = 96  # background without video
 _OPAQUE = 0.7
-_FASTEST_HZ = 30.0  # pictures per second of a film
-_SOUND_HZ = 48_000  # that every player takes
+_FASTEST_HZ = 30.0  # highest frame rate of a video
+_SOUND_HZ = 48_000  # supported by every player
 _SHEET = 12  # pictures
 _SHEET_WIDTH = 400
 _NO_VIDEO_WIDTH = 640
@@ -30,15 +30,15 @@ _LISTEN_PEAK = 0.9
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Shown:
-    """What a film shows beside the maps.
+    """What a video shows in addition to the maps.
 
     Attributes:
         video: pictures, or None.
         video_offset_s: when the video begins, in the time of the sound.
-        dynamic_range_db: below the loudest that is shown.
-        width: of the film, at most.
-        classes: what a student says of the sources, or None.
-        listen: file with the sound of the film; None for the first microphone's.
+        dynamic_range_db: range shown below the loudest level.
+        width: maximum width of the video.
+        classes: a student's predictions for the sources, or None.
+        listen: file with the video's sound; None for the first microphone's.
     """
 
     video: videos.Video | None = None
@@ -50,19 +50,19 @@ class Shown:
 
 
 def levels(level_db: np.ndarray, top_db: float, dynamic_range_db: float) -> np.ndarray:
-    """A map as 0 - 1: 1 at its maximum, or at that of a usual map where it is quieter.
+    """A map scaled to 0 - 1: 1 at its maximum, or at that of a typical map if it is quieter.
 
     Args:
         level_db: [rows, cols].
-        top_db: maximum of a usual map.
-        dynamic_range_db: below which is 0.
+        top_db: maximum of a typical map.
+        dynamic_range_db: levels further below the maximum are 0.
     """
     high = max(float(level_db.max()), top_db)
     return np.clip((level_db - high) / dynamic_range_db + 1.0, 0.0, 1.0)
 
 
 def blend(level: np.ndarray, picture: np.ndarray) -> Image.Image:
-    """A map [rows, cols], 0 - 1, over a picture [height, width, 3] uint8."""
+    """A map [rows, cols], 0 - 1, drawn over a picture [height, width, 3] uint8."""
     below = Image.fromarray(np.ascontiguousarray(picture))
     small = Image.fromarray(np.round(255 * level).astype(np.uint8))
     smooth = small.resize(below.size, Image.Resampling.BICUBIC)
@@ -74,12 +74,12 @@ def blend(level: np.ndarray, picture: np.ndarray) -> Image.Image:
 def write_film(
     path: pathlib.Path, take: localised_takes.LocalisedTake, shown: Shown
 ) -> tuple[int, int]:
-    """Writes the film, H.264 and AAC.
+    """Writes the video, H.264 and AAC.
 
     Returns:
-        How many pictures it has, and how many of them come from the video.
+        The number of its frames, and how many of them come from the camera's video.
     """
-    import av  # not above: few need its libraries
+    import av  # imported here: few callers need its libraries
 
     rate_hz = _film_rate(take, shown)
     count = max(1, round(take.recording.duration_s * rate_hz))
@@ -109,7 +109,7 @@ def write_film(
 
 
 def write_sheet(path: pathlib.Path, take: localised_takes.LocalisedTake, shown: Shown) -> None:
-    """Writes up to a dozen pictures with their times and peaks, as PNG."""
+    """Writes up to twelve pictures with their times and peaks, as one PNG."""
     count = min(_SHEET, len(take.times_s))
     chosen = np.unique(np.linspace(0, len(take.times_s) - 1, count).round().astype(int))
     size = _film_size(take, dataclasses.replace(shown, width=min(shown.width, 2 * _SHEET_WIDTH)))
@@ -126,7 +126,7 @@ def write_sheet(path: pathlib.Path, take: localised_takes.LocalisedTake, shown: 
 
 
 def _overlays(take, shown, times_s, size) -> Iterator[tuple[float, Image.Image, bool]]:
-    """(time, picture with map and peaks, whether the video has one) at times that grow."""
+    """Yields (time, picture with map and peaks, whether the video has a frame), in time order."""
     tops = np.array([one.max() for one in take.level_db])
     top_db = float(np.median(tops))
     if shown.video is None:
@@ -151,7 +151,7 @@ def _overlays(take, shown, times_s, size) -> Iterator[tuple[float, Image.Image, 
 
 
 def _mark(image, take, shown, index):
-    """Draws the peaks of a map and what is there."""
+    """Draws the peaks of a map with their classes."""
     draw = ImageDraw.Draw(image)
     width, height = image.size
     radius, font = max(5, width // 80), max(14, width // 45)
@@ -220,14 +220,14 @@ def _sheet(pictures, captions, title, columns=4, gap=6, line=18):
 
 
 class _SoundTrack:
-    """Sound that is written beside the pictures of a film."""
+    """Sound written alongside the frames of a video."""
 
     def __init__(self, film, stream, blocks):
         self._film, self._stream, self._blocks = film, stream, blocks
         self._count = 0
 
     def up_to(self, time_s):
-        """Writes sound until there is enough for pictures up to a time."""
+        """Writes sound until it covers the frames up to a time."""
         while self._count < time_s * _SOUND_HZ and (block := next(self._blocks, None)) is not None:
             self._write(block)
 
@@ -249,7 +249,7 @@ class _SoundTrack:
 
 
 def _film_sound(take, shown):
-    """Blocks [samples] at 48 kHz within 1: the beamformed sound, or the first microphone's."""
+    """Blocks [samples] at 48 kHz, full scale 1: the beamformed sound, or the first microphone's."""
     if shown.listen is not None:
         recording, scale = recordings.open_recording(shown.listen), 1.0
     else:

@@ -1,4 +1,4 @@
-"""A located recording as tables: peaks, sources, and all that is known of the take."""
+"""A localised recording as tables: peaks, sources, and the whole take as JSON."""
 
 import csv
 import dataclasses
@@ -61,7 +61,7 @@ def summary(
     settings: dict,
     path: AnyPath,
 ) -> dict:
-    """What take.json holds: settings, sources, and what a student says of them and the scene."""
+    """Contents of take.json: settings, sources, predictions for these and for the scene."""
     sources = []
     for number, source in enumerate(take.sources, 1):
         azimuth_deg, elevation_deg, level_db = source.mean_place()
@@ -123,7 +123,7 @@ def _write_csv(path, header, rows):
 def lines(
     take: localised_takes.LocalisedTake, classes: source_classes.TakeClasses | None
 ) -> list[str]:
-    """A line for the screen on each source, and on the scene."""
+    """One line to print per source, and one for the scene."""
     said = []
     for number, source in enumerate(take.sources, 1):
         azimuth_deg, elevation_deg, level_db = source.mean_place()
@@ -135,11 +135,11 @@ def lines(
             line += f'  {_in_words(classes.sources[number - 1])}'
         said.append(line)
     if classes is not None:
-        said.append(f'scene, by the first microphone: {_in_words(classes.scene)}')
+        said.append(f'scene, from the first microphone: {_in_words(classes.scene)}')
     return said
 
 
 def _in_words(one):
     if one is None:
-        return 'nothing to be heard'
+        return 'silence'
     return f'{one.classes[0]} {one.probabilities[0]:.0%}'

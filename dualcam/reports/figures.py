@@ -1,7 +1,7 @@
 """Confusion matrices as figures, pictures and tables.
 
-Takes what `metrics.confusion` counts, and returns a Matplotlib figure to save or to turn into
-pixels for TensorBoard. Uses no window system and no global state of Matplotlib.
+Takes the counts of `metrics.confusion` and returns a Matplotlib figure to save or to convert to
+pixels for TensorBoard. Uses neither a window system nor Matplotlib's global state.
 """
 
 import math
@@ -22,19 +22,19 @@ def confusion_figure(
 ) -> Figure:
     """A confusion matrix as a figure: a count in each cell, shaded by its share of the row.
 
-    Rows of classes without clips, and columns of those never predicted, are grey, not zeros.
+    Rows of classes without clips and columns of classes never predicted are grey instead of zero.
 
     Args:
         counts: [classes, classes] integers; a row is a true class, a column a predicted one.
         class_names: in the order of the labels.
         title: first line; accuracy and number of clips follow.
-        note: small last line of the title, such as where the data come from.
+        note: small last line of the title, such as the origin of the data.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: `counts` is not square, or has not one row per class.
+        ValueError: `counts` is not square, or does not have one row per class.
     """
     counts = np.asarray(counts)
     num_classes = len(class_names)
@@ -69,7 +69,7 @@ def confusion_figure(
     axes.set_yticks(ticks[1:] - 0.5, minor=True)
     axes.grid(which='minor', color='0.88', linewidth=0.6)
     axes.tick_params(which='minor', length=0)
-    axes.set(xlabel='answer', ylabel='true class')
+    axes.set(xlabel='predicted class', ylabel='true class')
     num_clips = counts.sum()
     scores = f'{num_clips} clips'
     if num_clips:
@@ -90,7 +90,7 @@ def confusion_figure(
 
 
 def confusion_picture(counts: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
-    """A confusion matrix as a picture, in a few milliseconds, for every epoch of a run.
+    """A confusion matrix as a picture, fast enough (milliseconds) for every epoch of a run.
 
     Args:
         counts, class_names: as for `confusion_figure`.
@@ -103,8 +103,8 @@ def confusion_picture(counts: np.ndarray, class_names: Sequence[str]) -> np.ndar
     size = widest + len(class_names) * _CELL
     whole = Image.new('RGB', (size + 8, size + 24), 'white')
     draw = ImageDraw.Draw(whole)
-    draw.text((4, 4), 'row: true class, column: answer', fill='#555', font=font)
-    columns = Image.new('RGB', (widest, size), 'white')  # the columns' names, not rotated yet
+    draw.text((4, 4), 'row: true class, column: prediction', fill='#555', font=font)
+    columns = Image.new('RGB', (widest, size), 'white')  # the columns' names, before rotation
     column_names = ImageDraw.Draw(columns)
     for number, name in enumerate(class_names):
         place = 24 + widest + number * _CELL
@@ -147,7 +147,7 @@ def confusion_table(counts: np.ndarray, class_names: Sequence[str]) -> str:
 
 
 def _empty(counts):
-    """Cells of classes without clips, or never predicted, [classes, classes] bool."""
+    """Cells of classes without clips or never predicted, [classes, classes] bool."""
     counts = np.asarray(counts)
     return (counts.sum(axis=1, keepdims=True) == 0) | (counts.sum(axis=0, keepdims=True) == 0)
 
@@ -159,7 +159,7 @@ def row_shares(counts: np.ndarray) -> np.ndarray:
 
 
 def pixels(figure: Figure) -> np.ndarray:
-    """A figure's picture, [height, width, 3] uint8 RGB."""
+    """A figure's pixels, [height, width, 3] uint8 RGB."""
     canvas = backend_agg.FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -1,6 +1,6 @@
-"""Pictures of a take: overlays, contact sheet and film.
+"""Pictures of a take: overlays, contact sheet and video.
 
-Takes are read from records here, from raw folders by `records.look`.
+This module reads takes from records; `records.look` reads raw folders.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from dualcam.files.path_types import AnyPath
 from dualcam.reports import overlays
 
 KINDS = ('png', 'sheet', 'gif', 'mp4')
-_CONVERSION_FILE = 'conversion.json'  # of a converter, with its settings
+_CONVERSION_FILE = 'conversion.json'  # a converter's settings
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,9 +29,9 @@ class Take:
     Attributes:
         name: for files and captions.
         images: [frames, 36, 48, channels], see `overlays.maps`.
-        pictures: [height, width, 3] uint8 RGB of each frame, None for those without one; or None.
+        pictures: [height, width, 3] uint8 RGB per frame, None for frames without one; or None.
         frames: [frames, mics, 1024] int32 sound, or None.
-        view: of the camera, where the images' directions are not its pictures' pixels but those of
+        view: of the camera, if the images' directions are not its pictures' pixels but those of
             60 x 45 degrees; see `seen`.
     """
 
@@ -42,7 +42,7 @@ class Take:
     view: views.View | None = None
 
     def levels(self, decibels: np.ndarray) -> np.ndarray:
-        """`overlays.levels` of maps [frames, 36, 48] of it, where its pictures have them."""
+        """`overlays.levels` of the take's maps [frames, 36, 48], aligned with its pictures."""
         found = overlays.levels(decibels)
         return found if self.view is None else overlays.placed(found, self.view)
 
@@ -52,13 +52,13 @@ def read_take(path: AnyPath, seconds: int | None = None) -> Take:
 
     Args:
         path: a folder of Data_NNN.tfrecord files, or one of them.
-        seconds: how many of a folder's are read, from its first on; default all.
+        seconds: how many of a folder's records to read, from the first on; default all.
 
     Returns:
         A `Take`.
 
     Raises:
-        ValueError: there are none, they hold no acoustic images, or one is damaged.
+        ValueError: there are no records, they hold no acoustic images, or one is damaged.
     """
     path = pathlib.Path(path)
     paths = [path] if path.is_file() else sorted(path.glob(f'Data_*{schema.RECORD_SUFFIX}'))
@@ -72,7 +72,7 @@ def read_take(path: AnyPath, seconds: int | None = None) -> Take:
     held = reading.modalities_of(paths[0])
     if 'acoustic' not in held:
         raise ValueError(
-            f'{paths[0]}: holds {" and ".join(held)}, no acoustic images; convert it '
+            f'{paths[0]}: holds {" and ".join(held)}, but no acoustic images; convert it '
             'again with --modalities=0,1,2'
         )
     found = list(reading.read_seconds([str(p) for p in paths], held, ()))
@@ -88,13 +88,13 @@ def read_take(path: AnyPath, seconds: int | None = None) -> Take:
 
 
 def seen(take: Take, view: views.View, video_offset_s: float = 0.0, aligned: bool = False) -> Take:
-    """A take as its camera saw it.
+    """A take aligned with its camera.
 
     Args:
-        take: from `read_take`, its pictures as the camera made them.
+        take: from `read_take`, with the camera's original pictures.
         view: of the camera: its field of view or calibration, and how its pictures are turned.
-        video_offset_s: when the first picture was made, in time of the sound.
-        aligned: the images' directions are the view's pixels already.
+        video_offset_s: time of the first picture, relative to the sound.
+        aligned: whether the images' directions already are the view's pixels.
     """
     pictures = take.pictures
     if pictures is not None:
@@ -106,15 +106,15 @@ def seen(take: Take, view: views.View, video_offset_s: float = 0.0, aligned: boo
 
 
 def check_unplaced(path: AnyPath) -> None:
-    """Raises a `ValueError` if a take's images were made for its camera's view, by a conversion."""
+    """Raises a `ValueError` if the converter made a take's images for its camera's view."""
     path = pathlib.Path(path).resolve()
     for folder in (path, *path.parents):
         conversion = folder / _CONVERSION_FILE
         if conversion.is_file():
             if 'view_deg' in text_files.read_json(conversion):
                 raise ValueError(
-                    f'{path}: {conversion} says that its acoustic images were made for what the '
-                    "camera sees; leave out the camera's view, or convert again with another one"
+                    f'{path}: according to {conversion} its acoustic images already match the '
+                    "camera's view; omit the view options, or convert again with another view"
                 )
             return
 
@@ -128,7 +128,7 @@ def write(
         take: a `Take`.
         out: folder.
         kinds: of `KINDS`: 'png', a file per frame; 'sheet', one of every n-th frame; 'gif'; 'mp4'.
-        every: the n of sheet and png.
+        every: the n for sheet and png.
 
     Returns:
         Paths of the files, in the order of `kinds`.
@@ -164,7 +164,7 @@ def write(
 
 
 def over(take: Take) -> list[np.ndarray]:
-    """Overlays [height, width, 3] of a take's frames: a list."""
+    """Overlays [height, width, 3] of a take's frames, as a list."""
     levels = take.levels(overlays.maps(take.images))
     return [
         overlays.overlay(level, None if take.pictures is None else take.pictures[i], overlays.SIZE)
@@ -173,7 +173,7 @@ def over(take: Take) -> list[np.ndarray]:
 
 
 def sound(take: Take) -> np.ndarray | None:
-    """The first microphone's waveform [samples] at 22,050 Hz, or None; whole seconds."""
+    """The first microphone's waveform [samples] at 22,050 Hz, cut to whole seconds, or None."""
     if take.frames is None:
         return None
     seconds = len(take.frames) // schema.FRAMES_PER_SECOND

@@ -1,7 +1,7 @@
-"""Acoustic images over video frames, as pictures, sheets and films.
+"""Acoustic images over video frames, as pictures, contact sheets and videos.
 
-The map of an acoustic image is its power summed over 900 - 6,400 Hz (WACV 2020, Figure 1), or,
-where there are only cepstra, the first of them, a direction's mean log energy.
+The map of an acoustic image is its power summed over 900 - 6,400 Hz (WACV 2020, Figure 1). If there
+are only cepstra, it is the first one, the mean log energy of each direction.
 """
 
 import io
@@ -17,12 +17,12 @@ from dualcam.data import audio, schema
 from dualcam.files.path_types import AnyPath
 
 LOW_HZ, HIGH_HZ = 900.0, 6400.0
-SIZE = 480, 360  # of a film's picture, pixels
+SIZE = 480, 360  # of a video frame, pixels
 _STRIP = 120  # height of the spectrogram below it
-_GREY = 96  # where there is no video
+_GREY = 96  # background without video
 _OPAQUE = 0.7
 _CAPTION = 14
-_FINER = 2  # pixels of a placed map for each of its own, along each side
+_FINER = 2  # upsampling of a placed map along each side
 
 
 def maps(images: np.ndarray, band_hz: tuple[float, float] | None = None) -> np.ndarray:
@@ -30,15 +30,15 @@ def maps(images: np.ndarray, band_hz: tuple[float, float] | None = None) -> np.n
 
     Args:
         images: [frames, 36, 48, 512] power of frequencies 12 Hz apart, [frames, 36, 48, 1] its
-            sum over `band`, or [frames, 36, 48, 12] cepstra.
-        band_hz: lowest and highest frequency of the map; default 900 - 6,400 Hz, and of cepstra
-            the first of them instead.
+            sum over the band, or [frames, 36, 48, 12] cepstra.
+        band_hz: lowest and highest frequency of the map; default 900 - 6,400 Hz, or for cepstra
+            the first coefficient.
 
     Returns:
-        [frames, 36, 48] decibels; those of a cepstrum are on its own scale.
+        [frames, 36, 48] decibels; a cepstrum has its own scale.
 
     Raises:
-        ValueError: the images have other channels, or a band holds none of their frequencies.
+        ValueError: the number of channels is wrong, or the band contains none of the frequencies.
     """
     images = np.asarray(images)
     channels = images.shape[-1]
@@ -60,22 +60,22 @@ def band(low_hz: float = LOW_HZ, high_hz: float = HIGH_HZ) -> np.ndarray:
     """Which of the 512 frequencies are summed, [512] float64 of 0 and 1.
 
     Raises:
-        ValueError: none of them.
+        ValueError: the band contains none of them.
     """
     hz = np.arange(dimensions.BINS) * schema.ARRAY_RATE_HZ / schema.SAMPLES_PER_FRAME
     chosen = (hz >= low_hz) & (hz <= high_hz)
     if not chosen.any():
         raise ValueError(
-            f'a band of {low_hz:g} - {high_hz:g} Hz: expected one with frequencies, which are '
+            f'the band {low_hz:g} - {high_hz:g} Hz contains none of the frequencies, which are '
             f'{hz[1]:g} Hz apart, from 0 to {hz[-1]:g}'
         )
     return chosen.astype(np.float64)
 
 
 def levels(decibels: np.ndarray) -> np.ndarray:
-    """Maps of a sequence scaled to 0 - 1: 0 up to the median of all, 1 at a frame's maximum.
+    """Maps of a sequence scaled to 0 - 1: 0 up to the overall median, 1 at a frame's maximum.
 
-    The maximum of a frame that is quieter than most stays below 1, so that noise is not amplified.
+    Frames that are quieter than most stay below 1, so that noise is not amplified.
 
     Args:
         decibels: [frames, 36, 48].
@@ -90,16 +90,16 @@ def levels(decibels: np.ndarray) -> np.ndarray:
 
 
 def placed(level: np.ndarray, view: views.View, of: views.View | None = None) -> np.ndarray:
-    """Maps where a camera sees them.
+    """Maps resampled to a camera's picture.
 
     Args:
-        level: [..., rows, cols], 0 - 1, of directions that are not the camera's pixels.
+        level: [..., rows, cols], 0 - 1, in directions that are not the camera's pixels.
         view: of the camera.
-        of: whose pixels the maps' directions are; default the field of view that AVIA's and
-            ACIVW's images are beamformed for, 60 x 45 degrees.
+        of: the view whose pixels the maps' directions are; default the field of view for which
+            AVIA's and ACIVW's images are beamformed, 60 x 45 degrees.
 
     Returns:
-        [..., 2 rows, 2 cols], twice as fine; 0 where the camera sees what the maps do not have.
+        [..., 2 rows, 2 cols], twice as fine; 0 where the camera sees beyond the maps.
     """
     rows, cols = level.shape[-2:]
     seen = view.grid(_FINER * rows, _FINER * cols).directions
@@ -119,7 +119,7 @@ def overlay(
     Args:
         level: [36, 48], 0 - 1.
         picture: [height, width, 3] uint8 RGB, or None for grey.
-        size: (width, height) in pixels; default the picture's, or that of a film.
+        size: (width, height) in pixels; default the picture's, or that of a video frame.
 
     Returns:
         [height, width, 3] uint8 RGB.
@@ -139,7 +139,7 @@ def overlay(
 
 
 def shrunk(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A picture [height, width, 3] at another (width, height)."""
+    """A picture [height, width, 3] resized to (width, height)."""
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
@@ -148,8 +148,8 @@ def sheet(pictures: Sequence[np.ndarray], captions: Sequence[str], columns: int 
 
     Args:
         pictures: list of [height, width, 3] uint8 of one size.
-        captions: of them, of one line or more.
-        columns: how many side by side.
+        captions: one per picture, of one or more lines.
+        columns: number of pictures per row.
 
     Returns:
         [height, width, 3] uint8.
@@ -171,7 +171,7 @@ def sheet(pictures: Sequence[np.ndarray], captions: Sequence[str], columns: int 
 
 
 def spectrogram_picture(waveform: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A spectrogram in decibels, 0 Hz below, as a picture.
+    """A spectrogram in decibels as a picture, 0 Hz at the bottom.
 
     Args:
         waveform: [samples].
@@ -192,10 +192,10 @@ def spectrogram_picture(waveform: np.ndarray, size: tuple[int, int]) -> np.ndarr
 def film_frames(
     pictures: Sequence[np.ndarray], waveform: np.ndarray | None
 ) -> Iterator[np.ndarray]:
-    """Pictures with the sound's spectrogram below and a line where one is.
+    """Pictures with the sound's spectrogram below and a line at the current time.
 
     Args:
-        pictures: list of [height, width, 3] uint8 that last together as long as the sound.
+        pictures: list of [height, width, 3] uint8, together as long as the sound.
         waveform: [samples] at 22,050 Hz, or None.
 
     Yields:
@@ -214,9 +214,9 @@ def film_frames(
 
 
 def write_gif(path: AnyPath, frames: Iterable[np.ndarray]) -> None:
-    """An animation that repeats, 12 frames a second, silent."""
+    """Writes a looping animation, 12 frames per second, silent."""
     first, *others = (Image.fromarray(frame).quantize(128) for frame in frames)
-    # The format counts hundredths of a second.
+    # The format's time unit is hundredths of a second.
     ends = np.arange(len(others) + 2) * 100 // schema.FRAMES_PER_SECOND
     first.save(
         path, save_all=True, append_images=others, loop=0, duration=(10 * np.diff(ends)).tolist()
@@ -226,14 +226,14 @@ def write_gif(path: AnyPath, frames: Iterable[np.ndarray]) -> None:
 def write_mp4(
     path: AnyPath, frames: Iterable[np.ndarray], waveform: np.ndarray | None = None
 ) -> None:
-    """A film with its sound: H.264 and AAC.
+    """Writes a video with sound: H.264 and AAC.
 
     Args:
         path: of the file.
-        frames: of [height, width, 3] uint8, even sizes, 12 a second.
+        frames: of [height, width, 3] uint8, even sizes, 12 per second.
         waveform: [samples] at 22,050 Hz, or None.
     """
-    import av  # not above: few need its libraries
+    import av  # imported here: few callers need its libraries
 
     with av.open(str(path), 'w') as film:
         video = sound = None
@@ -251,7 +251,7 @@ def write_mp4(
                     av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')
                 )
             )
-        assert video is not None, 'a film has frames'
+        assert video is not None, 'a video has frames'
         film.mux(video.encode())
         if sound is None:
             return
@@ -263,7 +263,7 @@ def write_mp4(
 
 
 def png(picture: np.ndarray) -> bytes:
-    """A picture [height, width, 3] uint8 as the bytes of a PNG file."""
+    """A picture [height, width, 3] uint8 encoded as PNG."""
     held = io.BytesIO()
     Image.fromarray(picture).save(held, 'PNG')
     return held.getvalue()

@@ -1,8 +1,8 @@
-"""Parts that the pages of runs are made of: the page itself, tables, charts, matrices, players.
+"""Building blocks of the report pages: the page itself, tables, charts, matrices, players.
 
 A page is one file: pictures and sounds are data: URIs, drawings are SVG in the page's own colours.
-It fits a phone (what is wider than the screen scrolls in a box of its own) and follows the
-reader's light or dark scheme.
+It fits a phone (anything wider than the screen scrolls in its own box) and follows the reader's
+light or dark colour scheme.
 """
 
 import base64
@@ -17,12 +17,12 @@ from dualcam.reports import figures
 
 _WIDTH, _HEIGHT = 460, 230  # of a chart, SVG units
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 34, 38  # its margins
-_DOTTED = 40  # epochs up to which points are drawn
+_DOTTED = 40  # up to so many epochs, points are drawn
 _CELL, _FONT = 24, 12  # of a matrix
 _LETTER = 7.2  # widest usual letter of a class name
-_FITS = 18  # classes of a matrix that a phone shows without scrolling
+_FITS = 18  # classes of a matrix that fit a phone without scrolling
 _BAR, _SIDE = 22, 130  # height of a bar's line; the longest bar to either side
-# By place, legible on light and on dark paper.
+# In order of use; legible on light and dark backgrounds.
 _COLOURS = ('--blue', '--orange', '--green', '--violet', '--red', '--brown')
 _STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1c222b; --faint: #5d6673;
@@ -65,7 +65,7 @@ _HATCH = (
 
 
 def page(title: str, parts: Sequence[str]) -> str:
-    """A whole page.
+    """A complete page.
 
     Args:
         title: for the browser's tab.
@@ -80,7 +80,7 @@ def page(title: str, parts: Sequence[str]) -> str:
 
 
 def escaped(value: Any) -> str:
-    """Text for HTML."""
+    """Text escaped for HTML."""
     return html.escape(str(value))
 
 
@@ -97,7 +97,7 @@ def table(rows: Mapping[Any, Any]) -> str:
 
 
 def grid(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table of columns; a wide one scrolls in a box of its own."""
+    """A table with columns; a wide one scrolls in its own box."""
     cells = ''.join(f'<th>{escaped(head)}</th>' for head in heads)
     lines = ''.join(
         f'<tr>{"".join(f"<td>{escaped(cell)}</td>" for cell in row)}</tr>' for row in rows
@@ -117,13 +117,13 @@ def chart(
     span: tuple[float, float] | None = None,
     chosen: int | None = None,
 ) -> str:
-    """Lines over the epochs.
+    """A line chart over epochs.
 
     Args:
         title, unit: of the values.
         series: {name: values of the epochs, from the first on}.
         span: lowest and highest value of the axis; default those of the series.
-        chosen: an epoch, from 0, that is marked.
+        chosen: an epoch, from 0, to mark.
     """
     low, high = span or _span(series)
     length = max(map(len, series.values()))
@@ -162,7 +162,7 @@ def chart(
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}" '
             'stroke="var(--faint)" stroke-dasharray="3 3"/>'
             f'<text class="dim" x="{_LEFT}" y="{_HEIGHT - 6}">dashed: epoch {chosen + 1}, '
-            'whose weights are kept</text>'
+            'whose weights are used</text>'
         )
     for number, values in enumerate(series.values()):
         ink = f'var({_COLOURS[number % len(_COLOURS)]})'
@@ -190,8 +190,8 @@ def chart(
 def matrix(counts: np.ndarray, classes: Sequence[str]) -> str:
     """A confusion matrix, each cell shaded by its share of the row.
 
-    A class without clips has no row of zeros: it is hatched, as is the column of a class that is
-    never predicted.
+    The row of a class without clips is hatched rather than zero, as is the column of a class that
+    is never predicted.
 
     Args:
         counts: [classes, classes]; the row is the true class.
@@ -209,18 +209,18 @@ def matrix(counts: np.ndarray, classes: Sequence[str]) -> str:
         for label in range(len(classes))
     ]
     return _grid('confusion matrix', cells, classes, notes, unasked, unsaid) + _legend(
-        'Row: true class; column: prediction; number: clips; shade: share of the row. Right: '
-        'share of the class that is right.',
+        'Row: true class; column: prediction; number: clips; shade: share of the row. Right '
+        'margin: share of the class predicted correctly.',
         unasked,
         unsaid,
     )
 
 
 def difference(a: np.ndarray, b: np.ndarray, classes: Sequence[str]) -> str:
-    """How two confusion matrices differ: shares of each row, a - b, in points.
+    """The difference of two confusion matrices: shares of each row, a - b, in points.
 
     Args:
-        a, b: [classes, classes] counts, perhaps of different numbers of clips.
+        a, b: [classes, classes] counts, possibly of different numbers of clips.
         classes: names.
     """
     points = 100.0 * (figures.row_shares(a) - figures.row_shares(b))
@@ -236,21 +236,21 @@ def difference(a: np.ndarray, b: np.ndarray, classes: Sequence[str]) -> str:
         for label in range(len(classes))
     ]
     return _grid('confusion difference', cells, classes, notes, unasked, unsaid) + _legend(
-        'Row: true class; column: prediction; number: difference of the shares of the row, in '
-        'percentage points; blue more, orange less. Right: that of the right ones.',
+        'Row: true class; column: prediction; number: difference in share of the row, in '
+        'percentage points; blue: more, orange: less. Right margin: that of the correct share.',
         unasked,
         unsaid,
     )
 
 
 def bars(title: str, points: Mapping[str, float | None], longest: float = 1.0) -> str:
-    """A bar per class, to the right of the middle line or to its left.
+    """One bar per class, to the right or left of the middle line.
 
     Args:
         title: of the drawing.
-        points: {class: difference in percentage points}; None, of a class without a score, is
+        points: {class: difference in percentage points}; None, for a class without a score, is
             hatched.
-        longest: points that the longest bar of all drawings beside this one stands for.
+        longest: points of the longest bar among all drawings in the same row.
     """
     known = [abs(value) for value in points.values() if value is not None]
     scale = _SIDE / max([*known, longest])
@@ -344,7 +344,7 @@ def _grid(label, cells, classes, notes, unasked, unsaid):
 
 def _legend(text, unasked, unsaid):
     if unasked.any() or unsaid.any():
-        text += ' Hatched: classes without clips, or never predicted.'
+        text += ' Hatched: classes without clips or never predicted.'
     return f'<p class="faint"><small>{text}</small></p>'
 
 
@@ -353,7 +353,7 @@ def _dim(is_dim):
 
 
 def _ticks(low, high):
-    """Round numbers within a span, four or more."""
+    """Four or more round numbers within a span."""
     step = 10.0 ** math.floor(math.log10(high - low))
     step *= next(share for share in (1, 0.5, 0.25, 0.2, 0.1) if (high - low) / (step * share) >= 4)
     first = math.ceil(round(low / step, 6))

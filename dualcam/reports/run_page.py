@@ -1,6 +1,6 @@
-"""A run as one self-contained page: report.html in its folder.
+"""A run's report as one self-contained page: report.html in its folder.
 
-Reads what the run, its tests and its observers left there; pictures and sounds are embedded.
+Reads what the run, its tests and its observers wrote there; pictures and sounds are embedded.
 """
 
 import json
@@ -21,11 +21,11 @@ def write(folder: AnyPath, scores: Mapping | None = None) -> pathlib.Path:
     """Writes report.html, atomically.
 
     Args:
-        folder: of a run that has its run.json.
+        folder: of a run; contains its run.json.
         scores: what metrics.json will hold, if it does not exist yet.
 
     Returns:
-        Its path.
+        The page's path.
     """
     folder = pathlib.Path(folder)
     described, scores = _read(folder / 'run.json'), scores or _read(folder / 'metrics.json')
@@ -72,9 +72,9 @@ def _head(folder, described, scores, tests):
     note = ''
     if any(test.interval for test in tests):
         note = (
-            '<p class="faint"><small>Accuracy: share of the clips, from 0 to 1; in brackets its '
-            '95 % interval by bootstrap over takes, for these weights. What other seeds would '
-            'give is in the tables.</small></p>'
+            '<p class="faint"><small>Accuracy: fraction of the clips classified correctly; in '
+            'brackets its 95 % bootstrap interval over takes, for these weights. The variation '
+            'over seeds is in the tables.</small></p>'
         )
     return f'<h1>{page_parts.escaped(folder.name)}</h1>{page_parts.table(rows)}{note}'
 
@@ -83,7 +83,7 @@ def _curves(scores, kind):
     loss = 'all terms, no unit' if kind == 'correspondence' else 'all terms, nats per clip'
     for title, key, unit, span in (
         ('loss', 'total', loss, None),
-        ('accuracy', 'accuracy', 'share of the clips', (0.0, 1.0)),
+        ('accuracy', 'accuracy', 'fraction of the clips', (0.0, 1.0)),
         ('mAP', 'mAP', 'mean average precision', (0.0, 1.0)),
     ):
         series = {
@@ -106,7 +106,7 @@ def _matrices(tests, classes):
 
 
 def _events(folder):
-    """Scores of runs that tag."""
+    """Scores of tagging runs."""
     for path in sorted(folder.glob(saved_tests.EVENTS.format('*')), reverse=True):
         saved = _read(path)
         yield f'<h2>Events, {path.stem.removeprefix("events_")}: {saved["num_clips"]} clips</h2>'
@@ -143,16 +143,20 @@ def _examples(folder):
     yield '<h2>Examples from the validation clips</h2><p class="faint">'
     if any('overlay' in entry for entry in entries):
         yield (
-            'Picture: the video frame, where there is one, and over it the acoustic image (warm: '
+            'Picture: the video frame, if there is one, overlaid with the acoustic image (warm: '
             'loud, decibels above the median). '
         )
     lasting = next((_lasting(folder / entry['sound']) for entry in entries if 'sound' in entry), '')
     if lasting:
-        yield f'Spectrogram: time to the right, {lasting}, decibels.'
+        yield f'Spectrogram: time to the right, {lasting}; in decibels.'
     yield '</p><div class="clips">'
     for entry in entries:
         right = entry['answer'] == entry['class']
-        said = ', '.join(f'{who}: {entry[who]}' for who in ('teacher', 'answer') if who in entry)
+        said = ', '.join(
+            f'{name}: {entry[who]}'
+            for who, name in (('teacher', 'teacher'), ('answer', 'prediction'))
+            if who in entry
+        )
         parts = [
             f'<img alt="{key}" '
             f'src="{page_parts.embedded("image/png", (folder / entry[key]).read_bytes())}">'
@@ -180,7 +184,7 @@ def _lasting(path):
 def _serving(folder, params):
     name = params['network']
     return (
-        '<h2>Use it</h2><pre>'
+        '<h2>How to use it</h2><pre>'
         + page_parts.escaped(
             f'dualcam classify --model={folder.name} --input FILES\n\n'
             f'docker run -p 8501:8501 -v "$PWD/{folder.name}/saved_model:/models/{name}" \\\n'
@@ -194,7 +198,7 @@ def _serving(folder, params):
 
 
 def _flat(fields, before=''):
-    """Nested dictionaries as one, keys joined by dots."""
+    """Flattens nested dictionaries; keys are joined by dots."""
     flat = {}
     for key, value in fields.items():
         if isinstance(value, dict):

@@ -1,12 +1,12 @@
-"""What is shown of a run, by an observer for each kind: pass `observe` to `run.train`.
+"""Reports of a run, written by one observer per kind: pass `observe` to `run.train`.
 
-TensorBoard gets more than curves (`tensorboard.py`), and the run's folder gets
+They add to TensorBoard's curves (`tensorboard.py`) and write to the run's folder
 
 answers.json             predictions of the validation clips (one class per clip)
 events_validation.json   scores of the validation clips (several events per clip)
 examples/                a few validation clips with their predictions
 pictures/                where the networks look, or how well each event is found
-report.html              all of it on one page
+report.html              everything on one page
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ _SMALL = 298, 224  # pixels of one
 
 
 class LabelReport(Observer):
-    """Of a run with one class per clip."""
+    """Reports a run with one class per clip."""
 
     def __init__(self, run: WatchedRun):
         self._run = run
@@ -39,16 +39,16 @@ class LabelReport(Observer):
         self._board = tensorboard.Board(_validation_events(run), run.classes, self._samples)
 
     def begin(self) -> None:
-        """Spectrograms and sounds of the samples."""
+        """Writes spectrograms and sounds of the samples."""
         if self._run.validation:
             self._board.begin()
 
     def after_epoch(self, epoch: int, labels: np.ndarray, logits: np.ndarray) -> None:
-        """Confusion matrix, precisions and samples."""
+        """Writes confusion matrix, precisions and samples."""
         self._board.after_epoch(epoch, labels, logits)
 
     def end(self, network: keras.Model, run_metrics: dict) -> None:
-        """Predictions, examples, embeddings and the page."""
+        """Writes predictions, examples, embeddings and the page."""
         if self._run.validation:
             self._show(network)
         run_page.write(self._run.folder, run_metrics)
@@ -69,9 +69,9 @@ class LabelReport(Observer):
         samples.save(self._samples, logits, run.classes, run.folder / 'examples')
         layer = models.network(network.name).features
         if layer not in [one.name for one in network.layers]:
-            return  # a head on features that are its input
+            return  # a head whose input is features already
         part = keras.Model(network.input, network.get_layer(layer).output)
-        # Not traced: that would cost more than the few clips.
+        # Not traced: tracing would cost more than running these few clips.
         features = np.concatenate(
             [part(batch['input'], training=False).numpy() for batch in validation.batches(32)]
         )
@@ -79,29 +79,29 @@ class LabelReport(Observer):
             features.reshape(len(labels), -1, features.shape[-1]).mean(axis=1),
             {
                 'class': [run.classes[label] for label in labels],
-                'answer': [run.classes[answer] for answer in answers],
+                'prediction': [run.classes[answer] for answer in answers],
                 'scenario': validation.origin.groups.tolist(),
             },
         )
 
 
 class CorrespondenceReport(Observer):
-    """Of a run without labels: it has no predictions to follow."""
+    """Reports a run without labels, which has no predictions."""
 
     def __init__(self, run: WatchedRun):
         self._run = run
 
     def begin(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def after_epoch(self, epoch: int, labels: np.ndarray, logits: np.ndarray) -> None:
-        """Nothing: its steps give no logits."""
+        """Does nothing: the steps give no logits."""
 
     def end(self, network: keras.Model, run_metrics: dict) -> None:
-        """Embeddings for the projector, where the networks look, and the page."""
+        """Writes embeddings for the projector, attention pictures, and the page."""
         run, validation = self._run, self._run.validation
         place = _validation_events(run)
-        for path in place.glob(f'events.*{tensorboard.SUFFIX}'):  # a call was stopped after this
+        for path in place.glob(f'events.*{tensorboard.SUFFIX}'):  # left by a stopped call
             path.unlink()
         board = tensorboard.Board(place, run.classes, [])
         labels = np.asarray(validation.columns['label'])
@@ -135,7 +135,7 @@ class CorrespondenceReport(Observer):
 
 
 class TaggingReport(Observer):
-    """Of a run with several events per clip."""
+    """Reports a run with several events per clip."""
 
     def __init__(self, run: WatchedRun):
         self._run = run
@@ -143,15 +143,15 @@ class TaggingReport(Observer):
         self._board = tensorboard.TaggingBoard(_validation_events(run), run.classes, self._samples)
 
     def begin(self) -> None:
-        """Spectrograms, sounds and frames of the samples."""
+        """Writes spectrograms, sounds and frames of the samples."""
         self._board.begin()
 
     def after_epoch(self, epoch: int, labels: np.ndarray, logits: np.ndarray) -> None:
-        """Average precision of each event."""
+        """Writes the average precision of each event."""
         self._board.after_epoch(epoch, labels, logits)
 
     def end(self, network: keras.Model, run_metrics: dict) -> None:
-        """Scores, examples, embeddings and the page."""
+        """Writes scores, examples, embeddings and the page."""
         run, validation = self._run, self._run.validation
         labels = validation.columns['label']
         shares = tagging.probabilities(network, validation)
@@ -185,19 +185,19 @@ _OBSERVERS: dict[str, MakeObserver] = {
 
 
 def observe(run: WatchedRun) -> Observer:
-    """The observer of a run's kind, for `run.train`."""
+    """The observer for a run's kind; pass it to `run.train`."""
     return _OBSERVERS[run.kind](run)
 
 
 def write_tagging_scores(
     folder: pathlib.Path, split: str, scores: tagging_scores.TaggingScores
 ) -> None:
-    """Writes the scores of a split's clips, which the page shows."""
+    """Writes the scores of a split's clips, for the page."""
     run_folder.write_json(folder / saved_tests.EVENTS.format(split), dataclasses.asdict(scores))
 
 
 def _takes(run):
-    """{'takes': of each validation clip}; empty for sounds, whose store knows files only."""
+    """{'takes': the take of each validation clip}; empty for audio files, which have no takes."""
     origin = run.validation.origin
     if not isinstance(origin, record_parts.RecordOrigin):
         return {}
@@ -214,8 +214,8 @@ def _write_picture(folder, name, picture):
 
 
 def _listen_and_look(params, model, clips):
-    """Features of the clips' sounds [clips, channels], and {clip: similarity [rows, cols] of its
-    sound to each place of its frame}, empty for networks without maps."""
+    """Features of the clips' sounds [clips, channels], and {clip: similarity [rows, cols] between
+    its sound and each position in its frame}, empty for networks without maps."""
     networks, features, similarities = correspondence.split(params, model), [], {}
     for batch in clips.batches(32):
         heard, seen = (
@@ -231,7 +231,7 @@ def _listen_and_look(params, model, clips):
 
 
 def _over_frame(similarity, clips, number):
-    """A similarity [rows, cols] over the frame in the middle of a clip, scaled to its own range."""
+    """A similarity [rows, cols], scaled to its own range, over the middle frame of a clip."""
     low, high = similarity.min(), similarity.max()
     middle = clips.origin.seconds * schema.FRAMES_PER_SECOND // 2
     return overlays.overlay(

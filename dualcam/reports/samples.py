@@ -1,4 +1,4 @@
-"""A few validation clips to look at and listen to, for TensorBoard and the report of a run."""
+"""A few validation clips to see and hear, for TensorBoard and a run's report."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ class Sample:
     Attributes:
         number: of the clip among the validation clips.
         label: its class.
-        waveform: [samples] at 22,050 Hz, or None where the run has no sound.
+        waveform: [samples] at 22,050 Hz, or None if the run has no sound.
         overlay: [height, width, 3] uint8 of its loudest frame, or None without acoustic images.
         teacher: the teacher's logits [classes], or None.
     """
@@ -36,7 +36,7 @@ class Sample:
     teacher: np.ndarray | None
 
     def named(self, classes: Sequence[str], answer: int | np.integer) -> dict[str, str]:
-        """Names of its class, and of the teacher's (if any) and the network's predictions."""
+        """Names of the true class and of the teacher's (if any) and the network's predictions."""
         named = {'class': classes[self.label]}
         if self.teacher is not None:
             named['teacher'] = classes[int(np.argmax(self.teacher))]
@@ -44,7 +44,7 @@ class Sample:
 
 
 def choose(clips: Any, num_samples: int = _NUM_SAMPLES) -> list[Sample]:
-    """Up to so many clips, of as many classes as possible, the same for equal runs.
+    """Chooses up to `count` clips from as many classes as possible, the same for equal runs.
 
     Args:
         clips: `clip_sets.Clips`, or None.
@@ -70,7 +70,7 @@ def choose(clips: Any, num_samples: int = _NUM_SAMPLES) -> list[Sample]:
 
 
 def spread(labels: np.ndarray, count: int) -> np.ndarray:
-    """Numbers of up to `count` clips of as many classes as possible, [n] int64.
+    """Indices of up to `count` clips from as many classes as possible, [n] int64.
 
     The first clip of each class, then the second of each ...
     """
@@ -125,11 +125,11 @@ def save(
 
 
 def write(examples: Iterable[tuple], folder: AnyPath, rate_hz: int = audio.SAMPLE_RATE_HZ) -> None:
-    """Writes examples.json, and pictures and sounds beside it.
+    """Writes examples.json with its pictures and sounds.
 
     Args:
-        examples: [({'class': ..., 'answer': ..., perhaps 'teacher': ...}, picture [height, width,
-            3] uint8 or None, waveform [samples] or None)].
+        examples: [({'class': ..., 'answer': ..., optionally 'teacher': ...}, picture [height,
+            width, 3] uint8 or None, waveform [samples] or None)].
         folder: is created.
         rate_hz: of the waveforms.
     """
@@ -161,7 +161,7 @@ class TaggedSample:
         number: of the clip among the validation clips.
         labels: [classes], 0 or 1.
         waveform: [samples] at 32 kHz.
-        picture: [height, width, 3] uint8, the frame in its middle.
+        picture: [height, width, 3] uint8, the middle frame.
     """
 
     number: int
@@ -175,7 +175,7 @@ class TaggedSample:
 
 
 def choose_tagged(clips: Any, num_samples: int = _NUM_SAMPLES) -> list[TaggedSample]:
-    """`TaggedSample`s of tagged clips, of as many first events as possible."""
+    """Chooses `TaggedSample`s with as many different first events as possible."""
     labels = clips.columns['label']
     return [
         TaggedSample(
@@ -195,7 +195,7 @@ def save_tagged(
     threshold: float,
     folder: AnyPath,
 ) -> None:
-    """`save` of clips with several events: those at or above the threshold are predicted."""
+    """`save` for clips with several events: those at or above the threshold are predicted."""
     write(
         [
             (

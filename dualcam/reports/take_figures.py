@@ -1,8 +1,8 @@
-"""Figures of takes as the papers print them: the acoustic image over the frame, beside its sound.
+"""Figures of takes as in the papers: the acoustic image over the frame, next to its sound.
 
 WACV 2020, Figures 2 and 6 - 9, and its supplement: frame, waveform and spectrogram, in a grid of
-actions and scenarios or subjects. ECCV 2020, Figure 2: frames alone, with the energy of all
-frequencies, or of a band, over them. Where takes have no video, the maps stand on grey.
+actions and scenarios or subjects. ECCV 2020, Figure 2: frames only, overlaid with the energy of all
+frequencies or of a band. For takes without video, the maps are drawn on grey.
 """
 
 import dataclasses
@@ -27,10 +27,10 @@ class Excerpt:
     """What a figure shows of a take.
 
     Attributes:
-        overlay: [height, width, 3] uint8, the acoustic image over the frame that is loudest in it.
-        at_s: when that is, seconds from the beginning.
-        range_db: of the overlay's colours: the map's maximum over its median, in decibels where
-            `overlays.maps` gives such.
+        overlay: [height, width, 3] uint8, the loudest acoustic image over its frame.
+        at_s: time of that frame, seconds from the beginning.
+        range_db: range of the overlay's colours: the map's maximum minus its median, in decibels if
+            `overlays.maps` returns decibels.
         waveform: [samples] at 22,050 Hz from the beginning, or None.
     """
 
@@ -61,13 +61,13 @@ def sound_grid(
     title: str,
     note: str = '',
 ) -> Figure:
-    """A grid of frames, each beside its waveform and spectrogram.
+    """A grid of frames, each next to its waveform and spectrogram.
 
     Args:
-        cells: {(row, column): `Excerpt`}; what is missing stays empty.
+        cells: {(row, column): `Excerpt`}; missing ones stay empty.
         rows, columns: names in their order.
         title: of the figure.
-        note: small line below it, such as what the data are.
+        note: small line below the title, such as a description of the data.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -84,10 +84,10 @@ def sound_grid(
 
 
 def frame_grid(shown: Mapping[str, Excerpt], title: str, note: str = '') -> Figure:
-    """Frames with acoustic images over them, and what their colours mean.
+    """Frames with acoustic images over them, and a colour scale.
 
     Args:
-        shown: {caption: `Excerpt`}, of maps in decibels.
+        shown: {caption: `Excerpt`}, with maps in decibels.
         title, note: see `sound_grid`.
 
     Returns:
@@ -112,7 +112,7 @@ def frame_grid(shown: Mapping[str, Excerpt], title: str, note: str = '') -> Figu
 
 
 def _draw_cell(figure, shown, heading):
-    """Frame on the left; waveform over spectrogram on the right, a line where the frame is."""
+    """Frame on the left; waveform and spectrogram on the right, a line at the frame's time."""
     grid = figure.add_gridspec(2, 2, width_ratios=(1.25, 1.0), height_ratios=(1.0, 1.5))
     axes = figure.add_subplot(grid[:, 0])
     axes.imshow(shown.overlay)
@@ -138,7 +138,7 @@ def _draw_cell(figure, shown, heading):
         extent=(0.0, duration_s, 0.0, audio.SAMPLE_RATE_HZ / 2000.0),
         aspect='auto',
     )
-    below.set_ylim(0.0, schema.ARRAY_RATE_HZ / 2000.0)  # above it recordings hold nothing
+    below.set_ylim(0.0, schema.ARRAY_RATE_HZ / 2000.0)  # recordings contain nothing above it
     below.set_ylabel('kHz', fontsize=_SMALL)
     below.set_yticks((0, 2, 4, 6))
     below.set_xlabel('time in s', fontsize=_SMALL)

@@ -1,10 +1,10 @@
-"""What TensorBoard shows of a run besides its curves.
+"""What TensorBoard shows of a run in addition to its curves.
 
 After each epoch, for the validation clips: the confusion matrix as a picture and as a table,
-precision over recall for each class, and samples: the loudest acoustic image over its video frame
-with the teacher's and the student's predictions. Once: spectrograms and sounds of the samples. At
+precision-recall curves of each class, and samples: the loudest acoustic image over its video frame
+with the teacher's and the student's predictions. Once: the samples' spectrograms and sounds. At
 the end: embeddings of all validation clips for the projector, with class, scenario and prediction.
-For runs that tag: average precision of each event instead of the matrix.
+For tagging runs: the average precision of each event instead of the matrix.
 """
 
 import csv
@@ -58,7 +58,7 @@ class Board:
         return self._made
 
     def begin(self) -> None:
-        """Spectrograms and sounds of the samples."""
+        """Writes the samples' spectrograms and sounds."""
         with self._writer.as_default(step=0):
             for number, sample in enumerate(self._samples, 1):
                 if sample.waveform is None:
@@ -74,7 +74,7 @@ class Board:
         tf.summary.audio(f'sounds/{name}', audio.to_peak(waveform)[None, :, None], rate_hz)
 
     def after_epoch(self, epoch: int, labels: np.ndarray, logits: np.ndarray) -> None:
-        """Predictions of the validation clips.
+        """Writes predictions of the validation clips.
 
         Args:
             epoch: from 1.
@@ -95,7 +95,7 @@ class Board:
             )
             if self._overlays:
                 tf.summary.image(
-                    'answers over acoustic images',
+                    'predictions over acoustic images',
                     overlays.sheet(
                         [picture for _, picture in self._overlays],
                         [
@@ -108,7 +108,7 @@ class Board:
         self._writer.flush()
 
     def precisions(self, there: np.ndarray, shares: np.ndarray, epoch: int) -> None:
-        """Precision over recall of each class, to the current summary writer.
+        """Writes each class's precision-recall curve to the current summary writer.
 
         Args:
             there: [clips, classes] bool.
@@ -127,21 +127,24 @@ class Board:
             )
 
     def picture(self, name: str, picture: np.ndarray, epoch: int) -> None:
-        """One picture [height, width, 3] uint8, after an epoch, from 1."""
+        """Writes a picture [height, width, 3] uint8 after an epoch, counted from 1."""
         with self._writer.as_default(step=epoch):
             tf.summary.image(name, picture[None])
 
     def caption(self, sample: Any, answer: int) -> str:
-        """True class, and below it the teacher's and the student's predictions."""
+        """The true class, and below it the teacher's and the student's predictions."""
         names = sample.named(self._classes, answer)
-        return '\n'.join([names.pop('class'), *(f'{who}: {name}' for who, name in names.items())])
+        lines = [names.pop('class')]
+        for who, name in names.items():
+            lines.append(f'{"prediction" if who == "answer" else who}: {name}')
+        return '\n'.join(lines)
 
     def end(self, embeddings: np.ndarray, columns: Mapping[str, Sequence]) -> None:
-        """Embeddings for the projector.
+        """Writes embeddings for the projector.
 
         Args:
             embeddings: [clips, features].
-            columns: {name: [clips] words}, labels of the points.
+            columns: {name: [clips] strings}, labels of the points.
         """
         np.savetxt(self._folder / 'embeddings.tsv', embeddings, '%.5g', '\t')
         with open(self._folder / 'metadata.tsv', 'w', newline='', encoding='utf-8') as file:
@@ -160,7 +163,7 @@ class Board:
 
 
 class TaggingBoard(Board):
-    """Likewise of a run that tags.
+    """The same for a tagging run.
 
     Args:
         folder, classes: as of `Board`.
@@ -172,7 +175,7 @@ class TaggingBoard(Board):
         self._tagged = samples
 
     def begin(self) -> None:
-        """Spectrograms, sounds and frames of the samples."""
+        """Writes the samples' spectrograms, sounds and frames."""
         with self._writer.as_default(step=0):
             for number, sample in enumerate(self._tagged, 1):
                 name = f'sample {number}, {sample.events(self._classes)}'
@@ -181,7 +184,7 @@ class TaggingBoard(Board):
         self._writer.flush()
 
     def after_epoch(self, epoch: int, labels: np.ndarray, logits: np.ndarray) -> None:
-        """Predictions of the validation clips; labels and logits are [clips, classes]."""
+        """Writes predictions of the validation clips; labels and logits are [clips, classes]."""
         with self._writer.as_default(step=epoch):
             tf.summary.image(
                 'average precision',

@@ -1,9 +1,9 @@
-"""The runs of a table side by side: results.html beside the table, one self-contained page.
+"""Compares the runs of a table: results.html, one self-contained page next to the table.
 
-Each table that was made in a folder has a section there; making it again replaces its own and
-leaves the others as they are. A section has the table with its intervals, the runs' curves over
-each other, how confusions or the scores of classes differ, and clips on which two runs differ, to
-see and to hear. Nothing is trained for it, and equal runs make equal bytes.
+Each table made in a folder has a section on the page; making it again replaces that section only.
+A section has the table with its intervals, the runs' curves in one plot, differences between
+confusion matrices or class scores, and clips on which two runs disagree, to see and to hear.
+Nothing is trained for it, and equal runs give equal bytes.
 """
 
 import dataclasses
@@ -25,20 +25,20 @@ FILE = 'results.html'
 _SECTION = re.compile(r'<!-- section (\S+) -->\n(.*?)\n<!-- end of section \1 -->\n', re.DOTALL)
 _PICTURE, _SPECTROGRAM = (320, 240), (320, 100)  # pixels
 _JPEG_QUALITY = 80
-ACCURACY_UNIT = 'share of the clips'
+ACCURACY_UNIT = 'fraction of the clips'
 ACOUSTIC_PICTURE = (
-    'the loudest video frame, where there is one, and over it the acoustic image (warm: loud, '
+    'the loudest video frame, if there is one, overlaid with the acoustic image (warm: loud, '
     'decibels above the median)'
 )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Curves:
-    """What was measured over the epochs.
+    """A quantity measured over the epochs.
 
     Attributes:
-        title: what was measured, or what was learned from.
-        series: {run: value of each epoch}.
+        title: what was measured, or what the runs were trained on.
+        series: {run: one value per epoch}.
         unit: of the values.
         span: lowest and highest value of the axis; None takes those of the series.
     """
@@ -51,7 +51,7 @@ class Curves:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Difference:
-    """Two confusion matrices of one test.
+    """Confusion matrices of two runs on one test.
 
     Attributes:
         a, b: names of the runs.
@@ -66,11 +66,11 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ClassDifference:
-    """A score of each class by two runs.
+    """Scores of two runs for each class.
 
     Attributes:
         a, b: names of the runs.
-        scores_a, scores_b: {class: score from 0 to 1}; None where it has none.
+        scores_a, scores_b: {class: score from 0 to 1, or None}.
     """
 
     a: str
@@ -84,7 +84,7 @@ class Clip:
     """A clip to see and to hear.
 
     Attributes:
-        source: the record or file that it starts with, below the folder of all.
+        source: the record or file that it starts with, relative to the data folder.
         label: its class, or its events.
         said: {run: prediction}.
         picture: [height, width, 3] uint8, or None.
@@ -102,14 +102,14 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Disagreement:
-    """The clips of a test on which two runs differ, such as a teacher and its student.
+    """The clips of a test on which two runs disagree, such as a teacher and its student.
 
     Attributes:
         a, b: names.
         num_clips: of the test.
-        counts: of the clips they differ on: {who is right: how many}.
-        clips: some of these.
-        note: what a prediction is, a sentence; empty where that needs no words.
+        counts: of the clips they disagree on: {who is right: number}.
+        clips: a selection of these.
+        note: a sentence on what a prediction means here; may be empty.
         pictured: what the pictures show.
     """
 
@@ -124,16 +124,16 @@ class Disagreement:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Compared:
-    """What a section shows beside its table.
+    """What a section shows in addition to its table.
 
     Attributes:
         classes: names.
-        test: what the differences are of, for titles.
-        seeds: of the runs; the counts are summed over them, the curves their mean.
-        curves, differences, class_differences, disagreements: see there; the last are of the
+        test: the test that the differences refer to, for titles.
+        seeds: of the runs; counts are summed over them, curves averaged.
+        curves, differences, class_differences, disagreements: see these; the last are for the
             first seed.
-        curves_heading, curves_note: what the curves are.
-        class_score: what the class differences are of.
+        curves_heading, curves_note: what the curves show.
+        class_score: name of the score that the class differences compare.
     """
 
     classes: Sequence[str]
@@ -155,7 +155,7 @@ def write(table: results.Table, compared: Compared, out: str | pathlib.Path) -> 
         The page's path.
     """
     path = pathlib.Path(out) / FILE
-    with locking.held_folder(path.parent, 'writes its page'):  # tables may be made side by side
+    with locking.held_folder(path.parent, 'writes its page'):  # tables may be made concurrently
         sections = {}
         if path.exists():
             sections = dict(_SECTION.findall(path.read_text(encoding='utf-8')))
@@ -177,7 +177,7 @@ def _section(table, compared):
     shown = table.comparisons if table.in_words is None else table.in_words
     if shown:
         yield '<h3>Paired differences</h3><p class="faint"><small>In percentage points, with 95 % '
-        yield 'intervals by bootstrap over takes and seeds.</small></p><ul>'
+        yield 'bootstrap intervals over takes and seeds.</small></p><ul>'
         for one in shown:
             yield f'<li>{page_parts.escaped(f"{results.place_of(one)}: {one}.")}</li>'
         yield '</ul>'
@@ -202,14 +202,14 @@ def _table(table):
 
 
 def _marked(cell):
-    """A cell as HTML: interval and what was published on lines of their own."""
+    """A cell as HTML, with interval and published value on lines of their own."""
     text = re.sub(r' (\[[^]]*\] \([^)]*\))', r'<br><small>\1</small>', page_parts.escaped(cell))
     return re.sub(r' ?\*([^*]+)\*', r'<br><i>\1</i>', text).removeprefix('<br>')
 
 
 def _curves(compared):
     seeds = ', '.join(map(str, compared.seeds))
-    whose = f'Mean of the seeds {seeds}.' if len(compared.seeds) > 1 else f'Seed {seeds}.'
+    whose = f'Mean over seeds {seeds}.' if len(compared.seeds) > 1 else f'Seed {seeds}.'
     note = f'{compared.curves_note} {whose}'.strip()
     yield f'<h3>{page_parts.escaped(compared.curves_heading)}</h3><p class="faint"><small>'
     yield f'{page_parts.escaped(note)}</small></p><div class="row">'
@@ -219,7 +219,7 @@ def _curves(compared):
 
 
 def _differences(compared):
-    yield f'<h3>Which confusions differ, {page_parts.escaped(compared.test)}</h3>'
+    yield f'<h3>Differences between confusion matrices, {page_parts.escaped(compared.test)}</h3>'
     yield '<div class="row">'
     for one in compared.differences:
         title = page_parts.escaped(f'{one.a} minus {one.b}')
@@ -230,7 +230,7 @@ def _differences(compared):
 
 def _class_differences(compared):
     score = page_parts.escaped(compared.class_score)
-    yield f'<h3>Which classes differ, {page_parts.escaped(compared.test)}</h3>'
+    yield f'<h3>Differences between class scores, {page_parts.escaped(compared.test)}</h3>'
     yield f'<p class="faint"><small>Differences of the {score}, in percentage points.'
     yield '</small></p><div class="row">'
     drawn = {
@@ -250,11 +250,11 @@ def _class_differences(compared):
 def _disagreement(one, compared):
     pair = page_parts.escaped(f'{one.a} and {one.b}')
     differing = sum(one.counts.values())
-    yield f'<h3>Where {pair} differ, {page_parts.escaped(compared.test)}</h3>'
+    yield f'<h3>Where {pair} disagree, {page_parts.escaped(compared.test)}</h3>'
     counted = ', '.join(f'{who} {count}' for who, count in one.counts.items())
     told = (
         f'On {differing} of {one.num_clips} clips (seed {compared.seeds[0]}): {counted}. Shown: '
-        f'{len(one.clips)} of them, of many classes. {one.note}'
+        f'{len(one.clips)} of them, from many classes. {one.note}'
     )
     yield f'<p>{page_parts.escaped(told.strip())}</p>'
     legend = []
@@ -264,7 +264,7 @@ def _disagreement(one, compared):
     if rates:
         legend.append(
             'Spectrogram: time to the right; frequency upwards, 0 - '
-            f'{max(rates) / 2000:g} kHz; decibels.'
+            f'{max(rates) / 2000:g} kHz; in decibels.'
         )
     yield f'<p class="faint"><small>{page_parts.escaped(" ".join(legend))}</small></p>'
     yield '<div class="clips">'
@@ -302,8 +302,8 @@ def _image(name, picture):
 
 
 def _encoded(waveform, rate_hz):
-    """(media type, bytes) of a sound: MP3, a tenth of a WAV file, where the library writes it."""
-    # An Ogg file would have a random serial number: other bytes each time.
+    """(media type, bytes) of a sound: MP3, a tenth of WAV's size, if the library can write it."""
+    # An Ogg file would have a random serial number, hence different bytes each time.
     kind, name = 'audio/mpeg', 'MP3'
     if name not in soundfile.available_formats():
         kind, name = 'audio/wav', 'WAV'

@@ -1,4 +1,4 @@
-// In the browser's audio thread: the microphone's sound, channels averaged, in blocks.
+// Runs in the browser's audio thread: passes on the microphone's sound in blocks, channels averaged.
 
 const BLOCK = 2048;
 

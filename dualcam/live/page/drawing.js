@@ -1,11 +1,11 @@
-// What is drawn: the map, marks at its peaks, levels over time.
+// Drawing: the map, markers at its peaks, levels over time.
 
 const OPAQUE = 0.7;
 const MEMORY_S = 60;
 const COLOURS = ['#ffffff', '#ffd400', '#00e5ff', '#ff7bff', '#8dff5a', '#ffa04d'];
 export const colourOf = source => COLOURS[(source - 1) % COLOURS.length];
 
-// Blue over green and yellow to red, by control points with straight lines between.
+// From blue through green and yellow to red, interpolated linearly between control points.
 const POINTS = [
   [0, 48, 18, 59], [0.15, 66, 104, 233], [0.35, 30, 205, 213], [0.5, 80, 248, 121],
   [0.65, 196, 238, 50], [0.8, 252, 160, 48], [0.92, 220, 60, 8], [1, 122, 4, 3],
@@ -19,7 +19,7 @@ const PALETTE = Uint8ClampedArray.from({ length: 1024 }, (_, place) => {
   return from[channel + 1] + part * (to[channel + 1] - from[channel + 1]);
 });
 
-// The map is painted a pixel per direction and scaled up by the browser.
+// The map is painted with one pixel per direction and scaled up by the browser.
 export class MapPainter {
   constructor(canvas) {
     this.canvas = canvas;
@@ -77,7 +77,7 @@ export class Marks {
   }
 }
 
-// Levels of the last minute; older ones are forgotten.
+// Levels of the last minute; older ones are dropped.
 export class History {
   constructor(canvas) {
     this.canvas = canvas;
@@ -85,7 +85,7 @@ export class History {
     this.points = [];
   }
 
-  // The level that is shown at its brightest: this map's, or that of a usual one if it is quieter.
+  // The level shown at full brightness: this map's maximum, or that of a typical map if it is quieter.
   add(header) {
     const last = this.points.at(-1);
     if (last && header.time_s < last.time) this.points = [];

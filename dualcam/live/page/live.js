@@ -1,4 +1,4 @@
-// The live view: maps from the server over the camera's picture, levels, sliders, takes.
+// The live view: the server's maps over the camera picture, levels, sliders, takes.
 
 import { MapPainter, Marks, History } from './drawing.js';
 import { TakeVideo } from './takes.js';
@@ -13,12 +13,12 @@ const takeVideo = new TakeVideo(picture);
 const latencies = [];
 const times = [];
 
-// What tests and curious people look at.
+// For tests and for debugging in the console.
 const shown = { about, header: null, level: null, latency: null, count: 0, answers: [] };
 window.dualcam = shown;
 
 let socket = null;
-let sent = {};  // values that were asked for; the sliders stay where they were put
+let sent = {};  // requested values; the sliders stay where they were set
 let recording = null;
 
 $('source').textContent = `${about.source}, ${about.channels} channels at ${about.rate_hz} Hz, ${about.array}`;
@@ -32,7 +32,7 @@ for (const method of about.methods) $('method').append(new Option(method, method
 $('takes_box').disabled = !about.records;
 if (!about.records) $('record_state').textContent = 'start with --out=DIR to record takes';
 
-// Sliders of frequencies and of distance are logarithmic.
+// The frequency and distance sliders are logarithmic.
 const lowest = 50, highest = 0.49 * about.rate_hz;
 const toHz = share => lowest * (highest / lowest) ** share;
 const fromHz = hz => Math.log(hz / lowest) / Math.log(highest / lowest);
@@ -69,7 +69,7 @@ function connect() {
     else received(event.data);
   };
   socket.onclose = () => {
-    say('the server is gone; waiting for it', true);
+    say('connection to the server lost; reconnecting', true);
     setTimeout(connect, 1000);
   };
 }
@@ -142,7 +142,7 @@ function listPeaks(peaks) {
   }));
 }
 
-// A replayed video runs beside its sound; a camera is live by itself.
+// A replayed video is synchronised with its sound; a camera needs no such thing.
 function followVideo(header) {
   if (!about.video || !about.duration_s || picture.srcObject) return;
   const wanted = header.time_s % about.duration_s - about.video_offset_s;
@@ -155,7 +155,7 @@ function followVideo(header) {
 
 async function openCamera() {
   if (!navigator.mediaDevices) {
-    say('the browser has no camera for this address; use 127.0.0.1 or https', true);
+    say('the browser allows no camera for this address; use 127.0.0.1 or https', true);
     return;
   }
   try {

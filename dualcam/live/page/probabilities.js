@@ -1,4 +1,4 @@
-// Probabilities of classes over time: a row per class, a bar per answer, the newest on the right.
+// Class probabilities over time: one row per class, one bar per prediction, the newest on the right.
 
 const KEPT = 60, ROW = 34, NAMES = 220;
 const COLOURS = ['#66d9ff', '#ffd400', '#8dff5a', '#ff7bff', '#ffa04d', '#c0a0ff'];
@@ -14,14 +14,14 @@ export class Probabilities {
     canvas.style.height = `${ROW * this.rows}px`;
   }
 
-  // Probabilities of the classes; null of silence.
+  // Probabilities of the classes; null for silence.
   add(probabilities) {
     this.answers.push(probabilities);
     if (this.answers.length > KEPT) this.answers.shift();
     this.draw();
   }
 
-  // Classes in their own order, or, where there are more of them than rows, the likeliest.
+  // Classes in their own order, or the likeliest ones if there are more classes than rows.
   shown() {
     const numbers = this.classes.map((_, number) => number);
     if (this.rows === this.classes.length) return numbers;

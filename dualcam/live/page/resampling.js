@@ -1,8 +1,8 @@
-// Sound at another rate: a windowed sinc, computed once for each of the places that its samples take
-// between those of the original.
+// Resampling with a windowed sinc, computed once for each position of a new sample between the
+// original ones.
 
 const CROSSINGS = 64;  // zero crossings of the sinc on either side
-const BETA = 10;  // of the Kaiser window: what is folded back lies 100 dB below
+const BETA = 10;  // of the Kaiser window: aliases are 100 dB down
 const ROLLOFF = 0.945;  // of the lower Nyquist frequency
 
 export class Resampler {
@@ -13,7 +13,7 @@ export class Resampler {
     this.up = toHz / divisor;
     this.down = fromHz / divisor;
     const cutoff = ROLLOFF * Math.min(1, toHz / fromHz);
-    // Samples of the original that are needed on either side of a new one.
+    // Original samples needed on either side of a new one.
     this.margin = fromHz === toHz ? 0 : Math.ceil(CROSSINGS / cutoff) + 1;
     this.filters = fromHz === toHz ? [] : Array.from({ length: this.up }, (_, phase) => {
       const filter = new Float32Array(2 * this.margin);
@@ -22,17 +22,17 @@ export class Resampler {
         filter[i] = cutoff * sinc(cutoff * away) * kaiser(away / this.margin);
       }
       const sum = filter.reduce((total, one) => total + one, 0);
-      return filter.map(one => one / sum);  // a constant stays what it is
+      return filter.map(one => one / sum);  // keeps constants unchanged
     });
   }
 
-  // Samples of the original that so many new ones take, the margins included.
+  // Number of original samples needed for `count` new ones, margins included.
   needed(count) {
     return this.fromHz === this.toHz
       ? count : Math.floor((count - 1) * this.down / this.up) + 2 * this.margin;
   }
 
-  // So many new samples; the first of them is at the original's sample number margin - 1.
+  // `count` new samples; the first one is at sample number margin - 1 of the original.
   resample(samples, count) {
     if (this.fromHz === this.toHz) return samples.slice(0, count);
     const made = new Float32Array(count);

@@ -1,4 +1,4 @@
-// A student alone: the microphone's sound in, probabilities of classes out, once a second.
+// A student without an array: microphone sound in, class probabilities out, once per second.
 
 import { Probabilities } from './probabilities.js';
 
@@ -7,7 +7,7 @@ const $ = id => document.getElementById(id);
 const about = await (await fetch('/student.json')).json();
 const bars = new Probabilities($('bars'), about.classes, about.threshold);
 
-// What tests and curious people look at.
+// For tests and for debugging in the console.
 const shown = { about, count: 0, last: null, problem: null, ready: false, rateHz: null };
 window.dualcam = shown;
 
@@ -15,9 +15,9 @@ let listening = null;
 
 $('source').textContent = `${about.name}: ${about.network}, ${about.classes.length} classes, `
   + `windows of ${about.seconds} s at ${about.sample_rate_hz} Hz`;
-$('note').textContent = 'The sound stays in this browser. A window is heard each second'
-  + (about.threshold === null ? '; its probabilities add up to one.'
-    : `; events from ${Math.round(100 * about.threshold)} % on are reported.`);
+$('note').textContent = 'The sound stays in this browser. One window is classified per second'
+  + (about.threshold === null ? '; its probabilities add up to 1.'
+    : `; events with a probability of at least ${Math.round(100 * about.threshold)} % are reported.`);
 bars.draw();
 window.addEventListener('resize', () => bars.draw());
 say('ready to listen');
@@ -31,10 +31,10 @@ async function start() {
   $('listen').disabled = true;
   try {
     if (!navigator.mediaDevices) {
-      throw new Error('the browser has no microphone for this address; use 127.0.0.1 or https');
+      throw new Error('the browser allows no microphone for this address; use 127.0.0.1 or https');
     }
-    say('asking for the microphone');
-    // As it is: what telephones do to voices is not what students learned from.
+    say('requesting the microphone');
+    // Unprocessed: students were not trained on sound that was filtered for telephony.
     const stream = await navigator.mediaDevices.getUserMedia({
       audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
     });
@@ -44,7 +44,7 @@ async function start() {
     $('listen').classList.add('on');
   } catch (error) {
     stop();
-    fail(error.name === 'NotAllowedError' ? 'the microphone is not allowed' : error.message);
+    fail(error.name === 'NotAllowedError' ? 'access to the microphone was denied' : error.message);
   }
   $('listen').disabled = false;
 }
@@ -64,7 +64,7 @@ class Listening {
     this.worker = new Worker('/page/student_worker.js');
     this.busy = true;
     this.lost = 0;  // samples
-    this.count = 0;  // samples that came so far
+    this.count = 0;  // samples received so far
     this.asked = 0;
   }
 
@@ -92,7 +92,7 @@ class Listening {
     track.onended = () => {
       if (listening !== this) return;
       stop();
-      fail('the microphone is gone');
+      fail('the microphone was disconnected');
     };
     this.busy = false;
     shown.ready = true;
@@ -107,7 +107,7 @@ class Listening {
     $('level').textContent = energy
       ? (10 * Math.log10(energy / block.length)).toFixed(0) : '-';
     if (this.count < size || this.count - this.asked < HOP_S * this.context.sampleRate) return;
-    if (this.busy) {  // one answer at a time; what it is too slow for is not heard
+    if (this.busy) {  // one prediction at a time; sound that it is too slow for is lost
       this.lost += block.length;
       $('lost').textContent = (this.lost / this.context.sampleRate).toFixed(1);
       return;
@@ -133,7 +133,7 @@ class Listening {
     shown.last = data;
     $('count').textContent = shown.count;
     $('took').textContent = Math.round(data.tookMs);
-    if (!data.probabilities) say('nothing is to be heard: the microphone is silent', true);
+    if (!data.probabilities) say('silence: the microphone delivers no sound', true);
     else say('listening');
   }
 

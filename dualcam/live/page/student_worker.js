@@ -1,7 +1,7 @@
-// In a thread of its own: the student, run by LiteRT.js, and the change of rate before it.
+// In its own thread: resampling, then the student, run by LiteRT.js.
 //
-// Messages in: {about, rateHz}, once; then {samples, at}, of the microphone's rate. Messages out:
-// {ready}, {at, waveform, probabilities, tookMs}, probabilities null of silence, or {problem}.
+// Messages in: {about, rateHz}, once; then {samples, at}, at the microphone's rate. Messages out:
+// {ready}, {at, waveform, probabilities, tookMs}, with probabilities null for silence, or {problem}.
 
 const LITERT = '/page/litert';
 let about, resampler, model, Tensor;
@@ -20,7 +20,7 @@ async function load(data) {
   // A classic worker: LiteRT.js loads its WebAssembly's script by importScripts.
   self.Module = {
     locateFile: name => `${LITERT}/${name}`,
-    // Its log has no other way out.
+    // The only way to redirect its log.
     printErr: line => (/^(ERROR|FATAL)/.test(line) ? console.error : console.debug)(line),
   };
   const litert = await import(`${LITERT}/index.js`);
@@ -30,7 +30,7 @@ async function load(data) {
   await litert.loadLiteRt(`${LITERT}/litert_wasm_compat_internal.js`);
   const file = new Uint8Array(await (await fetch('/student.tflite')).arrayBuffer());
   model = await litert.loadAndCompile(file, { accelerator: 'wasm' });
-  await ask(new Float32Array(about.samples).fill(1));  // the first one sets up
+  await ask(new Float32Array(about.samples).fill(1));  // the first call initialises
   self.postMessage({ ready: true, needed: resampler.needed(about.samples) });
 }
 

@@ -1,4 +1,4 @@
-// The video of a take: what the page shows below the map, from a camera or a replayed file.
+// The video of a take: the picture under the map, from a camera or a replayed file.
 
 const KINDS = ['video/webm;codecs=vp8', 'video/webm', 'video/mp4'];
 
@@ -23,7 +23,7 @@ export class TakeVideo {
     this.recorder.start(1000);
   }
 
-  // Sends the video of a take; what went wrong, or nothing.
+  // Sends the video of a take; returns what went wrong, if anything.
   async finish(take) {
     const { recorder } = this;
     this.recorder = null;
@@ -34,7 +34,7 @@ export class TakeVideo {
       await stopped;
     }
     if (!take) return '';
-    if (!this.parts.length) return 'the browser gave none';
+    if (!this.parts.length) return 'the browser recorded none';
     const body = new Blob(this.parts, { type: recorder.mimeType });
     const answer = await fetch(`/takes/${take}/video?began_ms=${this.began}`, {
       method: 'POST', body, headers: { 'Content-Type': recorder.mimeType },

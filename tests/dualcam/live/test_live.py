@@ -1,4 +1,4 @@
-"""The live view by replay: maps, sliders, takes, refusals; devices that come and go; the page."""
+"""The live view with replay: maps, sliders, takes, refusals; disconnecting devices; the page."""
 
 import contextlib
 import csv
@@ -63,7 +63,7 @@ def _engine(take, folder=None, student=None, publish=lambda message: None, **opt
 
 @contextlib.contextmanager
 def _served(take, folder=None, video=None, **options):
-    """Address of a live view that runs within."""
+    """Address of a live view that runs inside this context."""
     student = options.pop('student', None)
     running = _engine(take, folder, student)
     live = server.Live(running, video=video, **options)
@@ -152,7 +152,7 @@ def test_a_recorded_take_is_one_that_convert_array_reads(take, tmp_path):
         assert _ask(page, 'record', **{'class': ' '})['answer'] == 'error'
         began = time.time()
         assert _ask(page, 'record', **{'class': 'hiss', 'place': 'hall'})['take'] == 'take_001'
-        assert 'is being recorded' in _ask(page, 'record', **{'class': 'b'})['message']
+        assert 'is already being recorded' in _ask(page, 'record', **{'class': 'b'})['message']
         header, _ = _next_map(page, lambda one: one['recording'].get('seconds', 0) > 1.0)
         assert header['recording']['name'] == 'take_001'
         assert _ask(page, 'stop') == {'answer': 'recorded', 'take': 'take_001'}
@@ -219,13 +219,13 @@ def test_a_taken_port_is_told(take, capsys):
         port = taken.getsockname()[1]
         call = ['live', '--array=uma16', f'--replay={take / "take.wav"}', f'--port={port}']
         assert main.main(call) == 1
-    assert f'127.0.0.1:{port} cannot be served' in capsys.readouterr().err
+    assert f'cannot listen on 127.0.0.1:{port} (' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (('--host=0.0.0.0',), 'give a word that they need, --token=WORD'),
+        (('--host=0.0.0.0',), 'could look and listen; protect it with --token=WORD'),
         (('--array=dualcam',), '16 channels, but the array'),
         (('--video=none.webm',), 'none.webm: no such file'),
         (('--band=1,2',), 'holds 0 frequencies'),
@@ -318,7 +318,7 @@ class _FakeSound(types.ModuleType):
         return Stream()
 
 
-def test_a_device_that_is_unplugged_is_said_and_waited_for(monkeypatch):
+def test_an_unplugged_device_is_reported_and_waited_for(monkeypatch):
     fake = _FakeSound()
     monkeypatch.setattr(sound_sources, '_sounddevice', lambda: fake)
     monkeypatch.setattr(sound_sources, '_WAIT_S', 0.05)
@@ -329,10 +329,11 @@ def test_a_device_that_is_unplugged_is_said_and_waited_for(monkeypatch):
     thread = threading.Thread(target=source.run, args=(tee, stopped))
     thread.start()
     deadline = time.monotonic() + 20
-    while 'is gone' not in source.state and time.monotonic() < deadline:
+    while 'is disconnected' not in source.state and time.monotonic() < deadline:
         time.sleep(0.02)
     assert (
-        source.state == 'UMA16v2 is gone (not there); waiting for it' or 'no more' in source.state
+        source.state == 'UMA16v2 is disconnected (not found); waiting for it'
+        or 'no more' in source.state
     )
     fake.there = True
     while fake.opened < 2 and time.monotonic() < deadline:
@@ -383,7 +384,7 @@ def test_an_end_of_a_replay_is_said(take):
 
 
 def _replayed(heard_s, kept=0):
-    """What `live_hours.replay` measures in a process of its own, whose memory nothing else uses.
+    """Results of `live_hours.replay` in a separate process, whose memory nothing else uses.
 
     Args:
         heard_s: of sound, at five times real time.
@@ -403,7 +404,7 @@ def _replayed(heard_s, kept=0):
 
 
 def test_memory_stays_where_it_is():
-    """The command `tests/proofs/live_hours.py` in small: some MiB, since it is hardly warm yet."""
+    """`tests/proofs/live_hours.py` at small scale: some MiB of growth, barely warmed up."""
     outcome = _replayed(60.0)
     assert outcome.largest_mib - outcome.warm_mib < 40, outcome
     assert outcome.shown > 120 and outcome.takes > 0, outcome

@@ -1,4 +1,4 @@
-"""A student alone in a page: what is served, and that the browser hears what `classify` hears."""
+"""A student's page: what is served, and that the browser agrees with `classify`."""
 
 import contextlib
 import csv
@@ -99,7 +99,7 @@ def test_litert_is_what_its_packages_hold():
     ('options', 'message'),
     [
         ((), 'expected --array=FILE, or --student=RUN'),
-        (('--student=RUN', '--array=uma16'), 'without --array'),
+        (('--student=RUN', '--array=uma16'), '--student needs no --array'),
         (('--student=none.tflite',), 'none.tflite: not a .tflite file'),
         (('--student=RUN', '--host=0.0.0.0'), '--token=WORD'),
     ],
@@ -110,7 +110,7 @@ def test_mistakes_are_told(capsys, options, message):
 
 
 def _sound(seconds, rate_hz):
-    """A tone that wanders and bursts of noise, no second like another."""
+    """A varying tone and bursts of noise; no two seconds are alike."""
     rng = np.random.default_rng(11)
     time_s = np.arange(round(seconds * rate_hz)) / rate_hz
     sweep = 0.3 * np.sin(2 * np.pi * (1500 * time_s + 900 * np.sin(1.1 * time_s)))
@@ -121,7 +121,7 @@ def _sound(seconds, rate_hz):
 
 @pytest.fixture(scope='module')
 def student(tmp_path_factory):
-    """A `.tflite` file of a HearNet of 2 s whose answers depend on what it hears."""
+    """A `.tflite` file of a 2 s HearNet whose predictions depend on its input."""
     import keras
 
     from dualcam import models

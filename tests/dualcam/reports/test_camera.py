@@ -1,4 +1,4 @@
-"""`dualcam camera` on takes with known answers: places, films, sound, classes."""
+"""`dualcam camera` on takes with known results: positions, videos, sound, classes."""
 
 import csv
 import json
@@ -31,7 +31,7 @@ HALF_PIXEL_DEG = 0.5 * np.array([60 / 48, 45 / 36])
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """A take of 1.5 s in all dresses, its layout too, and a video with a mark at the source."""
+    """A take of 1.5 s and its layout in all formats, and a video with a mark at the source."""
     folder = tmp_path_factory.mktemp('take')
     sound = array_takes.uma16_take([PLACE], 1.5, np.random.default_rng(7))
     for name, subtype in (('take.wav', 'PCM_24'), ('take.w64', 'FLOAT'), ('wavex.wav', 'PCM_16')):
@@ -172,7 +172,7 @@ def test_listening_hears_the_source_and_not_the_noise(folder, tmp_path, rng):
 
 
 def _student(**bands_hz):
-    """A student that tells bands by their energy, of 0.5 s at 16 kHz."""
+    """A student that classifies bands by energy, with windows of 0.5 s at 16 kHz."""
 
     def ask(clips):
         energy = np.square(np.abs(np.fft.rfft(clips, axis=1)))
@@ -230,16 +230,16 @@ def test_a_quiet_channel_is_told(folder, tmp_path, capsys):
     sound[:, 6] = 0
     soundfile.write(tmp_path / 'take.wav', sound, rate_hz, 'PCM_24')
     assert _call(tmp_path, tmp_path / 'out', array=folder / 'mics.csv') == 0
-    assert 'channel 7 is silent or nearly so; --channels=-7' in capsys.readouterr().out
+    assert 'channel 7 is (nearly) silent; --channels=-7' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
         (('--array=dualcam',), '16 channels, but the array "built-in" has 128'),
-        (('--channels=17',), 'there are channels 1 - 16'),
+        (('--channels=17',), 'the channels are 1 - 16'),
         (('--band=1,2',), 'holds 0 frequencies'),
-        (('--method=orthogonal',), 'of --engine=acoular only'),
+        (('--method=orthogonal',), '--method=orthogonal needs --engine=acoular'),
         (('--video=none.mp4',), 'none.mp4: no such file'),
         (('--view_deg=60,45,1',), 'expected 1 or 2 numbers'),
         (('--listen=100,0',), 'within 90 degrees'),

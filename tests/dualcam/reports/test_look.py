@@ -1,4 +1,4 @@
-"""Acoustic images over video: maps with known answers, files that open, the place of the sound."""
+"""Acoustic images over video: maps with known results, valid files, the sound's position."""
 
 import av
 import numpy as np
@@ -95,7 +95,7 @@ def test_takes_without_video_or_sound_are_shown_too(take, tmp_path):
 
 
 def _red_at(picture):
-    """(x, y) within 0 - 1 of the middle of what is red in a picture [height, width, 3]."""
+    """(x, y), 0 - 1, of the centre of the red area in a picture [height, width, 3]."""
     red = picture[..., 0].astype(int) - picture[..., 1:].max(axis=2)
     rows, cols = np.nonzero(red > 0.8 * red.max())
     return (cols.mean() + 0.5) / picture.shape[1], (rows.mean() + 0.5) / picture.shape[0]
@@ -155,7 +155,7 @@ def test_images_that_were_made_for_a_camera_are_not_moved_again(tmp_path, take, 
     (tmp_path / 'conversion.json').write_text('{"modalities": ["acoustic"]}')
     look.check_unplaced(folder)
     (tmp_path / 'conversion.json').write_text('{"view_deg": [70.0, 43.0]}')
-    with pytest.raises(ValueError, match="leave out the camera's view"):
+    with pytest.raises(ValueError, match='omit the view options'):
         look.check_unplaced(folder)
     monkeypatch.setattr(look, 'read_take', lambda path: take)
     call = ['look', '--input', str(folder), f'--out={tmp_path}', '--kinds=sheet']

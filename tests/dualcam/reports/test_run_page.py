@@ -1,4 +1,4 @@
-"""report.html: a run's numbers, drawn so that they can be read on a phone and in the dark."""
+"""report.html: a run's numbers, readable on a phone and in dark mode."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def test_the_report_has_all_of_a_run_in_one_page(run_folder):
         '2 of 3',
         'loop.epochs',
         'tensorflow/serving',
-        'teacher: dog bark, answer: rain',
+        'teacher: dog bark, prediction: rain',
     ):
         assert words in page, words
     assert page.count('<audio') == 5 and page.count('data:image/png') == 2 * 5
@@ -63,7 +63,7 @@ def test_a_run_without_accuracy_has_a_chart_of_its_loss_alone(run_folder):
 
 
 def numbers_of(page):
-    """{(row, column): number} of each matrix that a page draws."""
+    """{(row, column): number} of each matrix on a page."""
     found = []
     for drawn in re.findall(r'<svg class="matrix".*?</svg>', page):
         texts = ElementTree.fromstring(drawn).iter('text')
@@ -112,7 +112,7 @@ def test_a_difference_is_of_shares():
 
 def test_axes_have_round_numbers_and_units(run_folder):
     page = run_page.write(run_folder).read_text()
-    assert 'nats per clip' in page and 'share of the clips' in page and '11.025 kHz' in page
+    assert 'nats per clip' in page and 'fraction of the clips' in page and '11.025 kHz' in page
     drawn = page_parts.chart('loss', 'nats', {'train': [2.0431, 3.1581, float('nan')]})
     texts = [one.text for one in ElementTree.fromstring(drawn).iter('text')]
     assert {'2.25', '2.5', '2.75', '3'} <= set(texts) and 'nan' not in drawn

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: TensorBoard's summaries, the projector's files, the report."""
+"""A run's reports: TensorBoard's summaries, the projector's files, the report page."""
 
 import csv
 import json
@@ -34,7 +34,7 @@ def test_an_epoch_is_written_with_names_answers_and_scores(chosen, tmp_path, sum
     found = {value.tag: value for value in summaries(tmp_path)}
     assert {
         'confusion matrix',
-        'answers over acoustic images',
+        'predictions over acoustic images',
         'spectrograms/sample 1, rain',
         'sounds/sample 2, dog bark',
     } <= set(found)
@@ -48,7 +48,7 @@ def test_an_epoch_is_written_with_names_answers_and_scores(chosen, tmp_path, sum
     text = table.tensor.string_val[0].decode()
     assert text == figures.confusion_table([[2, 1, 0], [0, 2, 0], [0, 1, 1]], CLASSES)
     assert '| rain | 2 | 1 | 0 | 0.667 |' in text
-    assert board.caption(chosen[3], 0) == 'rain\nteacher: dog bark\nanswer: rain'
+    assert board.caption(chosen[3], 0) == 'rain\nteacher: dog bark\nprediction: rain'
     with open(tmp_path / 'metadata.tsv', newline='') as file:
         rows = list(csv.reader(file, delimiter='\t'))
     assert rows[0] == ['class', 'answer', 'scenario'] and rows[7] == ['a', 'b', '6']
