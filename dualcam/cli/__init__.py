@@ -1,1 +1,1 @@
-"""The `dualcam` command and its subcommands, one per file; `add` declares the options."""
+"""The `dualcam` command and its subcommands, one per file; each file's `add` declares options."""

@@ -1,4 +1,4 @@
-"""dualcam array: what an array of microphones can and cannot tell apart."""
+"""dualcam array: what a microphone array can and cannot resolve."""
 
 import argparse
 import json
@@ -13,20 +13,20 @@ _EXAMPLES = (
 
 
 def add(commands: argparse._SubParsersAction) -> None:
-    """Adds it to the `dualcam` command."""
+    """Adds the subcommand to the `dualcam` command."""
     parser = examples.add_parser(
         commands,
         'array',
         _EXAMPLES,
-        help='a layout of microphones: picture, beam pattern, resolution',
-        description='Draws a layout of microphones, its response to lone sources and its '
+        help='a microphone layout: picture, beam pattern, resolution',
+        description='Draws a microphone layout, its response to single sources and its '
         'resolution over frequency: array.png and array.json.',
     )
     array_options.add_array(parser)
     array_options.add_view(parser)
     parser.add_argument('--out', required=True, help='folder to write to')
     parser.add_argument(
-        '--frequencies', default='250,12000', metavar='LOW,HIGH', help='to look at, Hz'
+        '--frequencies', default='250,12000', metavar='LOW,HIGH', help='range to analyse, Hz'
     )
     parser.set_defaults(run=_run)
 
@@ -51,18 +51,14 @@ def _run(options):
     atomic.write_text(out / 'array.json', json.dumps(said, indent=1) + '\n')
     print(
         f'{array.name}: {array.num_mics} microphones, aperture {said["aperture_m"]:g} m, nearest '
-        f'{said["smallest_distance_m"]:g} m apart; {said["gain_over_noise_db"]:g} dB over noise of '
-        'its microphones'
+        f'{said["smallest_distance_m"]:g} m apart; gain over the noise of its microphones '
+        f'{said["gain_over_noise_db"]:g} dB'
     )
     for angle_deg in (30, 15):
         from_hz = said[f'tells_{angle_deg}_deg_apart_from_hz']
         print(
             f'sources {angle_deg} degrees apart: '
-            + (
-                f'told apart from {from_hz} Hz'
-                if from_hz
-                else f'not told apart up to {high_hz:g} Hz'
-            )
+            + (f'resolved from {from_hz} Hz' if from_hz else f'not resolved up to {high_hz:g} Hz')
         )
     ghosts = said['ghosts_within_3_db_from_hz']
     print(

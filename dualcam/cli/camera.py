@@ -1,4 +1,4 @@
-"""dualcam camera: where the sound of an array's recording comes from."""
+"""dualcam camera: locates the sound sources in an array recording."""
 
 import argparse
 import contextlib
@@ -19,31 +19,30 @@ _EXAMPLES = (
 
 
 def add(commands: argparse._SubParsersAction) -> None:
-    """Adds it to the `dualcam` command."""
+    """Adds the subcommand to the `dualcam` command."""
     parser = examples.add_parser(
         commands,
         'camera',
         _EXAMPLES,
-        help='where the sound of a recording of any array comes from',
-        description='Makes maps of a recording of many microphones, finds and follows the sources '
-        'in it, and writes overlay.mp4 with the sound, sheet.png, peaks.csv, sources.csv, '
-        "take.json and maps.npy. With --model a student hears each source's beamformed sound and "
-        'tells what it is.',
+        help='sound sources in a recording of any array',
+        description='Makes maps of a multichannel recording, finds and tracks its sources, and '
+        'writes overlay.mp4 with the sound, sheet.png, peaks.csv, sources.csv, take.json and '
+        "maps.npy. With --model a student classifies each source's beamformed sound.",
     )
     parser.add_argument(
         '--input', required=True, metavar='FILE', help='WAV, W64, FLAC, HDF5, or a video with sound'
     )
     parser.add_argument('--out', required=True, help='folder to write to')
-    parser.add_argument('--overwrite', action='store_true', help='what is in --out already')
+    parser.add_argument('--overwrite', action='store_true', help='overwrite files in --out')
     array_options.add_array(parser)
     array_options.add_recording(parser)
     array_options.add_view(parser)
     group = parser.add_argument_group('video')
     group.add_argument(
-        '--video', metavar='FILE', help="any that PyAV reads; default the recording's own"
+        '--video', metavar='FILE', help="any that PyAV reads; default: the recording's own"
     )
     array_options.add_video_offset(group)
-    group.add_argument('--width', type=int, default=1280, help='of the film, at most')
+    group.add_argument('--width', type=int, default=1280, help='maximum width of the video')
     maps = array_options.add_maps(
         parser, ['sum', 'diagonal', 'functional', 'clean-sc', 'orthogonal']
     )
@@ -51,23 +50,21 @@ def add(commands: argparse._SubParsersAction) -> None:
         '--engine',
         choices=['dualcam', 'acoular'],
         default='dualcam',
-        help='whose beamforming; orthogonal is of acoular only',
+        help='beamforming implementation; orthogonal needs acoular',
     )
-    maps.add_argument('--order', type=float, default=8.0, help='of functional beamforming')
+    maps.add_argument('--order', type=float, default=8.0, help='order of functional beamforming')
     sources = parser.add_argument_group('sources')
-    sources.add_argument('--most_peaks', type=int, default=4, help='in a map')
+    sources.add_argument('--most_peaks', type=int, default=4, help='peaks per map')
+    sources.add_argument('--quietest_db', type=float, help='lowest level of a peak; default: any')
     sources.add_argument(
-        '--quietest_db', type=float, help='level from which a peak counts; default any'
-    )
-    sources.add_argument(
-        '--model', help="a run's folder, a SavedModel or a .tflite file, to say what sounds"
+        '--model', help="a run's folder, a SavedModel or a .tflite file, to classify sources"
     )
     sources.add_argument('--top_k', type=int, default=3, help='classes in take.json')
     sources.add_argument(
         '--listen',
         metavar='peak|AZIMUTH,ELEVATION',
-        help='write listen.wav, the sound beamformed towards the source heard most or a direction '
-        'in degrees, and let the film have it',
+        help='write listen.wav, the sound beamformed towards the source with the most energy or a '
+        'direction in degrees, and use it for the video',
     )
     parser.set_defaults(run=_run)
 
@@ -93,7 +90,7 @@ def _run(options):
         recording = stack.enter_context(recordings.unpacked(recording, out))
         take = localised_takes.localise(recording, maker, view, out / 'maps.npy', peak_params)
         for channel in take.quiet_channels():
-            print(f'channel {channel} is silent or nearly so; --channels=-{channel} drops it')
+            print(f'channel {channel} is (nearly) silent; --channels=-{channel} drops it')
         classes = None
         if student is not None:
             from dualcam.inference import source_classes
@@ -127,7 +124,7 @@ def _run(options):
     for line in camera_tables.lines(take, classes):
         print(line)
     if video is not None and seen < pictures:
-        print(f'{pictures - seen} of {pictures} pictures of the film have no video below them')
+        print(f'{pictures - seen} of {pictures} frames are without a camera picture')
     print(
         f'{len(take.times_s)} maps of {recording.duration_s:.1f} s, {rows} peaks, '
         f'{len(take.sources)} sources: {out}'
@@ -145,7 +142,7 @@ def _check(options, out):
         if not getattr(options, name) > 0:
             raise ValueError(f'--{name}={getattr(options, name)}: expected more than 0')
     if options.method == 'orthogonal' and options.engine != 'acoular':
-        raise ValueError('--method=orthogonal is of --engine=acoular only')
+        raise ValueError('--method=orthogonal needs --engine=acoular')
     if options.listen and options.listen != 'peak':
         angles = array_options.numbers(options, 'listen', (2,))
         if not max(map(abs, angles)) < 90:

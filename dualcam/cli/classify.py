@@ -1,4 +1,4 @@
-"""dualcam classify: what sound files, or a microphone, are."""
+"""dualcam classify: classifies sound files or a microphone's sound."""
 
 import argparse
 import os
@@ -9,22 +9,22 @@ from dualcam.cli import examples, inputs, startup
 _EXAMPLES = (
     'dualcam classify --model=RUN --input clip.wav folder',
     'dualcam classify --model=RUN --input folder --out=predictions.csv --by_window --hop_s=1',
-    'dualcam classify --model=RUN --record=30  # what the microphone hears',
+    'dualcam classify --model=RUN --record=30  # the microphone',
 )
 
 
 def add(commands: argparse._SubParsersAction) -> None:
-    """Adds it to the `dualcam` command."""
+    """Adds the subcommand to the `dualcam` command."""
     parser = examples.add_parser(
         commands,
         'classify',
         _EXAMPLES,
-        help='classes of sound files, or of a microphone',
-        description='Cuts each file (any format, rate and channels; the sound of videos too) into '
-        'windows of the length that the student takes, and reports its most probable classes, or '
-        'all events over a threshold where the network tags: one row per file, or one row per '
-        'window with its time. On the screen, or as .csv or .jsonl, to which a stopped job adds '
-        'what is missing when called again with --skip_existing.',
+        help='classify sound files, or the sound of a microphone',
+        description="Cuts each file (any format, rate and channels; videos' sound too) into "
+        "windows of the student's length, and reports its most probable classes, or for a tagging "
+        'network all events above a threshold: one row per file, or one row per window with its '
+        'time. Prints them, or writes .csv or .jsonl; a stopped job adds the missing rows when '
+        'called again with --skip_existing.',
     )
     parser.add_argument(
         '--model', required=True, help="a run's folder, a SavedModel or a .tflite file"
@@ -34,30 +34,30 @@ def add(commands: argparse._SubParsersAction) -> None:
         nargs='+',
         default=[],
         metavar='PATH',
-        help='files, or folders with files in them and below',
+        help='files, or folders, which are searched recursively',
     )
     parser.add_argument(
         '--record',
         type=float,
         metavar='SECONDS',
-        help='listen to the microphone for this long instead (needs sounddevice)',
+        help='record from the microphone for this long instead (needs sounddevice)',
     )
-    parser.add_argument('--out', help='file to write, .csv or .jsonl; default: the screen')
+    parser.add_argument('--out', help='file to write, .csv or .jsonl; default: print')
     parser.add_argument(
-        '--top_k', type=int, help='classes per row; default 3, and all of a network that tags'
+        '--top_k', type=int, help='classes per row; default 3, for tagging networks all'
     )
     parser.add_argument(
         '--threshold',
         type=float,
         metavar='SHARE',
-        help='report events from this probability on (networks that tag; default 0.25)',
+        help='report events of at least this probability (tagging networks; default 0.25)',
     )
     parser.add_argument(
         '--by_window', action='store_true', help='one row per window, with its time'
     )
     inputs.add_windows(parser)
     parser.add_argument(
-        '--skip_existing', action='store_true', help='add the files that --out lacks'
+        '--skip_existing', action='store_true', help='add files that are missing in --out'
     )
     inputs.add_layout(parser)
     parser.set_defaults(run=_run)
@@ -71,7 +71,7 @@ def _run(options):
     out = pathlib.Path(options.out) if options.out else None
     sets = [inputs.find_files(path, options.layout) for path in options.input]
     paths, left_out = inputs.join(sets)
-    # Not above: TensorFlow takes seconds to start, and neither --help nor errors need it.
+    # Imported late: TensorFlow takes seconds to start, and neither --help nor errors need it.
     startup.start_for(options.model)
     from dualcam.inference import batching, classification, students
 
@@ -87,7 +87,7 @@ def _run(options):
         options.max_bad,
     )
     done = classification.resume_table(out, listener, params) if out else set()
-    # The same file may be named from another folder.
+    # The same file may be given relative to another folder.
     done |= {os.path.abspath(path) for path in done}
     missing = [path for path in paths if not {path, os.path.abspath(path)} & done]
     for message in left_out:
@@ -108,7 +108,7 @@ def _run(options):
         for one in sets:
             share, count = classification.accuracy(firsts, one, listener.classes)
             if count:
-                print(f'accuracy over {count} files in folders with names of classes: {share:.4f}')
+                print(f'accuracy on {count} files in folders named after classes: {share:.4f}')
     num_left_out = len(skipped) + sum(one.count for one in left_out)
     there = len(paths) - len(missing)
     print(
@@ -118,7 +118,7 @@ def _run(options):
 
 
 def _check(options):
-    """A `ValueError` for what is wrong at a glance."""
+    """Raises a `ValueError` for options that are wrong by themselves."""
     if bool(options.input) == (options.record is not None):
         raise ValueError('expected --input=PATH or --record=SECONDS')
     if options.top_k is not None and options.top_k < 1:
@@ -130,8 +130,7 @@ def _check(options):
         unused = [name for name in names if getattr(options, name)]
         if unused:
             raise ValueError(
-                f'--{unused[0]} does not go with --record, which shows one row per window on the '
-                'screen'
+                f'--{unused[0]} cannot be used with --record, which prints one row per window'
             )
         return
     out = pathlib.Path(options.out) if options.out else None
@@ -149,7 +148,7 @@ def _shown(options, listener):
     several = listener.threshold is not None
     if options.threshold is not None and not several:
         raise ValueError(
-            f'--threshold={options.threshold}: {listener.network} reports one class of '
+            f'--threshold={options.threshold}: {listener.network} reports one class for '
             'each sound; see --top_k'
         )
     return options.top_k or (len(listener.classes) if several else 3), options.threshold
@@ -165,11 +164,11 @@ def _listen(options):
     listener = students.open_listener(options.model)
     params = classification.ClassifyParams(*_shown(options, listener))
     ask = listener.listen('logits')
-    ask(np.ones((1, listener.clip_samples), np.float32))  # sets up, before sound comes in
+    ask(np.ones((1, listener.clip_samples), np.float32))  # initialises before sound comes in
     for start_s, window, lost in microphone.windows(
         options.record, listener.clip_samples, listener.sample_rate_hz
     ):
-        shown = 'nothing to be heard'
+        shown = 'silence'
         if sound_files.heard(window):
             shown = classification.format_predictions(
                 *classification.predictions(listener, ask(window[None])[0], params)

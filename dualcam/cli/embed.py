@@ -1,4 +1,4 @@
-"""dualcam embed: a student's features of a folder of sound, to a file."""
+"""dualcam embed: writes a student's features for a folder of sound files."""
 
 import argparse
 import pathlib
@@ -12,19 +12,19 @@ _EXAMPLES = (
 
 
 def add(commands: argparse._SubParsersAction) -> None:
-    """Adds it to the `dualcam` command."""
+    """Adds the subcommand to the `dualcam` command."""
     parser = examples.add_parser(
         commands,
         'embed',
         _EXAMPLES,
         help='features of sound files',
-        description='Cuts each file into windows of the length that the student takes, runs it on '
+        description="Cuts each file into windows of the student's length, runs the student on "
         "them, and writes an .npz with files, labels, classes, features [files, n] (the windows' "
         'mean), window_features, window_file and window_s. A stopped job resumes when called '
         'again.',
     )
     parser.add_argument('--model', required=True, help="a run's folder, or a SavedModel")
-    parser.add_argument('--input', required=True, help='a folder of sound, or one file')
+    parser.add_argument('--input', required=True, help='a folder of sound files, or one file')
     parser.add_argument('--out', required=True, help='file to write, .npz')
     parser.add_argument(
         '--layer',
@@ -36,7 +36,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         '--overwrite',
         action='store_true',
-        help='write over an existing file; start anew if a job was stopped',
+        help='replace an existing file; start over if a job was stopped',
     )
     inputs.add_layout(parser)
     parser.set_defaults(run=_run)
@@ -51,7 +51,7 @@ def _run(options):
     inputs.check_windows(options)
     inputs.check_model(options.model)
     sound_set = inputs.find_files(options.input, options.layout)
-    # Not above: TensorFlow takes seconds to start, and neither --help nor errors need it.
+    # Imported late: TensorFlow takes seconds to start, and neither --help nor errors need it.
     startup.start_for(options.model)
     from dualcam.inference import embeddings, students
 

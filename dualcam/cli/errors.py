@@ -1,4 +1,4 @@
-"""What all commands share: the caller's mistakes end them with one line, not a traceback."""
+"""Shared by all commands: user errors end them with one line instead of a traceback."""
 
 import contextlib
 import functools
@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 
 from dualcam.files import text_files
 
-INTERRUPTED = 130  # as shells have it
+INTERRUPTED = 130  # the shells' convention
 
 
 def exit_code(action: Callable[[], int | None]) -> int:
-    """Runs a command's work: 0 or what it returns, or 1 and a line for the caller's mistakes.
+    """Runs a command's work; returns 0 or its result, or 1 after printing a user error.
 
     Ctrl-C is `INTERRUPTED`, and a line too.
     """
@@ -21,7 +21,7 @@ def exit_code(action: Callable[[], int | None]) -> int:
         return action() or 0
     except KeyboardInterrupt as error:
         print(
-            str(error) or 'stopped: the same call resumes with what is not done yet',
+            str(error) or 'stopped: the same command resumes where it left off',
             file=sys.stderr,
         )
         return INTERRUPTED
@@ -40,14 +40,14 @@ def leave(code: int) -> int:
     if code == INTERRUPTED:
         logging.shutdown()
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError):  # whoever read it is gone
+            with contextlib.suppress(OSError):  # the reader is gone
                 stream.flush()
         os._exit(code)
     return code
 
 
 def clean_errors(main: Callable) -> Callable[[Sequence[str]], int]:
-    """`main` with `ValueError`s and `OSError`s turned into a message and exit code 1."""
+    """Wraps `main` to turn `ValueError`s and `OSError`s into a message and exit code 1."""
 
     @functools.wraps(main)
     def wrapped(argv):

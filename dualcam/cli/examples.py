@@ -1,4 +1,4 @@
-"""Examples below a command's options: calls that can be copied, each as it stands."""
+"""Examples in a command's help: calls that can be copied verbatim."""
 
 import argparse
 from typing import Any
@@ -12,10 +12,10 @@ def add_parser(
     """A subcommand whose help ends with examples.
 
     Args:
-        commands: those of the `dualcam` command.
+        commands: the subparsers of the `dualcam` command.
         name: of the subcommand.
         examples: calls as typed, one line each; comments may follow a `#`.
-        **texts: `help` and `description`, which are wrapped as ever.
+        **texts: `help` and `description`, which are wrapped as usual.
     """
     lines = ''.join(f'  {example}\n' for example in examples)
     return commands.add_parser(
@@ -24,13 +24,13 @@ def add_parser(
 
 
 def of_parser(parser: argparse.ArgumentParser) -> list[str]:
-    """The calls that a subcommand's help shows, without comments."""
+    """The calls in a subcommand's help, without comments."""
     lines = (parser.epilog or '').removeprefix(_TITLE).splitlines()
     return [line.partition('#')[0].strip() for line in lines]
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Wraps all but examples."""
+    """Wraps everything except examples."""
 
     def _fill_text(self, text, width, indent):
         if text.startswith(_TITLE):

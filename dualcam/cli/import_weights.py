@@ -1,4 +1,4 @@
-"""dualcam import-weights: what it reads `models/weight_import.py` knows."""
+"""dualcam import-weights: see `models/weight_import.py` for the formats."""
 
 import argparse
 import collections
@@ -13,12 +13,12 @@ _EXAMPLES = (
 
 
 def add(commands: argparse._SubParsersAction) -> None:
-    """Adds it to the `dualcam` command."""
+    """Adds the subcommand to the `dualcam` command."""
     parser = examples.add_parser(
         commands,
         'import-weights',
         _EXAMPLES,
-        help='weights that other programs wrote, to Keras',
+        help="convert other programs' weights to Keras",
         description="TensorFlow checkpoints of the authors' programs or of TF-Slim "
         "(resnet_v1_50.ckpt), Keras' own ResNet-50 (.h5), SoundNet-5 and -8 (.t7).",
     )
@@ -26,21 +26,21 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         '--model',
         required=True,
-        help='network that takes them; soundnet5 is SoundNet-5 with its own conv5',
+        help='target network; soundnet5 is SoundNet-5 with its own conv5',
     )
     parser.add_argument('--out', required=True, help='file to write, .weights.h5')
-    parser.add_argument('--classes', type=int, default=14, help="of the network's answer")
+    parser.add_argument('--classes', type=int, default=14, help='number of classes of the network')
     parser.add_argument(
         '--allow_missing',
         action='store_true',
-        help='take what there is of a file that lacks variables',
+        help='accept a file that lacks variables',
     )
-    parser.add_argument('--overwrite', action='store_true', help='write over an existing file')
+    parser.add_argument('--overwrite', action='store_true', help='replace an existing file')
     parser.set_defaults(run=_run)
 
 
 def _run(options):
-    # Not above: TensorFlow takes seconds to start, and --help does not need it.
+    # Imported late: TensorFlow takes seconds to start, and --help does not need it.
     from dualcam import models
     from dualcam.models import resnet, soundnet, weight_import, weights
 
@@ -60,7 +60,7 @@ def _run(options):
     weights.save(model, out)
     for title, names in (
         ('taken', report.taken),
-        ('left in the file', report.left),
+        ('ignored in the file', report.left),
         ('missing, randomly initialised', report.missing),
     ):
         print(f'{title}: {len(names)}')
@@ -73,7 +73,7 @@ def _run(options):
 
 
 def _grouped(names, all_names):
-    """{group: number of names}: a layer or block of layers, or an optimizer's kind of slot."""
+    """{group: number of names}; a group is a layer, a block, or a kind of optimizer slot."""
     groups = collections.Counter()
     for name in names:
         variable, _, last = name.rpartition('/')

@@ -1,5 +1,4 @@
-"""What commands on sound files share: which files, and what can be checked before TensorFlow
-starts."""
+"""Shared by commands on sound files: finding the files, and checks before TensorFlow starts."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ TABLES = ('.csv', '.jsonl')
 
 
 def check_model(path: AnyPath) -> None:
-    """A `ValueError` where there is nothing at a model's path."""
+    """Raises a `ValueError` if there is nothing at a model's path."""
     if not os.path.exists(path):
         raise ValueError(
             f'--model={text_files.printable_name(path)}: no such file or folder; expected a '
@@ -28,7 +27,7 @@ def check_model(path: AnyPath) -> None:
 
 
 def check_windows(options: argparse.Namespace) -> None:
-    """A `ValueError` for --batch_size, --max_bad or --hop_s that no student could take."""
+    """Raises a `ValueError` for an invalid --batch_size, --max_bad or --hop_s."""
     if options.batch_size < 1:
         raise ValueError(f'--batch_size={options.batch_size}: expected 1 or more')
     if options.max_bad < 0:
@@ -42,14 +41,14 @@ def check_windows(options: argparse.Namespace) -> None:
 def add_windows(parser: argparse.ArgumentParser) -> None:
     """Adds what `check_windows` checks: --hop_s, --batch_size and --max_bad."""
     parser.add_argument(
-        '--hop_s', type=float, help="seconds from window to window; default a window's length"
+        '--hop_s', type=float, help="seconds between window starts; default: a window's length"
     )
     parser.add_argument('--batch_size', type=int, default=32, help='windows per batch')
     parser.add_argument(
         '--max_bad',
         type=int,
         default=0,
-        help='how many bad files may be left out: silent, damaged, not sound',
+        help='number of bad files that may be skipped: silent, damaged, not audio',
     )
 
 
@@ -59,19 +58,19 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         '--layout',
         choices=('auto', 'folders'),
         default='auto',
-        help='folders: classes are the folders, whatever lists lie beside them; default auto: '
-        'lists of ESC-50 and DCASE 2018 count',
+        help='folders: folders are classes, whatever lists lie next to them; default auto: '
+        'use lists of ESC-50 and DCASE 2018',
     )
 
 
 def find_files(path: AnyPath, layout: str = 'auto') -> sound_folders.SoundSet:
-    """`sound_folders.find_files`, which also says what is missing of a path that is not there."""
+    """`sound_folders.find_files`, with an error for a path that does not exist."""
     if not os.path.lexists(path):
         raise ValueError(
             f'--input={text_files.printable_name(path)}: no such folder or file; expected sound '
             'files, or folders of them'
         )
-    from dualcam.data.sources import sound_folders  # not above: --help needs no NumPy
+    from dualcam.data.sources import sound_folders  # imported late: --help needs no NumPy
 
     return sound_folders.find_files(path, layout)
 
@@ -79,7 +78,7 @@ def find_files(path: AnyPath, layout: str = 'auto') -> sound_folders.SoundSet:
 def join(
     sets: Sequence[sound_folders.SoundSet],
 ) -> tuple[list[str], list[folder_scan.LeftOut]]:
-    """Paths of all files of some sets, each file once, and what all of them left out."""
+    """Paths of all files of some sets, each file once, and what the sets left out."""
     paths: dict[str, str] = {}
     for sound in (sound for one in sets for sound in one.sounds):
         paths.setdefault(os.path.abspath(sound.path), sound.path)

@@ -1,4 +1,4 @@
-"""dualcam live: an array's sound as it comes in, on a page."""
+"""dualcam live: an array's sound on a page in real time."""
 
 import argparse
 
@@ -13,36 +13,36 @@ _EXAMPLES = (
 
 
 def add(commands: argparse._SubParsersAction) -> None:
-    """Adds it to the `dualcam` command."""
+    """Adds the subcommand to the `dualcam` command."""
     parser = examples.add_parser(
         commands,
         'live',
         _EXAMPLES,
-        help="where an array's sound comes from, now, on a page",
-        description='Serves a page that shows the map of the sound over the picture of the '
-        'camera, levels, sources and, with --model, what they are; with --out it records takes '
-        'that records.convert_array reads. Sound comes from a sound device, or from a recording '
-        'at the pace at which it was made (--replay). With --student in place of --array, the page '
-        "itself hears with a student, through the viewer's own microphone.",
+        help="an array's sound sources on a page in real time",
+        description='Serves a page that shows the sound map over the camera picture, levels, '
+        'sources and, with --model, their classes; with --out it records takes for '
+        'records.convert_array. Sound comes from a sound device, or from a recording replayed in '
+        'real time (--replay). With --student instead of --array, the page itself runs a student '
+        "on the sound of the viewer's own microphone.",
     )
     array_options.add_array(parser, required=False)
     array_options.add_recording(parser)
     array_options.add_view(parser)
     array_options.add_maps(parser, ['sum', 'diagonal', 'functional'])
     group = parser.add_argument_group('sound')
-    group.add_argument('--device', help='number or part of the name; default the usual one')
-    group.add_argument('--rate_hz', type=float, help='of the device; default its own')
-    group.add_argument('--replay', metavar='FILE', help="a recording in a device's place")
-    group.add_argument('--once', action='store_true', help='replay it once, not again and again')
-    group.add_argument('--video', metavar='FILE', help='beside --replay, for browsers to play')
+    group.add_argument('--device', help='number or part of the name; default: the default device')
+    group.add_argument('--rate_hz', type=float, help="sample rate; default: the device's own")
+    group.add_argument('--replay', metavar='FILE', help='a recording instead of a device')
+    group.add_argument('--once', action='store_true', help='replay once instead of in a loop')
+    group.add_argument('--video', metavar='FILE', help='with --replay; in a format browsers play')
     array_options.add_video_offset(group)
     group = parser.add_argument_group('page')
     group.add_argument('--host', default='127.0.0.1', help='another address needs --token')
-    group.add_argument('--port', type=int, default=8765, help='0 for any that is free')
-    group.add_argument('--token', help='word that requests must carry')
-    parser.add_argument('--most_peaks', type=int, default=4, help='in a map')
+    group.add_argument('--port', type=int, default=8765, help='0 for any free port')
+    group.add_argument('--token', help='word required in requests')
+    parser.add_argument('--most_peaks', type=int, default=4, help='peaks per map')
     parser.add_argument(
-        '--model', help="a run's folder, a SavedModel or a .tflite file, to say what sounds"
+        '--model', help="a run's folder, a SavedModel or a .tflite file, to classify sources"
     )
     parser.add_argument(
         '--student',
@@ -56,13 +56,13 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _run(options):
     serving = _serving()
     if options.student and options.array:
-        raise ValueError('--student hears one microphone, without --array; with it, --model does')
+        raise ValueError('--student needs no --array; with an array, use --model')
     if not (options.student or options.array):
-        raise ValueError('expected --array=FILE, or --student=RUN where there is no array')
+        raise ValueError('expected --array=FILE, or --student=RUN without an array')
     if options.host not in serving.LOCAL and not options.token:
         raise ValueError(
-            f'--host={options.host}: who else is on the network could look and listen; give a '
-            'word that they need, --token=WORD'
+            f'--host={options.host}: others on the network could look and listen; protect it '
+            'with --token=WORD'
         )
     if not 0 <= options.port <= 65535:
         raise ValueError(f'--port={options.port}: expected 0 - 65535')
@@ -75,22 +75,22 @@ def _run(options):
         app = _array_app(options)
     bound = serving.bind(options.host, options.port)
     link = serving.address(options.host, bound, options.token)
-    print(f'{link}   (Ctrl-C ends it)', flush=True)
+    print(f'{link}   (Ctrl-C to stop)', flush=True)
     serving.serve(app, bound)
 
 
 def _array_app(options):
-    """The page of an array."""
+    """The application for an array."""
     from dualcam.acoustics import localisation, maps, recordings, videos
     from dualcam.live import engine, server, sound_sources, take_recorder
 
     if options.video and not options.replay:
-        raise ValueError('--video goes with --replay; the page opens the camera by itself')
+        raise ValueError('--video needs --replay; otherwise the page opens the camera')
     for name in ('dynamic_range_db', 'maps_per_s', 'most_peaks'):
         if not getattr(options, name) > 0:
             raise ValueError(f'--{name}={getattr(options, name)}: expected more than 0')
     if options.video_offset_s and not options.video:
-        raise ValueError('--video_offset_s goes with --video')
+        raise ValueError('--video_offset_s needs --video')
     video = videos.open_video(options.video) if options.video else None
     array = array_options.array_of(options)
     source: sound_sources.Source
@@ -103,7 +103,7 @@ def _array_app(options):
         if source.num_channels != array.num_mics:
             raise ValueError(
                 f'{source.name}: {source.num_channels} channels, but the array "{array.name}" has '
-                f'{array.num_mics} microphones; --channels picks and orders them'
+                f'{array.num_mics} microphones; --channels selects and orders them'
             )
     low_hz, high_hz = array_options.numbers(options, 'band', (2,))
     student = None
@@ -113,7 +113,7 @@ def _array_app(options):
 
         student = students.open_listener(options.model)
         if not student.classes:
-            raise ValueError(f'{options.model}: {student.network} knows no classes')
+            raise ValueError(f'{options.model}: {student.network} has no classes')
     params = maps.MapParams(
         low_hz,
         min(high_hz, 0.49 * source.rate_hz),

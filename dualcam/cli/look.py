@@ -1,4 +1,4 @@
-"""dualcam look: where the sound is, over the video."""
+"""dualcam look: acoustic images drawn over the video."""
 
 import argparse
 
@@ -12,14 +12,14 @@ _EXAMPLES = (
 
 
 def add(commands: argparse._SubParsersAction) -> None:
-    """Adds it to the `dualcam` command."""
+    """Adds the subcommand to the `dualcam` command."""
     parser = examples.add_parser(
         commands,
         'look',
         _EXAMPLES,
         help='acoustic images over video frames',
-        description='Lays the acoustic images of records over their video frames: a contact '
-        'sheet, pictures, and films with the sound and its spectrogram. For raw folders: python '
+        description='Draws the acoustic images of records over their video frames: a contact '
+        'sheet, pictures, and videos with the sound and its spectrogram. For raw folders: python '
         '-m records.look.',
     )
     parser.add_argument(
@@ -31,24 +31,24 @@ def add(commands: argparse._SubParsersAction) -> None:
         'class_0/data_001), or records',
     )
     parser.add_argument('--out', required=True, help='folder to write to')
-    parser.add_argument('--kinds', default='sheet,mp4', help='of png, sheet, gif, mp4')
+    parser.add_argument('--kinds', default='sheet,mp4', help='some of png, sheet, gif, mp4')
     parser.add_argument(
         '--every',
         type=int,
         default=3,
-        help='frames from picture to picture in sheet and png; twelve are a second',
+        help='frames between pictures in sheet and png; there are twelve per second',
     )
     array_options.add_video_offset(
         array_options.add_view(
             parser,
-            'of the camera; default the 60 x 45 degrees of the acoustic images',
+            "the camera's; default: the 60 x 45 degrees of the acoustic images",
         )
     )
     parser.set_defaults(run=_run)
 
 
 def _run(options):
-    # Not above: TensorFlow takes seconds to start, and --help does not need it.
+    # Imported late: TensorFlow takes seconds to start, and --help does not need it.
     from dualcam.reports import look
 
     if options.every < 1:
@@ -58,8 +58,8 @@ def _run(options):
         take = look.read_take(path)
         if take.name in names:
             raise ValueError(
-                f'{path}: another take of this call is called {take.name} too; give '
-                'it a call and an --out of its own'
+                f'{path}: another take of this call is also named {take.name}; give '
+                'it a separate call and --out'
             )
         names.add(take.name)
         take = _seen(take, path, options)
@@ -68,7 +68,7 @@ def _run(options):
 
 
 def _seen(take, path, options):
-    """A take as its camera saw it, where an option says how."""
+    """A take aligned with its camera, if the options describe it."""
     from dualcam.acoustics import views
     from dualcam.reports import look
 

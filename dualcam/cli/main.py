@@ -1,13 +1,13 @@
-"""The `dualcam` command: trained students, and what they and their teachers are made of.
+"""The `dualcam` command: trained students, microphone arrays and acoustic images.
 
-dualcam classify --model=RUN --input PATH ...       classes of sound files, or of a microphone
+dualcam classify --model=RUN --input PATH ...       classify sound files, or a microphone's sound
 dualcam embed --model=RUN --input=DIR --out=F.npz   features of sound files
 dualcam tflite --model=RUN --out=DIR                TFLite files for phones and small computers
 dualcam look --input TAKE ... --out=DIR             acoustic images over video frames
-dualcam camera --input=TAKE --array=FILE --out=DIR  where the sound of a recording comes from
+dualcam camera --input=TAKE --array=FILE --out=DIR  sound sources in an array's recording
 dualcam live --array=FILE                           the same live, as a page in the browser
-dualcam array --array=FILE --out=DIR                what a microphone array can tell apart
-dualcam import-weights --from=FILE --model=NAME --out=F.weights.h5   weights of other programs
+dualcam array --array=FILE --out=DIR                what a microphone array can resolve
+dualcam import-weights --from=FILE --model=NAME --out=F.weights.h5   convert other programs' weights
 """
 
 import argparse
@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its startup is verbose
 
 import dualcam
 from dualcam.cli import array, camera, classify, embed, errors, import_weights, live, look, tflite
@@ -25,7 +25,7 @@ _SUMMARY, _, _OVERVIEW = __doc__.partition('\n\n')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a subcommand; the caller's mistakes end it with one line and exit code 1."""
+    """Runs a subcommand; user errors end it with one line and exit code 1."""
     parser, commands = make_parsers()
     given = list(sys.argv[1:] if argv is None else argv)
 
@@ -47,7 +47,7 @@ def make_parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.Argum
     parser = _Parser(
         prog='dualcam',
         description=_SUMMARY,
-        epilog=_OVERVIEW.rstrip() + '\n\ndualcam COMMAND --help has examples of each.',
+        epilog=_OVERVIEW.rstrip() + '\n\ndualcam COMMAND --help shows examples.',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('--version', action='version', version=f'dualcam {dualcam.__version__}')
@@ -58,7 +58,7 @@ def make_parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.Argum
 
 
 def _unmistakable(argument):
-    """A file whose name begins with a dash, as one that cannot be taken for an option."""
+    """Rewrites a file name that begins with a dash, so that it is not taken for an option."""
     return f'./{argument}' if argument.startswith('-') and os.path.lexists(argument) else argument
 
 
@@ -67,7 +67,7 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **kwargs)
 
     def error(self, message):
-        """One line, as for any other mistake."""
+        """Raises an error that is printed as one line, like any other."""
         raise ValueError(f'{message}; see {self.prog} --help')
 
 

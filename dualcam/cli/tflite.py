@@ -1,4 +1,4 @@
-"""dualcam tflite: a student for phones and small computers, and what the conversion costs."""
+"""dualcam tflite: converts a student for phones and small boards, and measures the effect."""
 
 import argparse
 import csv
@@ -15,33 +15,34 @@ _EXAMPLES = (
 
 
 def add(commands: argparse._SubParsersAction) -> None:
-    """Adds it to the `dualcam` command."""
+    """Adds the subcommand to the `dualcam` command."""
     parser = examples.add_parser(
         commands,
         'tflite',
         _EXAMPLES,
         help='TFLite files of a student',
-        description='Converts the SavedModel of a run, and writes OUT/<network>.<kind>.tflite '
-        "each, and a table of sizes, answers and times beside the original's: tflite.md, .csv.",
+        description="Converts a run's SavedModel to OUT/<network>.<kind>.tflite, one file per "
+        'kind, and writes a table that compares sizes, predictions and times with the original: '
+        'tflite.md, .csv.',
     )
     parser.add_argument('--model', required=True, help="a run's folder, or a SavedModel")
     parser.add_argument('--out', required=True, help='folder to write to')
-    parser.add_argument('--kinds', default='float32,float16,int8', help='of them')
+    parser.add_argument('--kinds', default='float32,float16,int8', help='kinds to write')
     parser.add_argument(
         '--examples',
         nargs='+',
         default=[],
         metavar='PATH',
-        help='typical sounds that int8 takes its ranges from: lists of records '
-        '(training.txt), or folders of sound',
+        help='typical sounds to calibrate int8: lists of records '
+        '(training.txt), or folders of sound files',
     )
-    parser.add_argument('--num_examples', type=int, default=128, help='so many windows of them')
+    parser.add_argument('--num_examples', type=int, default=128, help='number of their windows')
     parser.add_argument(
         '--test',
         nargs='+',
         default=[],
         metavar='PATH',
-        help='labelled sounds that accuracy is measured on, likewise',
+        help='labelled sounds to measure accuracy on, in the same form',
     )
     parser.add_argument(
         '--root', help="folder of the records in lists; default two folders above a list's"
@@ -50,7 +51,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(options):
-    # Not above: TensorFlow takes seconds to start, and --help does not need it.
+    # Imported late: TensorFlow takes seconds to start, and --help does not need it.
     from dualcam.export import tflite
     from dualcam.inference import students
 
@@ -85,7 +86,7 @@ def _run(options):
 
 
 def _windows(places, listener, count, root):
-    """Up to `count` windows, drawn evenly from all: [n, samples], or None without places."""
+    """Up to `count` windows, drawn evenly from all: [n, samples], or None without paths."""
     import numpy as np
 
     if not places:
@@ -111,14 +112,14 @@ def _sounds(places, listener, root):
 
 
 def _compare(listeners, places, root):
-    """A dictionary of cells for each form: all are asked the same windows."""
+    """A dictionary of cells for each form, all measured on the same windows."""
     import numpy as np
 
     asks = {name: listener.listen('logits') for name, listener in listeners.items()}
     times, shares = ({name: [] for name in listeners} for _ in range(2))
     original = next(iter(listeners.values()))
     for ask in asks.values():
-        ask(np.ones((1, original.clip_samples), np.float32))  # the first call sets up
+        ask(np.ones((1, original.clip_samples), np.float32))  # the first call initialises
     labels = []
     for label, windows in _sounds(places, original, root):
         labels.append(label)
@@ -142,8 +143,8 @@ def _compare(listeners, places, root):
                 'MB': f'{_size(listener.source) / 1e6:.2f}',
                 measure: f'{score:.4f}' if count else '',
                 'sounds': count or '',
-                'largest difference of a probability': differences[name],
-                'ms a window (median)': f'{1e3 * statistics.median(times[name]):.1f}'
+                'largest difference in probability': differences[name],
+                'ms per window (median)': f'{1e3 * statistics.median(times[name]):.1f}'
                 if labels
                 else '',
             }
@@ -152,7 +153,7 @@ def _compare(listeners, places, root):
 
 
 def _score(listener, labels, shares):
-    """(name of the measure, its value, over how many sounds)."""
+    """(name of the metric, its value, number of sounds)."""
     import numpy as np
 
     from dualcam.evaluation import tagging_scores
@@ -164,7 +165,7 @@ def _score(listener, labels, shares):
             if label in listener.classes
         ]
         return 'accuracy', np.mean(right) if right else 0.0, len(right)
-    # A sound in the folder of a class has that event.
+    # A sound in a class's folder has that event.
     events = [(label,) if isinstance(label, str) else label for label in labels]
     known = [
         row
@@ -188,8 +189,8 @@ def _markdown(title, rows):
     lines = [
         f'# {title}',
         '',
-        "Differences are those from the SavedModel's answers; a blank was "
-        'not measured. Sizes are of all files.',
+        "Differences are relative to the SavedModel's outputs; a blank was "
+        'not measured. Sizes include all files.',
         '',
         '| ' + ' | '.join(rows[0]) + ' |',
         '|' + '---|' * len(rows[0]),

@@ -1,6 +1,6 @@
-"""Windows of many files through a network, batch by batch; a thread reads ahead.
+"""Runs a network on windows of many files, batch by batch; a thread reads ahead.
 
-`embeddings.py` and `classification.py` differ in what they make of the answers.
+`embeddings.py` and `classification.py` differ in how they use the outputs.
 """
 
 import queue
@@ -18,10 +18,10 @@ _Item = TypeVar('_Item')
 
 
 def hop_samples(listener: students.Listener, hop_s: float | None) -> int:
-    """Samples from window to window; a window's own for None.
+    """Samples between window starts; a window's length for None.
 
     Raises:
-        ValueError: the hop is not more than 0 and up to a window's length.
+        ValueError: the hop is not more than 0 and at most a window's length.
     """
     hop = (
         listener.clip_samples
@@ -44,38 +44,38 @@ def answers(
     messages: dict[int, str],
     bar: Any,
 ) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Answers to the windows of files, in order.
+    """Outputs for the windows of files, in order.
 
     Args:
-        ask: from [batch, clip_samples] to [batch, features]; see `students.Listener.listen`.
+        ask: maps [batch, clip_samples] to [batch, features]; see `students.Listener.listen`.
         paths: of the files.
-        listener: that `ask` is of; its windows are what files are cut into.
-        hop: samples from window to window.
+        listener: that `ask` belongs to; files are cut into its windows.
+        hop: samples between window starts.
         batch_size: windows per batch.
-        messages: {row of a bad file: message}, filled while the files are read. Answers to the
-            windows before what is bad in it have come by then.
+        messages: {row of a bad file: message}, filled while the files are read. Outputs for the
+            windows before the bad part have been yielded by then.
         bar: counts the files that were read.
 
     Yields:
-        (row of the file, first sample, [features]). Windows in which nothing is to be heard
-        have none.
+        (row of the file, first sample, [features]). Silent windows
+        are omitted.
 
     Raises:
-        ValueError: batches of less than one.
+        ValueError: the batch size is less than 1.
     """
     if batch_size < 1:
         raise ValueError(f'batches of {batch_size}: expected 1 or more')
     windows = in_background(_windows(paths, listener, hop, messages, bar), 2 * batch_size)
     for batch in _stacked(windows, batch_size):
         signal = np.stack([window for _, _, window in batch])
-        # Always whole batches: another size would be another trace of the graph.
+        # Always full batches: another size would need another trace of the graph.
         padded = np.pad(signal, ((0, batch_size - len(signal)), (0, 0)))
         for (row, start, _), answer in zip(batch, ask(padded), strict=False):
             yield row, start, answer
 
 
 def in_background(items: Iterable[_Item], ahead: int) -> Iterator[_Item]:
-    """What an iterator yields, made by a thread that is up to `ahead` items ahead."""
+    """Iterates in a thread that is up to `ahead` items ahead."""
     made: queue.Queue[Any] = queue.Queue(ahead)
     end, stopped = object(), threading.Event()
 
@@ -91,7 +91,7 @@ def in_background(items: Iterable[_Item], ahead: int) -> Iterator[_Item]:
                 if stopped.is_set():
                     return
             made.put(end)
-        except Exception as error:  # handed on to where it can be seen
+        except Exception as error:  # re-raised in the consumer
             made.put(error)
 
     threading.Thread(target=work, daemon=True).start()
@@ -117,7 +117,7 @@ def _windows(paths, listener, hop, messages, bar):
 
 
 def _stacked(windows, batch_size):
-    """Yields lists of up to `batch_size` of what an iterator yields."""
+    """Yields an iterator's items in lists of up to `batch_size`."""
     batch = []
     for window in windows:
         batch.append(window)

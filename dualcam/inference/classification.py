@@ -1,9 +1,9 @@
-"""What sound files are: classes with probabilities, by file or by window, as a table.
+"""Classifies sound files: classes with probabilities, by file or by window, as a table.
 
-A network that tags reports all events from a probability on, each with its own; others report the
-most probable classes, whose probabilities add up to one.
+A tagging network reports all events at or above a threshold, each with its own probability; other
+networks report the most probable classes, whose probabilities add up to 1.
 
-A long job writes each file's rows as soon as it has them, and can be resumed with those it lacks.
+A long job writes each file's rows as soon as it has them, and can be resumed to add the rest.
 Names of files that are not UTF-8 are escaped in tables and on the screen; see
 `text_files.escape_name`.
 """
@@ -32,16 +32,16 @@ _DECIMALS = 6
 
 @dataclasses.dataclass(frozen=True)
 class ClassifyParams:
-    """How files are cut, asked and shown.
+    """How files are cut, classified and reported.
 
     Attributes:
-        top_k: classes per row, the most probable first; as many as there are, where fewer. Of
-            a network that tags, at most this many.
-        threshold: probability from which a network that tags reports an event; None for its own.
-        by_window: one row per window; else one row per file, its windows' logits averaged.
-        hop_s: seconds from window to window; None for one window's length.
+        top_k: classes per row, the most probable first, or all if there are fewer. For
+            a tagging network, at most this many.
+        threshold: lowest probability at which a tagging network reports an event; None for its own.
+        by_window: one row per window; otherwise one row per file, averaging its windows' logits.
+        hop_s: seconds between window starts; None for a window's length.
         batch_size: windows per batch.
-        max_bad: files that may be left out because they hold no sound.
+        max_bad: number of files that may be left out because they contain no sound.
     """
 
     top_k: int = 3
@@ -58,11 +58,11 @@ class Answer:
 
     Attributes:
         file: path.
-        start_s, end_s: from the first window's begin to the last one's end, which for a sound
-            shorter than a window lies after its own.
-        windows: how many were averaged.
+        start_s, end_s: from the first window's start to the last one's end, which for a sound
+            shorter than a window is after its own end.
+        windows: number of windows averaged.
         classes: names, the most probable first.
-        probabilities: theirs.
+        probabilities: of these classes.
     """
 
     file: str
@@ -79,7 +79,7 @@ def classify(
     params: ClassifyParams,
     skipped: list[str],
 ) -> Iterator[list[Answer]]:
-    """Answers to files.
+    """Classifies files.
 
     Args:
         listener: a `students.Listener`.
@@ -88,7 +88,7 @@ def classify(
         skipped: list that messages about files that were left out are added to.
 
     Yields:
-        A list of `Answer`s for each good file, in order, as soon as it is there.
+        A list of `Answer`s for each good file, in order, as soon as it is known.
 
     Raises:
         ValueError: more bad files than `max_bad`, once all good ones are answered.
@@ -110,7 +110,7 @@ def classify(
 def predictions(
     listener: students.Listener, logits: np.ndarray, params: ClassifyParams
 ) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Names and probabilities of what a network reports of a sound, by its logits [classes]."""
+    """Names and probabilities of the classes that a network reports, given its logits [classes]."""
     shares = listener.probabilities(logits)
     order = np.argsort(ties.merged_predictions(-shares), kind='stable')[: params.top_k]
     if listener.threshold is not None:
@@ -124,7 +124,7 @@ def predictions(
 
 
 def format_predictions(names: Sequence[str], probabilities: Sequence[float]) -> str:
-    """Classes with their probabilities, for the screen."""
+    """Classes with their probabilities, formatted for printing."""
     return (
         '  '.join(f'{share:6.1%} {name}' for name, share in zip(names, probabilities, strict=True))
         or 'none of its events'
@@ -132,17 +132,17 @@ def format_predictions(names: Sequence[str], probabilities: Sequence[float]) -> 
 
 
 def resume_table(path: AnyPath, listener: students.Listener, params: ClassifyParams) -> set[str]:
-    """Files that a table has rows of; an empty set for a new one.
+    """Files that a table already has rows of; an empty set for a new table.
 
-    What is beside the table says which model and settings it is of, and whether it is complete.
-    Rows of the last file of a table that is not are removed: they may not be all.
+    A file next to the table states its model and settings, and whether it is complete. In an
+    incomplete table, the rows of the last file are removed, since some may be missing.
 
     Args:
         path: of the table.
-        listener, params: what it is to be resumed with.
+        listener, params: the student and settings to resume with.
 
     Raises:
-        ValueError: the table is none of `classify`'s, or of another model or other settings.
+        ValueError: the table was not made by `classify`, or with another model or other settings.
     """
     path = pathlib.Path(path)
     if not path.exists():
@@ -163,7 +163,7 @@ def resume_table(path: AnyPath, listener: students.Listener, params: ClassifyPar
         ) from error
     if its_job != _job(listener, params):
         raise ValueError(
-            f'{path}: was made by another model or with another top_k, threshold, '
+            f'{path}: was made with another model, or with another top_k, threshold, '
             'by_window or hop; choose another --out or delete it'
         )
     kept = len(rows)
@@ -176,13 +176,13 @@ def resume_table(path: AnyPath, listener: students.Listener, params: ClassifyPar
 
 
 def _json_rows(data):
-    """(bytes, name of the file) of the rows of a table; the last one may be cut short."""
+    """(bytes, file name) of a table's rows; the last one may be truncated."""
     lines = [line for line in data.splitlines(keepends=True) if line.endswith(b'\n')]
     return [(line, str(json.loads(line)['file'])) for line in lines]
 
 
 def _csv_rows(data):
-    """`_json_rows` of a CSV; names in quotes may have line ends in them."""
+    """`_json_rows` for a CSV; quoted names may contain line ends."""
     rows, held = [], b''
     for line in data.splitlines(keepends=True):
         held += line
@@ -194,7 +194,7 @@ def _csv_rows(data):
 
 
 def complete(path: AnyPath, listener: students.Listener, params: ClassifyParams) -> None:
-    """Notes that a table has all rows of all its files."""
+    """Records that a table is complete."""
     _write_job(pathlib.Path(path), listener, params, complete=True)
 
 
@@ -202,10 +202,10 @@ def complete(path: AnyPath, listener: students.Listener, params: ClassifyParams)
 def table(
     path: AnyPath | None, listener: students.Listener, params: ClassifyParams
 ) -> Iterator[Callable[[Sequence[Answer]], None]]:
-    """A function that writes `Answer`s, to a file that is added to or, for None, to the screen.
+    """A function that writes `Answer`s: appends to a file, or prints for None.
 
-    Columns of a .csv file are class_1, probability_1 and so on; of a network that tags, `classes`
-    and `probabilities` with semicolons between.
+    Columns of a .csv file are class_1, probability_1 and so on; for a tagging network, `classes`
+    and `probabilities`, separated by semicolons.
     """
     if path is None:
         yield _screen()
@@ -270,12 +270,12 @@ def _named(answer):
 def accuracy(
     answers: Mapping[str, str | None], sound_set: sound_folders.SoundSet, known: Sequence[str]
 ) -> tuple[float | None, int]:
-    """Share of labelled files whose first class is theirs, and of how many; (None, 0) for none.
+    """(accuracy, number) of labelled files; (None, 0) if there are none.
 
     Args:
         answers: {file: class name}.
         sound_set: a `sound_folders.SoundSet`.
-        known: names of the model's classes; files of others do not count.
+        known: names of the model's classes; files of other classes are ignored.
     """
     labelled = {
         sound.path: sound_set.classes[sound.label]

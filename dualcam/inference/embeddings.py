@@ -1,8 +1,8 @@
 """Embeddings of sound files: windows through a student, in batches, resumable.
 
-Finished files are kept in parts beside the result, and joined at the end: a stopped job resumes
-after its last part. Parts know their files, so that a job can also be resumed once a bad file was
-repaired or removed, as its error message advises; what has changed is read again.
+Finished files are saved in parts next to the result and joined at the end: a stopped job resumes
+after its last part. Each part records its files, so a job can also resume once a bad file was
+repaired or removed, as its error message advises; changed files are read again.
 """
 
 import dataclasses
@@ -24,13 +24,13 @@ _FILES_A_PART = 200
 
 @dataclasses.dataclass(frozen=True)
 class EmbedParams:
-    """How files are cut and asked.
+    """How files are cut and embedded.
 
     Attributes:
         layer: see `students.Listener.listen`.
-        hop_s: seconds from window to window; None for one window's length.
+        hop_s: seconds between window starts; None for a window's length.
         batch_size: windows per batch.
-        max_bad: files that may be left out because they hold no sound.
+        max_bad: number of files that may be left out because they contain no sound.
     """
 
     layer: str = 'embedding'
@@ -45,12 +45,12 @@ class Embeddings:
 
     Attributes:
         files: [files] names, in order.
-        labels: [files] int64 numbers of classes; -1 where not known.
-        classes: names in the order of the labels.
-        window_file: [windows] int64, the row of its file.
-        window_s: [windows] float64, where it begins.
+        labels: [files] int64 class indices; -1 if unknown.
+        classes: names in label order.
+        window_file: [windows] int64, the row of the window's file.
+        window_s: [windows] float64, the window's start.
         windows: [windows, features] float32.
-        skipped: messages about files that were left out.
+        skipped: messages about files left out.
     """
 
     files: np.ndarray
@@ -63,7 +63,7 @@ class Embeddings:
 
     @property
     def clips(self) -> np.ndarray:
-        """[files, features] float32: each file's windows averaged."""
+        """[files, features] float32: the mean over each file's windows."""
         sums = np.zeros((len(self.files), self.windows.shape[1]), np.float64)
         np.add.at(sums, self.window_file, self.windows)
         counts = np.bincount(self.window_file, minlength=len(self.files))
@@ -87,8 +87,8 @@ def embed(
         restart: remove what a stopped job left there.
 
     Returns:
-        `Embeddings`. Windows in which nothing is to be heard are left out, as are files that are
-        silent throughout or cannot be read, up to `max_bad` of them.
+        `Embeddings`. Silent windows are left out, as are files that are
+        silent throughout or unreadable, up to `max_bad` of them.
 
     Raises:
         ValueError: more bad files; parts of another model or other settings.
@@ -113,7 +113,7 @@ def embed(
                 messages = part['skipped'].tolist()
             skipped += messages
             if messages and len(skipped) > params.max_bad:
-                path.unlink()  # what is bad in it may be repaired
+                path.unlink()  # its bad file may have been repaired
             sound_files.check_bad(skipped, params.max_bad)
     made = _joined(parts, sound_set, listener, skipped)
     shutil.rmtree(parts)
@@ -121,7 +121,7 @@ def embed(
 
 
 def save(path: AnyPath, embeddings: Embeddings, layer: str, source: str) -> None:
-    """Writes .npz: files, labels, classes, features [files, n] and the windows'."""
+    """Writes an .npz: files, labels, classes, features [files, n] and those of windows."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     e = embeddings
@@ -203,14 +203,14 @@ def _digest_of(files):
 
 
 def _claim(parts, listener, params):
-    """Makes the folder of the parts, or refuses one of another job."""
+    """Creates the folder for the parts, or refuses one of another job."""
     content = json.dumps([listener.digest, listener.network, params.layer, params.hop_s])
     digest = hashlib.sha256(content.encode()).hexdigest()
     path = parts / 'job.txt'
     if path.exists() and path.read_text(encoding='utf-8') != digest:
         raise ValueError(
-            f'{parts}: holds parts of a job of another model or with other settings; delete it, '
-            'call with --overwrite to start anew, or choose another --out'
+            f'{parts}: contains parts of a job with another model or other settings; delete it, '
+            'pass --overwrite to start over, or choose another --out'
         )
     parts.mkdir(parents=True, exist_ok=True)
     path.write_text(digest, encoding='utf-8')

@@ -1,4 +1,4 @@
-"""Keras students as `students.Listener`s: of a run's folder, or of a network in memory."""
+"""Keras students as `students.Listener`s: from a run's folder, or from a network in memory."""
 
 import pathlib
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from dualcam.training.recipes import correspondence, tagging
 
 
 def from_run(path: pathlib.Path) -> Listener:
-    """The `Listener` of a run's folder.
+    """The `Listener` for a run's folder.
 
     Raises:
-        ValueError: its network does not listen to one microphone.
+        ValueError: its network does not take the sound of one microphone.
     """
     saved = run.described(path)
     params, network = saved.params, saved.params.network
@@ -42,12 +42,12 @@ def from_run(path: pathlib.Path) -> Listener:
 def from_map(
     model: keras.Model, params: correspondence.CorrespondenceParams, folder: AnyPath
 ) -> Listener:
-    """A `Listener` of a network on sound that learned without labels: it gives no answers.
+    """A `Listener` for a sound network trained without labels: it predicts no classes.
 
     Args:
         model: from `models.build_map`, or the sound side of L3-Net; see `correspondence.split`.
         params: the `correspondence.CorrespondenceParams` of its run.
-        folder: of the run, with the statistics that it hears by.
+        folder: of the run, with the statistics of its front end.
     """
     return from_model(
         model, run_data.frontend(params.sound, folder), params.clips.sample_length, (), folder
@@ -61,14 +61,14 @@ def from_model(
     classes: Sequence[str],
     source: AnyPath,
 ) -> Listener:
-    """A `Listener` of a Keras student.
+    """A `Listener` for a Keras student.
 
     Args:
         model: from `models.build`.
-        frontend: the `frontend.Frontend` or `logmel.LogMelFrontend` that it is to be asked with.
+        frontend: its `frontend.Frontend` or `logmel.LogMelFrontend`.
         seconds: of its clips.
-        classes: names; none for a network that gives no answers.
-        source: for messages.
+        classes: names; none for a network that predicts none.
+        source: where it came from, for messages.
     """
     aliases = {'embedding': models.network(model.name).features}
     if classes:
@@ -107,15 +107,15 @@ def from_model(
 
 def _deaf(path, network):
     return ValueError(
-        f'{path}: {network} does not listen to one microphone; expected the run of a student'
+        f"{path}: {network} does not take one microphone's sound; expected a student's run"
     )
 
 
 def _activated(model, layer):
-    """The layer that hands on what `layer` says after normalisation and ReLU.
+    """The layer that outputs `layer` after normalisation and ReLU.
 
-    In SoundNet's trunk these are layers of their own; the pool between does not change what is
-    averaged over time but for its size.
+    In SoundNet's trunk these are separate layers; apart from its size, the pooling in between does
+    not change the average over time.
     """
     names = [one.name for one in model.layers]
     if layer not in names:

@@ -1,7 +1,7 @@
-"""What sounds where: a student hears the sound beamformed towards each source, and the scene.
+"""Classifies sources: a student gets the sound beamformed towards each source, and the scene's.
 
-The student needs one microphone; the array gives it one that points. A source is cut into windows
-of the length that the student takes, each steered to where the source is at the time.
+The student needs one microphone; the array acts as a directional one. A source's sound is cut into
+windows of the student's length, each steered to the source's position at the time.
 """
 
 import dataclasses
@@ -22,12 +22,12 @@ _BATCH = 16
 
 @dataclasses.dataclass(frozen=True)
 class SourceClass:
-    """What a student says of a window, or of all windows of a source.
+    """A student's prediction for a window, or for all windows of a source.
 
     Attributes:
         start_s, end_s: of the window.
         classes: names, the most probable first.
-        probabilities: theirs.
+        probabilities: of these classes.
     """
 
     start_s: float
@@ -38,11 +38,11 @@ class SourceClass:
 
 @dataclasses.dataclass(frozen=True)
 class TakeClasses:
-    """What a student says of a take.
+    """A student's predictions for a take.
 
     Attributes:
-        scene: of the first microphone, all windows together; None of silence.
-        sources: for each source, in their order; None of silence.
+        scene: for the first microphone, all windows together; None for silence.
+        sources: for each source, in order; None for silence.
         windows: of each source.
     """
 
@@ -51,7 +51,7 @@ class TakeClasses:
     windows: list[list[SourceClass]]
 
     def at(self, source: int, time_s: float) -> SourceClass | None:
-        """The window of a source whose middle is nearest to a time."""
+        """The window of a source whose centre is closest to a time."""
         return min(
             self.windows[source],
             key=lambda one: abs((one.start_s + one.end_s) / 2 - time_s),
@@ -62,18 +62,18 @@ class TakeClasses:
 def classify_take(
     take: localised_takes.LocalisedTake, student: 'students.Listener', top_k: int = 3
 ) -> TakeClasses:
-    """What a student says of each source of a take, and of its first microphone.
+    """Classifies each source of a take, and the sound of its first microphone.
 
     Args:
         take: the take.
-        student: from `students.open_listener`, one that answers with classes.
-        top_k: classes to name of each.
+        student: from `students.open_listener`, one that predicts classes.
+        top_k: classes to report for each.
 
     Raises:
-        ValueError: the student knows no classes.
+        ValueError: the student has no classes.
     """
     if not student.classes:
-        raise ValueError(f'{student.source}: {student.network} knows no classes')
+        raise ValueError(f'{student.source}: {student.network} has no classes')
     ask = student.listen('logits')
     recording, focus_m = take.recording, take.maker.params.focus_m
 
@@ -98,7 +98,7 @@ def classify_take(
 
 
 def window_starts(start_s: float, end_s: float, window_s: float, duration_s: float) -> list[float]:
-    """Where windows begin that cover a source, within the recording where that is long enough."""
+    """Starts of windows that cover a source, within the recording if that is long enough."""
     count = max(1, int(np.ceil((end_s - start_s) / window_s - 0.05)))
     middle_s = (start_s + end_s) / 2
     first_s = middle_s - count * window_s / 2
@@ -107,7 +107,7 @@ def window_starts(start_s: float, end_s: float, window_s: float, duration_s: flo
 
 
 def prepared(signal: np.ndarray, rate_hz: float, student: 'students.Listener') -> np.ndarray:
-    """[clip_samples] float32 at the student's rate, zeros at the end where it is short."""
+    """[clip_samples] float32 at the student's rate, padded with zeros."""
     if rate_hz != student.sample_rate_hz:
         signal = soxr.resample(signal, rate_hz, student.sample_rate_hz, 'HQ')
     clip = np.zeros(student.clip_samples, np.float32)
@@ -118,7 +118,7 @@ def prepared(signal: np.ndarray, rate_hz: float, student: 'students.Listener') -
 def named(
     student: 'students.Listener', logits: np.ndarray, top_k: int
 ) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """(names, probabilities) of logits [classes], the most probable first."""
+    """(names, probabilities) for logits [classes], the most probable first."""
     shares = student.probabilities(logits)
     order = np.argsort(ties.merged_predictions(-shares), kind='stable')[:top_k]
     return (
@@ -132,7 +132,7 @@ def _first(one_mic):
 
 
 def _ask(student, ask, recording, start_s, end_s, read, top_k):
-    """(`SourceClass` of all, those of windows)."""
+    """(`SourceClass` for all windows together, one for each window)."""
     starts = window_starts(start_s, end_s, student.seconds, recording.duration_s)
     parts, all_logits = [], []
     for batch_starts, clips in _batches(starts, student, recording, read):
@@ -149,7 +149,7 @@ def _ask(student, ask, recording, start_s, end_s, read, top_k):
 
 
 def _batches(starts, student, recording, read) -> Iterator[tuple[list[float], np.ndarray]]:
-    """(starts, [windows, clip_samples]) of windows in which there is something to be heard."""
+    """(starts, [windows, clip_samples]) of windows that are not silent."""
     held: list[tuple[float, np.ndarray]] = []
     count = round(student.seconds * recording.rate_hz)
     for start in starts:

@@ -1,6 +1,6 @@
-"""A trained student from wherever it is, ready for waveforms: a run, a SavedModel, a TFLite file.
+"""Loads a trained student, ready for waveforms, from a run, a SavedModel or a TFLite file.
 
-Reads what training and export left behind; hands on embeddings and logits of windows of sound.
+Reads what training and export wrote; returns embeddings and logits for windows of sound.
 """
 
 import dataclasses
@@ -18,18 +18,18 @@ from dualcam.files.path_types import AnyPath
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Listener:
-    """A student that listens.
+    """A student ready for sound.
 
     Attributes:
         source: where it came from.
-        network: its name.
-        seconds: of the windows it takes.
-        classes: names in the order of its answers.
-        layers: names of the layers that `listen` can hand out.
-        digest: names its weights, so that stopped work is not resumed by another model.
-        sample_rate_hz: of the waveforms it takes.
-        threshold: probability from which an event is reported, of a network that tags; None for
-            students that report one class of each sound.
+        network: the network's name.
+        seconds: length of its windows.
+        classes: names in the order of its logits.
+        layers: names of the layers that `listen` can return.
+        digest: of its weights, so that stopped work is not resumed with another model.
+        sample_rate_hz: of its input waveforms.
+        threshold: lowest probability of a reported event, for a tagging network; None for
+            students that report one class per sound.
     """
 
     source: str
@@ -48,8 +48,8 @@ class Listener:
         return self.sample_rate_hz * self.seconds
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """[..., classes] float64 of logits: they add up to one, or are each event's own."""
-        import scipy.special  # not above: embeddings have no need of it
+        """[..., classes] float64 from logits: they add up to 1, or are independent per event."""
+        import scipy.special  # imported here: embeddings do not need it
 
         logits = np.asarray(logits, np.float64)
         if self.threshold is None:
@@ -64,14 +64,14 @@ class Listener:
 
         Returns:
             From [batch, clip_samples] float32 to [batch, features]: the layer's output, averaged
-            over the window's time steps. Students take any scale, networks that tag full scale 1.
+            over the window's time steps. Students take any scale, tagging networks full scale 1.
 
         Raises:
             ValueError: there is no such layer.
         """
         if layer not in self.layers:
             raise ValueError(
-                f'{self.source}: layer {layer!r} cannot be had; expected one of '
+                f'{self.source}: layer {layer!r} is not available; expected one of '
                 f'{", ".join(self.layers)}'
                 + ("; a run's folder has the convolutions too" if layer.startswith('conv') else '')
             )
@@ -80,12 +80,12 @@ class Listener:
     def with_layer(
         self, name: str, of: str, function: Callable[[np.ndarray], np.ndarray]
     ) -> 'Listener':
-        """The same student with one more layer, a function of another one.
+        """The same student with an additional layer, computed from another one.
 
         Args:
             name: of the new layer.
-            of: the layer that it follows, one of `layers`.
-            function: from that layer's output [batch, features] to the new one's.
+            of: the layer that it is computed from, one of `layers`.
+            function: maps that layer's output [batch, features] to the new layer's.
         """
 
         def make(layer):
@@ -98,21 +98,21 @@ class Listener:
 
 
 def open_listener(path: AnyPath) -> Listener:
-    """The student of a run's folder, of a SavedModel or of a TFLite file.
+    """Opens the student of a run's folder, a SavedModel or a TFLite file.
 
     Args:
-        path: a run's folder, a SavedModel or the folder of its versions, of which the highest is
-            taken, or a file that ends in .tflite.
+        path: a run's folder, a SavedModel or the folder of its versions, of which the latest is
+            used, or a file that ends in .tflite.
 
     Returns:
         A `Listener`.
 
     Raises:
-        ValueError: there is none, or its network does not listen to one microphone.
+        ValueError: there is none, or its network does not take the sound of one microphone.
     """
     path = pathlib.Path(path)
     if (path / 'run.json').exists():
-        from dualcam.inference import network_students  # not above: Keras takes time to start
+        from dualcam.inference import network_students  # imported here: Keras is slow to start
 
         return network_students.from_run(path)
     if path.suffix == interface.TFLITE_SUFFIX:
@@ -121,7 +121,7 @@ def open_listener(path: AnyPath) -> Listener:
 
 
 def find_saved_model(path: AnyPath) -> pathlib.Path:
-    """The SavedModel's own folder: of a run, of a folder of versions, or that itself.
+    """The SavedModel's own folder, given a run, a folder of versions, or the folder itself.
 
     Raises:
         ValueError: there is none.
@@ -136,8 +136,8 @@ def find_saved_model(path: AnyPath) -> pathlib.Path:
             return folder
     if (path / 'run.json').exists():
         raise ValueError(
-            f'{path}: this run exported no student; expected one of a network that '
-            'listens to one microphone, and that is complete'
+            f'{path}: this run exported no student; expected a finished run of a network that '
+            'takes the sound of one microphone'
         )
     raise ValueError(
         f"{path}: neither a run's folder (run.json) nor a SavedModel "
@@ -165,7 +165,7 @@ def _from_saved_model(path):
             return serve(waveform=tf.constant(waveform, tf.float32))[name].numpy()
 
         name = 'embedding' if layer == metadata['embedding_layer'] else layer
-        # The module must outlive its signature, which does not hold its variables.
+        # The module must outlive its signature, which holds no reference to the variables.
         listen.module = loaded  # type: ignore[attr-defined]
         return listen
 

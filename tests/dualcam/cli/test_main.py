@@ -1,4 +1,4 @@
-"""The command as a newcomer meets it: what it can do, which version it is."""
+"""The command's first contact: overview, help and version."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""`dualcam classify` and `embed` on what people have on their disks, and the served model."""
+"""`dualcam classify`, `embed` and the served model on the odd files found on real disks."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ RATE_HZ = 44_100
 
 @pytest.fixture(scope='module')
 def saved(tmp_path_factory):
-    """A student of windows of one second."""
+    """A student with windows of one second."""
     keras.utils.set_random_seed(3)
     model = models.build('hearnet', len(CLASSES), seconds=1)
     ears = frontends.Frontend(
@@ -61,7 +61,7 @@ def rows_of(path):
 
 
 def shares_of(path):
-    """{file: probabilities in the order of the classes} of a table with all of them."""
+    """{file: probabilities in class order} from a table with all classes."""
     found = {}
     for row in rows_of(path):
         shares = {row[f'class_{n}']: float(row[f'probability_{n}']) for n in range(1, 4)}
@@ -76,7 +76,7 @@ def served(saved, paths):
 
 
 def test_silence_is_judged_on_the_recording_everywhere_alike(saved, tmp_path, capsys):
-    """A converter's filter rings before and after a sound; zeros in a file stay silent."""
+    """A resampling filter rings before and after a sound; zeros in a file must stay silent."""
     rng = np.random.default_rng(0)
     parts = [np.zeros(4 * RATE_HZ), 0.3 * rng.standard_normal(2 * RATE_HZ), np.zeros(3 * RATE_HZ)]
     path = tmp_path / 'a.wav'
@@ -256,7 +256,7 @@ def test_a_served_student_names_the_format_that_it_does_not_take(saved, tmp_path
 
 
 def test_what_is_wrong_at_a_glance_is_said_before_tensorflow_starts(tmp_path):
-    """Also that help names every command."""
+    """Also checks that the help lists every command."""
     folder = pathlib.Path(main.__file__).parent
     commands = [path.stem for path in folder.glob('*.py') if '\ndef add(' in path.read_text()]
     assert len(commands) >= 5
@@ -265,7 +265,7 @@ def test_what_is_wrong_at_a_glance_is_said_before_tensorflow_starts(tmp_path):
         'assert not {{"tensorflow", "keras"}} & set(sys.modules), "slow"; sys.exit(code)'
     )
     for arguments, code, says in (
-        ([], 1, 'classes of sound files'),
+        ([], 1, 'classify sound files'),
         (['--help'], 0, 'dualcam classify'),
         (['classify', f'--model={tmp_path}/none', '--input', 'x'], 1, 'no such file or folder'),
         (['embed', f'--model={tmp_path}', '--input=x', '--out=x.csv'], 1, '.npz'),
@@ -283,7 +283,7 @@ def test_what_is_wrong_at_a_glance_is_said_before_tensorflow_starts(tmp_path):
 
 
 def test_a_saved_model_answers_without_keras_which_can_be_had_later(saved, tmp_path):
-    """Nor does it draw anything; what is left out is there for whoever imports it afterwards."""
+    """It draws nothing, either; packages that it skips can still be imported later."""
     path = sound(tmp_path / 'a.wav')
     check = (
         'import sys; from dualcam.cli import main; '
@@ -328,4 +328,4 @@ def test_control_c_ends_with_one_line(saved, tmp_path):
     assert process.returncode == 130
     lines = [line for line in error.replace('\r', '\n').splitlines() if line.strip()]
     lines = [line for line in lines if 'file' not in line]  # the progress bar's
-    assert lines == ['stopped: the same call resumes with what is not done yet']
+    assert lines == ['stopped: the same command resumes where it left off']

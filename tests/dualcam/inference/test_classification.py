@@ -1,4 +1,4 @@
-"""The table of answers: rows, formats, resuming, bad files, all kinds of models."""
+"""The table of predictions: rows, formats, resuming, bad files, all kinds of models."""
 
 import csv
 import json
@@ -43,7 +43,7 @@ def saved(model, ears, tmp_path_factory):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three tones of 1, 2.5 and 4 s, one a class folder."""
+    """Three tones of 1, 2.5 and 4 s, one per class folder."""
     for name, hz, seconds in (('low', 200, 1), ('high', 4000, 2.5), ('other', 900, 4)):
         (tmp_path / 'in' / name).mkdir(parents=True)
         soundfile.write(tmp_path / 'in' / name / 'a.wav', tone(hz, seconds, 44_100, 2), 44_100)
@@ -207,7 +207,7 @@ def test_what_cannot_be_asked_is_said(saved, folder, tmp_path, capsys):
         ([*asked, '--input', str(folder), '--skip_existing'], 'needs --out'),
         ([*asked, '--input', str(folder), '--hop_s=2', out], 'a hop of 2.0 s'),
         ([*asked, '--input', str(folder), '--batch_size=0', out], '--batch_size=0'),
-        ([*asked, '--record=3', out], '--out does not go with --record'),
+        ([*asked, '--record=3', out], '--out cannot be used with --record'),
         ([*asked, '--input', str(tmp_path / 'none')], 'no such folder'),
         ([*asked, '--record=-1'], 'expected more than 0'),
         (['classify', f'--model={tmp_path}', '--input', str(folder)], 'neither a run'),
@@ -242,7 +242,7 @@ def test_a_microphone_is_heard_window_by_window(saved, monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 and lines[1].split()[:4] == ['1.0', '-', '2.0', 's']
     assert '%' in lines[0] and 'lost' not in lines[0] and lines[1].endswith('was lost)')
-    assert 'nothing to be heard' in lines[2]
+    assert 'silence' in lines[2]
     monkeypatch.setitem(sys.modules, 'sounddevice', None)
     assert main.main(['classify', f'--model={saved}', '--record=2']) == 1
     assert 'pip install "dualcam[microphone]"' in capsys.readouterr().err
@@ -253,4 +253,4 @@ def test_a_file_whose_sound_lies_between_the_windows_is_named(saved, tmp_path, c
     signal[22_150] = 0.5  # the rest after the first window, too short for one
     soundfile.write(tmp_path / 'a.wav', signal, 22_050)
     assert main.main(['classify', f'--model={saved}', '--input', str(tmp_path)]) == 1
-    assert 'a.wav: nothing is to be heard in any window' in capsys.readouterr().err
+    assert 'a.wav: all its windows are silent' in capsys.readouterr().err

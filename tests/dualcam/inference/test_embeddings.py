@@ -77,7 +77,9 @@ def test_an_embedding_is_the_layer_of_the_network(tmp_path, student, ears, liste
         direct = keras.Model(student.input, student.get_layer(layer).output)(inputs).numpy()
         assert direct.shape[1] == steps
         np.testing.assert_allclose(made.windows[0], direct[0].mean(axis=0), rtol=1e-3, atol=1e-4)
-    with pytest.raises(ValueError, match="layer 'conv9' cannot be had; expected one of embedding"):
+    with pytest.raises(
+        ValueError, match="layer 'conv9' is not available; expected one of embedding"
+    ):
         listener.listen('conv9')
 
 
