@@ -1,7 +1,7 @@
-"""Maps by acoular's beamformers instead of our own, where the package is installed.
+"""Maps by acoular's beamformers instead of our own, if the package is installed.
 
-The same stretches, blocks and bands as in `maps`, so that what differs is the beamforming alone.
-An order of magnitude slower; meant for methods that we do not have and for comparison.
+Uses the same stretches, blocks and bands as `maps`, so that only the beamforming differs. An order
+of magnitude slower; meant for methods that we do not have and for comparison.
 """
 
 import functools
@@ -17,13 +17,13 @@ _DEFAULTS = maps.MapParams()
 
 
 class AcoularMapMaker(maps.MapMaker):
-    """A `maps.MapMaker` whose maps acoular makes, with the steering that it calls classic.
+    """A `maps.MapMaker` that uses acoular, with the steering that acoular calls classic.
 
     Args:
-        array, grid, rate_hz, params: as there; methods are those of `METHODS`.
+        array, grid, rate_hz, params: as for `maps.MapMaker`; methods are those of `METHODS`.
 
     Raises:
-        ValueError: as there, or acoular does not load.
+        ValueError: as for `maps.MapMaker`, or acoular cannot be imported.
     """
 
     methods = METHODS
@@ -54,7 +54,7 @@ class AcoularMapMaker(maps.MapMaker):
         """Maps of all bins of the band, [bins, rows, cols] float64, power."""
         cross = np.einsum('kbi,kbj->kij', spectra, spectra.conj()) / spectra.shape[1]
         if self.params.method == 'functional':
-            # acoular takes roots of eigenvalues; those that are zero must not be less by rounding.
+            # acoular takes roots of eigenvalues; rounding must not make zero ones negative.
             traces = np.einsum('kii->k', cross).real
             cross = cross + _LIFT * traces[:, None, None] * np.eye(self.array.num_mics)
         data = self._acoular.PowerSpectraImport(csm=cross, frequencies=self.frequencies_hz)
@@ -75,7 +75,7 @@ class AcoularMapMaker(maps.MapMaker):
 
 
 def _sources(array):
-    """How many eigenvalues orthogonal beamforming looks at."""
+    """Number of eigenvalues that orthogonal beamforming uses."""
     return min(8, array.num_mics - 1)
 
 

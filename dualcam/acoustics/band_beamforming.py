@@ -1,13 +1,13 @@
-"""Microphone signals to acoustic images of a few frequency bands, without an image per frequency.
+"""Acoustic images of a few frequency bands, without computing an image per frequency.
 
-What `beamforming.Beamformer.power` gives times filters, in about a third of the time. An array of
-finite size makes smooth images: of one frequency, |a(d)^H x|^2 is made of products of two steering
-vectors and so has no more detail than an aperture of twice the size resolves. At 6 kHz 370 of
-36 x 48 directions tell all others, at 600 Hz 30. So powers are worked out at such nodes alone,
-summed over the bins of a band there, and the sums spread to all directions.
+Equals the output of `beamforming.Beamformer.power` times filters, in about a third of the time. An
+array of finite size makes smooth images: at one frequency, |a(d)^H x|^2 consists of products of two
+steering vectors and so has no more detail than an aperture of twice the size resolves. At 6 kHz 370
+of 36 x 48 directions determine all others, at 600 Hz 30. So powers are computed at these nodes
+only, summed over the bins of a band, and the sums interpolated to all directions.
 
 Nodes are the pivots of a Cholesky decomposition of |A^H A|^2, the covariance of images of unrelated
-sources from the view; what is spread is the least-squares interpolation that goes with it.
+sources in the view; the interpolation is the corresponding least-squares one.
 """
 
 import dataclasses
@@ -20,18 +20,18 @@ import scipy.linalg
 
 from dualcam.acoustics import beamforming, dimensions, microphones
 
-_BINS_AT_A_TIME = 32  # share the nodes of the highest of them
+_BINS_AT_A_TIME = 32  # that share the nodes of the highest one
 _FRAMES_AT_A_TIME = 72
-_FLOOR = 1e-6  # of an image's largest energy: what interpolation leaves of less is rounding
+_FLOOR = 1e-6  # of an image's largest energy; interpolated values below it are rounding errors
 
 
 @dataclasses.dataclass(frozen=True)
 class Nodes:
-    """Directions that tell the image of a frequency, and of all below it.
+    """Directions that determine the image of a frequency, and of all lower ones.
 
     Attributes:
-        chosen: [nodes] numbers of the directions.
-        weights: [nodes, directions] float32: powers at the nodes times these are the image.
+        chosen: [nodes] indices of the directions.
+        weights: [nodes, directions] float32: powers at the nodes times these give the image.
     """
 
     chosen: np.ndarray
@@ -39,15 +39,15 @@ class Nodes:
 
 
 def choose_nodes(steering: np.ndarray, tolerance: float = 1e-9) -> Nodes:
-    """Nodes of the images that steering vectors make.
+    """Chooses nodes for the images of steering vectors.
 
     Args:
         steering: [mics, directions] complex, of magnitude 1.
-        tolerance: relative to its power at the array, a source in the view is wrong by this at
-            most; sources elsewhere, and what microphones hear for themselves, by about its root.
+        tolerance: maximum error of a source in the view, relative to its power at the array; for
+            sources elsewhere and microphone noise, the error is about its square root.
 
     Returns:
-        The `Nodes`, most telling first.
+        The `Nodes`, most significant first.
     """
     num_mics, num_directions = steering.shape
     residual = np.ones(num_directions)
@@ -69,15 +69,15 @@ def choose_nodes(steering: np.ndarray, tolerance: float = 1e-9) -> Nodes:
 
 
 class BandBeamformer:
-    """Acoustic images of frequency bands, with the steering worked out beforehand.
+    """Acoustic images of frequency bands, with precomputed steering.
 
     Args:
         array: a `MicArray`.
         grid: a `Grid`.
         filters: [bands, 512] weights of the bins, none negative.
-        focus_m: distance to focus at, metres; None for plane waves.
+        focus_m: focus distance in metres; None for plane waves.
         sample_rate_hz: of the signals.
-        num_threads: blocks of frequencies worked on at a time; None for one per core.
+        num_threads: blocks of frequencies processed concurrently; None for one per core.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class BandBeamformer:
             [frames, rows, cols, bands] float32, energy in squared units of the samples.
 
         Raises:
-            ValueError: the frames are not of this array.
+            ValueError: the frames do not fit this array.
         """
         beamforming.check_frames(frames, self.array)
         num_bands, num_directions = len(self.filters), self.grid.directions[..., 0].size
@@ -149,7 +149,7 @@ class BandBeamformer:
                 pass
 
     def _prepared(self, bins, turns):
-        """The `_Block` of some bins."""
+        """The `_Block` for some bins."""
         nodes = choose_nodes(np.exp(2j * np.pi * bins[-1] * turns))
         steering = np.exp(2j * np.pi * bins[:, None, None] * turns[:, nodes.chosen])
         touched = np.flatnonzero(self.filters[:, bins].any(axis=1))
@@ -170,11 +170,11 @@ class _Block:
     """Consecutive bins that share their nodes.
 
     Attributes:
-        bins: [bins] numbers.
+        bins: [bins] indices.
         steering: [bins, mics, nodes] complex64.
         nodes: their `Nodes`.
-        bands: [touched] numbers of the bands that they count in.
-        weights: [touched, bins] how much.
+        bands: [touched] indices of the bands that they contribute to.
+        weights: [touched, bins] of the contributions.
     """
 
     bins: np.ndarray

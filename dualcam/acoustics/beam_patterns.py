@@ -1,7 +1,7 @@
-"""What an array can and cannot tell apart: its response to a lone source, over frequency.
+"""An array's resolution: its response to a single source, over frequency.
 
-Of filter-and-sum with equal weights, as `maps` and `beamforming` have it. The response in a
-direction is the power that the map shows there, relative to that at the source.
+For filter-and-sum with equal weights, as in `maps` and `beamforming`. The response in a direction
+is the power that the map shows there, relative to that at the source.
 """
 
 import dataclasses
@@ -13,21 +13,21 @@ from dualcam.acoustics import geometry_files, microphones, views
 _STEP_DEG = 0.25
 _WIDEST_DEG = 89.0
 _HALF_DB = 10 * np.log10(0.5)
-_SIDE_LOBE_DB = -3.0  # at which another direction is hardly told from the source
-_FIRST_NULL = 1.3  # half widths at -3 dB within which a lobe is the main one, about
+_SIDE_LOBE_DB = -3.0  # above it, a side lobe can hardly be distinguished from the source
+_FIRST_NULL = 1.3  # approximate extent of the main lobe, in half widths at -3 dB
 _ROWS, _COLS = 45, 60  # of the view searched for side lobes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Resolution:
-    """How finely an array sees, over frequency.
+    """An array's resolution over frequency.
 
     Attributes:
         frequencies_hz: [frequencies].
-        widths_deg: [frequencies, 2] horizontal and vertical width of the main lobe of a source
-            ahead, where its power has halved; not finite where it does not within 89 degrees.
-        side_lobes_db: [frequencies] the highest response away from the main lobe, in the view, of
-            sources ahead and on the view's rim.
+        widths_deg: [frequencies, 2] horizontal and vertical -3 dB width of the main lobe of a
+            source straight ahead; not finite if the power does not halve within 89 degrees.
+        side_lobes_db: [frequencies] the highest response outside the main lobe, in the view, for
+            sources straight ahead and at the edges of the view.
     """
 
     frequencies_hz: np.ndarray
@@ -40,7 +40,7 @@ class Resolution:
         return float(self.frequencies_hz[ghosts[0]]) if len(ghosts) else None
 
     def separable_from_hz(self, angle_deg: float) -> float | None:
-        """The lowest frequency from which on the main lobe is narrower than an angle."""
+        """The lowest frequency above which the main lobe is narrower than an angle."""
         wide = ~(self.widths_deg.max(axis=1) <= angle_deg)
         if wide[-1]:
             return None
@@ -55,7 +55,7 @@ def response_db(
     frequency_hz: float,
     focus_m: float | None = None,
 ) -> np.ndarray:
-    """What a map shows in directions [..., 3] of a source in one [3], decibels, 0 at the source."""
+    """Response in directions [..., 3] to a source in one [3], decibels, 0 at the source."""
     here = microphones.steering_delays(array.positions_m, source, focus_m)
     there = microphones.steering_delays(array.positions_m, directions, focus_m)
     summed = np.exp(2j * np.pi * frequency_hz * (there - here)).mean(axis=-1)
@@ -68,7 +68,7 @@ def resolution(
     frequencies_hz: np.ndarray,
     focus_m: float | None = None,
 ) -> Resolution:
-    """The `Resolution` of an array before a camera.
+    """The `Resolution` of an array with a camera.
 
     Args:
         array: the microphones.
@@ -99,10 +99,10 @@ def resolution(
 
 
 def summary(array: microphones.MicArray, found: Resolution, view: views.View) -> dict:
-    """What there is to say of an array, in numbers; None for what does not happen.
+    """An array's properties as numbers; None for frequencies that do not exist.
 
     Returns:
-        A dictionary that JSON can hold.
+        A dictionary for JSON.
     """
     distances_m = np.linalg.norm(array.positions_m[:, None] - array.positions_m, axis=-1)
     np.fill_diagonal(distances_m, np.inf)
@@ -133,7 +133,7 @@ def summary(array: microphones.MicArray, found: Resolution, view: views.View) ->
 
 
 def _width(response, angles_deg):
-    """Full width around 0 degrees at half the power; infinite where it never halves."""
+    """Full width around 0 degrees at half the power; infinite if it never halves."""
     middle = len(angles_deg) // 2
     halves = []
     for side in (response[middle:], response[middle::-1]):
@@ -147,8 +147,8 @@ def _width(response, angles_deg):
 
 
 def _highest_away(response, grid, source, width_deg):
-    """The highest response outside of the main lobe; minus infinity where nothing is."""
-    # Lobes widen towards the sides as the array is seen from there: by 1 / cos.
+    """The highest response outside the main lobe; minus infinity if there is none."""
+    # Lobes widen off-axis by 1 / cos, as the array appears foreshortened.
     stretch = 1.0 / max(float(source[2]), 0.2)
     nearest_deg = 2 * _FIRST_NULL * stretch * width_deg / 2
     if not np.isfinite(nearest_deg):

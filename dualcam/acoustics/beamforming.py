@@ -1,15 +1,15 @@
 """Microphone signals to multispectral acoustic images: filter-and-sum in the frequency domain.
 
 One image per frame of 1024 samples, 36 x 48 directions, 512 frequencies (WACV 2020).
-Bin k stands for k * 12 Hz; of the 513 bins of a real 1024-point transform the last (6,144 Hz,
-half the sample rate) is dropped. Frames are windowed by a periodic Hann and not overlapped. The
-filters are pure delays, all microphones weigh the same, and powers are divided by
-mics**2, so that a source in the look direction shows the power that one microphone hears.
+Bin k is k * 12 Hz; of the 513 bins of a real 1024-point transform the last (6,144 Hz, half the
+sample rate) is dropped. Frames have a periodic Hann window and do not overlap. The filters are pure
+delays, all microphones have the same weight, and powers are divided by mics**2, so that a source in
+the look direction shows the power that a single microphone receives.
 
 A steering matrix [mics, directions] of one frequency has far fewer large singular values than
 microphones, because the view is narrow, and that of a strip of the view has fewer still.
-`Beamformer` keeps those and multiplies two thin matrices a strip. `Beamformer(rank_tolerance=0)`
-keeps all. `band_beamforming` gives images of a few bands, in less time.
+`Beamformer` keeps only those and multiplies two thin matrices per strip.
+`Beamformer(rank_tolerance=0)` keeps all. `band_beamforming` computes images of a few bands faster.
 """
 
 import concurrent.futures
@@ -25,8 +25,8 @@ import threadpoolctl
 from dualcam.acoustics import dimensions, microphones
 from dualcam.files import large_arrays
 
-_BINS_AT_A_TIME = 16  # their powers of some frames and a strip of directions fit a cache
-_FRAMES_AT_A_TIME = 144  # more use of each steering matrix that is fetched from memory
+_BINS_AT_A_TIME = 16  # their powers, for some frames and a strip of directions, fit a cache
+_FRAMES_AT_A_TIME = 144  # reuses each steering matrix fetched from memory
 _ROWS_AT_A_TIME = 6  # of the grid: a strip
 
 
@@ -59,7 +59,7 @@ def check_frames(frames: np.ndarray, array: microphones.MicArray) -> None:
 def single_threaded_pool(
     num_threads: int,
 ) -> Iterator[concurrent.futures.ThreadPoolExecutor]:
-    """A pool of threads whose matrix products each run in that thread alone."""
+    """A thread pool in which each matrix product is single-threaded."""
     with (
         threadpoolctl.threadpool_limits(1, 'blas'),
         concurrent.futures.ThreadPoolExecutor(num_threads) as pool,
@@ -68,17 +68,17 @@ def single_threaded_pool(
 
 
 class Beamformer:
-    """Acoustic images of one array over one grid, with the steering worked out beforehand.
+    """Acoustic images of one array over one grid, with precomputed steering.
 
     Args:
         array: a `MicArray`.
         grid: a `Grid`.
-        focus_m: distance to focus at, metres; None for plane waves.
-        rank_tolerance: singular values below this share of the largest are left out. Relative to
-            the loudest direction, power changes by about twice that where microphones hear
-            unrelated noise, and by about its square for sound from the view.
+        focus_m: focus distance in metres; None for plane waves.
+        rank_tolerance: singular values below this share of the largest are dropped. Relative to
+            the loudest direction, power changes by about twice that for unrelated noise in the
+            microphones, and by about its square for sound from the view.
         sample_rate_hz: of the signals.
-        num_threads: blocks of frequencies worked on at a time; None for one per core.
+        num_threads: blocks of frequencies processed concurrently; None for one per core.
     """
 
     def __init__(
@@ -110,16 +110,15 @@ class Beamformer:
 
         Args:
             frames: [frames, mics, 1024], any real dtype.
-            out: [frames, rows, cols, 512] float32 in C order to write to, best one that came from
-                here; for a stream of frames that saves asking the system for 42 MB a second of
-                recording.
+            out: [frames, rows, cols, 512] float32 in C order to write to, preferably an earlier
+                result; for a stream of frames this saves allocating 42 MB per second of recording.
 
         Returns:
             [frames, rows, cols, 512] float32, power in squared units of the samples; `out` if
             that was given.
 
         Raises:
-            ValueError: the frames are not of this array, or `out` does not fit them.
+            ValueError: the frames do not fit this array, or `out` does not fit the frames.
         """
         shape = (len(frames), *self.grid.shape, dimensions.BINS)
         images = large_arrays.aligned(shape, np.float32) if out is None else out
@@ -132,7 +131,7 @@ class Beamformer:
         same = np.eye(_BINS_AT_A_TIME, dtype=np.float32)
 
         def store(bins, frames, strip, powers):
-            # Bins become the last axis as a product with ones, which is much quicker than a copy.
+            # A product with ones moves bins to the last axis, much faster than a copy.
             np.matmul(
                 np.moveaxis(powers, 0, -1),
                 same[: len(bins), : len(bins)],
@@ -145,8 +144,8 @@ class Beamformer:
     def _for_each_block(self, frames, bins, consume):
         """Calls `consume(bins, frames, strip, powers)`, from several threads.
 
-        Bins are a few whole numbers, frames and strip slices, powers [bins, frames, directions of
-        the strip], which the next call of the thread overwrites.
+        `bins` are integers, `frames` and `strip` slices, `powers` [bins, frames, directions of the
+        strip], which the thread's next call overwrites.
         """
         check_frames(frames, self.array)
         spectra = np.empty((dimensions.BINS, *frames.shape[:2]), np.complex64)
@@ -182,13 +181,13 @@ class Beamformer:
                     pass
 
     def _factors_of(self, bins, rank_tolerance):
-        """The `_Factors` of consecutive bins."""
+        """The `_Factors` for consecutive bins."""
         turns = self._step_hz * self._delays_s.T  # [mics, directions]
         steering = np.exp(2j * np.pi * bins[0] * turns) / self.array.num_mics
         from_bin_to_bin = np.exp(2j * np.pi * turns)
         made = []
         for _ in bins:
-            # Strips are searched within the space of the view, whose matrices are smaller.
+            # Strips are factored within the view's subspace, whose matrices are smaller.
             of_view = _large_directions(steering, rank_tolerance / len(self._strips))
             in_view = of_view.conj().T @ steering
             bases, strips, start = [], [], 0
@@ -209,7 +208,7 @@ class _Factors:
 
     Attributes:
         basis: [mics, sum of the strips' ranks] complex64.
-        strips: for each ([rank, directions] complex64, the columns of the basis it belongs to).
+        strips: for each ([rank, directions] complex64, its columns of the basis).
     """
 
     basis: np.ndarray
@@ -221,7 +220,7 @@ def _blocks(bins):
 
 
 def _large_directions(matrix, tolerance):
-    """The left singular vectors of singular values not below a share of the largest."""
+    """The left singular vectors whose singular values are at least a share of the largest."""
     energy, vectors = np.linalg.eigh(matrix @ matrix.conj().T)
     return vectors[:, energy >= energy[-1] * tolerance**2]
 
@@ -232,18 +231,18 @@ def beamform(
     grid: microphones.Grid,
     focus_m: float | None = None,
 ) -> np.ndarray:
-    """Multispectral acoustic images of a few frames; keep a `Beamformer` for many.
+    """Multispectral acoustic images of a few frames; reuse a `Beamformer` for many.
 
     Args:
         frames: [frames, mics, 1024] samples, any real dtype.
         array: a `MicArray`.
         grid: a `Grid`.
-        focus_m: distance to focus at, metres; None for plane waves.
+        focus_m: focus distance in metres; None for plane waves.
 
     Returns:
         [frames, rows, cols, 512] float32 power.
 
     Raises:
-        ValueError: the frames are not of this array.
+        ValueError: the frames do not fit this array.
     """
     return Beamformer(array, grid, focus_m).power(frames)

@@ -1,11 +1,11 @@
-"""512 frequencies to 12 cepstral channels for each direction of an acoustic image.
+"""Compresses 512 frequencies to 12 cepstral channels for each direction of an acoustic image.
 
-Mel-frequency cepstral coefficients as WACV 2020's sensor has them: a mel filter bank, the natural
-logarithm, a discrete cosine transform. The papers give the number of channels only; what else
-decides numbers is fixed here: 26 triangular filters of python_speech_features (rounded to bins,
-unit peak) over 200 - 6,144 Hz; energies of zero count as the float64 epsilon, the package's own
-rule; orthonormal DCT-II; coefficients 0 - 11, no lifter, no pre-emphasis. Coefficient 0 is the
-direction's mean log energy times sqrt(26): the channel in which one sees where the sound is.
+Mel-frequency cepstral coefficients like those of WACV 2020's sensor: a mel filter bank, the natural
+logarithm, a discrete cosine transform. The papers only give the number of channels; the other
+choices are fixed here: 26 triangular filters of python_speech_features (rounded to bins, unit peak)
+over 200 - 6,144 Hz; zero energies are replaced by the float64 epsilon, as in that package;
+orthonormal DCT-II; coefficients 0 - 11, no lifter, no pre-emphasis. Coefficient 0 is the
+direction's mean log energy times sqrt(26): the channel that shows where the sound is.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from dualcam.acoustics import dimensions
 
 @dataclasses.dataclass(frozen=True)
 class CepstrumParams:
-    """Settings of the compression, see the module's text."""
+    """Settings of the compression; see the module docstring."""
 
     num_filters: int = 26
     low_hz: float = 200.0
@@ -38,7 +38,7 @@ def mel_filters(params: CepstrumParams = CepstrumParams()) -> np.ndarray:
         params.low_hz,
         params.high_hz,
     )  # [filters, 513]
-    return filters[:, : dimensions.BINS]  # the last bin ends the last triangle: its weight is 0
+    return filters[:, : dimensions.BINS]  # the last bin has weight 0: it ends a triangle
 
 
 def energies_to_cepstra(
@@ -68,7 +68,7 @@ def power_to_cepstra(power: np.ndarray, params: CepstrumParams = CepstrumParams(
         [..., 12] float32.
 
     Raises:
-        ValueError: `power` has another number of frequencies.
+        ValueError: `power` has a different number of frequencies.
     """
     if power.shape[-1] != dimensions.BINS:
         raise ValueError(
@@ -83,15 +83,15 @@ def band_db(
     high_hz: float = np.inf,
     params: CepstrumParams = CepstrumParams(),
 ) -> np.ndarray:
-    """Energy in a band, as far as cepstra know it.
+    """Energy in a band, as far as cepstra determine it.
 
-    The cosines that the compression left out are taken as zero: what comes back are the mel
-    energies of a smooth spectrum. They are summed over the filters that peak in the band.
+    The cosine terms that the compression dropped are taken as zero, which gives the mel energies of
+    a smoothed spectrum. They are summed over the filters that peak in the band.
 
     Args:
         cepstra: [..., 12].
         low_hz, high_hz: of the band; default all filters.
-        params: what the cepstra were made with.
+        params: the settings that the cepstra were made with.
 
     Returns:
         [...] float64, decibels.
@@ -105,7 +105,7 @@ def band_db(
     chosen = (peaks_hz >= low_hz) & (peaks_hz <= high_hz)
     if not chosen.any():
         raise ValueError(
-            f'a band of {low_hz:g} - {high_hz:g} Hz: expected one with a mel filter in it, whose '
+            f'a band of {low_hz:g} - {high_hz:g} Hz: expected one containing a mel filter, whose '
             f'peaks are at {", ".join(f"{hz:g}" for hz in peaks_hz)} Hz'
         )
     basis = scipy.fft.dct(np.eye(params.num_filters), type=2, norm='ortho', axis=0)

@@ -1,8 +1,8 @@
 """Sizes of recordings and acoustic images, from the array's frames to the cepstral channels.
 
-One frame of the array is 1,024 samples of each microphone, 12 of them a second. It becomes an
-image of 36 x 48 directions with 512 frequencies, and that one of 12 cepstral channels (WACV
-2020). Records hold images of these sizes, see `dualcam.data.schema`.
+One frame of the array is 1,024 samples of each microphone, at 12 frames per second. It becomes an
+image of 36 x 48 directions with 512 frequencies, which is compressed to 12 cepstral channels (WACV
+2020). Records contain images of these sizes; see `dualcam.data.schema`.
 """
 
 FRAMES_PER_SECOND = 12

@@ -1,12 +1,12 @@
-"""Microphone layouts from files: tables of any make, acoular's XML, and built-in ones by name.
+"""Microphone layouts from files (tables of any format, acoular's XML) and built-in ones by name.
 
 Coordinates are those of `microphones`: x to the right, y up, z forward into the scene, as seen
-from behind the array, with the camera at the origin. Drawings of boards often show the other side,
-the one with the microphones on it: `seen_from='front'` mirrors them.
+from behind the array, with the camera at the origin. Board drawings often show the other side, the
+one with the microphones: `seen_from='front'` mirrors them.
 
 A table has one microphone per row. Columns may be separated by commas, semicolons, tabs or spaces;
-a header names them, or they are x, y[, z], after an optional index or name. Where the separator is
-not a comma, decimal commas are understood. A byte order mark and any line ending are.
+a header names them, or they are x, y[, z], after an optional index or name. If the separator is not
+a comma, decimal commas are understood, as are a byte order mark and any line endings.
 """
 
 import csv
@@ -29,7 +29,7 @@ _EXPECTED = (
     'expected one microphone per row with x, y and optionally z, separated by commas, semicolons, '
     "tabs or spaces, or acoular's XML"
 )
-# The UMA-16's channels 1 to 16 from behind: column (to the right) and row (up) of its 4 x 4 grid.
+# The UMA-16's channels 1 to 16 from behind: column (to the right) and row (up) in its 4 x 4 grid.
 _UMA16_COLUMNS = (2, 3, 2, 3, 2, 3, 2, 3, 0, 1, 0, 1, 0, 1, 0, 1)
 _UMA16_ROWS = (0, 0, 1, 1, 2, 2, 3, 3, 3, 3, 2, 2, 1, 1, 0, 0)
 _UMA16_PITCH_M = 0.042
@@ -50,20 +50,20 @@ def find_array(
     seen_from: str = 'behind',
     camera_m: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> MicArray:
-    """A built-in layout by its name, or that of a file.
+    """A built-in layout by name, or a layout from a file.
 
     Args:
         name_or_path: of `BUILT_IN`, or a file.
-        unit: of the file's numbers, of `UNITS`; None for what its header says, or metres.
-        seen_from: 'behind' the array, as the camera looks, or its 'front', where x is to the left
+        unit: of the file's numbers, of `UNITS`; None for that in its header, or metres.
+        seen_from: 'behind' the array, in viewing direction, or its 'front', with x to the left
             of the camera.
-        camera_m: position of the camera in the layout's coordinates, from behind.
+        camera_m: position of the camera in the layout's coordinates, seen from behind.
 
     Returns:
         The layout with the camera at the origin.
 
     Raises:
-        ValueError: no such layout; see `read_array`.
+        ValueError: there is no such layout; see `read_array`.
     """
     if seen_from not in SIDES:
         raise ValueError(f'seen_from={seen_from!r}: expected one of {", ".join(SIDES)}')
@@ -76,18 +76,18 @@ def find_array(
 
 
 def read_array(path: AnyPath, unit: str | None = None) -> MicArray:
-    """The layout of a table or an XML file.
+    """Reads a layout from a table or an XML file.
 
     Args:
         path: of the file.
-        unit: of its numbers, of `UNITS`; None for what its header says, or metres.
+        unit: of its numbers, of `UNITS`; None for that in its header, or metres.
 
     Returns:
         A `MicArray` in the order of the file, which is that of the recording's channels.
 
     Raises:
-        ValueError: the file cannot be read as one, two microphones share a place, or the aperture
-            says that the unit is wrong.
+        ValueError: the file is not a layout, two microphones share a position, or the aperture
+            shows that the unit is wrong.
     """
     if unit is not None and unit not in UNITS:
         raise ValueError(f'unit {unit!r}: expected one of {", ".join(UNITS)}')
@@ -157,7 +157,7 @@ def _table_positions(text, path):
     if not rows:
         raise ValueError(f'{path}: empty; {_EXPECTED}')
     header = None
-    # A name may stand first in any row.
+    # Any row may begin with a name.
     if not any(map(text_files.is_number, rows[0][1:] or rows[0])):
         header, rows = rows[0], rows[1:]
     widths = {len(row) for row in rows}
@@ -184,7 +184,7 @@ def _table_positions(text, path):
 
 
 def _cells(text):
-    """Rows of stripped cells; comments and empty lines left out, decimal commas made points."""
+    """Rows of stripped cells, without comments and empty lines; decimal commas become points."""
     lines = [line.strip() for line in text.splitlines()]
     lines = [line for line in lines if line and not line.startswith('#')]
     sample = lines[-1] if lines else ''
@@ -193,9 +193,9 @@ def _cells(text):
         rows = [line.split() for line in lines]
     else:
         rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
-        rows = [row for row in rows if any(row)]  # spreadsheets end with rows of separators
+        rows = [row for row in rows if any(row)]  # spreadsheets append rows of separators
         if rows and all(row and row[-1] == '' for row in rows):
-            rows = [row[:-1] for row in rows]  # a separator at each line's end
+            rows = [row[:-1] for row in rows]  # trailing separators
     return [[_with_point(cell) for cell in row] for row in rows]
 
 
@@ -204,7 +204,7 @@ def _with_point(cell):
 
 
 def _named_columns(header, path):
-    """(indices of x, y and, where there is one, z; the unit that they name or None)."""
+    """(indices of x, y and, if present, z; the unit in their names or None)."""
     found, units = {}, set()
     for column, name in enumerate(header):
         match = re.fullmatch(
@@ -231,9 +231,9 @@ def _numbers(rows, path):
 
 
 def _without_index(table):
-    """A table without its first column where that counts the microphones.
+    """A table without its first column, if that numbers the microphones.
 
-    Of three columns it does so only if the other two tell all microphones apart.
+    With three columns, only if the other two give each microphone a different position.
     """
     count = np.arange(len(table))
     counts = any(np.array_equal(table[:, 0], count + first) for first in (0, 1))
@@ -254,7 +254,7 @@ def _check(positions, unit, path):
     if len(places) < len(positions):
         twice = int(firsts[counts > 1].min())
         raise ValueError(
-            f'{path}: microphone {twice + 1} is at the place of another one, '
+            f'{path}: microphone {twice + 1} has the position of another one, '
             f'{positions[twice].tolist()}; expected one row per microphone'
         )
     size = _largest_distance(positions)

@@ -1,4 +1,4 @@
-"""From maps to sources: peaks finer than a pixel, and tracks of them over time."""
+"""From maps to sources: peaks with sub-pixel accuracy, and their tracks over time."""
 
 import dataclasses
 
@@ -13,12 +13,12 @@ class PeakParams:
     """What counts as a peak.
 
     Attributes:
-        dynamic_range_db: below the map's loudest direction.
-        most: of a map, the loudest ones.
-        prominence_db: above the map's median.
-        gain_db: of the map, see `maps.SoundMap`; noise of the microphones has less, and no peaks.
-        separation_deg: between two, else the louder one counts.
-        quietest_db: level; None for any.
+        dynamic_range_db: largest distance below the map's loudest direction.
+        most: largest number of peaks per map; the loudest are kept.
+        prominence_db: smallest level above the map's median.
+        gain_db: smallest gain of the map, see `maps.SoundMap`; microphone noise stays below it.
+        separation_deg: smallest angle between two peaks; otherwise the louder one is kept.
+        quietest_db: lowest level; None for any.
     """
 
     dynamic_range_db: float = 6.0
@@ -34,9 +34,9 @@ class Peak:
     """A local maximum of a map.
 
     Attributes:
-        azimuth_deg, elevation_deg: where, see `views`.
+        azimuth_deg, elevation_deg: its direction, see `views`.
         level_db: re squared units of the samples.
-        row, col: the same place in pixels of the map, from the middle of the first one.
+        row, col: its position in pixels of the map, from the centre of the first pixel.
     """
 
     azimuth_deg: float
@@ -48,13 +48,13 @@ class Peak:
 
 @dataclasses.dataclass(frozen=True)
 class TrackParams:
-    """When peaks of successive maps are one source.
+    """When peaks of successive maps belong to the same source.
 
     Attributes:
-        gate_deg: how far it may jump from one map to the next.
-        longest_gap_s: how long it may be silent.
-        shortest_s: how long it lasts at least; shorter tracks are no sources.
-        smoothing: share of the new place in the track's, 0 - 1.
+        gate_deg: largest jump from one map to the next.
+        longest_gap_s: longest silence.
+        shortest_s: shortest duration; shorter tracks are not sources.
+        smoothing: weight of the new position in the track's, 0 - 1.
     """
 
     gate_deg: float = 8.0
@@ -69,7 +69,7 @@ class Track:
 
     Attributes:
         number: from 1.
-        times_s, peaks: when it was heard, and where.
+        times_s, peaks: of its detections.
         direction: smoothed unit vector.
     """
 
@@ -80,7 +80,7 @@ class Track:
 
     @property
     def last_s(self) -> float:
-        """When it was last heard."""
+        """Time of its last detection."""
         return self.times_s[-1]
 
     def mean_place(self) -> tuple[float, float, float]:
@@ -96,7 +96,7 @@ class Track:
         )
 
     def direction_at(self, time_s: float) -> np.ndarray:
-        """Unit vector to where it was nearest to a time."""
+        """Unit vector of the detection closest to a time."""
         peak = self.peaks[int(np.abs(np.asarray(self.times_s) - time_s).argmin())]
         return views.direction(peak.azimuth_deg, peak.elevation_deg)
 
@@ -104,7 +104,7 @@ class Track:
 def peaks_of(
     sound_map: maps.SoundMap, view: views.View, params: PeakParams = PeakParams()
 ) -> list[Peak]:
-    """Peaks of a map, the loudest first; none where only the microphones' own noise is heard."""
+    """Peaks of a map, the loudest first; none if there is only microphone noise."""
     if sound_map.gain_db < params.gain_db:
         return []
     return find_peaks(sound_map.level_db, view, params)
@@ -115,8 +115,8 @@ def find_peaks(
 ) -> list[Peak]:
     """Peaks of a map, the loudest first.
 
-    A parabola through a maximum and its neighbours in decibels says where between pixels it is; on
-    the rim of the map it is the pixel.
+    A parabola through a maximum and its neighbours, in decibels, gives its sub-pixel position; at
+    the edge of the map it is the pixel itself.
 
     Args:
         level_db: [rows, cols].
@@ -131,7 +131,7 @@ def find_peaks(
         for right in (-1, 0, 1)
         if (down, right) != (0, 0)
     ]
-    # Of a plateau, the first pixel: larger than what comes before, not smaller than what follows.
+    # On a plateau, the first pixel: larger than those before, not smaller than those after.
     is_peak = np.all([level_db > one for one in neighbours[:4]], axis=0)
     is_peak &= np.all([level_db >= one for one in neighbours[4:]], axis=0)
     least = max(
@@ -167,7 +167,7 @@ def _refined(level_db, row, col, view):
 
 
 def _parabola(three, inside):
-    """(place of the top from the middle one, how far it is above it)."""
+    """(offset of the vertex from the middle value, its height above it)."""
     if not inside:
         return 0.0, 0.0
     before, here, after = map(float, three)
@@ -179,14 +179,14 @@ def _parabola(three, inside):
 
 
 class Tracker:
-    """Gives peaks the numbers of their sources, map by map.
+    """Assigns peaks to sources, map by map.
 
-    Pairs of tracks and peaks are chosen so that the angles between them are smallest in sum.
+    Tracks and peaks are paired so that the sum of the angles between them is smallest.
 
     Args:
         params: see `TrackParams`.
-        most_peaks: of a track that are kept, the newest ones, and no tracks that have ended, where
-            it runs for hours; None for all.
+        most_peaks: for use over hours: keep so many of a track's newest peaks, and no tracks that
+            have ended; None keeps all.
     """
 
     def __init__(self, params: TrackParams = TrackParams(), most_peaks: int | None = None) -> None:
@@ -196,7 +196,7 @@ class Tracker:
         self.tracks: list[Track] = []
 
     def add(self, time_s: float, peaks: list[Peak]) -> list[Track]:
-        """The tracks of a map's peaks, in their order; `tracks` has all that are kept."""
+        """The tracks of a map's peaks, in their order; `tracks` has all remaining ones."""
         params = self._params
         self._active = [one for one in self._active if time_s - one.last_s <= params.longest_gap_s]
         if self._most_peaks is not None:
@@ -217,7 +217,7 @@ class Tracker:
         ]
 
     def sources(self) -> list[Track]:
-        """Tracks that last long enough, or are all there is."""
+        """Tracks that last long enough to be sources."""
         return [
             one for one in self.tracks if one.last_s - one.times_s[0] >= self._params.shortest_s
         ]

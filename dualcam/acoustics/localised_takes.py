@@ -1,4 +1,4 @@
-"""A whole recording located: its maps on disk, peaks of each, and the sources that they follow."""
+"""Localises a whole recording: its maps on disk, their peaks, and the tracked sources."""
 
 import dataclasses
 import pathlib
@@ -11,24 +11,24 @@ from dualcam.acoustics import localisation, maps, recordings, steered_sound, vie
 from dualcam.files import atomic, large_arrays, progress_bars
 from dualcam.files.path_types import AnyPath
 
-_QUIET_DB = 20.0  # below the median channel: something is wrong with it
+_QUIET_DB = 20.0  # a channel this far below the median is suspicious
 _LISTEN_PEAK = 0.9
 _PEAKS, _TRACKS = localisation.PeakParams(), localisation.TrackParams()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LocalisedTake:
-    """What a recording's maps say.
+    """A localised recording.
 
     Attributes:
         recording: the sound.
         maker: of the maps.
         view: of the camera.
         times_s: [maps] middles.
-        level_db: [maps, rows, cols] float32, mapped from disk.
+        level_db: [maps, rows, cols] float32, memory-mapped.
         peaks: a list of peaks for each map.
-        owners: the tracks of these peaks.
-        sources: tracks that last, in the order in which they begin; numbered from 1.
+        owners: the track of each peak.
+        sources: tracks that last long enough, in order of their start; numbered from 1.
         channel_db: [channels] mean square.
         loudest: largest absolute sample of the first channel.
     """
@@ -45,11 +45,11 @@ class LocalisedTake:
     loudest: float
 
     def source_number(self, track: localisation.Track) -> int | None:
-        """The number of a source, None for what does not last."""
+        """The number of a source, None for a track that is too short."""
         return next((i for i, one in enumerate(self.sources, 1) if one is track), None)
 
     def quiet_channels(self) -> list[int]:
-        """Channels of the file, from 1, that are silent or far below the others."""
+        """Channels of the file, from 1, that are silent or far quieter than the others."""
         low = self.channel_db < np.median(self.channel_db) - _QUIET_DB
         return [self.recording.channels[i] + 1 for i in np.flatnonzero(low)]
 
@@ -62,18 +62,18 @@ def localise(
     peak_params: localisation.PeakParams = _PEAKS,
     track_params: localisation.TrackParams = _TRACKS,
 ) -> LocalisedTake:
-    """Makes the maps of a recording and follows its sources.
+    """Makes the maps of a recording and tracks its sources.
 
     Args:
-        recording: the sound, of which only blocks are held.
+        recording: the sound, read block by block.
         maker: for its array and rate.
         view: of the camera.
         maps_path: .npy file of [maps, rows, cols] decibels to write.
-        peak_params, track_params: what counts as a peak and as one source.
+        peak_params, track_params: what counts as a peak and as a source.
 
     Raises:
-        ValueError: it is shorter than a map, or `recordings.BadRecording`.
-        OSError: the disk has no room for the maps.
+        ValueError: it is shorter than a map, or a `recordings.BadRecording`.
+        OSError: the disk lacks room for the maps.
     """
     count = count_maps(recording.num_samples, maker)
     if not count:
@@ -118,7 +118,7 @@ def localise(
 
 
 def count_maps(num_samples: int, maker: maps.MapMaker) -> int:
-    """How many maps a recording of so many samples gives."""
+    """Number of maps for a number of samples."""
     span = maker.rate_hz / maker.params.maps_per_s
     whole = int(num_samples / span) + 1
     while whole and round(whole * span) > num_samples:
@@ -129,18 +129,18 @@ def count_maps(num_samples: int, maker: maps.MapMaker) -> int:
 def write_listen(
     path: pathlib.Path, take: LocalisedTake, towards: tuple[float, float] | None
 ) -> str:
-    """Writes the sound of a direction, or of the loudest source where it goes, as 24-bit WAV.
+    """Writes the sound from a direction, or from the loudest source as it moves, as 24-bit WAV.
 
     Args:
         path: of the WAV.
         take: the take.
-        towards: azimuth and elevation in degrees; None for the source that is heard most.
+        towards: azimuth and elevation in degrees; None for the source with the most energy.
 
     Returns:
-        Where it listens to, for the screen.
+        Description of the direction, for printing.
 
     Raises:
-        ValueError: there is no source to listen to.
+        ValueError: there is no source.
     """
     if towards is None:
         if not take.sources:
@@ -160,7 +160,7 @@ def write_listen(
     steerer = steered_sound.Steerer(
         take.maker.array, recording.rate_hz, direction_at, take.maker.params.focus_m
     )
-    # Beamforming only makes it quieter: what fits one microphone mostly fits the sum.
+    # Beamforming only makes sound quieter: full scale of one microphone mostly fits the sum.
     scale = _LISTEN_PEAK / max(take.loudest, 1e-12)
     with (
         atomic.writing_file(path, '.wav') as partial,
@@ -174,7 +174,7 @@ def write_listen(
 
 
 class _Meter:
-    """Mean squares of channels as blocks go by."""
+    """Accumulates the channels' mean squares over blocks."""
 
     def __init__(self, num_channels: int) -> None:
         self.squares = np.zeros(num_channels)

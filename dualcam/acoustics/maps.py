@@ -1,20 +1,19 @@
-"""Maps of where a band of sound comes from, at a recording's own rate, for arrays of any size.
+"""Sound maps of a frequency band, at a recording's own sample rate, for arrays of any size.
 
-A map is made of a stretch of sound (`maps_per_s`): Hann-windowed blocks that overlap by half, their
-spectra in the band steered to each look direction. Power is the mean square that one microphone
-hears of a source there, in squared units of the samples, summed over the band.
+A map is made from a stretch of sound (`maps_per_s`): Hann-windowed blocks that overlap by half,
+with their spectra in the band steered to each look direction. Power is the mean square that one
+microphone receives from a source there, in squared units of the samples, summed over the band.
 
-What the methods are good for:
+The methods:
 
-* `sum`, filter-and-sum: exact. A single source shows its level; two add up with their side lobes.
-* `diagonal`, the same without the cross-spectra's diagonal: exact for a source, and noise of single
-  microphones (wind, electronics) is gone; levels between sources are not to be read, and may be
-  negative, which shows as nothing.
-* `functional` (Dougherty 2014), of order `functional_order`: for looking. Side lobes fall by the
-  order; levels hold at peaks only where the steering is exact.
-* `clean-sc` (Sijtsma 2007): for looking and counting sources. What is coherent with the loudest
-  direction is taken away, again and again; levels are estimates of each source's own. Far from
-  real time.
+* `sum`, filter-and-sum: exact. A single source has its level; two add up with their side lobes.
+* `diagonal`, the same without the cross-spectra's diagonal: exact for a single source, and removes
+  noise of individual microphones (wind, electronics); levels between sources are meaningless and
+  may be negative, which is shown as nothing.
+* `functional` (Dougherty 2014), of order `functional_order`: for viewing. Side lobes fall with the
+  order; levels are valid at peaks only, and only if the steering is exact.
+* `clean-sc` (Sijtsma 2007): for viewing and counting sources. Repeatedly removes what is coherent
+  with the loudest direction; levels are estimates for each source. Far from real time.
 
 `acoular_maps` offers acoular's implementations of these and of orthogonal beamforming.
 """
@@ -32,27 +31,27 @@ from dualcam.acoustics import dimensions, microphones
 
 METHODS = ('sum', 'diagonal', 'functional', 'clean-sc')
 LOW_HZ, HIGH_HZ = 900.0, 6400.0  # WACV 2020, Figure 1
-_BLOCK_HZ = 47.0  # between the frequencies of a block, about: 1024 samples at 48 kHz
+_BLOCK_HZ = 47.0  # approximate bin spacing of a block: 1024 samples at 48 kHz
 _FEWEST_BINS = 2
 TINY = float(np.finfo(np.float32).tiny)
-_SPOT = 1.0  # standard deviation of what clean-sc draws for a source, pixels
+_SPOT = 1.0  # standard deviation of clean-sc's spot for a source, pixels
 _LOOP_GAIN, _MOST_LOOPS = 0.6, 100  # of clean-sc
-_CLEAN_DB = 40.0  # below the loudest, where it ends
+_CLEAN_DB = 40.0  # below the loudest source, where it stops
 
 
 @dataclasses.dataclass(frozen=True)
 class MapParams:
-    """How maps are made, see the module's text.
+    """How maps are made; see the module docstring.
 
     Attributes:
         low_hz, high_hz: the band.
         method: of `METHODS`.
-        focus_m: distance to focus at; None for plane waves.
-        maps_per_s: how many; each is made of the sound of its own time.
+        focus_m: focus distance; None for plane waves.
+        maps_per_s: number of maps; each is made from its own stretch of sound.
         functional_order: of that method.
-        overlap: of blocks, 0 or 0.5: less work, or more use of the sound.
-        rank_tolerance: steering is left out below this share of its largest singular value, 0 for
-            none: see `beamforming.Beamformer`. Only for `sum` and `diagonal`.
+        overlap: of blocks, 0 (less work) or 0.5 (better use of the sound).
+        rank_tolerance: singular values of the steering below this share of the largest are
+            dropped, 0 for none: see `beamforming.Beamformer`. Only for `sum` and `diagonal`.
     """
 
     low_hz: float = LOW_HZ
@@ -72,9 +71,9 @@ class SoundMap:
     Attributes:
         time_s: of its middle, from the first sample.
         power: [rows, cols] float32, never below the smallest normal number.
-        gain_db: how much louder the loudest direction of a filter-and-sum map is than what
-            unrelated noise of the microphones would show: about 0 for such noise,
-            10 log10(microphones) for a lone source.
+        gain_db: level of the loudest direction of a filter-and-sum map above that of unrelated
+            noise in the microphones: about 0 for such noise, 10 log10(microphones) for a single
+            source.
     """
 
     time_s: float
@@ -88,7 +87,7 @@ class SoundMap:
 
 
 class MapMaker:
-    """Maps of one array over one grid, with the steering worked out beforehand.
+    """Maps of one array over one grid, with precomputed steering.
 
     Args:
         array: the microphones.
@@ -97,7 +96,7 @@ class MapMaker:
         params: see `MapParams`.
 
     Raises:
-        ValueError: an unknown method, or a band or a number of maps that the rate does not allow.
+        ValueError: the method is unknown, or the rate does not allow the band or number of maps.
     """
 
     methods: tuple[str, ...] = METHODS
@@ -126,7 +125,7 @@ class MapMaker:
         self.bins = band_bins(self.block_samples, rate_hz, params.low_hz, params.high_hz)
         self.frequencies_hz = self.bins * rate_hz / self.block_samples
         window = scipy.signal.get_window('hann', self.block_samples)
-        # So that the bins' squares add up to the mean square of the samples.
+        # Makes the bins' squares add up to the mean square of the samples.
         scale = np.sqrt(2.0 / (self.block_samples * np.square(window).sum()))
         self._window = (scale * window).astype(np.float32)
         delays_s = microphones.steering_delays(array.positions_m, grid.directions, params.focus_m)
@@ -142,7 +141,7 @@ class MapMaker:
             samples: [samples, mics], at least `block_samples`.
 
         Returns:
-            [bins, blocks, mics] complex64; the band's squares add up to its mean square.
+            [bins, blocks, mics] complex64; the bins' squares add up to the band's mean square.
         """
         if samples.ndim != 2 or samples.shape[1] != self.array.num_mics:
             raise ValueError(
@@ -184,18 +183,17 @@ class MapMaker:
         """Maps of a recording.
 
         Args:
-            blocks: [samples, mics] of any length, one after the other.
+            blocks: consecutive [samples, mics] of any length.
 
         Yields:
-            A `SoundMap` of each stretch. What is left at the end and shorter than a block gives
-            none.
+            A `SoundMap` of each stretch. A remainder shorter than a block is dropped.
         """
         for start, samples in stretches(blocks, self.rate_hz, self.params.maps_per_s):
             if len(samples) >= self.block_samples:
                 yield self.measure(samples, (start + len(samples) / 2) / self.rate_hz)
 
     def _power(self, spectra, summed, own):
-        """[directions] by the method, of a filter-and-sum map and one microphone's mean square."""
+        """[directions] by the method, given a filter-and-sum map and a microphone's mean square."""
         num_mics, method = self.array.num_mics, self.params.method
         if method == 'functional':
             return self._functional(spectra)
@@ -230,7 +228,7 @@ class MapMaker:
 
 
 def spots(points: np.ndarray) -> np.ndarray:
-    """Sources of single pixels [rows, cols] as spots to be seen; a lone one keeps its level."""
+    """Widens single-pixel sources [rows, cols] to visible spots; isolated ones keep their level."""
     return scipy.ndimage.gaussian_filter(points, _SPOT) * (2 * np.pi * _SPOT**2)
 
 
@@ -245,8 +243,8 @@ def clean_sc(
     Args:
         spectra: [blocks, mics] complex.
         steering: [mics, directions], exp(2 pi i f delay).
-        loop_gain: share of a source that is taken away at a time.
-        most_loops: it ends earlier where taking away more leaves more, or 40 dB below the loudest.
+        loop_gain: share of a source that is removed at a time.
+        most_loops: stops earlier if removing more leaves more, or 40 dB below the loudest source.
 
     Returns:
         [directions] float64, power of the sources found there, zero elsewhere.
@@ -257,7 +255,7 @@ def clean_sc(
     np.fill_diagonal(cross, 0)
     left = np.abs(cross).sum()
     clean = np.zeros(steering.shape[1])
-    arriving = steering.conj()  # what a source of power 1 in each direction sends to the mics
+    arriving = steering.conj()  # received from a source of power 1 in each direction
     dirty = np.einsum('md,md->d', steering, cross @ arriving).real / pairs
     least = dirty.max() * 10 ** (-_CLEAN_DB / 10)
     for _ in range(most_loops):
@@ -281,7 +279,7 @@ def clean_sc(
 
 
 def _component(cross, weights, peak):
-    """[mics]: what of all microphones is coherent with a direction, for a trimmed matrix."""
+    """[mics]: the part of all microphones coherent with a direction, for a trimmed matrix."""
     steered = cross @ weights / peak
     component = weights
     for _ in range(20):
@@ -296,7 +294,7 @@ def _component(cross, weights, peak):
 def stretches(
     blocks: Iterable[np.ndarray], rate_hz: float, per_s: float
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Cuts sound into stretches of equal time.
+    """Cuts sound into stretches of equal duration.
 
     Yields:
         (first sample, [samples, mics]); lengths differ by up to one sample, the last may be short.
@@ -313,17 +311,17 @@ def stretches(
 
 
 def band_bins(block_samples: int, rate_hz: float, low_hz: float, high_hz: float) -> np.ndarray:
-    """Which bins of a block's spectrum lie in a band; never the first and the last.
+    """Indices of a block's spectral bins in a band, never the first or last bin.
 
     Raises:
-        ValueError: the band holds fewer than two.
+        ValueError: the band contains fewer than two.
     """
     step_hz = rate_hz / block_samples
     bins = np.arange(1, block_samples // 2)
     bins = bins[(bins * step_hz >= low_hz) & (bins * step_hz <= high_hz)]
     if len(bins) < _FEWEST_BINS:
         raise ValueError(
-            f'a band of {low_hz:g} - {high_hz:g} Hz holds {len(bins)} frequencies of sound at '
+            f'a band of {low_hz:g} - {high_hz:g} Hz contains {len(bins)} frequencies of sound at '
             f'{rate_hz:g} Hz, {step_hz:.3g} Hz apart; expected two or more below {rate_hz / 2:g} Hz'
         )
     return bins
@@ -335,9 +333,9 @@ def to_db(power: npt.ArrayLike) -> np.ndarray:
 
 
 def _thin(steering, tolerance):
-    """Factors of [mics, directions] whose product it is: as it is, or two thin ones.
+    """Factors of a matrix [mics, directions]: itself, or two thin ones.
 
-    The view is narrow, so that low frequencies have few large singular values.
+    The view is narrow, so low frequencies have few large singular values.
     """
     if tolerance:
         energy, vectors = np.linalg.eigh(steering @ steering.conj().T)

@@ -1,10 +1,9 @@
-"""Where the microphones are and where the camera looks.
+"""Microphone positions and look directions.
 
-Coordinates, here and in records/: metres, x to the right, y up, z forward into the scene,
-the array centre (where the camera is) at the origin. WACV 2020's sensor: a planar array of
-128 MEMS microphones, 0.45 m x 0.45 m, in an aperiodic layout. The layout of the device was
-not published; the built-in one has the same size, count and character. Others are read by
-`geometry_files`.
+Coordinates, here and in records/: metres, x to the right, y up, z forward into the scene, with the
+array centre (and camera) at the origin. WACV 2020's sensor is a planar array of 128 MEMS
+microphones, 0.45 m x 0.45 m, in an aperiodic layout. The device's geometry was not published; the
+built-in one has the same size, number of microphones and character. `geometry_files` reads others.
 """
 
 import dataclasses
@@ -24,7 +23,7 @@ class MicArray:
     """A microphone layout.
 
     Attributes:
-        name: for messages.
+        name: used in messages.
         positions_m: [mics, 3] float64.
     """
 
@@ -57,8 +56,8 @@ class Grid:
 def built_in_array() -> MicArray:
     """The built-in 128-microphone layout: a sunflower spiral, [128, 3] m, always the same.
 
-    Successive microphones turn by the golden angle, so that no spacing repeats, and radii grow
-    so that every microphone has the same area; the middle 3 cm are left to the camera.
+    Successive microphones turn by the golden angle, so no spacing repeats, and radii grow such that
+    every microphone covers the same area; the central 3 cm are left for the camera.
     """
     index = np.arange(NUM_MICS)
     inner_m, outer_m = 0.015, APERTURE_M / 2
@@ -75,14 +74,14 @@ def look_directions(
     cols: int = dimensions.COLS,
     view_deg: tuple[float, float] = VIEW_DEG,
 ) -> Grid:
-    """Look directions that lie on the video's pixels: even steps in the image plane.
+    """Look directions aligned with the video's pixels: equal steps in the image plane.
 
     Args:
         rows, cols: size of the acoustic image.
         view_deg: horizontal and vertical field of view, each between 0 and 180 degrees.
 
     Returns:
-        A `Grid`; entry [r, c] looks through the middle of acoustic pixel (r, c), which covers
+        A `Grid`; entry [r, c] looks through the centre of acoustic pixel (r, c), which covers
         480 / rows x 640 / cols video pixels (WACV 2020: 13.3 x 13.3).
     """
     if not all(0.0 < angle < 180.0 for angle in view_deg):
@@ -105,13 +104,13 @@ def steering_delays(
     focus_m: float | None = None,
     speed_of_sound: float = SPEED_OF_SOUND,
 ) -> np.ndarray:
-    """When the wave from each look direction arrives at each microphone.
+    """Delay of the wave from each look direction at each microphone.
 
     Args:
         positions_m: [mics, 3].
         directions: [..., 3] unit vectors from the array to the scene.
-        focus_m: distance of the sources from the array centre; None for plane waves. At 1 m a
-            plane wave is off by half a wavelength at the rim above 3 kHz.
+        focus_m: distance of the sources from the array centre; None for plane waves. At 1 m, a
+            plane wave is wrong by half a wavelength at the array's edge above 3 kHz.
 
     Returns:
         [..., mics] seconds relative to the array centre; negative where it arrives early.

@@ -1,11 +1,11 @@
-"""Recordings of many microphones, streamed: sound files, acoular's HDF5, the sound of video files.
+"""Multichannel recordings, streamed: sound files, acoular's HDF5, audio tracks of video files.
 
-Sound files are what libsndfile reads (WAV of any depth, EXTENSIBLE and RF64, W64, FLAC, CAF, ...),
-HDF5 has `time_data` [samples, channels] with the attribute `sample_freq`, and of any other file
-PyAV takes the first sound stream. A sound file that was cut, or whose header was never finished, is
-read as far as it goes, with a warning. Blocks come as float32 [samples, channels], whole scale of
-integers being 1 and HDF5 as it is. Nothing holds more than some blocks: an hour of 64 channels at
-48 kHz is 44 GB.
+Sound files are those that libsndfile reads (WAV of any depth, EXTENSIBLE and RF64, W64, FLAC, CAF,
+...), HDF5 has `time_data` [samples, channels] with the attribute `sample_freq`, and for any other
+file PyAV reads the first audio stream. A truncated sound file, or one whose header was never
+finished, is read as far as it goes, with a warning. Blocks are float32 [samples, channels];
+integers are scaled to full scale 1, HDF5 is unscaled. Only a few blocks are held in memory: an hour
+of 64 channels at 48 kHz is 44 GB.
 """
 
 import contextlib
@@ -50,23 +50,23 @@ _BLOCK_S = 1.0
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1000.0, 1e7
 _MOST_CHANNELS = 4096
 _HEAD_BYTES = 4096
-_LOUDEST = 1e30  # squares of larger numbers are not finite in float32
+_LOUDEST = 1e30  # the square of a larger number may overflow float32
 
 
 class BadRecording(ValueError):
-    """A file that is no recording of the array; the message names it."""
+    """A file is not a recording of the array; the message names it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """A file of sound, opened anew by each call of its methods.
+    """A sound file; each method call opens it separately.
 
     Attributes:
         path: of the file.
         rate_hz: samples per second of a channel.
-        num_samples: of a channel, as the file says; a container may be a little off.
-        file_channels: how many the file has.
-        channels: which of them are read, from 0, in this order.
+        num_samples: per channel, as announced by the file; containers may be slightly off.
+        file_channels: number of channels in the file.
+        channels: those that are read, from 0, in this order.
     """
 
     path: pathlib.Path
@@ -77,7 +77,7 @@ class Recording:
 
     @property
     def num_channels(self) -> int:
-        """How many channels a block has."""
+        """Number of channels in a block."""
         return len(self.channels)
 
     @property
@@ -95,9 +95,9 @@ class Recording:
         """The sound, block by block.
 
         Args:
-            block_samples: of the file to read at a time; None for a second.
+            block_samples: samples to read at a time; None for one second.
             start_s, end_s: the part to read; None for the end of the file.
-            rate_hz: of what comes out; None for the file's own. Other rates are converted (soxr,
+            rate_hz: of the output; None for the file's own. Otherwise it is resampled (soxr,
                 high quality), aligned with the original.
 
         Yields:
@@ -123,7 +123,7 @@ class Recording:
             yield rest
 
     def read(self, first: int, count: int) -> np.ndarray:
-        """Some samples, [count, channels] float32; zeros before the begin and after the end."""
+        """Reads samples, [count, channels] float32; zeros before the start and after the end."""
         samples = np.zeros((count, self.num_channels), np.float32)
         start, place = max(first, 0), max(-first, 0)
         if first + count > start:
@@ -150,22 +150,22 @@ class Recording:
 
 
 def open_recording(path: AnyPath, channels: str | None = None) -> Recording:
-    """A recording with the channels that are to be read.
+    """Opens a recording, with a selection of channels.
 
     Args:
         path: of the file.
         channels: see `parse_channels`; None for all.
 
     Raises:
-        BadRecording: it cannot be read as one.
-        ValueError: there are no such channels.
+        BadRecording: it is not a readable recording.
+        ValueError: the channels do not exist.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise BadRecording(f'{path}: no such file')
     rate_hz, num_samples, count = _reader(path).describe(path)
     if not _LOWEST_RATE_HZ <= rate_hz <= _HIGHEST_RATE_HZ:
-        raise BadRecording(f'{path}: {rate_hz:g} samples a second; expected 1 kHz or more')
+        raise BadRecording(f'{path}: {rate_hz:g} samples per second; expected 1 kHz or more')
     if not 1 <= count <= _MOST_CHANNELS:
         raise BadRecording(f'{path}: {count} channels; expected 1 - {_MOST_CHANNELS}')
     if num_samples < 1:
@@ -181,15 +181,15 @@ def open_recording(path: AnyPath, channels: str | None = None) -> Recording:
 
 
 def parse_channels(text: str | None, count: int) -> tuple[int, ...]:
-    """Channels in the order wanted, from 0.
+    """Parses a channel selection; returns channels from 0, in the requested order.
 
     Args:
-        text: channels from 1 and ranges of them, with commas between: 1-8,12,11 picks ten in this
-            order; -3 and -3-5 leave out; only such leave out from all. None for all.
-        count: how many there are.
+        text: comma-separated channels and ranges, from 1: 1-8,12,11 selects ten in this order; -3
+            and -3-5 drop channels, from all of them if nothing is selected. None for all.
+        count: number of channels available.
 
     Raises:
-        ValueError: no such channels, one twice, or none left.
+        ValueError: a channel does not exist or occurs twice, or none is left.
     """
     if text is None or not text.strip():
         return tuple(range(count))
@@ -199,20 +199,20 @@ def parse_channels(text: str | None, count: int) -> tuple[int, ...]:
         match = re.fullmatch(r'(-?)(\d{1,5})(?:-(\d{1,5}))?', part)
         if match is None:
             raise ValueError(
-                f'--channels={text}: {part!r} is no channel; expected as in 1-8,12 or -5 to drop'
+                f'--channels={text}: {part!r} is not a channel; expected 1-8,12 or, to drop, -5'
             )
         first = int(match[2])
         last = int(match[3] or first)
         step = 1 if last >= first else -1
         numbers = list(range(first, last + step, step))
         if min(numbers) < 1 or max(numbers) > count:
-            raise ValueError(f'--channels={text}: {part}, but there are channels 1 - {count}')
+            raise ValueError(f'--channels={text}: {part}, but the channels are 1 - {count}')
         if match[1]:
             dropped.update(number - 1 for number in numbers)
         else:
             picked += [number - 1 for number in numbers]
     if len(set(picked)) < len(picked):
-        raise ValueError(f'--channels={text}: a channel twice')
+        raise ValueError(f'--channels={text}: a channel occurs twice')
     chosen = tuple(one for one in picked or range(count) if one not in dropped)
     if not chosen:
         raise ValueError(f'--channels={text}: none of {count} is left')
@@ -220,13 +220,13 @@ def parse_channels(text: str | None, count: int) -> tuple[int, ...]:
 
 
 def match_array(recording: Recording, array: MicArray) -> MicArray:
-    """The layout of a recording's channels, in their order.
+    """The array layout for a recording's channels, in order.
 
-    As many channels as microphones belong to each other one by one. Where some channels of a file
-    with one channel per microphone were dropped, their microphones are too.
+    If there are as many channels as microphones, they correspond in order. If channels of a file
+    with one channel per microphone were dropped, so are their microphones.
 
     Raises:
-        ValueError: they do not fit.
+        ValueError: channels and layout do not fit.
     """
     if recording.num_channels == array.num_mics:
         return array
@@ -238,7 +238,7 @@ def match_array(recording: Recording, array: MicArray) -> MicArray:
         else f' of {recording.file_channels}'
     )
     hint = (
-        f'; --channels=1-{array.num_mics} takes the first ones'
+        f'; --channels=1-{array.num_mics} selects the first ones'
         if recording.num_channels > array.num_mics
         else ''
     )
@@ -250,10 +250,10 @@ def match_array(recording: Recording, array: MicArray) -> MicArray:
 
 @contextlib.contextmanager
 def unpacked(recording: Recording, folder: AnyPath) -> Iterator[Recording]:
-    """A recording of which any part can be read at once.
+    """A recording with random access.
 
-    The sound of video files, which is packed, becomes a W64 file in a folder, removed afterwards;
-    others are as they are.
+    The compressed sound of video files is decoded to a W64 file in a folder, and removed
+    afterwards; other files are used directly.
     """
     if not isinstance(_reader(recording.path), _Media):
         yield recording
@@ -306,13 +306,13 @@ class _Hdf5:
                     block = data[start : min(start + block_samples, last)]
                 except (OSError, RuntimeError) as error:
                     raise BadRecording(f'{recording.path}: damaged ({error})') from error
-                with np.errstate(over='ignore'):  # callers report what is too large
+                with np.errstate(over='ignore'):  # callers report overflow
                     block = block.astype(np.float32, copy=False)
                 yield _picked(block, recording)
 
 
 class _Media:
-    """The first sound stream of what PyAV reads."""
+    """The first audio stream of a file that PyAV reads."""
 
     @staticmethod
     def describe(path):
@@ -325,7 +325,7 @@ class _Media:
             return float(rate_hz), round(duration_s * rate_hz), stream.codec_context.channels
 
     def __call__(self, recording, first, last, block_samples):
-        import av  # not above: few need its libraries
+        import av  # imported here: few callers need its libraries
 
         held: list[np.ndarray] = []
         position = count = 0
@@ -367,7 +367,7 @@ def _picked(block, recording):
 
 
 def _shorter_than_announced(path, there_s):
-    """What is to be said of a sound file that holds less than its header says, or None."""
+    """The warning for a sound file that contains less than its header announces, or None."""
     if not isinstance(_reader(path), _SoundFiles):
         return None
     unfinished = unfinished_files.unfinished(path)
@@ -382,7 +382,7 @@ def _shorter_than_announced(path, there_s):
 def _sound_file(path):
     with contextlib.ExitStack() as stack:
         try:
-            # Bytes: as text, a name that is not UTF-8 would be refused.
+            # As bytes: a string with a name that is not UTF-8 would be refused.
             source: Any = os.fsencode(path)
             unfinished = unfinished_files.unfinished(path)
             if unfinished:
@@ -412,13 +412,13 @@ def _time_data(path):
         )
         if not good:
             raise BadRecording(
-                f'{path}: holds {", ".join(file) or "nothing"}; expected time_data [samples, '
+                f'{path}: contains {", ".join(file) or "nothing"}; expected time_data [samples, '
                 'channels] of numbers with the attribute sample_freq, as acoular writes it'
             )
         try:
             float(np.ravel(data.attrs['sample_freq'])[0])
         except (TypeError, ValueError) as error:
-            raise BadRecording(f'{path}: sample_freq is no number ({error})') from error
+            raise BadRecording(f'{path}: sample_freq is not a number ({error})') from error
         yield data
 
 
@@ -432,15 +432,15 @@ def _sound_stream(path):
         raise BadRecording(f'{path}: not a file that PyAV reads ({error})') from error
     with container:
         if not container.streams.audio:
-            raise BadRecording(f'{path}: has no sound')
+            raise BadRecording(f'{path}: has no audio track')
         stream = container.streams.audio[0]
         if stream.codec_context is None:
-            raise BadRecording(f'{path}: no decoder for its sound; convert it first')
+            raise BadRecording(f'{path}: no decoder for its audio; convert it first')
         yield container, stream
 
 
 def _frame_samples(frame):
-    """[samples, channels] float32 of a decoded frame; integers within 1."""
+    """[samples, channels] float32 of a decoded frame; integers scaled to full scale 1."""
     values = frame.to_ndarray()
     if not frame.format.is_planar:
         values = values.reshape(-1, frame.layout.nb_channels).T

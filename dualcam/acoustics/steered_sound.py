@@ -1,8 +1,8 @@
-"""Sound beamformed towards a direction: what one would hear there, as one signal.
+"""Sound beamformed towards a direction, as a single signal.
 
-Every microphone is delayed so that the wave from the direction lines up, and all are averaged. The
-delays are fractions of samples, by windowed sinc filters: exact to -70 dB up to 0.85 of half the
-sample rate. Sound from elsewhere, and noise of the microphones, falls by up to the array's gain.
+Every microphone is delayed so that waves from the direction line up, and all are averaged. Delays
+of fractional samples use windowed sinc filters, exact to -70 dB up to 0.85 of half the sample rate.
+Sound from elsewhere, and microphone noise, is attenuated by up to the array's gain.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,16 +14,16 @@ from dualcam.acoustics import microphones
 
 _HALF_TAPS = 32
 _KAISER_BETA = 8.0
-_STEP_S = 0.05  # between the places of a source that moves
+_STEP_S = 0.05  # between positions of a moving source
 
 
 class Steerer:
-    """Beamforms blocks of one recording towards a direction, or one that moves.
+    """Beamforms blocks of a recording towards a fixed or moving direction.
 
     Args:
         array: the microphones.
         rate_hz: of the sound.
-        direction_at: from seconds of the recording to a unit vector [3].
+        direction_at: maps time in the recording, seconds, to a unit vector [3].
         focus_m: distance of the source; None for plane waves.
     """
 
@@ -40,7 +40,7 @@ class Steerer:
         self.margin = int(np.ceil(reach_s * rate_hz)) + _HALF_TAPS
         self._hop = max(256, round(_STEP_S * rate_hz))
         self._size = scipy.fft.next_fast_len(2 * self._hop + 4 * self.margin, real=True)
-        # Pieces fade into each other: their windows, half overlapped, add up to one.
+        # Pieces cross-fade: their half-overlapping windows add up to one.
         ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(self._hop) + 0.5) / self._hop)
         self._window = np.concatenate([ramp, ramp[::-1]])
         self._last: tuple[bytes, np.ndarray] = (b'', np.zeros(0))
@@ -49,18 +49,18 @@ class Steerer:
         """The beamformed part of a recording.
 
         Args:
-            sound: [margin + samples + margin, mics], with what is before and after; zeros where
-                there is nothing.
-            first: number of the first sample behind the margin.
+            sound: [margin + samples + margin, mics], including the sound before and after; zeros
+                beyond the recording.
+            first: number of the first sample after the margin.
 
         Returns:
             [samples] float32.
         """
         hop, count = self._hop, len(sound) - 2 * self.margin
         made = np.zeros(max(count, 0))
-        # Pieces lie on a raster of the recording, so that blocks of any size give the same.
+        # Pieces lie on a fixed grid of the recording, so the result does not depend on block sizes.
         for start in range(first // hop * hop - hop, first + count, hop):
-            low = start - first  # of the piece, from the first sample of the answer
+            low = start - first  # of the piece, relative to the first output sample
             piece = np.zeros((2 * (hop + self.margin), self._array.num_mics), np.float32)
             there = slice(max(low, 0), min(low + len(piece), len(sound)))
             piece[there.start - low : there.stop - low] = sound[there]
@@ -71,7 +71,7 @@ class Steerer:
         return made.astype(np.float32)
 
     def stream(self, blocks: Iterable[np.ndarray], first: int = 0) -> Iterator[np.ndarray]:
-        """Beamforms blocks [samples, mics] one after the other; all that goes in comes out."""
+        """Beamforms consecutive blocks [samples, mics]; yields as many samples as it gets."""
         margin = self.margin
         held = np.zeros((margin, self._array.num_mics), np.float32)
         for block in blocks:
@@ -85,7 +85,7 @@ class Steerer:
             yield self.steer(held, first)
 
     def _aligned(self, piece, middle_s):
-        """[samples] mean of the microphones of a piece with margins, lined up."""
+        """[samples] mean of the aligned microphones of a piece with margins."""
         direction = np.asarray(self._direction_at(middle_s), np.float64)
         key = direction.tobytes()
         if key != self._last[0]:
@@ -101,7 +101,7 @@ class Steerer:
 
 
 def _delay_filters(delays, margin):
-    """[filters, 2 margin + 1] that delay by so many samples, plus `margin`."""
+    """[filters, 2 margin + 1] that delay by given numbers of samples, plus `margin`."""
     time = np.arange(2 * margin + 1) - margin - np.asarray(delays)[:, None]
     inside = np.clip(1 - np.square(time / _HALF_TAPS), 0, None)
     window = np.where(inside > 0, np.i0(_KAISER_BETA * np.sqrt(inside)), 0) / np.i0(_KAISER_BETA)

@@ -1,8 +1,7 @@
-"""Videos of takes, read picture by picture at the times of their sound.
+"""Videos of takes, read frame by frame at given times of the sound.
 
-Any file that PyAV reads, at any size and rate, constant or not. Pictures are turned back where the
-view says that they are mirrored or upside down, and where the file itself says that its camera was
-held upright.
+Reads any file that PyAV reads, at any size and frame rate, constant or not. Frames are flipped back
+if the view says that they are mirrored or upside down, and rotated if the file itself says so.
 """
 
 import dataclasses
@@ -15,23 +14,23 @@ from dualcam.acoustics import views
 from dualcam.files.path_types import AnyPath
 
 _MOST_PIXELS = 8192 * 8192
-_LINGER_S = 1.0  # that the last picture stays
+_LINGER_S = 1.0  # how long the last frame stays
 
 
 class BadVideo(ValueError):
-    """A file that is no video; the message names it."""
+    """A file is not a video; the message names it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-    """A video file, opened anew by each call.
+    """A video file; each call opens it separately.
 
     Attributes:
         path: of the file.
-        size: (width, height) of its pictures as they are handed out.
-        rate_hz: pictures per second, on average.
-        duration_s: as the file says; 0 where it does not.
-        quarters: times that pictures are turned counterclockwise by 90 degrees.
+        size: (width, height) of its frames as returned.
+        rate_hz: average frames per second.
+        duration_s: as stated by the file; 0 if it is not.
+        quarters: number of counterclockwise rotations by 90 degrees.
     """
 
     path: pathlib.Path
@@ -43,19 +42,19 @@ class Video:
     def pictures(
         self, size: tuple[int, int] | None = None, view: views.View | None = None
     ) -> Iterator[tuple[float, np.ndarray]]:
-        """All pictures, the first at 0 s.
+        """Yields all frames, the first at 0 s.
 
         Args:
-            size: (width, height) to scale to; None for their own.
-            view: which tells how they are turned; None for as they are.
+            size: (width, height) to scale to; None for the original size.
+            view: states whether they are mirrored or upside down; None for neither.
 
         Yields:
             (time in s, [height, width, 3] uint8 RGB).
 
         Raises:
-            BadVideo: the file is damaged so that nothing can be read of it. What ends early ends.
+            BadVideo: nothing can be read from a damaged file. A truncated one just ends early.
         """
-        import av  # not above: few need its libraries
+        import av  # imported here: few callers need its libraries
 
         size = size or self.size
         stored = size[::-1] if self.quarters % 2 else size
@@ -80,15 +79,15 @@ class Video:
         size: tuple[int, int] | None = None,
         view: views.View | None = None,
     ) -> Iterator[np.ndarray | None]:
-        """The picture that is shown at each of some times, which grow.
+        """Yields the frame shown at each of some increasing times.
 
         Args:
-            times_s: from the first picture on.
+            times_s: relative to the first frame.
             size, view: see `pictures`.
 
         Yields:
-            [height, width, 3] uint8 RGB; None before the first picture, and from a second after
-            the last one on.
+            [height, width, 3] uint8 RGB; None before the first frame, and from one second after
+            the last one.
         """
         pictures = self.pictures(size, view)
         shown, following = None, next(pictures, None)
@@ -100,10 +99,10 @@ class Video:
 
 
 def open_video(path: AnyPath) -> Video:
-    """A video.
+    """Opens a video.
 
     Raises:
-        BadVideo: it cannot be read as one.
+        BadVideo: it is not a readable video.
     """
     import av
 
@@ -113,9 +112,9 @@ def open_video(path: AnyPath) -> Video:
         try:
             first = next(container.decode(stream))
         except (StopIteration, av.FFmpegError) as error:
-            raise BadVideo(f'{path}: no picture in it can be read ({error!r})') from error
+            raise BadVideo(f'{path}: none of its frames can be read ({error!r})') from error
         if not 0 < first.width * first.height <= _MOST_PIXELS:
-            raise BadVideo(f'{path}: pictures of {first.width} x {first.height}')
+            raise BadVideo(f'{path}: frames of {first.width} x {first.height}')
         rate_hz = float(stream.average_rate or stream.guessed_rate or 0) or 25.0
         duration_s = (
             float(stream.duration * stream.time_base)
@@ -128,7 +127,7 @@ def open_video(path: AnyPath) -> Video:
 
 
 def has_pictures(path: AnyPath) -> bool:
-    """Whether a file has video of which pictures can be read."""
+    """Whether a file has video with readable frames."""
     try:
         open_video(path)
     except BadVideo:
@@ -147,5 +146,5 @@ def _opened(path):
         raise BadVideo(f'{path}: not a video that PyAV reads ({error})') from error
     if not container.streams.video:
         container.close()
-        raise BadVideo(f'{path}: has no pictures')
+        raise BadVideo(f'{path}: has no video frames')
     return container

@@ -1,12 +1,12 @@
-"""What the camera beside the array sees: which look direction each place of its picture has.
+"""The camera's view: the look direction of each point of its picture.
 
-Either a pinhole with a field of view, or a calibration that OpenCV wrote, lens distortion
-included. Pictures that are mirrored or upside down are turned back when they are read, so that in
-a map, a picture and a table, right is to the right of the camera and up is up.
+Either a pinhole camera with a field of view, or an OpenCV calibration including lens distortion.
+Pictures that are mirrored or upside down are flipped back when they are read, so that in a map, a
+picture and a table, right is to the right of the camera and up is up.
 
 Directions are given as two angles, each in a plane through the camera's axis: `azimuth_deg` to the
-right in the horizontal one, `elevation_deg` upwards in the vertical one. Half the field of view is
-the largest either takes, on the rim of the picture.
+right in the horizontal plane, `elevation_deg` upwards in the vertical plane. At the edges of the
+picture they reach half the field of view.
 """
 
 import dataclasses
@@ -32,19 +32,19 @@ _NAMES = {
     'size': ('image_size', 'img_size', 'imagesize'),
 }
 _MOST_BYTES = 16 << 20
-_TERMS = (4, 5, 8)  # of the distortion
-_STEPS = 200  # of undistortion, which ends earlier
-_STEEPEST = 1e3  # slope that it may try
+_TERMS = (4, 5, 8)  # allowed numbers of distortion coefficients
+_STEPS = 200  # largest number of undistortion steps
+_STEEPEST = 1e3  # largest slope that undistortion tries
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Calibration:
-    """A camera as OpenCV's `calibrateCamera` has it.
+    """A camera calibration as from OpenCV's `calibrateCamera`.
 
     Attributes:
         matrix: [3, 3], pixels.
         distortion: k1, k2, p1, p2[, k3[, k4, k5, k6]].
-        size: (width, height) of the pictures it was made with; None if the file does not say.
+        size: (width, height) of its pictures; None if the file does not say.
     """
 
     matrix: np.ndarray
@@ -54,13 +54,13 @@ class Calibration:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class View:
-    """How directions and places in a picture belong to each other.
+    """Maps between directions and points in a picture.
 
     Attributes:
-        view_deg: horizontal and vertical field of view, where there is no calibration.
+        view_deg: horizontal and vertical field of view, without a calibration.
         calibration: a `Calibration` with a size, or None.
-        mirrored: the pictures have left and right exchanged.
-        upside_down: the pictures are turned by 180 degrees.
+        mirrored: left and right are swapped in the pictures.
+        upside_down: the pictures are rotated by 180 degrees.
     """
 
     view_deg: tuple[float, float] = microphones.VIEW_DEG
@@ -69,7 +69,7 @@ class View:
     upside_down: bool = False
 
     def directions(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Look directions of places in the picture.
+        """Look directions of points in the picture.
 
         Args:
             x, y: [...], 0 - 1 from the left and from the top.
@@ -89,7 +89,7 @@ class View:
         return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
     def places(self, directions: np.ndarray) -> np.ndarray:
-        """Where directions [..., 3] lie in the picture.
+        """Points of directions [..., 3] in the picture.
 
         Returns:
             [..., 2], x and y, 0 - 1 within it; not finite behind the camera.
@@ -106,13 +106,13 @@ class View:
         return (pixels + 0.5) / self.calibration.size
 
     def grid(self, rows: int = dimensions.ROWS, cols: int = dimensions.COLS) -> microphones.Grid:
-        """Look directions through the middles of rows x cols pixels of the picture."""
+        """Look directions through the centres of rows x cols pixels of the picture."""
         x = (np.arange(cols) + 0.5) / cols
         y = (np.arange(rows)[:, None] + 0.5) / rows
         return microphones.Grid(self.directions(x, y), self.rim_deg())
 
     def rim_deg(self) -> tuple[float, float]:
-        """Horizontal and vertical field of view through the picture's middle."""
+        """Horizontal and vertical field of view through the picture's centre."""
         if self.calibration is None:
             return self.view_deg
         middles = np.array([[0.0, 0.5], [1.0, 0.5], [0.5, 1.0], [0.5, 0.0]])
@@ -120,20 +120,20 @@ class View:
         return float(right[0] - left[0]), float(up[1] - down[1])
 
     def turned(self, picture: np.ndarray) -> np.ndarray:
-        """A picture [height, width, ...] as the scene is: neither mirrored nor upside down."""
+        """Flips a picture [height, width, ...] back if it is mirrored or upside down."""
         if self.upside_down:
             picture = picture[::-1, ::-1]
         return picture[:, ::-1] if self.mirrored else picture
 
 
 def angles(directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(azimuth_deg, elevation_deg) of directions [..., 3], see the module's text."""
+    """(azimuth_deg, elevation_deg) of directions [..., 3]; see the module docstring."""
     x, y, z = np.moveaxis(np.asarray(directions), -1, 0)
     return np.rad2deg(np.arctan2(x, z)), np.rad2deg(np.arctan2(y, z))
 
 
 def direction(azimuth_deg: float, elevation_deg: float) -> np.ndarray:
-    """The unit vector [3] of two angles, each less than 90 degrees."""
+    """The unit vector [3] for two angles, each less than 90 degrees."""
     vector = np.array([*np.tan(np.deg2rad([azimuth_deg, elevation_deg])), 1.0])
     return vector / np.linalg.norm(vector)
 
@@ -145,22 +145,22 @@ def make_view(
     mirrored: bool = False,
     upside_down: bool = False,
 ) -> View:
-    """The view of a picture.
+    """Makes the view for a picture.
 
     Args:
-        view_deg: horizontal and vertical field of view; only the horizontal one where pixels are
+        view_deg: horizontal and vertical field of view; only the horizontal one if pixels are
             square; None for 60 degrees, and 45 without a picture.
-        calibration: file of OpenCV, of pictures that are neither mirrored nor upside down.
+        calibration: OpenCV's file, from pictures that are neither mirrored nor upside down.
         picture_size: (width, height) of the video; None without one.
         mirrored, upside_down: see `View`.
 
     Raises:
-        ValueError: there are both, an angle is not between 0 and 180, or the file is no calibration
+        ValueError: both are given, an angle is not between 0 and 180, or the file is no calibration
             of such pictures.
     """
     if calibration is not None:
         if view_deg:
-            raise ValueError('a calibration tells the field of view; leave out --view_deg')
+            raise ValueError('a calibration includes the field of view; omit --view_deg')
         camera = _of_size(read_calibration(calibration), picture_size, calibration)
         return View((0.0, 0.0), camera, mirrored, upside_down)
     if view_deg and not (len(view_deg) in (1, 2) and all(0 < angle < 180 for angle in view_deg)):
@@ -183,7 +183,7 @@ def read_calibration(path: AnyPath) -> Calibration:
     """A calibration from OpenCV's YAML, XML or JSON, ROS's YAML, or NumPy's .npz.
 
     Raises:
-        ValueError: the file has no camera matrix and distortion of a pinhole camera.
+        ValueError: the file lacks a pinhole camera's matrix and distortion.
     """
     try:
         if pathlib.Path(path).stat().st_size > _MOST_BYTES:
@@ -200,7 +200,7 @@ def read_calibration(path: AnyPath) -> Calibration:
         ElementTree.ParseError,
     ) as error:
         raise ValueError(
-            f"{path}: no calibration of a camera ({error!r}); expected OpenCV's YAML, XML or JSON, "
+            f"{path}: not a camera calibration ({error!r}); expected OpenCV's YAML, XML or JSON, "
             'or a .npz, with camera_matrix [3, 3] and distortion_coefficients'
         ) from error
     good = (
@@ -210,23 +210,23 @@ def read_calibration(path: AnyPath) -> Calibration:
         and (size is None or (len(size) == 2 and min(size) > 0))
     )
     if not good:
-        raise ValueError(f'{path}: camera matrix {matrix.tolist()}, size {size}: not of a camera')
+        raise ValueError(f"{path}: camera matrix {matrix.tolist()}, size {size}: not a camera's")
     while len(distortion) > max(_TERMS) and not distortion[-1]:
-        distortion = distortion[:-1]  # of thin prisms and tilt, none
+        distortion = distortion[:-1]  # no thin prism or tilt terms
     if len(distortion) not in _TERMS:
         raise ValueError(
-            f'{path}: {len(distortion)} distortion coefficients; expected 4, 5 or 8, as of '
-            "OpenCV's calibrateCamera without thin prisms and tilt"
+            f'{path}: {len(distortion)} distortion coefficients; expected 4, 5 or 8, as from '
+            "OpenCV's calibrateCamera without the thin prism and tilt models"
         )
     return Calibration(matrix, distortion, size)
 
 
 def _of_size(calibration, picture_size, path):
-    """A calibration for pictures of a size: that of its own, scaled."""
+    """A calibration scaled to a picture size."""
     if calibration.size is None:
         if picture_size is None:
             raise ValueError(
-                f'{path}: does not say the size of its pictures, and there is no video'
+                f'{path}: does not state the size of its pictures, and there is no video'
             )
         return dataclasses.replace(calibration, size=tuple(picture_size))
     if picture_size is None:
@@ -234,11 +234,11 @@ def _of_size(calibration, picture_size, path):
     x, y = np.divide(picture_size, calibration.size)
     if abs(x / y - 1) > 0.02:
         raise ValueError(
-            f'{path}: is of pictures of {calibration.size[0]} x {calibration.size[1]} pixels, but '
-            f'the video has {picture_size[0]} x {picture_size[1]}; expected the same shape'
+            f'{path}: is for pictures of {calibration.size[0]} x {calibration.size[1]} pixels, but '
+            f'the video has {picture_size[0]} x {picture_size[1]}; expected the same aspect ratio'
         )
     matrix = calibration.matrix.copy()
-    matrix[:2, 2] += 0.5  # from pixel middles to the picture's corner, and back
+    matrix[:2, 2] += 0.5  # from pixel centres to the picture's corner, and back
     matrix[:2] *= np.array([[x], [y]])
     matrix[:2, 2] -= 0.5
     return Calibration(matrix, calibration.distortion, tuple(picture_size))
@@ -288,7 +288,7 @@ def _named(values):
 
 
 def _distorted(x, y, distortion):
-    """Where a lens shows slopes: [..., 2], y downwards."""
+    """Pixels [..., 2], y downwards, at which a lens shows slopes."""
     k1, k2, p1, p2, k3, k4, k5, k6 = np.pad(distortion, (0, 8 - len(distortion)))
     r2 = x * x + y * y
     radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
@@ -311,4 +311,4 @@ def _undistorted(pixel_x, pixel_y, calibration):
         if np.abs(missed).max() < 1e-10:
             return slopes * [1, -1]
         slopes = np.clip(slopes + missed, -_STEEPEST, _STEEPEST)
-    raise ValueError('the calibration bends the rim of the picture over; is it of a fisheye lens?')
+    raise ValueError('the calibration folds the edge of the picture over; is it a fisheye lens?')

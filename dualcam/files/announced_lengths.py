@@ -1,14 +1,14 @@
-"""How long a sound file's header says it is, so that a file that was cut is noticed.
+"""The length that a sound file's header announces, to detect truncated files.
 
-A copy that broke off, or a disk that filled, leaves a file whose header announces more than there
-is; decoders then read what is there and say nothing. WAV files are `unfinished_files`' part, and
-containers that FFmpeg's libraries read mostly tell their length to those. Here are the rest.
+An interrupted copy or a full disk leaves a file whose header announces more than there is; decoders
+read what is there and report nothing. `unfinished_files` handles WAV files, and FFmpeg's libraries
+know the length of most containers that they read. This module handles the rest.
 
-What cannot be found out: IRCAM, PVF and PAF, MPEG audio without a Xing, Info or VBRI header, AAC,
-AC-3, AMR, transport and programme streams announce nothing; only a last packet that is cut itself
-shows. Ogg announces nothing either, but its last page is marked. Sizes that are left open, as
-writers into a pipe leave them, mean the rest of the file, and so do those of 2 GB in formats of the
-last century. Of a Creative Voice file in many blocks, those that are wholly gone are not known.
+What cannot be detected: IRCAM, PVF and PAF, MPEG audio without a Xing, Info or VBRI header, AAC,
+AC-3, AMR, transport and programme streams announce nothing; only a truncated last packet shows.
+Ogg announces nothing either, but its last page is marked. Open sizes, as left by writers into a
+pipe, mean the rest of the file, and so do sizes of 2 GB in formats of the last century. In a
+Creative Voice file of many blocks, completely missing blocks are not noticed.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from typing import Literal
 
 from dualcam.files.path_types import AnyPath
 
-_OPEN = 0x7F00_0000 - 4096  # sox's and libsndfile's sizes of what goes into a pipe are above
+_OPEN = 0x7F00_0000 - 4096  # sox's and libsndfile's sizes for pipes are larger
 _OPEN_64 = 1 << 62
 _MOST_CHUNKS = 1000
 _LONGEST_PAGE = 27 + 255 + 255 * 255
@@ -28,18 +28,18 @@ _W64_RIFF = b'riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00'
 _W64_DATA = b'data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a'
 _ASF_FILE = bytes.fromhex('a1dcab8c47a9cf118ee400c00c205365')
 _MP3_RATES_HZ = (44_100, 48_000, 32_000)
-_MP3_SLACK = 3  # frames that an encoder's delay and padding may take
+_MP3_SLACK = 3  # frames that an encoder's delay and padding may take up
 
 
 @dataclasses.dataclass(frozen=True)
 class Announced:
-    """What a file says of its own length.
+    """What a file announces about its own length.
 
     Attributes:
-        seconds: of its sound; 0 where it does not say.
-        tolerance_s: a difference that does not count.
-        announced_bytes, held_bytes: of its sound, by its header and really, where that says bytes.
-        lacks_end: it is of unknown length, but its end is not there.
+        seconds: of its sound; 0 if it does not say.
+        tolerance_s: a difference to ignore.
+        announced_bytes, held_bytes: of its sound, announced and present, if the header gives bytes.
+        lacks_end: its length is unknown, but its end is missing.
     """
 
     seconds: float = 0.0
@@ -49,21 +49,21 @@ class Announced:
     lacks_end: bool = False
 
     def missing(self, there_s: float) -> str | None:
-        """What is to be said where there is less than announced.
+        """The warning if there is less than announced.
 
         Args:
-            there_s: seconds that could be read.
+            there_s: seconds that were read.
         """
         if self.held_bytes < self.announced_bytes:
-            # What is left of the header's bytes has lasted `there_s`.
+            # The bytes that are present lasted `there_s`.
             whole_s = there_s * self.announced_bytes / max(1, self.held_bytes)
             return describe(there_s, whole_s)
         if there_s < self.seconds - self.tolerance_s:
             return describe(there_s, self.seconds)
         if self.lacks_end:
             return (
-                'was cut or never finished, as its last page is missing: '
-                f'{there_s:.1f} s are there and are read'
+                'was truncated or never finished, as its last page is missing: '
+                f'{there_s:.1f} s are present and are read'
             )
         return None
 
@@ -72,26 +72,26 @@ UNKNOWN = Announced()
 
 
 def describe(there_s: float, announced_s: float) -> str:
-    """The text for a file that is shorter than announced."""
+    """The warning for a file that is shorter than announced."""
     digits = 1 if announced_s - there_s >= 0.1 else 4
     return (
         f'is shorter than announced: {there_s:.{digits}f} s of {announced_s:.{digits}f} s '
-        'are there and are read'
+        'are present and are read'
     )
 
 
 def announced(path: AnyPath, head: bytes) -> Announced:
-    """What a file's header says of its length.
+    """The length announced by a file's header.
 
     Args:
         path: of the file.
-        head: its first bytes, those after an ID3 tag.
+        head: its first bytes, after any ID3 tag.
 
     Returns:
-        `UNKNOWN` where it does not say.
+        The length; `UNKNOWN` if the header does not say.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     size = os.path.getsize(path)
     with open(path, 'rb') as file:
@@ -127,14 +127,14 @@ def announced(path: AnyPath, head: bytes) -> Announced:
 
 
 def _of_samples(count, rate_hz, slack=0.5):
-    """Of so many samples; `slack` of them do not count."""
+    """Length given as a number of samples, of which `slack` are ignored."""
     return Announced(count / rate_hz, slack / rate_hz) if count and rate_hz else UNKNOWN
 
 
 def _of_bytes(begin, length, size, is_open):
-    """Of sound that begins at a place of the file and has so many bytes by its header.
+    """Length of sound that begins at an offset and has a number of bytes by its header.
 
-    From `is_open` on, the number stands for: to the end of the file.
+    Numbers from `is_open` on mean: up to the end of the file.
     """
     held = size - begin
     if not 0 < length < is_open or held < 0:
@@ -143,7 +143,7 @@ def _of_bytes(begin, length, size, is_open):
 
 
 def _of_chunks(chunks, name, size, is_open):
-    """Of the chunk that holds the sound; the others are passed over."""
+    """Length by the chunk that contains the sound; other chunks are skipped."""
     for found, begin, length in chunks:
         if found == name:
             return _of_bytes(begin, length, size, is_open)
@@ -151,7 +151,7 @@ def _of_chunks(chunks, name, size, is_open):
 
 
 def _big_chunks(file, size) -> Iterator[tuple[bytes, int, int]]:
-    """(name, begin, length) of the chunks of an IFF file; those of odd lengths are padded."""
+    """(name, start, length) of the chunks of an IFF file; odd lengths are padded."""
     yield from _walk(file, size, 12, 4, 4, 'big', lambda begin, length: begin + length + length % 2)
 
 
@@ -160,7 +160,7 @@ def _caf_chunks(file, size) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _w64_chunks(file, size) -> Iterator[tuple[bytes, int, int]]:
-    """Lengths without the 24 bytes of name and length; chunks begin at multiples of 8."""
+    """The same for W64: lengths without the 24-byte header; chunks begin at multiples of 8."""
     walk = _walk(
         file, size, 40, 16, 8, 'little', lambda begin, length: begin - 24 + (length + 7) // 8 * 8
     )
@@ -169,7 +169,7 @@ def _w64_chunks(file, size) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _walk(file, size, at, name_bytes, length_bytes, order, following):
-    """(name, begin, length) of chunks; `following` says where the next one begins."""
+    """(name, start, length) of chunks; `following` gives the start of the next one."""
     for _ in range(_MOST_CHUNKS):
         file.seek(at)
         header = file.read(name_bytes + length_bytes)
@@ -183,7 +183,7 @@ def _walk(file, size, at, name_bytes, length_bytes, order, following):
 
 
 def _of_voc(file, at, size):
-    """Of Creative's blocks: a kind, three bytes of length; kind 0 ends the file."""
+    """Length by Creative's blocks: a kind, three bytes of length; kind 0 ends the file."""
     total = held = 0
     for _ in range(_MOST_CHUNKS):
         file.seek(at)
@@ -207,10 +207,10 @@ def _of_nist(head):
 
 
 def _of_asf(head):
-    """Of the object with a file's properties: units of 100 ns of playing, ms of preroll, flags."""
+    """Length by the file properties object: play time in 100 ns, preroll in ms, flags."""
     at = head.find(_ASF_FILE)
     body = head[at + 64 : at + 92]
-    if at < 0 or len(body) < 28 or body[24] & 1:  # a broadcast, whose length is not known
+    if at < 0 or len(body) < 28 or body[24] & 1:  # a broadcast of unknown length
         return UNKNOWN
     play, preroll = int.from_bytes(body[:8], 'little'), int.from_bytes(body[16:24], 'little')
     seconds = play / 1e7 - preroll / 1e3
@@ -218,12 +218,12 @@ def _of_asf(head):
 
 
 def loose_tolerance_s(seconds: float) -> float:
-    """What containers may say too much, as other streams and encoders' delays count too."""
+    """Tolerance for containers, which include other streams and encoder delays."""
     return max(0.5, 0.02 * seconds)
 
 
 def _of_mp3(head):
-    """Of the number of frames that an encoder left in the first one."""
+    """Length by the number of frames that the encoder stored in the first one."""
     version, mode = head[1] >> 3 & 3, head[3] >> 6
     rate_index = head[2] >> 2 & 3
     if version == 1 or rate_index == 3:  # reserved
@@ -243,7 +243,7 @@ def _of_mp3(head):
 
 
 def _ends_marked(file, size):
-    """Whether an Ogg file's last page is whole and marked as the last one of its stream."""
+    """Whether an Ogg file's last page is complete and marked as the last one of its stream."""
     begin = max(0, size - 2 * _LONGEST_PAGE)
     file.seek(begin)
     tail = file.read()

@@ -1,7 +1,7 @@
-"""Files and folders that appear whole or not at all, even if several processes write them.
+"""Files and folders that appear completely or not at all, even with several writing processes.
 
-Files are flushed to disk before they get their names, so that neither a kill nor a power cut leaves
-half of one. What a killed process leaves behind has `PARTIAL` in its name.
+Files are flushed to disk before they get their final names, so that neither a kill nor a power cut
+leaves a partial file under such a name. Remains of a killed process have `PARTIAL` in their names.
 """
 
 import contextlib
@@ -21,18 +21,18 @@ _HOST_LENGTH = 24  # bytes: names of files may have 255
 
 
 def write_text(path: AnyPath, text: str) -> None:
-    """Writes a text file, UTF-8; an existing one is replaced. Its folder must be there."""
+    """Writes a UTF-8 text file, replacing an existing one. Its folder must exist."""
     with writing_file(path) as partial:
         partial.write_text(text, encoding='utf-8')
 
 
 @contextlib.contextmanager
 def writing_file(path: AnyPath, ending: str = '') -> Iterator[pathlib.Path]:
-    """Yields a path beside `path` to write to; unless an error is raised, it becomes `path`.
+    """Yields a temporary path to write to, which becomes `path` unless an error is raised.
 
     Args:
-        path: of the file; its folder must be there.
-        ending: of the temporary name, for writers that insist on a suffix.
+        path: of the file; its folder must exist.
+        ending: of the temporary name, for writers that require a suffix.
     """
     partial = partial_name(path, ending)
     try:
@@ -58,7 +58,7 @@ def writing_folder(folder: AnyPath) -> Iterator[pathlib.Path]:
 
 
 def flush(folder: pathlib.Path, prefix: str = '') -> None:
-    """Waits until files that other code wrote are on the disk.
+    """Flushes files written by other code to disk.
 
     Args:
         folder: a `pathlib.Path`; its names are flushed too.
@@ -71,7 +71,7 @@ def flush(folder: pathlib.Path, prefix: str = '') -> None:
 
 
 def make_folder(folder: AnyPath) -> None:
-    """Makes a folder and its missing parents, such that they survive a power cut."""
+    """Creates a folder and its missing parents such that they survive a power cut."""
     path = pathlib.Path(folder)
     if not path.is_dir():
         make_folder(path.parent)
@@ -88,12 +88,12 @@ def partial_name(path: AnyPath, ending: str = '') -> pathlib.Path:
 
 
 def _flush(path):
-    """Waits until a file's bytes, or a folder's names, are on the disk."""
+    """Flushes a file's bytes, or a folder's names, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network file systems cannot flush folders; what they can do is done.
+        # Some network file systems cannot flush folders; nothing more can be done there.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
     finally:

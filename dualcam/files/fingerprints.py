@@ -1,4 +1,4 @@
-"""Names for content, short enough for folders."""
+"""Content hashes, short enough for folder names."""
 
 import hashlib
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def of_arrays(arrays: Iterable[npt.ArrayLike]) -> str:
-    """A name for the numbers in arrays or variables, in their order."""
+    """A hash of the numbers in arrays or variables, in order."""
     hashed = hashlib.sha256()
     for array in arrays:
         hashed.update(np.ascontiguousarray(array).tobytes())
@@ -20,5 +20,5 @@ def of_arrays(arrays: Iterable[npt.ArrayLike]) -> str:
 
 
 def of_weights(network: 'keras.Model') -> str:
-    """A name for the numbers in a Keras model."""
+    """A hash of a Keras model's weights."""
     return of_arrays(variable.numpy() for variable in network.variables)

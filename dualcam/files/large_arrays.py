@@ -1,4 +1,4 @@
-"""Large arrays: on disk, written row by row or mapped, and in memory that is reused."""
+"""Large arrays: on disk, written row by row or memory-mapped, and in reused memory."""
 
 import contextlib
 import os
@@ -12,21 +12,21 @@ import numpy.typing as npt
 
 from dualcam.files.path_types import AnyPath
 
-_ALIGNED = 64  # bytes; TensorFlow takes arrays that start at a multiple without a copy
-_MOST_BYTES = 512 << 20  # of memory that is kept
+_ALIGNED = 64  # bytes; TensorFlow does not copy arrays with this alignment
+_MOST_BYTES = 512 << 20  # of memory to retain
 
 
 class RowFile:
-    """An .npy file that threads write row by row; it is on disk when the context is left.
+    """An .npy file that threads write row by row; it is on disk once the context exits.
 
-    As fast as a mapped file, which on a full disk would end the process with SIGBUS.
+    As fast as a mapped file, which would end the process with SIGBUS on a full disk.
 
     Args:
         path: of the file.
         dtype, shape: of the array.
 
     Raises:
-        OSError: the disk has less room than the array needs.
+        OSError: the disk lacks room for the array.
     """
 
     def __init__(self, path: AnyPath, dtype: npt.DTypeLike, shape: tuple[int, ...]):
@@ -61,8 +61,8 @@ class RowFile:
         """Writes an array [...] as one row.
 
         Raises:
-            ValueError: the array has another shape than a row.
-            OSError: it cannot be written; the error names the file.
+            ValueError: the array does not have a row's shape.
+            OSError: writing fails; the error names the file.
         """
         value = np.ascontiguousarray(value, self._dtype)
         if value.shape != self._shape:
@@ -75,10 +75,10 @@ class RowFile:
 
 
 def mapped(path: pathlib.Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> np.memmap:
-    """A mapped array on disk, zeros at first; half a file that a crash left is replaced.
+    """A memory-mapped array of zeros on disk; replaces a partial file left by a crash.
 
     Raises:
-        OSError: the disk has less room than the array needs.
+        OSError: the disk lacks room for the array.
     """
     if path.exists():
         try:
@@ -90,7 +90,7 @@ def mapped(path: pathlib.Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> 
     _check_room(path, _num_bytes(shape, dtype))
     array = np.lib.format.open_memmap(path, 'w+', dtype, shape)
     try:
-        # Later, a page without room on disk would end the process instead of raising an error.
+        # Later, a page without disk space would end the process instead of raising an error.
         with open(path, 'r+b') as file:
             os.posix_fallocate(file.fileno(), 0, array.offset + array.nbytes)
     except OSError as error:
@@ -124,9 +124,9 @@ def _no_room(path, needed, why):
 
 
 def keep_freed_memory() -> None:
-    """Lets the process keep freed blocks of up to 31 MiB, the size of records, for its next ones.
+    """Lets the process retain freed blocks of up to 31 MiB, the size of records, for reuse.
 
-    glibc returns blocks to the system that are larger than any freed so far; to get such memory
+    glibc returns blocks to the system that are larger than any freed so far; getting such memory
     again, page by page, takes a third of the time of reading a record.
     """
     np.empty(31 << 20, np.uint8)
@@ -135,19 +135,19 @@ def keep_freed_memory() -> None:
 def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
     """An uninitialised array whose memory starts at a multiple of 64 bytes.
 
-    Cache lines have 64 bytes; a part of that size then touches one of them, not two.
+    Cache lines have 64 bytes, so a part of that size then touches one line instead of two.
     """
     return _within(np.empty(_num_bytes(shape, dtype) + _ALIGNED, np.uint8), shape, dtype)
 
 
 class Buffers:
-    """Arrays in memory that is reused once no array refers to it.
+    """Arrays whose memory is reused once no array refers to it.
 
-    TensorFlow takes them without a copy. The system hands out fresh memory page by page, which
-    takes longer than to fill it.
+    TensorFlow uses them without a copy. The system hands out fresh memory page by page, which takes
+    longer than filling it.
 
     Args:
-        most_bytes: of memory to keep.
+        most_bytes: memory to retain at most.
     """
 
     def __init__(self, most_bytes: int = _MOST_BYTES):
@@ -190,7 +190,7 @@ def _num_bytes(shape, dtype):
 
 
 def _references(arrays):
-    """How many references there are to each of some arrays, the list's included."""
+    """Number of references to each array, including the list's."""
     return [sys.getrefcount(array) for array in arrays]
 
 

@@ -1,6 +1,6 @@
-"""Work that one process does while others that need its result wait for it.
+"""Locks for work that one process does while others that need its result wait.
 
-The locks are the operating system's: they disappear with the process that holds them, however
+These are the operating system's locks: they disappear with the process that holds them, however
 that process ends.
 """
 
@@ -22,15 +22,15 @@ _POLL_S = 0.5
 
 @contextlib.contextmanager
 def held(path: AnyPath, work: str) -> Iterator[bool]:
-    """Holds the lock of a file; where another process holds it, says so and waits.
+    """Holds a file lock; if another process holds it, prints that and waits.
 
     Args:
-        path: of the lock's file, which is created if need be and stays, empty. What counts is who
-            has it locked.
+        path: of the lock file, which is created if necessary and stays, empty. Its existence means
+            nothing; only whether it is locked.
         work: what the holder does, for the line that is printed while waiting: "trains this run".
 
     Yields:
-        Whether another process was waited for.
+        Whether it had to wait for another process.
     """
     path = pathlib.Path(path)
     with open(path, 'a+', encoding='utf-8') as file:
@@ -51,9 +51,9 @@ def held(path: AnyPath, work: str) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def held_folder(folder: AnyPath, work: str) -> Iterator[bool]:
-    """`held` for a folder itself, which is created if need be; leaves no file in it.
+    """`held` for a folder itself, which is created if necessary; leaves no file in it.
 
-    File systems that cannot lock folders are worked on without a lock.
+    On file systems that cannot lock folders, no lock is taken.
     """
     pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

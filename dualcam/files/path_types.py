@@ -1,4 +1,4 @@
-"""What stands for a path in the annotations of public functions."""
+"""Path types for annotations of public functions."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Progress bars: rate and time left; fewer lines where the output is not a terminal."""
+"""Progress bars: rate and remaining time; fewer lines if the output is not a terminal."""
 
 import contextlib
 import sys
@@ -15,14 +15,14 @@ _caught: list[str] | None = None
 
 
 def hide() -> None:
-    """No more bars in this process: for workers, whose progress another process shows."""
+    """Disables bars in this process: for workers, whose progress another process shows."""
     global _hidden
     _hidden = True
 
 
 @contextlib.contextmanager
 def hidden() -> Iterator[None]:
-    """No new bars within this context: for parts of work that has a bar already."""
+    """Disables new bars within this context: for parts of work that already has a bar."""
     global _hidden
     before, _hidden = _hidden, True
     try:
@@ -34,9 +34,9 @@ def hidden() -> Iterator[None]:
 def bar(
     iterable: Iterable[Any] | None = None, keep: bool = True, inner: bool = False, **options: Any
 ) -> tqdm:
-    """A `tqdm` bar with this project's defaults; `keep` leaves it on the screen at the end.
+    """A `tqdm` bar with this project's defaults; `keep` leaves it on the terminal at the end.
 
-    An `inner` bar, within another one, is shown on a terminal only.
+    An `inner` bar, within another one, is only shown on a terminal.
     """
     watched = sys.stderr.isatty()
     return tqdm(
@@ -50,7 +50,7 @@ def bar(
 
 
 def write(text: str, file: TextIO) -> None:
-    """Prints a line without breaking a bar that is on the screen."""
+    """Prints a line without breaking a visible bar."""
     tqdm.write(text, file)
 
 

@@ -1,11 +1,12 @@
-"""Text files as people's programs write them: lists, tables, JSON, and names of files in them.
+"""Text files from any program: lists, tables, JSON, and file names in them.
 
-Every text file that comes from outside is read here, so that what spreadsheets and other systems
-do to it is understood everywhere alike: a byte order mark, UTF-16, the line ends of Windows and
-of old Macs, semicolons or tabs between the cells, quotes, blank lines at the end.
+Every external text file is read here, so that the habits of spreadsheets and other systems are
+handled the same everywhere: a byte order mark, UTF-16, the line endings of Windows and of old Macs,
+semicolons or tabs between cells, quotes, trailing blank lines.
 
-Names of files are bytes; where they are not UTF-8, Python holds the odd bytes as lone surrogates,
-which no text file can hold. `escape_name` writes them as `\\xNN`, `unescape_name` reverses it.
+File names are bytes. If they are not UTF-8, Python represents the invalid bytes as lone surrogates,
+which cannot be written to text files. `escape_name` writes them as `\\xNN`, `unescape_name`
+reverses it.
 """
 
 import codecs
@@ -36,7 +37,7 @@ _UNPRINTABLE = re.compile('[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 def read(path: AnyPath) -> str:
     """A text file's contents: UTF-8, or UTF-16 or UTF-32 with a byte order mark.
 
-    Line ends stay as they are.
+    Line endings are unchanged.
 
     Raises:
         ValueError: it is not text in one of these encodings.
@@ -45,7 +46,7 @@ def read(path: AnyPath) -> str:
 
 
 def decode(data: bytes, path: AnyPath) -> str:
-    """`read` of bytes that a file held; errors likewise."""
+    """`read` for bytes already read from a file; raises the same errors."""
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), 'utf-8')
     try:
         return data.decode(encoding)
@@ -57,9 +58,9 @@ def decode(data: bytes, path: AnyPath) -> str:
 
 
 def lines(text: str) -> list[str]:
-    """The lines of a text, whichever system ended them, without their ends.
+    """The lines of a text with any system's line endings, without the endings.
 
-    `str.splitlines` also cuts at characters that names of files may have.
+    `str.splitlines` also splits at characters that file names may contain.
     """
     found = re.split('\r\n|\r|\n', text)
     return found if found[-1] else found[:-1]
@@ -71,26 +72,26 @@ def read_lines(path: AnyPath) -> list[str]:
 
 
 def read_rows(path: AnyPath, delimiter: str | None = None) -> list[list[str]]:
-    """Rows of a table, each a list of its cells, without the spaces around them.
+    """Rows of a table, each a list of its cells without surrounding spaces.
 
     Args:
         path: of the file.
-        delimiter: what stands between cells; None finds out, see `delimiter_of`.
+        delimiter: between cells; None detects it, see `delimiter_of`.
 
     Returns:
-        All rows; one without any text is [].
+        All rows; a row without text is [].
 
     Raises:
-        ValueError: it is no such table.
+        ValueError: it is not such a table.
     """
     return _rows(path, read(path), delimiter)
 
 
 def delimiter_of(text: str) -> str:
-    """What stands between the cells of a table, by its first line that is not blank.
+    """The delimiter between a table's cells, detected in its first non-blank line.
 
-    A tab if there is one outside of quotes, else a semicolon if there is one, else a comma: cells
-    may hold what comes later in this order, as decimal commas or labels with commas between.
+    A tab if there is one outside quotes, else a semicolon if there is one, else a comma: cells may
+    contain characters later in this order, such as decimal commas or comma-separated labels.
     """
     first = next((line for line in lines(text) if line.strip()), '')
     bare = re.sub(r'"(?:[^"]|"")*"', '', first)
@@ -98,19 +99,19 @@ def delimiter_of(text: str) -> str:
 
 
 def read_table(path: AnyPath, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of a table with a line of column names; what stands between cells is found out.
+    """Rows of a table with a line of column names; the delimiter is detected.
 
     Args:
         path: of the file.
-        columns: names of those that must be there.
+        columns: names of required columns.
 
     Returns:
-        A list of {column: text}; where a row is shorter, what it lacks is ''. Rows without text
+        A list of {column: text}; missing cells of short rows are ''. Rows without text
         are left out.
 
     Raises:
-        MissingColumns: a table, but without one of the columns.
-        ValueError: it is no table.
+        MissingColumns: it is a table, but lacks one of the columns.
+        ValueError: it is not a table.
     """
     names, *rows = [row for row in read_rows(path) if row] or [[]]
     missing = set(columns) - set(names)
@@ -146,26 +147,26 @@ def is_number(text: str) -> bool:
 
 
 class MissingColumns(ValueError):
-    """A table is readable, but is not the one that was expected."""
+    """A table is readable, but lacks expected columns."""
 
 
 def read_json(path: AnyPath) -> Any:
-    """What a JSON file holds.
+    """The content of a JSON file.
 
     Raises:
-        ValueError: it is no JSON; the file is not named.
+        ValueError: it is not JSON; the message does not name the file.
         OSError: it cannot be read.
     """
     try:
         return json.loads(read(path))
     except RecursionError as error:
-        raise ValueError('brackets within brackets, thousands deep') from error
+        raise ValueError('nested thousands of levels deep') from error
 
 
 def escape_name(name: AnyPath) -> str:
-    """A file's name as text that UTF-8 can hold; see the module's text.
+    """A file name as text that can be encoded as UTF-8; see the module docstring.
 
-    Names that are UTF-8 stay as they are, but for a backslash that would look like an escape.
+    UTF-8 names are unchanged, except for a backslash that would look like an escape.
     """
     text = os.fspath(name)
     if _SURROGATE.search(text) or _ESCAPED.search(text):
@@ -175,7 +176,7 @@ def escape_name(name: AnyPath) -> str:
 
 
 def unescape_name(text: str) -> str:
-    """The name that `escape_name` made a text of, as `open` takes it."""
+    """Reverses `escape_name`; returns a name for `open`."""
     parts, last = [], 0
     for found in _ESCAPED.finditer(text):
         parts += [os.fsencode(text[last : found.start()]), bytes([int(found.group(1), 16)])]
@@ -184,7 +185,7 @@ def unescape_name(text: str) -> str:
 
 
 def printable_name(name: AnyPath) -> str:
-    """`escape_name` on one line: what would break the line is escaped likewise.
+    """`escape_name` on one line: characters that would break the line are escaped too.
 
     `unescape_name` reverses it.
     """
@@ -192,9 +193,9 @@ def printable_name(name: AnyPath) -> str:
 
 
 def printable(text: object) -> str:
-    """A message that every terminal and UTF-8 file can hold, on one line.
+    """A one-line message that every terminal and UTF-8 file can represent.
 
-    Names in it are to be made with `printable_name`, or they cannot be told from others.
+    Use `printable_name` for file names in it; otherwise different names may look the same.
     """
 
     def hexadecimal(found):
@@ -206,10 +207,10 @@ def printable(text: object) -> str:
 
 
 def is_within(path: pathlib.Path, folder: pathlib.Path) -> bool:
-    """Whether a path is below a folder, as written or once links are followed."""
+    """Whether a path is below a folder, as written or with links resolved."""
     if '..' not in path.parts and path.is_relative_to(folder):
         return True  # a link in the folder may lead to another disk
     try:
         return path.resolve().is_relative_to(folder.resolve())
-    except ValueError:  # a zero byte in it: of no file
+    except ValueError:  # contains a zero byte, which no file name has
         return False

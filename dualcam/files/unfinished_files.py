@@ -1,9 +1,9 @@
-"""WAV files, and Sun's AU, whose headers do not say how much sound they hold.
+"""WAV and Sun AU files whose headers do not state how much sound they contain.
 
-A recorder writes the sizes when it stops. If its battery ends before, they stay zero or as they
-were when it last wrote them, though the sound is there; if the disk fills or a copy is cut short,
-they announce more than there is. `unfinished` finds both out by walking over the chunks;
-`Mended` reads such a file with the right sizes, without changing it.
+A recorder writes the sizes when it stops. If its battery dies first, they stay zero or at an older
+value, although the sound is there; if the disk fills up or a copy is interrupted, they announce
+more than there is. `unfinished` detects both by walking over the chunks; `Mended` reads such a file
+with the right sizes, without changing it.
 """
 
 import dataclasses
@@ -16,20 +16,20 @@ from dualcam.files.path_types import AnyPath
 
 _MOST_CHUNKS = 1000
 _LONGEST_FORM = 4096
-_OPEN = (0xFFFF_FFFF, 0x7FFF_F000)  # what streaming writers put in place of a size
+_OPEN = (0xFFFF_FFFF, 0x7FFF_F000)  # written by streaming writers instead of a size
 _LARGEST = 0xFFFF_FFFF
 
 
 @dataclasses.dataclass(frozen=True)
 class Unfinished:
-    """A file whose header does not lead to its sound.
+    """A file whose header does not describe its sound correctly.
 
     Attributes:
-        form: a WAV file's fmt chunk, empty where it has none before its sound; an AU file's
+        form: a WAV file's fmt chunk, empty if there is none before the sound; an AU file's
             header.
-        data_at: where the sound begins.
-        announced: bytes of it by the header.
-        held: bytes of it that are there.
+        data_at: offset of the sound.
+        announced: its bytes according to the header.
+        held: its bytes that are present.
     """
 
     form: bytes
@@ -42,7 +42,7 @@ class Unfinished:
         return self.form.startswith(b'.snd')
 
     def header(self) -> bytes:
-        """A header with the right sizes, and nothing that is not needed to read the sound."""
+        """A minimal header with the right sizes."""
         left_open = b'\xff' * 4
         if self._is_au:
             return self.form[:8] + left_open + self.form[12:]
@@ -57,7 +57,7 @@ class Unfinished:
         return self.held < self.announced
 
     def describe(self) -> str:
-        """What is to be said of it, in seconds where the header allows."""
+        """The warning, in seconds if the header allows."""
         rate = 0 if self._is_au else int.from_bytes(self.form[16:20], 'little')
         if self.is_cut and rate:
             return announced_lengths.describe(self.held / rate, self.announced / rate)
@@ -66,19 +66,19 @@ class Unfinished:
             for count in (self.held, self.announced)
         )
         if self.is_cut:
-            return f'is shorter than announced: {there} of {announced} are there and are read'
+            return f'is shorter than announced: {there} of {announced} are present and are read'
         if self.held == self.announced:
-            return 'has a chunk of odd size without its padding; is read all the same'
+            return 'has a chunk of odd size without padding; is read anyway'
         return (
             f'was not finished: its header announces {self.announced} bytes of sound, but {there} '
-            'are there and are read'
+            'are present and are read'
         )
 
 
 def unfinished(path: AnyPath) -> Unfinished | None:
-    """What is wrong with the header of a WAV or AU file; None where nothing is.
+    """What is wrong with the header of a WAV or AU file; None if nothing is.
 
-    Sizes that streaming writers leave open mean the rest of the file and are right.
+    Open sizes of streaming writers mean the rest of the file and are valid.
     """
     size = os.path.getsize(path)
     with open(path, 'rb') as file:
@@ -132,12 +132,12 @@ def more_follows(announced: int, rest: int, following: bytes) -> bool:
 
     Args:
         announced: bytes of the data chunk by its header.
-        rest: bytes of the file from the begin of the sound.
+        rest: bytes of the file from the start of the sound.
         following: the 8 bytes after the announced end.
 
     Returns:
-        True where what follows is no other chunk, and more than what was announced: writers that
-        were stopped leave zero, or the size of long ago. A few bytes of a tag are not sound.
+        True if no other chunk follows, and more than was announced: interrupted writers leave zero
+        or an old size. A few bytes of a tag are not sound.
     """
     left = rest - announced - announced % 2
     if left < max(announced, 1):
@@ -151,7 +151,7 @@ def more_follows(announced: int, rest: int, following: bytes) -> bool:
 
 
 class Mended(io.RawIOBase):
-    """A file as it would be if its header told what is there; read only."""
+    """A read-only view of a file with a corrected header."""
 
     def __init__(self, path: AnyPath, found: Unfinished):
         self._file = open(path, 'rb')  # noqa: SIM115, closed with this one

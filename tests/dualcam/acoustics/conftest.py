@@ -7,7 +7,7 @@ from dualcam.acoustics import microphones
 
 @pytest.fixture(scope='session')
 def mics():
-    """The 128 microphones; tests of other arrays have a fixture of this name of their own."""
+    """The 128 microphones; tests of other arrays override this fixture."""
     return microphones.built_in_array()
 
 

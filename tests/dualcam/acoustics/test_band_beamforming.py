@@ -1,4 +1,4 @@
-"""Bands from the powers at some directions, against all directions of all frequencies."""
+"""Band images from powers at a few directions, compared with the full computation."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def bands(mics, grid):
 
 
 def waves(mics, places_m, rng):
-    """[2, mics, 1024] of white noise from places, spherical waves."""
+    """[2, mics, 1024] of white noise from given positions, spherical waves."""
     size, result = 8192, 0.0
     hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
     for place_m in places_m:

@@ -1,4 +1,4 @@
-"""Widths and ghosts of arrays whose answers books have."""
+"""Widths and ghosts of arrays with textbook results."""
 
 import json
 
@@ -17,7 +17,7 @@ VIEW = views.View()
 
 
 def test_a_line_is_as_narrow_as_books_have_it():
-    """0.886 wavelengths over its length, as a sine, for a uniform line far above."""
+    """For a long uniform line array: sine of 0.886 wavelengths over its length."""
     line = MicArray('line', np.pad((np.arange(32) - 15.5)[:, None] * 0.01, ((0, 0), (0, 2))))
     found = beam_patterns.resolution(line, VIEW, np.array([2000.0, 4000.0, 8000.0]))
     wavelengths_m = 343.0 / found.frequencies_hz
@@ -28,7 +28,7 @@ def test_a_line_is_as_narrow_as_books_have_it():
 
 
 def test_a_grid_has_ghosts_where_its_pitch_is_a_wavelength_of_the_view():
-    """From rim to rim the sine changes by 1: 42 mm are a wavelength of 8.2 kHz."""
+    """From edge to edge the sine changes by 1: 42 mm is one wavelength at 8.2 kHz."""
     hz = np.arange(5000.0, 9000.0, 100)
     found = beam_patterns.resolution(geometry_files.uma16(), VIEW, hz)
     assert 7000 < found.first_ambiguous_hz() <= 8200

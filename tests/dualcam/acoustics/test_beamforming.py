@@ -1,4 +1,4 @@
-"""Physics first: put a source somewhere and ask where it is."""
+"""Physics first: place a source and check where it is found."""
 
 import numpy as np
 import pytest
@@ -105,7 +105,7 @@ def test_an_array_to_write_to_must_fit(beamformer):
 
 
 def test_thin_matrices_steer_within_1e_3_of_all_singular_values(mics, grid, rng):
-    """Of the loudest direction, for noise of each microphone's own, which is the worst."""
+    """Relative to the loudest direction, for independent microphone noise, the worst case."""
     frames = rng.standard_normal((2, 128, 1024)) * 1e4
     close = beamforming.Beamformer(mics, grid, 1.5).power(frames)
     exact = beamforming.Beamformer(mics, grid, 1.5, rank_tolerance=0).power(frames)

@@ -1,4 +1,4 @@
-"""One layout in every dress that people keep theirs in."""
+"""The same layout in every common file format."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""Peaks between pixels, and sources over time."""
+"""Sub-pixel peaks, and sources over time."""
 
 import numpy as np
 import pytest

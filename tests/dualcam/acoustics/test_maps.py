@@ -1,4 +1,4 @@
-"""Maps of arrays of any size: where sources are, how loud, and the same as acoular's."""
+"""Maps for arrays of any size: source positions and levels, and agreement with acoular."""
 
 import warnings
 
@@ -53,7 +53,7 @@ def test_a_source_shows_its_level_with_every_method(mics, method, focus_m, rng):
 
 
 def test_diagonal_removal_hears_below_the_microphones_noise(mics, rng):
-    """Summed, noise 10 dB above the source fills the valleys; pairs do not hear it."""
+    """With `sum`, noise 10 dB above the source fills the valleys; cross-spectra are unaffected."""
     quiet = array_takes.uma16_take([(15.0, -5.0)], 1.0, rng, noise_rms=0.3)
     summed = _maker(mics, maps_per_s=1).power(quiet)
     without = _maker(mics, maps_per_s=1, method='diagonal').power(quiet)
@@ -166,7 +166,7 @@ def test_maps_are_acoulars_to_a_tenth_of_a_decibel(acoular, mics, method, focus_
 
 @pytest.mark.filterwarnings('ignore')
 def test_maps_are_acoulars_from_the_recording_on(acoular, mics, rng):
-    """Its own spectra (symmetric Hann window, half overlap) and beamformer of the same sound."""
+    """acoular's own spectra (symmetric Hann window, half overlap) and beamformer."""
     sound = array_takes.uma16_take([(20.0, 10.0)], 1.0, rng)[: 1024 * 40]
     grid = VIEW.grid()
     steer = acoular.SteeringVector(

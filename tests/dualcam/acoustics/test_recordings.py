@@ -1,4 +1,4 @@
-"""The same sound in every container comes out the same, in blocks of any size."""
+"""The same sound is read identically from every container, with any block size."""
 
 import sys
 
@@ -157,7 +157,7 @@ def test_sound_of_a_codec_that_is_not_known_is_refused(tmp_path, sound):
     data = path.read_bytes()
     assert data.count(b'A_PCM/INT/LIT') == 1
     path.write_bytes(data.replace(b'A_PCM/INT/LIT', b'A_XCM/INT/LIT'))
-    with pytest.raises(recordings.BadRecording, match=r'a\.mkv: no decoder for its sound'):
+    with pytest.raises(recordings.BadRecording, match=r'a\.mkv: no decoder for its audio'):
         recordings.open_recording(path)
 
 
@@ -220,7 +220,7 @@ def test_hdf5_of_another_make_is_refused(tmp_path, what):
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
 def test_long_recordings_stay_out_of_memory(tmp_path, command):
-    """A minute of 64 channels, 737 MB as float32, most of it a hole in the file."""
+    """A minute of 64 channels, 737 MB as float32, in a sparse file."""
     path = tmp_path / 'long.w64'
     soundfile.write(path, np.zeros((1, 64)), 48_000, 'PCM_16')
     data_bytes = 60 * 48_000 * 64 * 2

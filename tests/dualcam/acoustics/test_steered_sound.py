@@ -1,4 +1,4 @@
-"""Sound from a direction comes out as it went in, sound from elsewhere is softer."""
+"""Sound from the steered direction is unchanged, sound from elsewhere is attenuated."""
 
 import numpy as np
 import pytest

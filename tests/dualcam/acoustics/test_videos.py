@@ -1,4 +1,4 @@
-"""Pictures at the times of the sound, turned as the scene is."""
+"""Frames at the times of the sound, in the scene's orientation."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_what_is_no_video_is_refused_by_name(tmp_path, rng):
         with pytest.raises(videos.BadVideo, match=r'a\.mp4'):
             videos.open_video(path)
     soundfile.write(tmp_path / 'a.wav', np.zeros((100, 2)), 48_000)
-    with pytest.raises(videos.BadVideo, match='has no pictures'):
+    with pytest.raises(videos.BadVideo, match='has no video frames'):
         videos.open_video(tmp_path / 'a.wav')
     assert not videos.has_pictures(tmp_path / 'a.wav')
 

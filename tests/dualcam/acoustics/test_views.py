@@ -1,4 +1,4 @@
-"""Directions and places in a picture, with lenses and turned pictures."""
+"""Directions and points in a picture, with lenses and flipped pictures."""
 
 import json
 
@@ -142,9 +142,9 @@ def test_a_calibration_fits_pictures_of_another_size(view, tmp_path):
     path = tmp_path / 'camera.yaml'
     smaller = views.make_view(calibration=path, picture_size=(640, 360))
     np.testing.assert_allclose(smaller.grid().directions, view.grid().directions, atol=1e-12)
-    with pytest.raises(ValueError, match=r'camera\.yaml: is of pictures of 1280 x 720'):
+    with pytest.raises(ValueError, match=r'camera\.yaml: is for pictures of 1280 x 720'):
         views.make_view(calibration=path, picture_size=(640, 480))
-    with pytest.raises(ValueError, match='leave out --view_deg'):
+    with pytest.raises(ValueError, match='omit --view_deg'):
         views.make_view((60.0, 45.0), path)
 
 

@@ -1,4 +1,4 @@
-"""Arrays on disk and in memory: rows by several threads, full disks, memory used again."""
+"""Arrays on disk and in memory: rows written by several threads, full disks, reused memory."""
 
 import concurrent.futures
 import errno
@@ -46,7 +46,7 @@ def test_a_disk_without_room_is_an_error(tmp_path, monkeypatch):
     write, sizes = os.pwrite, []
 
     def half(descriptor, data, place):
-        """Takes a part at a time, then nothing more."""
+        """Writes partially, then fails."""
         if len(sizes) == 2:
             raise OSError(errno.ENOSPC, 'No space left on device')
         sizes.append(len(data))

@@ -1,4 +1,4 @@
-"""Locks that others wait for."""
+"""Locks, and waiting for them."""
 
 import threading
 
