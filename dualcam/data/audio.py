@@ -1,12 +1,13 @@
-"""From the sound of one microphone to the students' inputs: waveform and spectrogram.
+"""Converts the sound of one microphone to the students' inputs: waveform and spectrogram.
 
-Follows the WACV 2020 programs to the sample: frames joined, divided by the largest magnitude,
-12,288 -> 22,050 Hz, divided by the largest magnitude again, times 256; then the magnitude of a
-short-time Fourier transform. Silence stays zero (theirs divides zero by zero).
+Follows the WACV 2020 programs to the sample: frames are joined, divided by the largest magnitude,
+resampled from 12,288 to 22,050 Hz, divided by the largest magnitude again, and scaled by 256; then
+comes the magnitude of a short-time Fourier transform. Silence stays zero (theirs divides zero by
+zero).
 
-The resampling filter is that of resampy 0.2.2's `kaiser_best`, which their librosa used: a sinc
-over 64 zero crossings on both sides, Kaiser window. It is applied in the frequency domain, where
-it costs two transforms per clip and agrees with their waveform to more than 100 dB.
+The resampling filter is resampy 0.2.2's `kaiser_best`, which their librosa used: a Kaiser-windowed
+sinc over 64 zero crossings on both sides. It is applied in the frequency domain, where it costs two
+transforms per clip and agrees with their waveform to more than 100 dB.
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ from dualcam.data import schema
 
 SAMPLE_RATE_HZ = schema.SOUND_RATE_HZ
 PEAK = 256.0  # of a waveform
-NARROWEST = 1e-4  # range of a spectrogram's channel that is heard, as a share of the widest
+NARROWEST = 1e-4  # smallest range of a channel that is used, as a share of the widest
 _UP, _DOWN = 3675, 2048  # 22,050 / 12,288 in lowest terms
 _ZERO_CROSSINGS = 64
 _ROLL_OFF, _BETA = 0.9475937167399596, 14.769656459379492
@@ -29,7 +30,7 @@ _ROLL_OFF, _BETA = 0.9475937167399596, 14.769656459379492
 
 @dataclasses.dataclass(frozen=True)
 class SpectrogramParams:
-    """Short-time Fourier transform of the students' input (WACV 2020).
+    """Parameters of the students' short-time Fourier transform (WACV 2020).
 
     5 s give 500 frames. ECCV 2020 takes 2 s with a hop of 219, which gives 200.
     """
@@ -45,7 +46,7 @@ class SpectrogramParams:
         return self.n_fft // 2 + 1
 
     def num_frames(self, num_samples: Any) -> Any:
-        """Frames of a waveform; what does not fill a window at the end is dropped."""
+        """Number of frames of a waveform; an incomplete last window is dropped."""
         return 1 + (num_samples - self.window) // self.hop
 
 
@@ -58,7 +59,7 @@ def waveform(frames: Any) -> tf.Tensor:
     """Waveform of a clip.
 
     Args:
-        frames: [..., seconds * 12, mics, 1024] int32; microphone 0 is taken.
+        frames: [..., seconds * 12, mics, 1024] int32; microphone 0 is used.
 
     Returns:
         [..., seconds * 22,050] float32, its largest magnitude 256.
@@ -80,24 +81,24 @@ def waveform(frames: Any) -> tf.Tensor:
 
 
 def to_peak(signal: Any) -> tf.Tensor:
-    """`signal` [..., samples] divided by its largest magnitude; silence stays as it is."""
+    """`signal` [..., samples] divided by its largest magnitude; silence is unchanged."""
     return tf.math.divide_no_nan(signal, tf.reduce_max(tf.abs(signal), axis=-1, keepdims=True))
 
 
 def resample(signal: tf.Tensor) -> tf.Tensor:
-    """12,288 -> 22,050 Hz.
+    """Resamples from 12,288 to 22,050 Hz.
 
     Args:
-        signal: [..., samples] float32, whole seconds, the length known.
+        signal: [..., samples] float32, whole seconds, of known length.
 
     Returns:
-        [..., samples * 3675 / 2048] float32; outside of itself the signal counts as zero.
+        [..., samples * 3675 / 2048] float32; the signal is zero outside its range.
     """
     length = signal.shape[-1]
     blocks, response = _response(length)
     spectrum = tf.signal.rfft(signal, [blocks * _DOWN])  # [..., half + 1]
-    # The filter's transition reaches 5 % past half the input rate, where a sampled signal's
-    # spectrum goes on mirrored.
+    # The filter's transition band reaches 5 % past half the input rate, where a sampled signal's
+    # spectrum continues mirrored.
     half, extra = blocks * _DOWN // 2, len(response) - blocks * _DOWN // 2 - 1
     mirrored = tf.math.conj(tf.reverse(spectrum[..., half - extra : half], axis=[-1]))
     spectrum = tf.concat([spectrum, mirrored], axis=-1) * response
@@ -106,13 +107,13 @@ def resample(signal: tf.Tensor) -> tf.Tensor:
 
 
 def limit_band(signal: tf.Tensor) -> tf.Tensor:
-    """A 22,050 Hz signal as it would be after a conversion to 12,288 Hz and back, as in training.
+    """A 22,050 Hz signal as if resampled to 12,288 Hz and back, as in training.
 
-    Networks were trained without anything above 6.1 kHz; there, the range that normalises their
+    Networks were trained without anything above 6.1 kHz; above it, the range that normalises their
     spectrograms is that of rounding errors.
 
     Args:
-        signal: [..., samples] float32 at 22,050 Hz, the length known.
+        signal: [..., samples] float32 at 22,050 Hz, of known length.
 
     Returns:
         [..., samples] float32.
@@ -145,17 +146,17 @@ def spectrogram(signal: Any, params: SpectrogramParams = SpectrogramParams()) ->
 def normalise(
     magnitude: Any, minimum: npt.ArrayLike, maximum: npt.ArrayLike, floor: float = NARROWEST
 ) -> Any:
-    """Magnitudes to about 0 - 1 by the training set's range (WACV 2020).
+    """Scales magnitudes to about 0 - 1 by the training set's range (WACV 2020).
 
     Nothing is clipped.
 
     Args:
         magnitude: [..., 257].
         minimum, maximum: [257] of the training set.
-        floor: smallest range of a channel as a share of the largest; narrower ones are 0. A
-            sound that came over 12,288 Hz has nothing above 6.2 kHz but rounding errors, which
-            differ from machine to machine; the authors (floor=0) blow those up to 0 - 1 too.
-            Of the narrowest channel that is left, the rounding of what is loudest, 2^-24, is
+        floor: smallest range of a channel as a share of the largest; narrower channels are set to
+            0. Sound that was recorded at 12,288 Hz has only rounding errors above 6.2 kHz, which
+            differ between machines; the authors (floor=0) scale those to 0 - 1 too. In the
+            narrowest remaining channel, the rounding of the loudest value, 2^-24, is
             2^-24 / floor: 6e-4 of its range.
 
     Returns:
@@ -167,9 +168,9 @@ def normalise(
 
 
 def heard(minimum: npt.ArrayLike, maximum: npt.ArrayLike, floor: float = NARROWEST) -> np.ndarray:
-    """Which channels of a training set hold anything, [257] bool; see `normalise`.
+    """Which channels of a training set are not empty, [257] bool; see `normalise`.
 
-    Deviations may stand for a maximum, with a minimum of 0.
+    Deviations may be passed as maximum, with a minimum of 0.
     """
     width = np.subtract(maximum, minimum)
     return width > floor * width.max()
@@ -177,8 +178,8 @@ def heard(minimum: npt.ArrayLike, maximum: npt.ArrayLike, floor: float = NARROWE
 
 @functools.lru_cache(maxsize=64)
 def _response(length):
-    """Blocks of 2,048 input samples to transform at once, and the filter's response over them."""
-    # Past the signal's end half a filter's length of zeros, so that it does not wrap around.
+    """Number of blocks of 2,048 input samples to transform at once, and the filter's response."""
+    # Half a filter length of zeros after the signal, so that it does not wrap around.
     blocks = -(-(length + _ZERO_CROSSINGS) // _DOWN)
     blocks = next(b for b in range(blocks, 2 * blocks + 2) if b % 2 == 0 and _is_smooth(b))
     dense = 8  # kernel samples per input sample; it has nothing above 1.05
@@ -193,13 +194,13 @@ def _response(length):
 
 @functools.lru_cache(maxsize=1)
 def _band_blocks(block=16):
-    """The filter at 22,050 Hz for a block of outputs at a time.
+    """The filter at 22,050 Hz, as a kernel that computes a block of outputs at a time.
 
-    With one channel in and one out a convolution would be bound by memory.
+    A convolution with a single input and output channel would be limited by memory bandwidth.
 
     Returns:
         The kernel [steps, block, block] float32 of a convolution over steps of `block` samples,
-        and how many zeros go before the signal.
+        and the number of zeros to put before the signal.
     """
     reach = _ZERO_CROSSINGS * _UP // _DOWN  # samples on both sides
     taps = _kernel(np.arange(-reach, reach + 1) * (_DOWN / _UP)) * (_DOWN / _UP)

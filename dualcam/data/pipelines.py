@@ -1,7 +1,7 @@
-"""`tf.data` pipelines that call Python without keeping, rewriting or waiting for anything.
+"""`tf.data` pipelines that call Python without memory leaks, source rewriting or stalls.
 
-TensorFlow keeps each Python function that a pipeline calls for as long as the process lives. A
-function that refers to a training set's sounds would keep those too, in every epoch of every run.
+TensorFlow keeps a reference to each Python function that a pipeline calls for the process's
+lifetime. A function that refers to a training set would leak it in every epoch of every run.
 """
 
 import weakref
@@ -12,11 +12,11 @@ import tensorflow as tf
 
 
 def call(owner: Any, function: Callable[..., Any], inputs: Sequence[tf.Tensor], kinds: Any) -> Any:
-    """`function(owner, *inputs)` as tensors; the owner is not kept.
+    """`function(owner, *inputs)` as tensors, holding only a weak reference to the owner.
 
     Args:
         owner: whose data the function reads; the data set has to `keep` it.
-        function: of the owner and NumPy arrays, to one array or a list of them.
+        function: maps the owner and NumPy arrays to one array or a list of them.
         inputs: tensors.
         kinds: a dtype, or a list of them.
 
@@ -30,18 +30,18 @@ def call(owner: Any, function: Callable[..., Any], inputs: Sequence[tf.Tensor], 
 
 
 def plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` for `Dataset.map` as it is written: it has no Python branch on a tensor.
+    """Exempts `function` from AutoGraph in `Dataset.map`: it has no Python branch on a tensor.
 
-    TensorFlow would otherwise rewrite its source, for each data set anew.
+    TensorFlow would otherwise rewrite its source for each data set.
     """
     return tf.autograph.experimental.do_not_convert(function)
 
 
 def prompt(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """`dataset` without TensorFlow's tuner of parallel calls.
+    """`dataset` without TensorFlow's autotuning of parallel calls.
 
-    The tuner sleeps for ever longer, and the end of an epoch may wait until it wakes: 1.3 s,
-    2.6 s, 5.1 s and so on after the epoch's beginning.
+    The tuner sleeps for increasing intervals, and the end of an epoch may wait until it wakes:
+    1.3 s, 2.6 s, 5.1 s and so on after the start of the epoch.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -49,7 +49,7 @@ def prompt(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def keep(dataset: tf.data.Dataset, owner: Any) -> tf.data.Dataset:
-    """`dataset`, which, as do its iterators, now keeps the owner alive."""
+    """`dataset`, which now keeps the owner alive, as do its iterators."""
     dataset = prompt(dataset)
     dataset.owner = owner
     return dataset

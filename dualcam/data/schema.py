@@ -1,9 +1,9 @@
-"""The record contract: what one second of a recording looks like on disk.
+"""The record schema: what one second of a recording looks like on disk.
 
-One GZIP TFRecord file holds one `tf.train.SequenceExample` with one second of up to three
-modalities. The keys, dtypes and sizes are those of the WACV 2020 programs and must not
-change: records are the interchange format. Wire keys are spelled here and nowhere else;
-past this file the modalities are called `acoustic`, `audio` and `video`.
+One GZIP TFRecord file contains one `tf.train.SequenceExample` with one second of up to three
+modalities. The keys, dtypes and sizes are those of the WACV 2020 programs and must not change:
+records are the interchange format. Only this file spells the wire keys; elsewhere the modalities
+are called `acoustic`, `audio` and `video`.
 """
 
 import dataclasses
@@ -22,10 +22,10 @@ ACIVW_SMALLEST_SIDE = 224  # 224 x 298 of the camera's 480 x 640, BGR too
 
 RECORD_SUFFIX = '.tfrecord'
 
-# A record of a sound (records.convert_sounds): GZIP, one `tf.train.Example` a stretch of it.
+# A record of a sound (records.convert_sounds): GZIP, one `tf.train.Example` per stretch of it.
 SOUND_RATE_HZ = 22_050
 
-# Of a sound's deviation: a mean larger than this is an offset, which students do not hear.
+# As a share of a sound's deviation: a larger mean is an offset, which is removed for students.
 SMALL_OFFSET = 0.1
 SOUND_DATA = 'audio/data'  # float32 little-endian, mono
 SOUND_RATE = 'audio/rate'  # Hz
@@ -34,16 +34,16 @@ SOUND_LABEL = 'label'
 
 # A record of a tagged clip (records.convert_tagging): GZIP, one `tf.train.Example`.
 CLIP_RATE_HZ = 32_000
-CLIP_PEAK = 32_768.0  # int16 over this is within 1
+CLIP_PEAK = 32_768.0  # scales int16 to full scale 1
 CLIP_NAME = 'name'
 CLIP_AUDIO = 'audio/pcm'  # int16 little-endian, mono
 CLIP_RATE = 'audio/rate'  # Hz
-CLIP_FRAMES = 'video/jpeg'  # one JPEG a second
+CLIP_FRAMES = 'video/jpeg'  # one JPEG per second
 CLIP_LABELS = 'labels'  # multi-hot, in the order of dataset.json's classes
-CLIP_SMALLEST_SIDE = 256  # of a frame, at most
+CLIP_SMALLEST_SIDE = 256  # largest size of a frame's smaller side
 
-# Labels of a record, all from 0: its class, what it shares with others (AVIA's scenario, ACIVW's
-# video of that class), and who is in it. Context keys of AVIA and ACIVW; ACIVW has no subjects.
+# Labels of a record, all from 0: its class, its group (AVIA's scenario, ACIVW's video of that
+# class), and its subject. Context keys of AVIA and ACIVW; ACIVW has no subjects.
 LABELS = ('label', 'group', 'subject')
 AVIA_KEYS = {'label': 'action', 'group': 'location', 'subject': 'subject'}
 ACIVW_CLASS = 'classes'
@@ -52,15 +52,15 @@ ACIVW_KEYS = {'label': ACIVW_CLASS, 'group': 'location'}
 
 @dataclasses.dataclass(frozen=True)
 class Modality:
-    """Where one modality lives in a record.
+    """How a modality is stored in a record.
 
     Attributes:
-        name: what the code calls it.
-        number: what the converters' `--modalities` calls it, as the authors' did.
-        feature_list: key of the feature list with one bytes item a frame.
+        name: in the code.
+        number: for the converters' `--modalities`, as in the authors' programs.
+        feature_list: key of the feature list with one bytes item per frame.
         dtype: NumPy dtype of an item, little-endian.
         size_keys: context keys that hold the item's shape, in the order of its axes.
-        size_ranges: the least and the most that each may say.
+        size_ranges: the smallest and largest allowed value of each.
     """
 
     name: str
@@ -100,10 +100,10 @@ MODALITIES = {m.name: m for m in (ACOUSTIC, AUDIO, VIDEO)}
 
 
 def modalities_by_number(numbers: Iterable[int]) -> list[Modality]:
-    """The modalities behind the converters' numbers, in the order 0, 1, 2.
+    """The modalities for the converters' numbers, in the order 0, 1, 2.
 
     Raises:
-        ValueError: a number that is none of 0, 1, 2, a repeated one, or none at all.
+        ValueError: a number is not one of 0, 1, 2 or is repeated, or there are none.
     """
     known = {m.number: m for m in MODALITIES.values()}
     wanted = list(numbers)

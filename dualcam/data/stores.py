@@ -1,10 +1,10 @@
-"""Each file is decoded once: packed arrays that training reads from then on.
+"""Decodes each file once, into packed arrays that training reads from then on.
 
-Records are GZIP files, of which one core inflates about 250 per second; training asks for the
-same ones in every epoch, for overlapping crops. So the first use of a set of files packs what
-networks need into arrays of one row per file, and every later use maps them. What is packed of
-which kind of file is up to a packer, see `dualcam/data/packers/`. A cache folder is keyed by a
-digest of the paths, sizes and times: changed files are packed anew.
+Records are GZIP files, of which one core decompresses about 250 per second; training needs the same
+ones in every epoch, for overlapping crops. So the first use of a set of files packs the network
+inputs into arrays with one row per file, and every later use memory-maps them. A packer for each
+kind of file decides what to pack; see `dualcam/data/packers/`. A cache folder is keyed by a digest
+of the paths, sizes and times: changed files are packed again.
 """
 
 import abc
@@ -32,10 +32,10 @@ class Store:
 
     Attributes:
         paths: of the files, one per row.
-        columns: {name: [rows, ...]}, small things such as labels.
-        arrays: {name: array}, mapped from disk, read only.
-        digest: names this content.
-        skipped: {path: what is wrong} of files that could not be read; their rows mean nothing.
+        columns: {name: [rows, ...]}, small values such as labels.
+        arrays: {name: array}, memory-mapped, read-only.
+        digest: of this content.
+        skipped: {path: problem} of unreadable files; their rows are meaningless.
     """
 
     paths: tuple[str, ...]
@@ -46,7 +46,7 @@ class Store:
 
     @property
     def note(self) -> str:
-        """For titles: how many files were skipped; empty for none."""
+        """Number of skipped files, for titles; empty for none."""
         if not self.skipped:
             return ''
         files = 'file' if len(self.skipped) == 1 else 'files'
@@ -67,7 +67,7 @@ class Store:
         index = {path: row for row, path in enumerate(self.paths)}
         bad = next((path for path in paths if path in self.skipped), None)
         if bad is not None:
-            raise ValueError(f'{self.skipped[bad]}; it was skipped: leave its sequence out')
+            raise ValueError(f'{self.skipped[bad]}; it was skipped: leave out its sequence')
         return np.array([index[path] for path in paths], np.int64)
 
 
@@ -75,12 +75,12 @@ class Packer(abc.ABC):
     """How one kind of file is packed.
 
     Attributes:
-        arrays: {name of an array: name of its file in the cache folder}.
-        store_type: the kind of `Store` that is made of what was packed.
+        arrays: {array name: name of its file in the cache folder}.
+        store_type: the kind of `Store` for the packed arrays.
         prefix: of the cache folder's name.
-        unit: what a file is called in messages.
-        stops_early: whether the first bad file is an error by itself where none may be bad;
-            otherwise all of them are counted first.
+        unit: name of a file in messages.
+        stops_early: whether the first bad file is an error immediately if none may be bad;
+            otherwise all are counted first.
     """
 
     arrays: Mapping[str, str]
@@ -103,21 +103,21 @@ class Packer(abc.ABC):
         Args:
             paths: of the files.
             names: of the arrays; may be empty.
-            folder: takes the arrays' files.
-            columns: what an earlier call for other arrays returned, or None.
-            skip: to be called with the row and a message for each file that is bad; it raises
-                that message where none may be.
+            folder: for the arrays' files.
+            columns: the result of an earlier call for other arrays, or None.
+            skip: to be called with the row and a message for each bad file; raises that message
+                if none may be bad.
 
         Returns:
-            Columns [rows, ...] by their names. Rows of bad files hold those of `columns`, if any.
+            Columns [rows, ...] by name. Rows of bad files are taken from `columns`, if given.
         """
 
     def open(self, path: pathlib.Path) -> Any:
-        """Maps an array's file."""
+        """Memory-maps an array's file."""
         return np.load(path, mmap_mode='r')
 
     def store(self, *fields: Any) -> Any:
-        """The packer's kind of `Store` of these fields, in the order of its attributes."""
+        """The packer's kind of `Store`, from its attributes in order."""
         return self.store_type(*fields)
 
 
@@ -127,28 +127,28 @@ def open_store(
     folder: AnyPath,
     max_bad: int = 0,
 ) -> Any:
-    """Packs files unless that has been done, and maps the result.
+    """Packs files unless that was done already, and memory-maps the result.
 
     Args:
         paths: of the files; the order does not matter, repeated ones count once.
         packer: for this kind of file.
         folder: for the cache folders of all stores.
-        max_bad: files that may be skipped because they cannot be read.
+        max_bad: number of unreadable files that may be skipped.
 
     Returns:
         The packer's kind of `Store`.
 
     Raises:
-        ValueError: more files than `max_bad` are bad; the message names them, and what was packed
-            so far is removed.
-        OSError: the disk is full; likewise.
+        ValueError: more than `max_bad` files are bad; the message names them, and partial results
+            are removed.
+        OSError: the disk is full; partial results are removed, too.
     """
     names = tuple(sorted({str(path) for path in paths}))
     digest = content_digest(names)
     root = pathlib.Path(folder) / f'{packer.prefix}{digest}'
     if _missing(root, packer) is not None:
         with locking.held_folder(folder, f'packs {packer.unit}s'):
-            missing = _missing(root, packer)  # another process may have been quicker
+            missing = _missing(root, packer)  # another process may have been faster
             if missing is not None:
                 _pack(names, packer, missing, root, max_bad)
     bad = _read_bad(root)
@@ -163,7 +163,7 @@ def open_store(
 
 
 def content_digest(paths: Iterable[AnyPath]) -> str:
-    """A name for the content of some files: their paths, sizes and times, hashed."""
+    """A fingerprint of files: a hash of their paths, sizes and times."""
     digest = hashlib.sha256()
     for path in paths:
         status = os.stat(path)
@@ -174,13 +174,13 @@ def content_digest(paths: Iterable[AnyPath]) -> str:
 
 
 def _missing(root, packer):
-    """Names of the arrays that are not packed; None where nothing is left to be done."""
+    """Names of the arrays that are not packed; None if everything is done."""
     missing = [name for name, file in packer.arrays.items() if not (root / file).exists()]
     return missing if missing or not (root / _COLUMNS_FILE).exists() else None
 
 
 def _pack(paths, packer, names, root, max_bad):
-    """Packs some arrays beside those of `root`; where none may be bad, the first bad one raises."""
+    """Adds arrays to those of `root`; if none may be bad, the first bad file raises."""
     bad: dict[str, str] = {}
 
     def skip(row, text):
@@ -195,13 +195,13 @@ def _pack(paths, packer, names, root, max_bad):
         columns = packer.pack(paths, names, partial, _read_columns(root), skip)
         _check_bad(bad, max_bad, len(paths), packer.unit)
         np.savez(partial / _COLUMNS_FILE, **columns)
-        # What is bad now may have been good for the arrays that were packed before.
+        # A file that is bad now may have been good when earlier arrays were packed.
         unknown = {path: text for path, text in bad.items() if path in before.get(_COLUMNS, bad)}
         (partial / _BAD_FILE).write_text(
             json.dumps(before | dict.fromkeys(names, bad) | {_COLUMNS: unknown}), encoding='utf-8'
         )
         root.mkdir(parents=True, exist_ok=True)
-        # Arrays last: once one is there, what is bad in it is known.
+        # Arrays come last: once one exists, its bad files are known.
         arrays = [packer.arrays[name] for name in names]
         for file in (_BAD_FILE, _COLUMNS_FILE, *arrays):
             os.replace(partial / file, root / file)
@@ -217,16 +217,16 @@ def _read_columns(root):
 
 
 def _read_bad(root):
-    """{array or 'columns': {path: what is wrong}} of what is packed."""
+    """{array or 'columns': {path: problem}} of the packed arrays."""
     path = root / _BAD_FILE
     return json.loads(path.read_text(encoding='utf-8')) if path.exists() else {}
 
 
 def _check_bad(bad, max_bad, count, unit):
-    """Raises a `ValueError` where more of `count` files are bad than may be, or all of them."""
+    """Raises a `ValueError` if too many of `count` files are bad, or all of them."""
     if len(bad) > max_bad or len(bad) == count:
         raise ValueError(
-            f'{len(bad)} of {count} {unit}s are bad, of which {max_bad} may be: '
+            f'{len(bad)} of {count} {unit}s are bad, where at most {max_bad} may be: '
             + '; '.join(list(bad.values())[:3])
             + (f'; to skip them, pass --max_bad={len(bad)}' if len(bad) < count else '')
         )

@@ -1,7 +1,7 @@
-"""Clips, batch by batch: parts gather and transform what a network takes of each clip.
+"""Batches of clips: parts gather and transform a network's inputs for each clip.
 
 A clip is a second or more of sound, images or both. `record_clips`, `sound_clips` and
-`tagged_clips` cut the clips of each kind of store and hold the parts for them.
+`tagged_clips` cut the clips of each kind of store and define their parts.
 """
 
 import abc
@@ -13,15 +13,15 @@ import tensorflow as tf
 
 from dualcam.data import pipelines
 
-MEMORY_BYTES = 3 << 30  # what a part may keep in memory by default
+MEMORY_BYTES = 3 << 30  # memory that a part may use by default
 
 
 class Part(abc.ABC):
     """One input of a network.
 
     Attributes:
-        shape: of what `gather` returns for each clip.
-        dtype: likewise.
+        shape: of `gather`'s result for each clip.
+        dtype: of `gather`'s result.
     """
 
     shape: tuple[int, ...]
@@ -33,16 +33,16 @@ class Part(abc.ABC):
 
         Args:
             clips: [n] numbers of clips.
-            drawn: {name: [n, ...]}, what a `Variation` drew for them.
+            drawn: {name: [n, ...]}, drawn for them by a `Variation`.
         """
 
     def transform(self, values: tf.Tensor, drawn: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Network inputs [n, ...] of gathered values; runs in a graph."""
+        """Network inputs [n, ...] from gathered values; runs in a graph."""
         return values
 
 
 class Variation(abc.ABC):
-    """What is drawn anew for each clip in every epoch."""
+    """Random variation of each clip in every epoch."""
 
     @abc.abstractmethod
     def draw(
@@ -52,20 +52,20 @@ class Variation(abc.ABC):
 
         Args:
             seed: of the epoch; None for inference.
-            rng: a generator of that seed which has drawn the order of the clips, or None.
-            num_clips: how many there are.
+            rng: a generator with that seed, after drawing the order of the clips, or None.
+            num_clips: number of clips.
 
         Returns:
             {name: [clips, ...]}, may be empty.
         """
 
     def columns(self, drawn: Mapping[str, tf.Tensor], labels: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Further columns of a batch with these draws and labels."""
+        """Additional columns of a batch with these draws and labels."""
         return {}
 
 
 class Origin(abc.ABC):
-    """Where clips come from, to look at and to listen to.
+    """Source of clips, for their labels, pictures and sound.
 
     Attributes:
         columns: {'label': [clips, ...]}.
@@ -80,33 +80,33 @@ class Origin(abc.ABC):
 
     @abc.abstractmethod
     def records(self, number: int) -> list[str]:
-        """Paths of the files that a clip is made of."""
+        """Paths of the files that a clip is made from."""
 
     @abc.abstractmethod
     def waveform(self, number: int) -> np.ndarray | None:
-        """Sound of a clip, [samples]; None where there is none."""
+        """Sound of a clip, [samples], or None."""
 
     def images(self, number: int) -> np.ndarray | None:
-        """Acoustic images of a clip, [frames, 36, 48, 12], as they lie over the video, or None."""
+        """Acoustic images of a clip, [frames, 36, 48, 12], aligned with the video, or None."""
         return None
 
     def picture(self, number: int, *which: Any) -> np.ndarray | None:
-        """A video frame of a clip, [height, width, 3] uint8 RGB; None without video."""
+        """A video frame of a clip, [height, width, 3] uint8 RGB, or None."""
         return None
 
 
 class Clips:
-    """Clips of a network's inputs.
+    """A set of clips as a network's inputs.
 
     Args:
-        parts: of the input: a `Part`, or {name: part} for a dictionary of inputs.
+        parts: a `Part`, or {name: part} for a dictionary of inputs.
         origin: of the clips.
-        columns: {name: [clips, ...]} that go along with the origin's own.
-        variation: of training clips; None for none.
+        columns: {name: [clips, ...]} in addition to the origin's own.
+        variation: for training clips; None for none.
 
     Attributes:
         origin: as given.
-        columns: all of them, 'label' among them.
+        columns: all of them, including 'label'.
     """
 
     def __init__(
@@ -129,12 +129,12 @@ class Clips:
         """One pass over the clips.
 
         Args:
-            batch_size: clips in a batch; the last one may have fewer.
-            shuffle_seed: seed of the order and of what varies, for example (seed, epoch); None
+            batch_size: clips per batch; the last one may have fewer.
+            shuffle_seed: seed of the order and the variation, for example (seed, epoch); None
                 keeps the clips' own order and varies nothing.
 
         Returns:
-            A `tf.data.Dataset` of {'input': ..., 'clip': [batch] numbers of the clips, 'label' and
+            A `tf.data.Dataset` of {'input': ..., 'clip': [batch] indices of the clips, 'label' and
             the other columns [batch, ...], and those of the variation}.
         """
         order, rng = np.arange(len(self)), None
@@ -201,7 +201,7 @@ class Clips:
         return self.origin.images(number)
 
     def picture(self, number: int, *which: Any) -> np.ndarray | None:
-        """See `Origin.picture` of the origin at hand."""
+        """See `Origin.picture`."""
         return self.origin.picture(number, *which)
 
     def _gather(self, numbers, drawn):

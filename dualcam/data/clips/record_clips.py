@@ -1,8 +1,8 @@
 """Clips of records: sequences, crops and windows of seconds.
 
-A list holds sequences of `total_length` consecutive records; a clip is `sample_length` of them.
-Training draws `number_of_crops` starts in each sequence, the same in every epoch, and shuffles
-the clips by the epoch's number; inference cuts the sequence into clips that do not overlap.
+A list contains sequences of `total_length` consecutive records; a clip is `sample_length` of them.
+Training draws `number_of_crops` starts in each sequence, the same in every epoch, and shuffles the
+clips with a seed that includes the epoch; inference cuts sequences into non-overlapping clips.
 (WACV 2020 and the authors' loader.)
 """
 
@@ -19,12 +19,12 @@ from dualcam.data.signal import frontends
 
 @dataclasses.dataclass(frozen=True)
 class ClipParams:
-    """How clips are cut, in whole seconds; the published commands' values.
+    """How clips are cut, in whole seconds; defaults are the published commands' values.
 
     Attributes:
         total_length: records in a sequence.
         sample_length: records in a clip.
-        number_of_crops: clips drawn from a training sequence in an epoch.
+        number_of_crops: clips drawn from each training sequence per epoch.
     """
 
     total_length: int = 10
@@ -46,19 +46,19 @@ def sequence_rows(
     """Rows of a list's sequences.
 
     Args:
-        store: holds them.
-        paths: of the records in the list's order.
+        store: contains the records.
+        paths: of the records, in list order.
         total_length: records in a sequence.
 
     Returns:
         [sequences, total_length] int64.
 
     Raises:
-        ValueError: the list is not made of such sequences; the message names the record.
+        ValueError: the list does not consist of such sequences; the message names the record.
     """
     if len(paths) % total_length:
         raise ValueError(
-            f'a list of {len(paths)} records is not made of sequences of '
+            f'a list of {len(paths)} records does not consist of sequences of '
             f'{total_length}; make the lists with --num_seconds={total_length}'
         )
     for first in range(0, len(paths), total_length):
@@ -76,9 +76,9 @@ def training_windows(rows: np.ndarray, params: ClipParams, seed: int) -> np.ndar
     """Random clips of each sequence.
 
     Args:
-        rows: [sequences, total_length], what `sequence_rows` gives.
+        rows: [sequences, total_length], from `sequence_rows`.
         params: a `ClipParams`.
-        seed: decides the starts, together with the sequence's number and nothing else.
+        seed: determines the starts, together with the sequence's number only.
 
     Returns:
         [sequences * number_of_crops, sample_length] rows.
@@ -87,7 +87,7 @@ def training_windows(rows: np.ndarray, params: ClipParams, seed: int) -> np.ndar
     windows = []
     for index, sequence in enumerate(rows):
         rng = np.random.default_rng([seed, index])
-        # Each possible start once before any comes again, so that few crops cover the sequence.
+        # Each possible start once before any is repeated, so that a few crops cover the sequence.
         starts = np.concatenate(
             [rng.permutation(room) for _ in range(-(-params.number_of_crops // room))]
         )
@@ -98,7 +98,7 @@ def training_windows(rows: np.ndarray, params: ClipParams, seed: int) -> np.ndar
 
 
 def inference_windows(rows: np.ndarray, params: ClipParams) -> np.ndarray:
-    """Clips that follow each other, [sequences * (total // sample_length), sample_length]."""
+    """Consecutive clips, [sequences * (total // sample_length), sample_length]."""
     count = rows.shape[1] // params.sample_length
     return rows[:, : count * params.sample_length].reshape(-1, params.sample_length)
 
@@ -113,15 +113,15 @@ def cut(
     memory_bytes: int = clip_sets.MEMORY_BYTES,
     bgr: bool = False,
 ) -> clip_sets.Clips:
-    """Clips of one network's inputs.
+    """Clips as one network's inputs.
 
     Args:
-        store: holds the records.
+        store: contains the records.
         windows: [clips, seconds] rows of it.
         inputs: one or more of 'waveform', 'spectrogram', 'acoustic', 'frames', 'features' and
-            'video', all of the same seconds; more than one make a dictionary.
-        frontend: of sound; default one without statistics, which leaves spectrograms as they are.
-        columns: {name: [clips, ...]} that go along with each clip.
+            'video', all of the same seconds; several give a dictionary.
+        frontend: for sound; default one without statistics, which does not normalise.
+        columns: {name: [clips, ...]}, additional columns.
         frames: see `record_parts.Frames`.
         memory_bytes: see `record_parts.Sound`.
         bgr: see `record_parts.PackedFrames`.

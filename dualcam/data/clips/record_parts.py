@@ -1,4 +1,4 @@
-"""Inputs of clips of records: sound, acoustic images, video frames and their features."""
+"""Inputs from clips of records: sound, acoustic images, video frames and their features."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from dualcam.data.records import reading
 from dualcam.data.signal import acoustic_images, frontends, video
 from dualcam.files import large_arrays
 
-_BATCH = 16  # clips that are transformed at a time
-_BUFFERS = large_arrays.Buffers()  # of batches
+_BATCH = 16  # clips transformed at a time
+_BUFFERS = large_arrays.Buffers()  # for batches
 
 
 class RecordOrigin(clip_sets.Origin):
@@ -38,18 +38,18 @@ class RecordOrigin(clip_sets.Origin):
             raise ValueError('no clips: the list is empty')
         self.store, self.windows, self.seconds = store, windows, windows.shape[1]
         self.columns = {'label': store.columns['label'][windows[:, 0]]}
-        # A store made by hand may know no groups.
+        # A store made by hand may have no groups.
         groups = store.columns.get('group', np.zeros(len(store.paths), np.int64))
         self.groups = groups[windows[:, 0]]
         self._has_video: bool | None = None
 
     def gather(self, name: str, windows: np.ndarray) -> np.ndarray:
-        """[n, seconds] rows to [n, frames, ...] of a packed array."""
+        """[n, frames, ...] of a packed array for rows [n, seconds]."""
         values = take_rows(self.store.arrays[name], windows)
         return values.reshape(len(windows), -1, *values.shape[3:])  # from [n, seconds, 12, ...]
 
     def acoustic(self, windows: np.ndarray) -> np.ndarray:
-        """[n, frames, 36, 48, 12] acoustic images as they lie over the video."""
+        """[n, frames, 36, 48, 12] acoustic images, aligned with the video."""
         images = self.gather('acoustic', windows)
         return acoustic_images.flip(images) if self.store.mirrored else images
 
@@ -57,7 +57,7 @@ class RecordOrigin(clip_sets.Origin):
         return [self.store.paths[row] for row in self.windows[number]]
 
     def waveform(self, number: int) -> np.ndarray | None:
-        """Sound of a clip, [samples] at 22,050 Hz; None where it is not packed."""
+        """Sound of a clip, [samples] at 22,050 Hz; None if it is not packed."""
         if 'audio' not in self.store.arrays:
             return None
         frames = self.gather('audio', self.windows[number][None])[0]
@@ -84,12 +84,12 @@ class RecordOrigin(clip_sets.Origin):
 
 
 class Sound(clip_sets.Part):
-    """Waveforms or spectrograms of one microphone, transformed once while they fit in memory.
+    """Waveforms or spectrograms of one microphone, transformed once if they fit in memory.
 
     Args:
         origin: of the clips.
         frontend: makes the network input.
-        memory_bytes: up to this size results are kept; larger ones are worked out in each epoch.
+        memory_bytes: results up to this size are cached; larger ones are recomputed in each epoch.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Sound(clip_sets.Part):
         self.shape = (samples,)
         if frontend.kind == 'spectrogram':
             self.shape = params.num_frames(samples), params.num_bins
-        # Windows are consecutive rows: the first one identifies the window.
+        # Windows are consecutive rows, so the first one identifies the window.
         starts, self._unique = np.unique(origin.windows[:, 0], return_inverse=True)
         self._kept = None
         if 4 * len(starts) * np.prod(self.shape) <= memory_bytes:
@@ -128,7 +128,7 @@ class Sound(clip_sets.Part):
         found = []
         for first in range(0, len(starts), _BATCH):
             windows = starts[first : first + _BATCH, None] + offsets
-            # Not traced: the transforms take all the time, and many small runs would each trace.
+            # Not traced: the transforms take all the time, and every small run would be traced.
             found.append(self._see(tf.constant(self._origin.gather('audio', windows))).numpy())
         return np.concatenate(found)
 
@@ -149,11 +149,11 @@ class AcousticImages(clip_sets.Part):
 
 
 class Frames(clip_sets.Part):
-    """Some frames of each clip; its subclasses say what of them.
+    """Some frames of each clip; subclasses decide in which form.
 
     Args:
         origin: of the clips.
-        frames: numbers of the frames of a clip that count; default one per second, spread.
+        frames: indices of the frames to use in a clip; default one per second, evenly spread.
     """
 
     def __init__(
@@ -165,16 +165,16 @@ class Frames(clip_sets.Part):
         self._second, self._frame = np.divmod(np.asarray(frames), schema.FRAMES_PER_SECOND)
 
     def places(self, clips: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the store and numbers of frames, both [clips * frames]."""
+        """Rows of the store and frame indices, both [clips * frames]."""
         rows = self._origin.windows[clips][:, self._second]
         return rows.reshape(-1), np.tile(self._frame, len(rows))
 
 
 class PackedFrames(Frames):
-    """Whole frames, [frames, 224, 298, 3]: of the packed ones, the nearest to those that count.
+    """Whole frames, [frames, 224, 298, 3]: the packed ones closest to those requested.
 
     Args:
-        origin, frames: as of `Frames`.
+        origin, frames: as for `Frames`.
         bgr: see `video.subtract_means`.
     """
 
@@ -200,9 +200,9 @@ class PackedFrames(Frames):
 
 
 class FrameFeatures(Frames):
-    """Kept features of frames by a frozen network, [frames, features].
+    """Cached features of frames by a frozen network, [frames, features].
 
-    Those that these clips need are worked out here, see `store.frame_features`.
+    Missing ones are computed here; see `store.frame_features`.
     """
 
     def __init__(
@@ -220,7 +220,7 @@ class FrameFeatures(Frames):
 
 
 class VideoFrames(Frames):
-    """Frames of 224 x 224 as an image network takes them, read from the records in every epoch."""
+    """Frames of 224 x 224 for an image network, read from the records in every epoch."""
 
     def __init__(
         self, origin: RecordOrigin, frames: Sequence[int] | np.ndarray | None = None
@@ -234,7 +234,7 @@ class VideoFrames(Frames):
 
 
 def take_rows(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """`array[rows]`, in memory that TensorFlow takes without a copy."""
+    """`array[rows]`, in memory that TensorFlow uses without a copy."""
     values = _BUFFERS.take((*rows.shape, *array.shape[1:]), array.dtype)
-    # The rows exist; to check them, NumPy would fill other memory first.
+    # The rows exist; checking them would make NumPy use a temporary buffer.
     return np.take(array, rows, axis=0, out=values, mode='clip')

@@ -1,6 +1,6 @@
-"""Clips of folders of sound.
+"""Clips from folders of sound files.
 
-Training takes one clip per stretch of each file, moved and changed anew in every epoch
+Training takes one clip per stretch of each file, shifted and augmented anew in every epoch
 (`data/signal/augmentation.py`); inference covers each file with windows.
 """
 
@@ -25,13 +25,13 @@ def windows(
     """Windows that cover files.
 
     Args:
-        store: holds the files.
+        store: contains the files.
         rows: [n] of its files.
         clip_samples: samples of a window.
-        hop_samples: from one to the next; default as many.
+        hop_samples: between window starts; default a window's length.
 
     Returns:
-        [windows, 2] int64: the file's row and the first sample.
+        [windows, 2] int64: the file's row and the window's first sample.
     """
     return np.array(
         [
@@ -46,7 +46,7 @@ def windows(
 
 
 class SoundOrigin(clip_sets.Origin):
-    """Windows of a store of sounds.
+    """Clips of a store of sounds.
 
     Args:
         store: with labels, see `sound_packer.open_sounds`.
@@ -74,17 +74,17 @@ class SoundOrigin(clip_sets.Origin):
         return self.clip(*self.windows[number])
 
     def clip(self, row: int, start: int) -> np.ndarray:
-        """[samples] of a file from a sample on, zeros past its end."""
+        """[samples] of a file from a sample on, padded with zeros past its end."""
         return self.store.clip(row, start, self.clip_samples)
 
 
 class Sound(clip_sets.Part):
-    """What a student's front end makes of each clip, and, in training, of the clip changed.
+    """A student's input for each clip; in training, for the augmented clip.
 
     Args:
         origin: of the clips.
         frontend: makes the network input.
-        plan: of the changes; None for none.
+        plan: of the augmentation; None for none.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Sound(clip_sets.Part):
     ) -> None:
         self._origin, self._frontend, self._plan = origin, frontend, plan
         self.shape = (origin.clip_samples,)
-        # Traced once for all epochs, which each make a new pipeline.
+        # Traced once for all epochs, each of which makes a new pipeline.
         signal = tf.TensorSpec([None, *self.shape], tf.float32)
         self._plain = tf.function(frontend.hear, input_signature=[signal], autograph=False)
         self._changed = tf.function(self._change, reduce_retracing=True, autograph=False)
@@ -138,12 +138,12 @@ class Sound(clip_sets.Part):
 
 
 class Augmented(clip_sets.Variation):
-    """What `Sound` changes in training; with mixup, batches tell the labels that are mixed in.
+    """Augmentation by `Sound`; with mixup, batches include the labels that are mixed in.
 
     These are 'other_label' [batch] and its 'other_share' [batch].
 
     Args:
-        plan: of the changes.
+        plan: of the augmentation.
     """
 
     def __init__(self, plan: augmentation.Augmentation) -> None:
@@ -167,7 +167,7 @@ def cut(
     frontend: frontends.Frontend,
     plan: augmentation.Augmentation | None = None,
 ) -> clip_sets.Clips:
-    """Clips of one student's input.
+    """Clips as one student's input.
 
     Args:
         store, chosen, clip_samples: see `SoundOrigin`.

@@ -1,9 +1,9 @@
-"""Tagged clips (AAAI 2021).
+"""Clips for audio tagging (AAAI 2021).
 
-A clip is a log-mel spectrogram, features of one frame per second, whatever further features a
-network fuses, and a multi-hot label. Training may see a stretch of each clip, drawn anew in every
-epoch; inference sees its middle. Stretches start at whole seconds, so that sound and frames stay
-together, and are cut out of the whole clip's spectrogram.
+A clip consists of a log-mel spectrogram, features of one frame per second, any further features
+that a network fuses, and a multi-hot label. Training may use a random stretch of each clip, drawn
+anew in every epoch; inference uses its middle. Stretches start at whole seconds, so that sound and
+frames stay aligned, and are cut from the whole clip's spectrogram.
 """
 
 import abc
@@ -17,14 +17,14 @@ from dualcam.data.clips import clip_sets
 from dualcam.data.packers import tagged_packer
 from dualcam.data.signal import logmel
 
-_BATCH = 32  # spectrograms that are worked out at a time
+_BATCH = 32  # spectrograms computed at a time
 
 
 class TaggedOrigin(clip_sets.Origin):
     """Rows of a store of tagged clips.
 
     Args:
-        store: holds the clips.
+        store: contains the clips.
         rows: [clips] of it.
 
     Raises:
@@ -42,18 +42,18 @@ class TaggedOrigin(clip_sets.Origin):
         return [self.store.paths[self.rows[number]]]
 
     def waveform(self, number: int) -> np.ndarray | None:
-        """Sound of a whole clip, [samples] float32 within 1 at 32 kHz."""
+        """Sound of a whole clip, [samples] float32, full scale 1, at 32 kHz."""
         return self.store.waveforms(self.rows[number][None])[0]
 
     def picture(self, number: int, *which: Any) -> np.ndarray | None:
-        """The frame in the middle of a clip, [height, width, 3] uint8 RGB; size (width, height)."""
+        """The middle frame of a clip, [height, width, 3] uint8 RGB; size is (width, height)."""
         (size,) = which
         middle = self.store.num_frames // 2
         return self.store.pixels(self.rows[number][None], [middle], size[::-1])[0]
 
 
 class Stretches(clip_sets.Variation):
-    """Which seconds of each clip are seen.
+    """Random choice of the seconds used of each clip.
 
     Args:
         clip_s: seconds of a clip.
@@ -66,7 +66,7 @@ class Stretches(clip_sets.Variation):
     def __init__(self, clip_s: float, crop_s: int) -> None:
         if not (crop_s == int(crop_s) and 1 <= crop_s <= clip_s):
             raise ValueError(
-                f'stretches of {crop_s} s of clips of {clip_s:g} s; expected whole '
+                f'stretches of {crop_s} s from clips of {clip_s:g} s; expected whole '
                 'seconds, 1 or more, up to the clip'
             )
         self._clip_s, self._crop_s, self._room_s = clip_s, crop_s, int(clip_s - crop_s)
@@ -93,12 +93,12 @@ class Stretches(clip_sets.Variation):
 
 
 class _Stretched(clip_sets.Part):
-    """What has steps in time, whole or cut to stretches.
+    """An input with time steps, whole or cut to stretches.
 
     Args:
         origin: of the clips.
         shape: of a whole clip, (steps, ...).
-        stretches: what is seen; None for all of each clip.
+        stretches: seconds to use; None for whole clips.
     """
 
     def __init__(
@@ -120,12 +120,12 @@ class _Stretched(clip_sets.Part):
 
 
 class Features(_Stretched):
-    """Features that are kept of the store's clips.
+    """Cached features of the store's clips.
 
     Args:
         origin: of the clips.
-        array: [store's clips, steps, ...]; may be mapped, since rows are read when needed.
-        stretches: what is seen; None for all of each clip.
+        array: [store's clips, steps, ...]; may be memory-mapped, since rows are read when needed.
+        stretches: seconds to use; None for whole clips.
     """
 
     def __init__(
@@ -139,13 +139,13 @@ class Features(_Stretched):
 
 
 class LogMel(_Stretched):
-    """Log-mel spectrograms, [time, bands], worked out once while they fit in memory.
+    """Log-mel spectrograms, [time, bands], computed once if they fit in memory.
 
     Args:
         origin: of the clips.
         frontend: makes them.
-        stretches: what is seen; None for all of each clip.
-        memory_bytes: up to this size they are kept; larger ones are worked out in each epoch.
+        stretches: seconds to use; None for whole clips.
+        memory_bytes: up to this size they are cached; larger ones are recomputed in each epoch.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class LogMel(_Stretched):
         samples, params = origin.store.arrays['audio'].shape[1], frontend.params
         shape = params.num_frames(samples), params.num_bands
         super().__init__(origin, shape, stretches)
-        # Traced once for all epochs, which each make a new pipeline.
+        # Traced once for all epochs, each of which makes a new pipeline.
         signal = tf.TensorSpec([None, samples], tf.float32)
         self._hear = tf.function(frontend.hear, autograph=False, input_signature=[signal])
         self._kept = None
@@ -183,13 +183,13 @@ def cut(
     crop_s: int | None = None,
     memory_bytes: int = clip_sets.MEMORY_BYTES,
 ) -> clip_sets.Clips:
-    """Clips of a tagging network's inputs, a dictionary with 'audio' and the features.
+    """Clips as a tagging network's inputs, a dictionary with 'audio' and the features.
 
     Args:
         store, rows: see `TaggedOrigin`.
         frontend, memory_bytes: see `LogMel`.
         features: {name: array [store's clips, steps, ...]} of further inputs, for example
-            {'visual': kept features of frames}.
+            {'visual': cached features of frames}.
         crop_s: whole seconds to cut from each clip; None for all of it.
 
     Raises:
@@ -202,8 +202,8 @@ def cut(
     for name, array in (features or {}).items():
         if stretches and array.shape[1] % clip_s:
             raise ValueError(
-                f'features {name}: {array.shape[1]} steps of a clip of '
-                f'{clip_s:g} s cannot be cut at seconds; use whole clips'
+                f'features {name}: {array.shape[1]} steps for a clip of '
+                f'{clip_s:g} s cannot be cut at whole seconds; use whole clips'
             )
         parts[name] = Features(origin, array, stretches)
     audio = LogMel(origin, frontend, stretches, memory_bytes)

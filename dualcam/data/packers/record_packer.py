@@ -1,7 +1,7 @@
 """Records of one second each, packed: sound of one microphone, acoustic images, video frames.
 
-One microphone's sound takes 48 KB per record, acoustic images 1 MB, and those whole video frames
-that ECCV 2020's networks are trained on 400 KB.
+One microphone's sound takes 48 KB per record, acoustic images 1 MB, and the whole video frames on
+which ECCV 2020's networks are trained 400 KB.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _ROW_SHAPES = {
     'audio': ((schema.FRAMES_PER_SECOND, schema.SAMPLES_PER_FRAME), np.int32),
     'frames': ((len(video.KEPT_FRAMES), *video.FRAME_SHAPE), np.uint8),
 }
-_IN_RECORDS = {'frames': 'video'}  # where a record calls it otherwise
+_IN_RECORDS = {'frames': 'video'}  # names that differ in records
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,17 +33,17 @@ class RecordStore(stores.Store):
         columns: {'label', 'group', 'subject': [records] int64}, see `schema.LABELS`.
         arrays: {'acoustic': [records, 12, 36, 48, 12] float32, 'audio': [records, 12, 1024]
             int32, microphone 0, 'frames': [records, 2, 224, 298, 3] uint8 BGR, those of
-            `video.KEPT_FRAMES`}, as far as they were asked for.
-        mirrored: whether acoustic images have to be flipped to lie over the video, as ACIVW's do
+            `video.KEPT_FRAMES`}, those that were requested.
+        mirrored: whether acoustic images must be flipped to match the video, as ACIVW's must
             (`acoustic_images.flip`).
-        frame_features: a `frame_features.FrameFeatures` of these records, where video counts.
+        frame_features: a `frame_features.FrameFeatures` of these records, if video is used.
     """
 
     mirrored: bool = False
     frame_features: Any = None
 
     def whole_sequences(self, paths: Iterable[str], length: int) -> list[str]:
-        """`paths`, each `length` of which are a sequence, without those that lack a record."""
+        """`paths`, in sequences of `length`, without sequences that lack a record."""
         paths = list(paths)
         sequences = [paths[start : start + length] for start in range(0, len(paths), length)]
         return [
@@ -58,7 +58,7 @@ class RecordPacker(stores.Packer):
     """Packs records.
 
     Args:
-        modalities: some of 'acoustic', 'audio' and 'frames'; none packs labels alone.
+        modalities: some of 'acoustic', 'audio' and 'frames'; with none, only labels are packed.
     """
 
     def __init__(self, modalities: Sequence[str]) -> None:

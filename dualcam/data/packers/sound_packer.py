@@ -1,6 +1,6 @@
-"""Files of sound, packed: mono float32 at 22,050 Hz, one file after another.
+"""Packed sound files: mono float32 at 22,050 Hz, one file after another.
 
-They are mapped from disk, so that large sets need little memory.
+They are memory-mapped, so that large sets need little memory.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ class SoundStore(stores.Store):
         return self.columns['length']
 
     def clip(self, row: int, start: int, clip_samples: int) -> np.ndarray:
-        """[clip_samples] float32 of a file from a sample on, zeros past its end."""
+        """[clip_samples] float32 of a file from a sample on, padded with zeros past its end."""
         end = self._ends[row]
         first = end - self.lengths[row] + start
         clip = np.zeros(clip_samples, np.float32)
@@ -47,10 +47,10 @@ class SoundStore(stores.Store):
 def open_sounds(
     sound_set: sound_folders.SoundSet, folder: AnyPath, max_bad: int = 0
 ) -> tuple[SoundStore, sound_folders.SoundSet]:
-    """The store of a set's sounds with their labels, and the set without those that are bad.
+    """Packs a set's sounds; returns their store with labels, and the set without bad files.
 
     Args:
-        sound_set: the files; where their classes are not known, their labels are -1.
+        sound_set: the files; labels are -1 if their classes are unknown.
         folder, max_bad: see `stores.open_store`.
 
     Raises:
@@ -67,7 +67,7 @@ def open_sounds(
 
 
 class SoundPacker(stores.Packer):
-    """Packs files of sound, of any format that `sound_files` reads."""
+    """Packs sound files of any format that `sound_files` reads."""
 
     store_type = SoundStore
     prefix = 'sound-'

@@ -1,6 +1,6 @@
-"""Records of tagged clips (AAAI 2021), packed: waveforms, names and labels.
+"""Packed records of tagged clips (AAAI 2021): waveforms, names and labels.
 
-Frames stay in the records; `dualcam/features/` keeps what a frozen network makes of them.
+Frames stay in the records; `dualcam/features/` caches a frozen network's features of them.
 """
 
 import contextlib
@@ -17,26 +17,26 @@ from dualcam.files import large_arrays, progress_bars
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TaggedStore(stores.Store):
-    """Packed clips, all of one length.
+    """Packed clips, all of the same length.
 
     Attributes:
         columns: {'label': [clips, classes] float32, multi-hot, 'name': [clips] text, 'frames':
-            [clips] int64, how many there are, one per second}.
+            [clips] int64, their number, one per second}.
         arrays: {'audio': [clips, samples] int16 at 32 kHz}.
     """
 
     @property
     def clip_s(self) -> float:
-        """Seconds of a clip."""
+        """Length of a clip in seconds."""
         return self.arrays['audio'].shape[1] / schema.CLIP_RATE_HZ
 
     @property
     def num_frames(self) -> int:
-        """Frames of each clip, one per second."""
+        """Number of frames of each clip, one per second."""
         return int(self.columns['frames'][self.good_rows[0]])
 
     def waveforms(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Waveforms of rows, [n, samples] float32 within 1."""
+        """Waveforms of rows, [n, samples] float32, full scale 1."""
         return self.arrays['audio'][rows].astype(np.float32) / np.float32(schema.CLIP_PEAK)
 
     def pixels(
@@ -46,7 +46,7 @@ class TaggedStore(stores.Store):
 
         Args:
             rows: [n] of clips.
-            frames: [n] numbers of frames, from 0; no frame of a row twice.
+            frames: [n] frame indices, from 0, without repetition within a row.
             size: (height, width).
 
         Returns:
@@ -62,7 +62,7 @@ class TaggedPacker(stores.Packer):
     """Packs tagged clips; all of them must have the length of the first one.
 
     Args:
-        num_classes: that each clip's labels must count.
+        num_classes: expected number of labels of each clip.
     """
 
     store_type = TaggedStore

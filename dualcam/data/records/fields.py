@@ -1,6 +1,6 @@
-"""What an example of a record holds, checked: numbers, and the frames of a modality.
+"""Checked access to an example's contents: numbers, and the frames of a modality.
 
-Takes features of TensorFlow's messages or of `protobufs`; needs neither.
+Works with features from TensorFlow's messages or from `protobufs`; imports neither.
 """
 
 import math
@@ -25,11 +25,11 @@ def feature_of(context: Mapping[str, Any], key: str) -> Any:
 
 
 def whole_number(context: Mapping[str, Any], key: str) -> int:
-    """The one value of a key, 0 or more.
+    """The single value of a key, 0 or more.
 
     Args:
         context: {key: feature}.
-        key: of it.
+        key: to look up.
 
     Raises:
         Damaged: 'missing_key' or 'value'.
@@ -41,23 +41,23 @@ def whole_number(context: Mapping[str, Any], key: str) -> int:
 
 
 def single_bytes(context: Mapping[str, Any], key: str) -> bytes:
-    """The one value of a key that holds bytes.
+    """The single bytes value of a key.
 
     Args:
         context: {key: feature}.
-        key: of it.
+        key: to look up.
 
     Raises:
         Damaged: 'missing_key' or 'value'.
     """
     values = list(feature_of(context, key).bytes_list.value)
     if len(values) != 1:
-        raise Damaged('value', f'{key} has {len(values)} values of bytes; expected one')
+        raise Damaged('value', f'{key} has {len(values)} bytes values; expected one')
     return values[0]
 
 
 def shape_of(modality: schema.Modality, context: Mapping[str, Any]) -> list[int]:
-    """What a record says of the shape of a modality's frames, within the schema's bounds.
+    """The shape of a modality's frames according to a record, checked against the schema.
 
     Args:
         modality: a `schema.Modality`.
@@ -82,7 +82,7 @@ def shape_of(modality: schema.Modality, context: Mapping[str, Any]) -> list[int]
 def frames_of(
     modality: schema.Modality, shape: Sequence[int], lists: Mapping[str, Sequence[Any]]
 ) -> Iterator[bytes]:
-    """Yields the bytes of each frame of a modality, twelve of them.
+    """Yields the bytes of each of a modality's twelve frames.
 
     Args:
         modality: a `schema.Modality`.

@@ -1,7 +1,7 @@
-"""The layers of a record file below its example: GZIP, and TFRecord's framing, each checked.
+"""The layers of a record file below its example: GZIP and TFRecord framing, each checked.
 
-Intel's ISA-L inflates, about twice as fast as zlib, and checks GZIP's CRC-32; google-crc32c
-those of the framing.
+Intel's ISA-L decompresses, about twice as fast as zlib, and checks GZIP's CRC-32; google-crc32c
+checks those of the framing.
 """
 
 import struct
@@ -22,7 +22,7 @@ class Damaged(ValueError):
     """A record is damaged; the message says how.
 
     Attributes:
-        kind: a short name for it, the same for all of its kind.
+        kind: a short name for this kind of damage.
     """
 
     def __init__(self, kind: str, text: str):
@@ -31,7 +31,7 @@ class Damaged(ValueError):
 
 
 def framed(serialized: bytes) -> list[bytes]:
-    """What a TFRecord file holds of a serialized example, a list of bytes."""
+    """The serialized examples of a TFRecord file, a list of bytes."""
     length = struct.pack('<Q', len(serialized))
     return [
         length,
@@ -42,7 +42,7 @@ def framed(serialized: bytes) -> list[bytes]:
 
 
 def inflated(data: bytes) -> bytes:
-    """A record file's TFRecord.
+    """Decompresses a record file to its TFRecord.
 
     Raises:
         Damaged: 'empty', 'not_gzip', 'truncated', 'gzip', 'trailing' or 'foreign'.
@@ -57,7 +57,7 @@ def inflated(data: bytes) -> bytes:
     except isal_zlib.IsalError as error:  # type: ignore[misc]  # wrong stubs
         raise Damaged('gzip', f'the GZIP data are damaged ({error})') from error
     if inflater.unconsumed_tail:
-        raise Damaged('foreign', f'inflates to more than {_MOST_BYTES} bytes')
+        raise Damaged('foreign', f'decompresses to more than {_MOST_BYTES} bytes')
     if not inflater.eof:
         raise Damaged('truncated', f'ends within its GZIP data, after {len(data)} bytes')
     if inflater.unused_data:
@@ -68,9 +68,9 @@ def inflated(data: bytes) -> bytes:
 
 
 def read_stream(path: AnyPath) -> Iterator[bytes]:
-    """Yields the serialized examples of a record file while it inflates, for records of hours.
+    """Yields the serialized examples of a record file while decompressing, for hours of sound.
 
-    `inflated` and `unframed` say more precisely what is wrong with a record that fits in memory.
+    `inflated` and `unframed` give more precise errors for a record that fits in memory.
 
     Raises:
         Damaged: 'gzip', 'truncated', 'crc' or 'foreign'.
@@ -89,7 +89,7 @@ def read_stream(path: AnyPath) -> Iterator[bytes]:
 
 
 def _what_else(data):
-    """What a file that is not GZIP seems to be, for the message."""
+    """A guess at what a file that is not GZIP is, for the message."""
     try:
         next(unframed(data), None)
     except Damaged:
@@ -113,17 +113,17 @@ def unframed(payload: bytes) -> Iterator[bytes]:
 
 
 def _length_of(header):
-    """The number of bytes of the example that follows a header."""
+    """The length in bytes of the example after a header."""
     if len(header) < _HEADER.size:
         raise Damaged('truncated', 'its TFRecord ends within a length')
     length, length_crc = _HEADER.unpack(header)
     if _masked_crc(header[:8]) != length_crc:
-        raise Damaged('crc', 'the CRC-32C of a length is wrong: damaged, or no TFRecord')
+        raise Damaged('crc', 'the CRC-32C of a length is wrong: damaged, or not a TFRecord')
     return length
 
 
 def _checked(serialized, footer, length):
-    """The example itself, once it fits its footer."""
+    """The example itself, checked against its footer."""
     if len(footer) < _FOOTER.size:
         raise Damaged('truncated', f'its TFRecord ends within an example of {length} bytes')
     if _masked_crc(serialized) != _FOOTER.unpack(footer)[0]:

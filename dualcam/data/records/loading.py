@@ -1,4 +1,4 @@
-"""Record files to what they hold, read by several threads, in order; an error names its file.
+"""Loads record files with several threads, in order; an error names its file.
 
 All readers of records go through `load_each`: `reading` for seconds of AVIA and ACIVW,
 `tagging_records` for tagged clips.
@@ -16,7 +16,7 @@ from dualcam.data.records.framing import Damaged
 from dualcam.files import large_arrays
 
 _THREADS = os.cpu_count() or 1
-_AHEAD = _THREADS + 8  # records that are read before they are asked for
+_AHEAD = _THREADS + 8  # records to read ahead
 
 Context = Mapping[str, Any]  # {key: feature}
 Lists = Mapping[str, Sequence[Any]]  # {key: [feature]}
@@ -27,11 +27,11 @@ def read_example(path: str | os.PathLike) -> tuple[Context, Lists]:
 
     Raises:
         OSError: the file cannot be read.
-        Damaged: it does not hold exactly one example.
+        Damaged: it does not contain exactly one example.
     """
     examples = protobufs.read_examples(pathlib.Path(path).read_bytes())
     if len(examples) != 1:
-        raise Damaged('foreign', f'holds {len(examples)} examples; expected one')
+        raise Damaged('foreign', f'contains {len(examples)} examples; expected one')
     return examples[0]
 
 
@@ -46,15 +46,15 @@ def load_each(
 
     Args:
         paths: of the records.
-        load: called from several threads; a `ValueError` says what is wrong with the record.
-        expected: what each record should be, for error messages.
-        skip: called with the row and the message of a record that cannot be read, for which
-            None is yielded; without it such a record is an error.
-        take: called from the same threads with the row and what was loaded; what it returns is
-            yielded instead. Its errors are not taken for damage of the record.
+        load: called from several threads; raises a `ValueError` for a bad record.
+        expected: description of a correct record, for error messages.
+        skip: called with the row and the message of an unreadable record, for which None is
+            yielded; without it such a record is an error.
+        take: called from the same threads with the row and the loaded value; its result is
+            yielded instead. Its errors do not count as damage of the record.
 
     Raises:
-        ValueError: a record cannot be read, or is of another kind; the message names it.
+        ValueError: a record is unreadable or of another kind; the message names it.
     """
 
     def work(row):

@@ -1,8 +1,8 @@
-"""From record files to examples without TensorFlow: GZIP, TFRecord, protobuf, each checked.
+"""Reads examples from record files without TensorFlow: GZIP, TFRecord, protobuf, each checked.
 
-TensorFlow's own reader says little about what is wrong with a file and takes seconds to start.
-Here each layer is undone by itself: `framing` undoes those of bytes, and protobuf reads the
-messages that are described below, with the fields and bytes of `tf.train.Example` and
+TensorFlow's own reader gives little detail about a bad file and takes seconds to start. Here each
+layer is decoded separately: `framing` handles the byte layers, and protobuf parses the messages
+described below, which have the fields and bytes of `tf.train.Example` and
 `tf.train.SequenceExample`.
 """
 
@@ -13,7 +13,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message, message_fa
 from dualcam.data.records import framing
 
 # tf.train's messages: {name: [(field, type, repeated)]}, fields numbered from 1 in their order.
-# A dictionary is the type of a map's values, its keys are text.
+# A dictionary gives the type of a map's values; its keys are strings.
 _Field = descriptor_pb2.FieldDescriptorProto
 _MESSAGES = {
     'BytesList': [('value', _Field.TYPE_BYTES, True)],
@@ -39,8 +39,8 @@ def read_examples(data: bytes) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 
     Returns:
         [({key: feature} of the context, {key: [feature]} of the feature lists)]. A
-        `tf.train.Example` has the same bytes as a `tf.train.SequenceExample` with a context alone,
-        and comes out so.
+        `tf.train.Example` has the same bytes as a `tf.train.SequenceExample` with only a context,
+        and is returned as one.
 
     Raises:
         Damaged: 'empty', 'not_gzip', 'truncated', 'gzip', 'trailing', 'crc' or 'foreign'.
@@ -55,7 +55,7 @@ def read_examples(data: bytes) -> list[tuple[dict[str, Any], dict[str, Any]]]:
             )
         )
     if not examples:
-        raise framing.Damaged('empty', 'holds no example')
+        raise framing.Damaged('empty', 'contains no example')
     return examples
 
 
@@ -69,12 +69,12 @@ def parse_example(serialized: bytes) -> Any:
         return SequenceExample.FromString(serialized)
     except message.DecodeError as error:
         raise framing.Damaged(
-            'foreign', f'holds something else than an example ({error})'
+            'foreign', f'contains something other than an example ({error})'
         ) from error
 
 
 def _message_class(wanted):
-    """The class of one of `_MESSAGES`, in a pool of its own: TensorFlow's may be loaded too."""
+    """The class of one of `_MESSAGES`, in its own pool, as TensorFlow's may be loaded too."""
     package = 'dualcam.records'
     file = descriptor_pb2.FileDescriptorProto(
         name='records.proto', package=package, syntax='proto3'
@@ -83,7 +83,7 @@ def _message_class(wanted):
         described = file.message_type.add(name=owner)
         for number, (field_name, kind, repeated) in enumerate(fields, 1):
             if isinstance(kind, dict):
-                name = field_name.title().replace('_', '') + 'Entry'  # as protobuf wants it
+                name = field_name.title().replace('_', '') + 'Entry'  # protobuf's convention
                 entry = described.nested_type.add(name=name)
                 entry.options.map_entry = True
                 _add_field(entry, 'key', 1, _Field.TYPE_STRING, False)

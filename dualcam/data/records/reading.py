@@ -1,6 +1,6 @@
-"""Records of one second each, of AVIA or ACIVW: from lists of paths to arrays.
+"""Reads records of one second each, of AVIA or ACIVW: from lists of paths to arrays.
 
-Reads what `records/`, or the authors' converters, wrote. A second is a dictionary of arrays.
+`records/` or the authors' converters wrote them. A second is a dictionary of arrays.
 """
 
 import os
@@ -16,7 +16,7 @@ from dualcam.data.records import fields, loading
 from dualcam.files import text_files
 from dualcam.files.path_types import AnyPath
 
-# What of a path is the same on every machine.
+# The part of a path that is the same on every machine.
 _PLACE = re.compile(
     r'(?:Location_\d+/Subject_\d+/Action_\d+(?:_take_\d+)?|class_\d+/data_\d+)/Data_\d+'
     + re.escape(schema.RECORD_SUFFIX)
@@ -24,22 +24,22 @@ _PLACE = re.compile(
 
 
 def read_list(path: AnyPath, root: AnyPath | None = None) -> list[str]:
-    """Record paths of a list file.
+    """Reads the record paths of a list file.
 
-    Lists name records of the machine they were made on. So the part of a path that stands before
-    Location_LL/... or class_C/... is replaced by `root`; by the default root only where there is
-    no such file as written. No line may point outside of the root, but for links in it.
+    Lists contain paths of the machine they were made on. Therefore the part of a path before
+    Location_LL/... or class_C/... is replaced by `root`; by the default root only if the file does
+    not exist as written. No line may point outside the root, except through links in it.
 
     Args:
-        path: a text file with one record path a line, absolute or relative to the records' root.
+        path: a text file with one record path per line, absolute or relative to the records' root.
         root: the records' root; default two folders above the list's (<root>/<N>_seconds/lists).
 
     Returns:
         Absolute paths as strings, in the list's order.
 
     Raises:
-        ValueError: no such list, an empty one, or a line of it whose record does not exist or
-            lies outside of the root.
+        ValueError: the list is missing or empty, or a line's record does not exist or is outside
+            the root.
     """
     path = pathlib.Path(path)
     if not path.is_file():
@@ -58,7 +58,7 @@ def read_list(path: AnyPath, root: AnyPath | None = None) -> list[str]:
 
 
 def _find_record(where, line, root, replacing):
-    """The record that a list's line means; `replacing` whatever stands before its place."""
+    """The record of a list's line; `replacing` whatever precedes the portable part of the path."""
     root = pathlib.Path(root)
     written = root / line
     place = _PLACE.search(line.replace('\\', '/'))  # lists of Windows programs too
@@ -77,15 +77,15 @@ def _find_record(where, line, root, replacing):
             or (os.path.isfile(written) and not os.path.isfile(candidates[0]))
         ):
             raise ValueError(
-                f'{where}: {line} lies outside of {root}; correct it, or pass the '
-                'folder that holds the records (--root)'
+                f'{where}: {line} is outside {root}; correct it, or pass the '
+                'folder of the records (--root)'
             )
     for record in candidates:
-        if os.path.isfile(record):  # of any name, however long or odd
+        if os.path.isfile(record):  # works for any name, however long or odd
             return str(record)
     raise ValueError(
         f'{where}: lists {candidates[-1]}, which does not exist (written as {line}); '
-        'pass the folder that holds the records (--root), convert the missing ones, '
+        'pass the folder of the records (--root), convert the missing ones, '
         'or make the lists again'
     )
 
@@ -106,16 +106,16 @@ def read_seconds(
     Args:
         paths: of the records.
         modalities: names, from 'acoustic', 'audio' and 'video'.
-        labels: to read, of `schema.LABELS`.
+        labels: to read, some of `schema.LABELS`.
         skip, take: see `loading.load_each`.
 
     Yields:
         A dictionary with 'acoustic' [12, 36, 48, 12] float32, 'audio' [12, mics, 1024] int32 and
-        'video' [12, height, width, 3] uint8 BGR, as requested, and each label, a whole number; in
-        records of ACIVW the 'subject' is 0.
+        'video' [12, height, width, 3] uint8 BGR, as requested, and each label, an integer; in
+        ACIVW records the 'subject' is 0.
 
     Raises:
-        ValueError: a record cannot be read, or something in it is missing or of another size;
+        ValueError: a record is unreadable, or something in it is missing or has the wrong size;
             the message names it.
     """
 
@@ -135,7 +135,7 @@ def read_frames(
 
     Args:
         paths: of the records.
-        frames: for each of them the numbers of its frames, 0 - 11; only those are decoded.
+        frames: for each record its frame indices, 0 - 11; only those are decoded.
 
     Raises:
         ValueError: as `read_seconds`.
@@ -148,7 +148,7 @@ def read_frames(
 
 
 def modalities_of(path: str | os.PathLike) -> list[str]:
-    """Names of the modalities that a record holds, in the order of their numbers.
+    """Names of the modalities in a record, in the order of their numbers.
 
     Raises:
         ValueError: the record cannot be read.
@@ -158,10 +158,10 @@ def modalities_of(path: str | os.PathLike) -> list[str]:
 
 
 def first_modalities(paths: Sequence[str], max_bad: int = 0) -> list[str]:
-    """`modalities_of` the first record that can be read.
+    """`modalities_of` the first readable record.
 
     Raises:
-        ValueError: the first record cannot be read, or, where some may be bad, more than
+        ValueError: the first record is unreadable, or, if some may be bad, more than
             `max_bad` of the first ones.
     """
     for number, path in enumerate(paths):
@@ -174,7 +174,7 @@ def first_modalities(paths: Sequence[str], max_bad: int = 0) -> list[str]:
 
 
 def is_acivw(path: str | os.PathLike) -> bool:
-    """Whether a record is of ACIVW: its acoustic images lie upside down and mirrored.
+    """Whether a record is from ACIVW, with acoustic images upside down and mirrored.
 
     Raises:
         ValueError: the record cannot be read.
@@ -191,18 +191,18 @@ def _read_example(path):
 
 
 def _labels(context, names):
-    """Labels of either kind of record; what a kind does not have is 0."""
+    """Labels of either kind of record; missing ones are 0."""
     keys = schema.ACIVW_KEYS if schema.ACIVW_CLASS in context else schema.AVIA_KEYS
     labels = {}
     for name in names:
         if name in keys and keys[name] not in context:
-            raise ValueError(f'no label {keys[name]} in it')
+            raise ValueError(f'it has no label {keys[name]}')
         labels[name] = fields.whole_number(context, keys[name]) if name in keys else 0
     return labels
 
 
 def _frames(modality, context, lists, chosen=range(schema.FRAMES_PER_SECOND)):
-    """Frames of a modality; the sizes that the record states are checked before memory is used."""
+    """Frames of a modality; checks the record's stated sizes before allocating memory."""
     shape = fields.shape_of(modality, context)
     items = list(fields.frames_of(modality, shape, lists))
     held = bytearray().join([items[i] for i in chosen])

@@ -1,8 +1,8 @@
-"""Training, validation and test lists: the authors' seed-42 rule, to the path.
+"""Training, validation and test lists by the authors' seed-42 rule, reproduced exactly.
 
-A sequence of N consecutive records of one folder is the unit that is shuffled. Folders are
-sorted by name; what is left over at a folder's end is not used. Of the shuffled sequences the
-first 80 % train, the next 10 % validate, and all the rest test. (WACV 2020 prints 302 / 39 / 37
+The unit that is shuffled is a sequence of N consecutive records of one folder. Folders are sorted
+by name; a remainder at a folder's end is not used. Of the shuffled sequences the first 80 % are for
+training, the next 10 % for validation, and the rest for testing. (WACV 2020 prints 302 / 39 / 37
 sequences of 30 s; the authors' program, and this one, give 302 / 37 / 39.)
 """
 
@@ -25,12 +25,12 @@ _LOCATION = re.compile(r'Location_(\d+)$')
 def make_lists(
     root: AnyPath, num_seconds: int, split: str, location: int | None = None
 ) -> dict[str, list[str]]:
-    """The lists of a records folder.
+    """Makes the lists of a records folder.
 
     Args:
-        root: holds Location_LL/Subject_SS/Action_AAA/Data_NNN.tfrecord.
+        root: contains Location_LL/Subject_SS/Action_AAA/Data_NNN.tfrecord.
         num_seconds: records in a sequence.
-        split: 'train_valid_test'; 'train_valid', the rest being validation; or 'all'.
+        split: 'train_valid_test'; 'train_valid', with the rest for validation; or 'all'.
         location: scenario from 1, or None for all.
 
     Returns:
@@ -38,22 +38,22 @@ def make_lists(
         relative to root]}
 
     Raises:
-        ValueError: an unknown split, no records, a gap in a folder's numbering, or too few
-            records for one sequence.
+        ValueError: the split is unknown, a folder's numbering has a gap, or there are no records,
+            or too few for one sequence.
     """
     if split not in SPLITS:
         raise ValueError(f'split {split!r}: expected one of {", ".join(SPLITS)}')
     if num_seconds < 1:
-        raise ValueError(f'{num_seconds} seconds a sequence: expected 1 or more')
+        raise ValueError(f'{num_seconds} seconds per sequence: expected 1 or more')
     files = []
     for folder, count in record_folders(pathlib.Path(root), location):
         used = num_seconds * (count // num_seconds)
         files += [f'{folder}/{record_name(i)}' for i in range(1, used + 1)]
     if not files:
         raise ValueError(
-            f'{root}: no folder holds {num_seconds} consecutive records'
+            f'{root}: no folder has {num_seconds} consecutive records'
             + (f' of location {location}' if location else '')
-            + '; if their folders are class_C/data_DDD, as of ACIVW, pass --by_video'
+            + '; if their folders are class_C/data_DDD, as for ACIVW, pass --by_video'
         )
     starts = list(range(0, len(files), num_seconds))
     np.random.RandomState(42).shuffle(starts)
@@ -78,7 +78,7 @@ def make_lists(
 
 
 def lists_folder(root: AnyPath, num_seconds: int, location: int | None = None) -> pathlib.Path:
-    """Where the lists of these settings live: <root>/<N>_seconds[_location_L]/lists."""
+    """The folder for lists with these settings: <root>/<N>_seconds[_location_L]/lists."""
     seconds = f'{num_seconds}_second' + ('s' if num_seconds != 1 else '')
     place = f'_location_{location}' if location else ''
     return pathlib.Path(root) / (seconds + place) / 'lists'
@@ -91,11 +91,11 @@ def write_lists(
     location: int | None = None,
     absolute: bool = False,
 ) -> dict[pathlib.Path, int]:
-    """Writes what `make_lists` gives; returns {path of the list: number of records}.
+    """Writes the lists of `make_lists`; returns {path of the list: number of records}.
 
     Args:
-        absolute: write full paths, as the authors' programs need them; otherwise paths are
-            relative to root, and the folder can move.
+        absolute: write absolute paths, which the authors' programs need; otherwise paths are
+            relative to root, so the folder can be moved.
     """
     lists = make_lists(root, num_seconds, split, location)
     return write(lists, lists_folder(root, num_seconds, location), root, absolute)
@@ -123,10 +123,10 @@ def write(
 
 
 def count_records(folder: AnyPath) -> int:
-    """How many records a folder holds.
+    """Number of records in a folder.
 
     Raises:
-        ValueError: there is a gap in their numbering.
+        ValueError: their numbering has a gap.
     """
     names = {e.name for e in os.scandir(folder) if _RECORD.fullmatch(e.name)}
     for i in range(1, len(names) + 1):
@@ -143,7 +143,7 @@ def record_name(number: int) -> str:
 
 
 def locations(root: AnyPath) -> list[int]:
-    """Numbers of the scenarios that a folder holds records of, sorted; from 1."""
+    """Sorted numbers, from 1, of the scenarios in a records folder."""
     root = pathlib.Path(root)
     if not root.is_dir():
         return []
@@ -153,7 +153,7 @@ def locations(root: AnyPath) -> list[int]:
 
 
 def record_folders(root: pathlib.Path, location: int | None) -> Iterator[tuple[str, int]]:
-    """Yields (folder relative to root, number of records) of folders with records, by name."""
+    """Yields (folder relative to root, number of records) for folders with records, by name."""
     if not root.is_dir():
         raise ValueError(f'{root}: no such folder')
 

@@ -1,6 +1,6 @@
 """Records of tagged clips (AAAI 2021): one example with sound, labels and one frame per second.
 
-`records.convert_tagging` writes them; stores and kept features read them.
+`records.convert_tagging` writes them; stores and cached features read them.
 """
 
 import pathlib
@@ -20,7 +20,7 @@ _EXPECTED = 'a whole record of a tagged clip'
 
 
 def read_split(root: AnyPath, split: str) -> list[str]:
-    """Record paths of a split, 'training', 'validation' or 'testing', in its list's order.
+    """Record paths of a split, 'training', 'validation' or 'testing', in list order.
 
     Raises:
         ValueError: there is no such list; see `reading.read_list`.
@@ -36,7 +36,7 @@ def read_split(root: AnyPath, split: str) -> list[str]:
 def read_clips(
     paths: Sequence[str], skip: Callable[[int, str], None] | None = None
 ) -> Iterator[dict[str, Any] | None]:
-    """Yields the clips of records in their order, without decoding frames.
+    """Yields the clips of records, in order, without decoding frames.
 
     Args:
         paths: of the records.
@@ -46,7 +46,7 @@ def read_clips(
         {'name': str, 'audio': [samples] int16, 'labels': [classes] int64, 'frames': their number}.
 
     Raises:
-        ValueError: a record cannot be read, or is of another kind; the message names it.
+        ValueError: a record is unreadable or of another kind; the message names it.
     """
 
     def load(_, context, lists):
@@ -54,7 +54,7 @@ def read_clips(
         try:
             name = fields.single_bytes(context, schema.CLIP_NAME).decode()
         except UnicodeDecodeError as error:
-            raise Damaged('value', f'{schema.CLIP_NAME} is no text') from error
+            raise Damaged('value', f'{schema.CLIP_NAME} is not text') from error
         pcm = fields.single_bytes(context, schema.CLIP_AUDIO)
         if len(pcm) % 2:
             raise Damaged('size', f'{schema.CLIP_AUDIO} has {len(pcm)} bytes; expected pairs')
@@ -76,9 +76,9 @@ def read_frames(
 
     Args:
         paths: of the records.
-        frames: for each of them a list of frame numbers, from 0.
-        size: (height, width) that all frames are resized to as a whole, whatever their shape:
-            the source of a sound may be at the side.
+        frames: for each record a list of frame indices, from 0.
+        size: (height, width) to which whole frames are resized, whatever their shape, since
+            a sound's source may be at the side.
 
     Yields:
         [n, height, width, 3] float32, 0 - 255, RGB.
@@ -102,19 +102,19 @@ def read_frames(
 def _decoded(jpeg, size):
     """Pixels [height, width, 3] of a JPEG, float32."""
     try:
-        # The header alone comes first: decoding a damaged one may fill the memory.
+        # Check the header first: decoding a damaged image may exhaust memory.
         sides = tf.io.extract_jpeg_shape(jpeg).numpy()[:2]
         if np.any(sides > _LARGEST):
-            raise Damaged('size', f'{schema.CLIP_FRAMES}: a frame of {sides}: too large')
+            raise Damaged('size', f'{schema.CLIP_FRAMES}: a frame of {sides} is too large')
         pixels = tf.image.decode_jpeg(jpeg, 3, dct_method='INTEGER_ACCURATE')
         return tf.image.resize(pixels, size, antialias=True).numpy()
-    except (tf.errors.OpError, UnicodeDecodeError) as error:  # some messages hold a file's bytes
+    except (tf.errors.OpError, UnicodeDecodeError) as error:  # some messages contain a file's bytes
         reason = str(error).strip().partition('\n')[0]
         raise Damaged('value', f'{schema.CLIP_FRAMES}: {reason}') from error
 
 
 def _jpegs(context):
-    """Bytes of a clip's frames, of a record whose sampling rate is the expected one."""
+    """Bytes of a clip's frames; checks the record's sample rate."""
     rate_hz = fields.whole_number(context, schema.CLIP_RATE)
     if rate_hz != schema.CLIP_RATE_HZ:
         raise Damaged('size', f'{schema.CLIP_RATE} is {rate_hz}; expected {schema.CLIP_RATE_HZ}')

@@ -1,14 +1,14 @@
 """Training, validation and test lists by take, stratified by class and scenario.
 
-Seconds of one take share the subject's place, the object in hand and what else sounds around, so
-a test on other seconds of a take that was trained on measures memory. Here a take's records stay
-together, and each class of each scenario is split for itself: of its takes about 15 % validate,
-`test_share` test (rounded down), at least one each, and the rest trains. Takes are dealt subject
-by subject, so that the held-out takes of a class come from as many subjects as there are. Takes
-of the unseen subjects are in no list but their own. Where the rule says `by_subject`, whole
-subjects are dealt instead, the same ones in all scenarios.
+Seconds of one take share the subject's position, the object and the background sounds, so testing
+on other seconds of a training take measures memorisation. Here a take's records stay together, and
+each class of each scenario is split separately: about 15 % of its takes are for validation,
+`test_share` for testing (rounded down), at least one each, and the rest for training. Takes are
+distributed subject by subject, so that a class's held-out takes come from as many subjects as
+possible. Takes of unseen subjects are only in their own list. With `by_subject`, whole subjects are
+distributed instead, the same ones in all scenarios.
 
-`record_lists` has the authors' rule, which AVIA's own tables use.
+`record_lists` implements the authors' rule, which AVIA's own tables use.
 """
 
 import collections
@@ -33,35 +33,35 @@ def make_take_lists(
     location: int | None = None,
     seed: int = 42,
 ) -> dict[str, list[str]]:
-    """The lists of a records folder of AVIA, or of what stands in for it.
+    """Makes the lists of a records folder of AVIA or a data set in its layout.
 
-    A scenario's lists are the same whether they are made alone or with the others.
+    A scenario's lists do not depend on whether other scenarios are included.
 
     Args:
-        root: holds Location_LL/Subject_SS/Action_AAA/Data_NNN.tfrecord.
-        num_seconds: records in a sequence, the lists' unit; what is left over at a take's end is
-            not used.
-        rule: a `datasets.TakeRule`; default the one that the folder's dataset.json names, or
-            whole folders as takes.
+        root: contains Location_LL/Subject_SS/Action_AAA/Data_NNN.tfrecord.
+        num_seconds: records in a sequence, the lists' unit; a remainder at a take's end is not
+            used.
+        rule: a `datasets.TakeRule`; default the one in the folder's dataset.json, or whole folders
+            as takes.
         location: scenario from 1, or None for all.
-        seed: of the deal.
+        seed: of the random split.
 
     Returns:
-        {'training.txt', 'validation.txt', 'testing.txt', 'dataset.txt' (all of them), and
-        'unseen_subjects.txt' where the rule names some: [record paths relative to root]}
+        {'training.txt', 'validation.txt', 'testing.txt', 'dataset.txt' (all takes), and
+        'unseen_subjects.txt' if the rule names some: [record paths relative to root]}
 
     Raises:
-        ValueError: no records, a gap in a folder's numbering, takes shorter than a sequence, or a
-            class that has fewer than three takes in a scenario.
+        ValueError: there are no records, gaps in a folder's numbering, takes shorter than a
+            sequence, or a class with fewer than three takes in a scenario.
     """
     root = pathlib.Path(root)
     if num_seconds < 1:
-        raise ValueError(f'{num_seconds} seconds a sequence: expected 1 or more')
+        raise ValueError(f'{num_seconds} seconds per sequence: expected 1 or more')
     rule = rule or datasets.read_description(root).take_rule or datasets.TakeRule()
     takes = _takes(root, num_seconds, rule.take_s, location)
     if not takes:
         raise ValueError(
-            f'{root}: no take holds {num_seconds} consecutive records'
+            f'{root}: no take has {num_seconds} consecutive records'
             + (f' of location {location}' if location else '')
         )
     parts: dict[str, list] = {'training.txt': [], 'validation.txt': [], 'testing.txt': []}
@@ -91,7 +91,7 @@ def make_take_lists(
         raise ValueError(
             f'{root}: no takes for {" and ".join(empty)}'
             + (f' in location {location}' if location else '')
-            + '; its subjects are all in other lists'
+            + '; all its subjects are in other lists'
         )
     if rule.unseen_subjects:
         if not unseen:
@@ -113,7 +113,7 @@ def write_take_lists(
     seed: int = 42,
     absolute: bool = False,
 ) -> dict[pathlib.Path, int]:
-    """Writes what `make_take_lists` gives; returns {path of the list: number of records}.
+    """Writes the lists of `make_take_lists`; returns {path of the list: number of records}.
 
     Args:
         absolute: see `record_lists.write_lists`.
@@ -129,11 +129,11 @@ def write_take_lists(
 def write_scenario_lists(
     root: str | pathlib.Path, num_seconds: int, location: int | None = None
 ) -> dict[pathlib.Path, int]:
-    """Writes the lists of a scenario, or of all, by the rule that the data set names.
+    """Writes the lists of a scenario, or of all, by the data set's own rule.
 
     Returns:
         {path of the list: number of records}: training, validation and test lists and all data,
-        and 'unseen_subjects.txt' where the data set has such.
+        and 'unseen_subjects.txt' if the data set has them.
     """
     rule = datasets.read_description(root).take_rule
     if rule is not None:
@@ -166,7 +166,7 @@ def _takes(root, num_seconds, take_s, location):
 
 
 def _subject_lists(root, num_seconds, rule, seed):
-    """{subject: name of its list}, of the subjects of all scenarios."""
+    """{subject: name of its list} for the subjects of all scenarios."""
     found = _takes(root, num_seconds, rule.take_s, None)
     subjects = sorted({one for by_subject in found.values() for one in by_subject})
     subjects = [one for one in subjects if one not in rule.unseen_subjects]
@@ -184,7 +184,7 @@ def _subject_lists(root, num_seconds, rule, seed):
 
 
 def _dealt(by_subject, rng):
-    """Takes in random order, one of each subject before any subject's second."""
+    """Takes in random order, one of each subject before any subject's second one."""
     order = []
     for takes in by_subject.values():
         order += [

@@ -1,7 +1,7 @@
-"""Acoustic images as ECCV 2020's networks see them.
+"""Acoustic images as inputs of ECCV 2020's networks.
 
 ACIVW's images are upside down and mirrored relative to its video. They are stored that way and
-flipped where clips are cut, because networks compare the two place by place.
+flipped when clips are cut, because networks compare the two position by position.
 """
 
 import numpy as np

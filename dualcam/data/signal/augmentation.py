@@ -14,18 +14,18 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """How much clips are changed.
+    """How clips are augmented.
 
     Attributes:
-        shift: move each clip to a random start: along its file where that is longer than the
-            clip, else around in a circle.
-        gain_db: up to so many decibels louder or quieter, after the largest magnitude was
-            brought to 256.
-        time_masks, time_mask_s: how many stretches of a spectrogram are set to the training
-            set's mean, and the longest.
+        shift: move each clip to a random start: along its file if that is longer than the clip,
+            otherwise circularly.
+        gain_db: largest random gain or attenuation in decibels, after scaling the largest
+            magnitude to 256.
+        time_masks, time_mask_s: number and largest length of stretches of a spectrogram that are
+            set to the training set's mean.
         frequency_masks, frequency_mask_bins: likewise for channels.
-        mixup: shape of the Beta distribution that two clips' shares are drawn from; 0 mixes
-            none (Zhang et al., ICLR 2018).
+        mixup: parameter of the Beta distribution of two clips' weights; 0 disables mixing
+            (Zhang et al., ICLR 2018).
     """
 
     shift: bool = True
@@ -42,10 +42,10 @@ class Draws:
     """Random numbers for the clips of an epoch.
 
     Attributes:
-        place: [clips] 0 - 1, where a clip starts.
+        place: [clips] 0 - 1, start of a clip.
         gain: [clips, 1] float32, factors.
-        other_share: [clips, 1] float32, 0 - 0.5, of the clip that another is mixed with.
-        times: [clips, time_masks, 2] float32, 0 - 1: width and place of masks.
+        other_share: [clips, 1] float32, 0 - 0.5, weight of the clip that is mixed in.
+        times: [clips, time_masks, 2] float32, 0 - 1: width and position of masks.
         channels: [clips, frequency_masks, 2] float32, likewise.
     """
 
@@ -57,11 +57,11 @@ class Draws:
 
 
 def draw(augmentation: Augmentation, seed: Sequence[int], num_clips: int) -> Draws:
-    """The random numbers of an epoch.
+    """Draws the random numbers of an epoch.
 
     Args:
         augmentation: an `Augmentation`.
-        seed: whole numbers, such as (seed, epoch).
+        seed: integers, such as (seed, epoch).
         num_clips: of the training set.
 
     Returns:
@@ -87,17 +87,17 @@ def draw(augmentation: Augmentation, seed: Sequence[int], num_clips: int) -> Dra
 def starts(
     augmentation: Augmentation, place: np.ndarray, lengths: np.ndarray, clip_samples: int
 ) -> np.ndarray:
-    """Where clips start in their files.
+    """Starts of clips in their files.
 
     Args:
         augmentation: an `Augmentation`.
         place: [n] 0 - 1, drawn.
-        lengths: [n] samples of their files.
+        lengths: [n] lengths of their files, samples.
         clip_samples: samples of a clip.
 
     Returns:
-        [n] int64: for a file longer than a clip the first sample to take, else how far to move
-        the clip around in a circle.
+        [n] int64: for a file longer than a clip the first sample to use, otherwise the circular
+        shift of the clip.
     """
     if not augmentation.shift:
         return np.zeros(len(place), np.int64)
@@ -125,7 +125,7 @@ def mask(
 
 
 def _masks(draws, longest, size):
-    """[n, size] float32: 0 within stretches of up to `longest`, else 1."""
+    """[n, size] float32: 0 within random stretches of up to `longest`, else 1."""
     width = draws[..., :1] * longest  # [n, masks, 1]
     start = draws[..., 1:] * (size - width)
     place = tf.range(size, dtype=tf.float32)[None, None]

@@ -1,8 +1,8 @@
-"""Statistics of the training set, per channel, gathered in one pass over it.
+"""Per-channel statistics of the training set, computed in one pass.
 
-The authors' program divides the sums by the wrong count, which makes its mean 1285 times too
-small and its deviation wrong; minimum and maximum, the only ones that WACV 2020 uses, are right.
-Here all of them are right.
+The authors' program divides the sums by the wrong count, which makes its mean 1285 times too small
+and its deviation wrong; minimum and maximum, the only ones that WACV 2020 uses, are correct. Here
+all of them are correct.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ class ChannelStats:
     """Statistics of each channel, all [channels].
 
     Attributes:
-        count: values of each channel.
+        count: number of values per channel.
         min, max, sum, sum_squared: float64.
     """
 
@@ -40,15 +40,15 @@ class ChannelStats:
 
     @property
     def std_dev(self) -> np.ndarray:
-        """[channels] float64, of the population."""
+        """[channels] float64, population standard deviation."""
         return np.sqrt(np.maximum(self.sum_squared / self.count - self.mean**2, 0.0))
 
 
 def gather(batches: Iterable[npt.ArrayLike]) -> ChannelStats:
-    """Statistics of everything that `batches` yields.
+    """Statistics over all of `batches`.
 
     Args:
-        batches: arrays [..., channels], one after the other.
+        batches: iterable of arrays [..., channels].
 
     Returns:
         `ChannelStats`.
@@ -66,14 +66,14 @@ def gather(batches: Iterable[npt.ArrayLike]) -> ChannelStats:
         )
         stats = part if stats is None else _merge(stats, part)
     if stats is None:
-        raise ValueError('no data to gather statistics from')
+        raise ValueError('no data to compute statistics from')
     return stats
 
 
 def save(folder: AnyPath, stats: ChannelStats) -> None:
     """Writes global_{min,max,sum,sum_squared,mean,std_dev}.npy, float32, as the authors did.
 
-    The folder appears whole or not at all; an existing one is replaced.
+    The folder is written atomically; an existing one is replaced.
     """
     with atomic.writing_folder(pathlib.Path(folder)) as partial:
         for name in _NAMES:
@@ -81,7 +81,7 @@ def save(folder: AnyPath, stats: ChannelStats) -> None:
 
 
 def load(folder: AnyPath, *names: str) -> tuple[np.ndarray, ...]:
-    """Arrays that `save` wrote, by their names: load(folder, 'mean', 'std_dev')."""
+    """Arrays written by `save`, by name: load(folder, 'mean', 'std_dev')."""
     return tuple(np.load(pathlib.Path(folder) / f'global_{name}.npy') for name in names)
 
 

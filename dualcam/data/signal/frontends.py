@@ -1,7 +1,7 @@
-"""From a waveform to a student's input: band, peak, spectrogram, normalisation.
+"""Front ends: from a waveform to a student's input (band, peak, spectrogram, normalisation).
 
-A network has to be used with the front end that it was trained with: the clips that it is
-trained on, its SavedModel and its embeddings all go through here.
+A network must be used with the front end that it was trained with: its training clips, its
+SavedModel and its embeddings all use this module.
 """
 
 import dataclasses
@@ -12,31 +12,31 @@ import tensorflow as tf
 
 from dualcam.data import audio, schema
 
-# Of the inputs that this code makes. A network that was trained with another is refused.
+# Version of this code's inputs. Networks trained with another version are refused.
 VERSION = 2
-# See `Frontend`; each with the names of its statistics.
+# See `Frontend`; with the names of their statistics.
 NORMALISATIONS = {
     'min_max': ('min', 'max'),
     'mean_std': ('mean', 'std_dev'),
     'log': ('mean', 'std_dev'),
 }
-_NARROW = 1e-2  # deviation of a channel of logarithms in which there is nothing
+_NARROW = 1e-2  # a channel of logarithms with less deviation is empty
 
 
 def without_offset(signal: tf.Tensor) -> tf.Tensor:
-    """A signal around its mean, where that is large enough to be an offset.
+    """Subtracts a signal's mean if that is large enough to be an offset.
 
-    What is smaller than a tenth of the sound's own deviation is left as it is: a short sound's mean
-    is never exactly zero.
+    A mean below a tenth of the sound's deviation is not subtracted: a short sound's mean is never
+    exactly zero.
 
     Args:
-        signal: [..., samples] float32 within 1.
+        signal: [..., samples] float32, full scale 1.
 
     Returns:
-        [..., samples]; exactly zero where the signal is constant.
+        [..., samples]; exactly zero if the signal is constant.
     """
     first = signal[..., :1]
-    moved = signal - first  # a constant is exactly zero then
+    moved = signal - first  # makes a constant exactly zero
     mean = tf.reduce_mean(moved, axis=-1, keepdims=True)
     centred = moved - mean
     variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
@@ -46,20 +46,20 @@ def without_offset(signal: tf.Tensor) -> tf.Tensor:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Frontend:
-    """How a student's input is made.
+    """A student's front end.
 
     Attributes:
         kind: 'waveform' or 'spectrogram'.
         normalisation: of spectrograms: 'min_max' maps each channel's range in the training set to
-            0 - 1 (WACV 2020); 'mean_std' takes each to zero mean and unit deviation
-            (ECCV 2020); 'log' likewise log(1 + magnitude), which suits recordings of very
+            0 - 1 (WACV 2020); 'mean_std' scales each to zero mean and unit deviation
+            (ECCV 2020); 'log' does so with log(1 + magnitude), which suits recordings of very
             different loudness.
         statistics: two arrays [257] of the training set: minimum and maximum, or mean and
-            deviation of the magnitudes or logarithms; None leaves spectrograms as they are.
-        band_limited: whether frequencies above 6.1 kHz are removed, as for students that were
+            deviation of the magnitudes or logarithms; None does not normalise.
+        band_limited: whether frequencies above 6.1 kHz are removed, for students that were
             trained on records of 12,288 Hz.
-        transform: an `audio.SpectrogramParams`; `models.network` says which one a
-            network takes.
+        transform: an `audio.SpectrogramParams`; `models.network` gives the one of a
+            network.
     """
 
     kind: str
@@ -75,10 +75,10 @@ class Frontend:
             )
 
     def hear(self, waveform: Any) -> tf.Tensor:
-        """Network input of a waveform of any scale at 22,050 Hz.
+        """Network input for a waveform of any scale at 22,050 Hz.
 
-        A constant offset is taken out: it is a fault of a converter, not of the sound. Clips that
-        are trained on go through `scaled` and `see`, which leave it as it is.
+        A constant offset is removed: it comes from a converter, not from the sound. Training clips
+        use `scaled` and `see`, which do not remove it.
 
         Args:
             waveform: [..., samples] float32.
@@ -98,18 +98,18 @@ class Frontend:
         return signal
 
     def see(self, signal: Any) -> Any:
-        """Network input of a clip whose largest magnitude is 256 already."""
+        """Network input for a clip whose largest magnitude is already 256."""
         if self.kind == 'waveform':
             return signal
         return self.normalise(self.unnormalised(signal))
 
     def unnormalised(self, signal: Any) -> tf.Tensor:
-        """Spectrogram that `statistics` are gathered of, [..., frames, 257]."""
+        """Spectrogram from which `statistics` are computed, [..., frames, 257]."""
         magnitude = audio.spectrogram(signal, self.transform)
         return tf.math.log1p(magnitude) if self.normalisation == 'log' else magnitude
 
     def normalise(self, spectrogram: Any) -> Any:
-        """`unnormalised` spectrograms by the training set's statistics."""
+        """Normalises `unnormalised` spectrograms by the training set's statistics."""
         if self.statistics is None:
             return spectrogram
         if self.normalisation == 'min_max':
@@ -120,7 +120,7 @@ class Frontend:
 
     @property
     def sample_rate_hz(self) -> int:
-        """Of the waveforms that `hear` takes."""
+        """Sample rate of the waveforms for `hear`."""
         return self.transform.sample_rate_hz
 
     @property
@@ -131,12 +131,12 @@ class Frontend:
         heard = np.flatnonzero(self._heard())
         if not len(heard):
             raise ValueError(
-                'the training set is silent: no channel of its spectrograms holds anything'
+                'the training set is silent: all channels of its spectrograms are empty'
             )
         return int(heard[-1]) + 1
 
     def _heard(self):
-        assert self.statistics is not None, 'without them all bins count'
+        assert self.statistics is not None, 'without them all bins are used'
         if self.normalisation == 'log':
             return self.statistics[1] > _NARROW
         if self.normalisation == 'mean_std':

@@ -1,4 +1,4 @@
-"""The windows of `windowing`, for TensorFlow's graphs: served models cut waveforms with these."""
+"""The windows of `windowing` in TensorFlow graphs, as used by served models."""
 
 import tensorflow as tf
 
@@ -6,12 +6,12 @@ from dualcam.data.signal import windowing
 
 
 def starts(num_samples: tf.Tensor, clip_samples: int, hop_samples: int) -> tf.Tensor:
-    """`windowing.starts` of a length that only the graph knows.
+    """`windowing.starts` for a length known only in the graph.
 
     Args:
         num_samples: [] int32.
         clip_samples: of a window.
-        hop_samples: from window to window.
+        hop_samples: between window starts.
 
     Returns:
         [windows] int32.
@@ -23,11 +23,11 @@ def starts(num_samples: tf.Tensor, clip_samples: int, hop_samples: int) -> tf.Te
 
 
 def cut(waveform: tf.Tensor, rows: tf.Tensor, first: tf.Tensor, clip_samples: int) -> tf.Tensor:
-    """Windows of waveforms that are at least as long.
+    """Windows of waveforms that are at least as long as a window.
 
     Args:
         waveform: [batch, samples].
-        rows: [windows] int32, of the batch.
+        rows: [windows] int32, indices into the batch.
         first: [windows] int32, first samples.
         clip_samples: of a window.
 

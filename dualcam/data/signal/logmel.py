@@ -1,9 +1,9 @@
-"""From a waveform to the input of AAAI 2021's audio network: 64 log-mel bands at 32 kHz.
+"""Front end of AAAI 2021's audio network: 64 log-mel bands at 32 kHz.
 
-The paper says 64 bands and no more, and takes its network (CNN8) from the cross-task baselines of
-Kong et al.; rate, window, hop and band are those of their later round (arXiv:1904.03476, for DCASE
-2019): 32 kHz, 64 frames a second. Their mel filters are Slaney's: linear up to 1 kHz, logarithmic
-above, triangles of equal area.
+The paper only says 64 bands, and takes its network (CNN8) from the cross-task baselines of Kong et
+al.; rate, window, hop and band are those of their later version (arXiv:1904.03476, for DCASE 2019):
+32 kHz, 64 frames per second. Their mel filters are Slaney's: linear up to 1 kHz, logarithmic above,
+triangles of equal area.
 """
 
 import dataclasses
@@ -14,17 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-# Of the inputs that this code makes. A network that was trained with another is refused.
+# Version of this code's inputs. Networks trained with another version are refused.
 VERSION = 1
 
 _BREAK_HZ, _LINEAR_HZ = 1000.0, 200.0 / 3.0  # Slaney's scale: a mel is 66.7 Hz up to here
 _BREAK_MEL, _LOG_STEP = 15.0, np.log(6.4) / 27.0  # and above a factor of 6.4 ** (1 / 27)
-_NARROW_DB = 1e-2  # deviation of a band in which there is nothing
+_NARROW_DB = 1e-2  # a band with less deviation is empty
 
 
 @dataclasses.dataclass(frozen=True)
 class LogMelParams:
-    """Log-mel spectrogram (Kong et al., arXiv:1904.03476).
+    """Parameters of the log-mel spectrogram (Kong et al., arXiv:1904.03476).
 
     10 s give 640 frames.
     """
@@ -39,11 +39,11 @@ class LogMelParams:
 
     @property
     def frames_per_second(self) -> int:
-        """Frames of a second; a whole number, so that clips can be cut at seconds."""
+        """Frames per second; an integer, so that clips can be cut at whole seconds."""
         return self.sample_rate_hz // self.hop
 
     def num_frames(self, num_samples: Any) -> Any:
-        """Frames of a waveform; the first one is centred on its first sample."""
+        """Number of frames of a waveform; the first one is centred on its first sample."""
         return num_samples // self.hop
 
 
@@ -86,11 +86,11 @@ def mel_filters(params: LogMelParams = LogMelParams()) -> np.ndarray:
 def log_mel(waveform: Any, params: LogMelParams = LogMelParams()) -> tf.Tensor:
     """Log-mel spectrogram.
 
-    The waveform is mirrored at both ends by half a window, so that frames are centred; of the
-    frames that end past it the last one is left out, which makes 10 s 640 instead of 641.
+    The waveform is mirrored at both ends by half a window, so that frames are centred; the last of
+    the frames that extend past its end is dropped, so 10 s give 640 instead of 641 frames.
 
     Args:
-        waveform: [..., samples] float32 within 1, longer than half a window.
+        waveform: [..., samples] float32, full scale 1, longer than half a window.
         params: a `LogMelParams`.
 
     Returns:
@@ -117,12 +117,12 @@ def log_mel(waveform: Any, params: LogMelParams = LogMelParams()) -> tf.Tensor:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LogMelFrontend:
-    """How a tagging network's sound input is made, for clips, exports and commands alike.
+    """A tagging network's front end for sound, shared by clips, exports and commands.
 
     Attributes:
         params: a `LogMelParams`.
         statistics: mean and deviation of each band in the training set, two arrays [num_bands];
-            None leaves decibels as they are.
+            None does not normalise.
     """
 
     params: LogMelParams = LogMelParams()
@@ -130,13 +130,13 @@ class LogMelFrontend:
 
     @property
     def sample_rate_hz(self) -> int:
-        """Of the waveforms that `hear` takes."""
+        """Sample rate of the waveforms for `hear`."""
         return self.params.sample_rate_hz
 
     def hear(self, waveform: Any) -> tf.Tensor:
-        """Network input [..., frames, num_bands] of a waveform [..., samples] within 1.
+        """Network input [..., frames, num_bands] for a waveform [..., samples], full scale 1.
 
-        Nothing is scaled: loudness is information too.
+        The waveform is not scaled: loudness is information too.
         """
         return self.normalise(log_mel(waveform, self.params))
 

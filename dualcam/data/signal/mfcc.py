@@ -1,6 +1,6 @@
-"""Statistics of MFCC, features of a sound that need no training.
+"""MFCC statistics: features of a sound that need no training.
 
-The classic baseline of learned embeddings (ESC-10's own baselines use MFCC, Piczak 2015).
+The classic baseline for learned embeddings (ESC-10's own baselines use MFCC, Piczak 2015).
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ NUM_CEPSTRA = 20
 
 
 def statistics(signal: npt.ArrayLike) -> np.ndarray:
-    """Mean and deviation over time of MFCC and of their differences.
+    """Mean and deviation over time of MFCCs and their differences.
 
     25 ms Hamming windows every 10 ms, 40 mel bands up to 11,025 Hz, 20 coefficients, the signal
     scaled to a largest magnitude of 1.

@@ -1,8 +1,8 @@
-"""From video frames of records to inputs of image networks.
+"""Converts video frames of records to inputs of image networks.
 
-Records hold BGR, as OpenCV read it. WACV 2020 resizes the smallest side to 256
-(bilinear, corners not aligned), cuts the middle 224 x 224 out, and subtracts ImageNet's RGB means.
-ECCV 2020 takes whole frames of 224 x 298, as ACIVW's records hold them, and subtracts the same.
+Records contain BGR, as read by OpenCV. WACV 2020 resizes the smallest side to 256 (bilinear,
+corners not aligned), crops the central 224 x 224, and subtracts ImageNet's RGB means. ECCV 2020
+uses whole frames of 224 x 298, as in ACIVW's records, and subtracts the same means.
 """
 
 import numpy as np
@@ -15,19 +15,19 @@ from dualcam.data import schema
 MEANS = (123.68, 116.78, 103.94)  # of ImageNet's red, green and blue, 0 - 255
 _RESIZED, _CROPPED = 256, 224
 SHAPE = (_CROPPED, _CROPPED, 3)  # of a preprocessed frame
-FRAME_SHAPE = (schema.ACIVW_SMALLEST_SIDE, 298, 3)  # of a whole one
-# Frames of a record that training on whole frames reads: with one a second, a clip of 2 s takes
-# its first and its last.
+FRAME_SHAPE = (schema.ACIVW_SMALLEST_SIDE, 298, 3)  # of a whole frame
+# Frames of a record for training on whole frames: with one per second, a clip of 2 s uses its first
+# and its last.
 KEPT_FRAMES = (0, schema.FRAMES_PER_SECOND - 1)
 
 
 def preprocess(frames: npt.ArrayLike | tf.Tensor, bgr: bool = False) -> tf.Tensor:
-    """Network inputs of frames.
+    """Network inputs from frames.
 
     Args:
         frames: [..., height, width, 3] uint8, BGR.
-        bgr: keep that order and subtract the RGB means from it, as the authors' programs do;
-            for weights that they trained.
+        bgr: keep that order and subtract the RGB means from it, as in the authors' programs;
+            for their weights.
 
     Returns:
         [..., 224, 224, 3] float32; RGB unless `bgr`, means subtracted.
@@ -47,7 +47,7 @@ def preprocess(frames: npt.ArrayLike | tf.Tensor, bgr: bool = False) -> tf.Tenso
 
 
 def subtract_means(images: npt.ArrayLike | tf.Tensor, bgr: bool = False) -> tf.Tensor:
-    """Network inputs of images of the right size.
+    """Network inputs from images of the right size.
 
     Args:
         images: [..., height, width, 3], 0 - 255, BGR.
@@ -57,19 +57,19 @@ def subtract_means(images: npt.ArrayLike | tf.Tensor, bgr: bool = False) -> tf.T
         [..., height, width, 3] float32, RGB unless `bgr`.
     """
     images = tf.cast(images, tf.float32)
-    # The authors reverse nothing and subtract red's mean from blue; we reverse first.
+    # The authors do not reverse channels and subtract red's mean from blue; we reverse first.
     return (images if bgr else images[..., ::-1]) - MEANS
 
 
 def fit(frames: np.ndarray) -> np.ndarray:
-    """Frames of any size as whole frames of 224 x 298.
+    """Resizes frames of any size to whole frames of 224 x 298.
 
     Args:
         frames: [n, height, width, 3] uint8.
 
     Returns:
-        [n, 224, 298, 3] uint8: resized (bicubic) to cover that size, and the middle of it. From
-        480 x 640 that is all but two thirds of a column; frames of that size stay as they are.
+        [n, 224, 298, 3] uint8: resized (bicubic) to cover that size, then centre-cropped. From
+        480 x 640 that loses two thirds of a column; frames of 224 x 298 are unchanged.
     """
     rows, cols = FRAME_SHAPE[:2]
     height, width = frames.shape[1:3]
@@ -89,7 +89,7 @@ def fit(frames: np.ndarray) -> np.ndarray:
 
 
 def spread_frames(num_frames: int, chosen: int) -> np.ndarray:
-    """Numbers of `chosen` frames spread over a clip, [chosen] int64.
+    """Indices of `chosen` frames spread evenly over a clip, [chosen] int64.
 
     The authors call it a random pick; it is `linspace` rounded down: 0, 14, 29, 44, 59 of 60.
     """
@@ -97,7 +97,7 @@ def spread_frames(num_frames: int, chosen: int) -> np.ndarray:
 
 
 def strided_frames(seconds: int, frame_stride: int) -> np.ndarray:
-    """Numbers of every n-th frame of a clip's records, [seconds * chosen] int64."""
+    """Indices of every n-th frame of a clip's records, [seconds * chosen] int64."""
     second = np.arange(frame_stride // 2, schema.FRAMES_PER_SECOND, frame_stride)
     offsets = np.arange(seconds)[:, None] * schema.FRAMES_PER_SECOND
     return (offsets + second).reshape(-1)

@@ -1,11 +1,10 @@
-"""WAV files decoded by TensorFlow's own operations, for models that are served without Python.
+"""Decodes WAV files with TensorFlow operations, for models served without Python.
 
 RIFF or RF64; PCM of 8, 16, 24 and 32 bit and floating point of 32 and 64 bit, plain or
-WAVE_FORMAT_EXTENSIBLE; any channels (averaged) and rate from 4 kHz (converted to the one that is
-asked for); up to half an hour. A size that a streaming writer left open means: to the end of the
-file; so does one that a writer which was stopped never filled in, as in
-`files/unfinished_files.py`. What is no such file fails with an `InvalidArgumentError` that
-says what is wrong.
+WAVE_FORMAT_EXTENSIBLE; any number of channels (averaged) and any rate from 4 kHz (resampled to the
+requested one); up to half an hour. A size left open by a streaming writer means: to the end of the
+file; so does one that an interrupted writer never filled in, as in `files/unfinished_files.py`.
+Anything else fails with an `InvalidArgumentError` that says what is wrong.
 """
 
 from collections.abc import Sequence
@@ -15,10 +14,10 @@ import tensorflow as tf
 from dualcam.data import audio
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
-_ELSEWHERE = 0xFFFF_FFFF  # a size that a ds64 chunk has, or nobody
-# Format, bits a sample, and what it is read as.
+_ELSEWHERE = 0xFFFF_FFFF  # a size given in a ds64 chunk, or nowhere
+# Format, bits per sample, and decoded type.
 _DECODED = ((_PCM, 8), (_PCM, 16), (_PCM, 24), (_PCM, 32), (_FLOAT, 32), (_FLOAT, 64))
-# Formats that are not decoded, by the names that people know.
+# Common names of formats that are not decoded.
 _OTHERS = {
     0x02: 'Microsoft ADPCM',
     0x06: 'A-law',
@@ -37,10 +36,10 @@ _OTHERS = {
     0xF1AC: 'FLAC',
 }
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 4_000, 384_000
-_LONGEST_S = 1800  # half a GB of samples on their way
+_LONGEST_S = 1800  # half a GB of intermediate samples
 _MOST_CHUNKS = 1000
 _BLOCK_S, _MARGIN_S = 10, 1
-# Where conversion to a lower rate starts to fall off, as a share of half of it (soxr's HQ).
+# Passband edge of conversion to a lower rate, as a share of its Nyquist frequency (soxr's HQ).
 _PASS_BAND = 0.913
 
 
@@ -49,7 +48,7 @@ def decode(contents: tf.Tensor, rate_hz: int = audio.SAMPLE_RATE_HZ) -> tf.Tenso
 
     Args:
         contents: scalar string, the whole file.
-        rate_hz: of what comes out.
+        rate_hz: of the output.
 
     Returns:
         [samples] float32, mono, full scale 1.
@@ -60,7 +59,7 @@ def decode(contents: tf.Tensor, rate_hz: int = audio.SAMPLE_RATE_HZ) -> tf.Tenso
 def at_rate(
     signal: tf.Tensor, own_rate_hz: tf.Tensor, rate_hz: int = audio.SAMPLE_RATE_HZ
 ) -> tf.Tensor:
-    """[samples] float32 at `rate_hz`: as it is if that is its own, else resampled."""
+    """[samples] float32 at `rate_hz`, resampled if necessary."""
     return tf.cond(
         own_rate_hz == rate_hz, lambda: signal, lambda: resample(signal, own_rate_hz, rate_hz)
     )
@@ -112,7 +111,7 @@ def decode_at_own_rate(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             ),
         ],
     )
-    # Of a known format from here on: its bits decide how long it is.
+    # The format is known from here on: its bits determine the length.
     with tf.control_dependencies([known]):
         data_size = checked(
             tf.identity(data_size),
@@ -153,12 +152,12 @@ def decode_at_own_rate(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def resample(
     signal: tf.Tensor, rate_hz: tf.Tensor, new_rate_hz: int = audio.SAMPLE_RATE_HZ
 ) -> tf.Tensor:
-    """A signal at another rate, converted in blocks by Fourier transforms.
+    """Resamples a signal in blocks by Fourier transforms.
 
     Args:
-        signal: [samples] float32; outside of itself it counts as zero.
+        signal: [samples] float32; zero outside its range.
         rate_hz: scalar int32, its own.
-        new_rate_hz: what it is converted to, an int.
+        new_rate_hz: the new rate, an int.
 
     Returns:
         [samples * new_rate_hz / rate_hz, rounded up] float32.
@@ -171,7 +170,7 @@ def resample(
     seconds = _BLOCK_S + 2 * _MARGIN_S
     new_length = seconds * new_rate_hz
     bins = new_length // 2 + 1
-    # Bins are 1 / seconds Hz apart at either rate.
+    # Bins are 1 / seconds Hz apart at both rates.
     edge = tf.minimum(tf.cast(rate_hz, tf.float32), float(new_rate_hz)) / 2.0 * seconds
     place = (tf.range(bins, dtype=tf.float32) / edge - _PASS_BAND) / (1.0 - _PASS_BAND)
     response = 0.5 + 0.5 * tf.cos(3.14159265 * tf.clip_by_value(place, 0.0, 1.0))
@@ -193,9 +192,9 @@ def resample(
 
 
 def _chunks(contents, data, size):
-    """Where the fmt chunk's and the data chunk's contents begin (-1: nowhere), and the data's size.
+    """Starts of the fmt and data chunks' contents (-1: not found), and the data's size.
 
-    All int64; the size is bounded by that of the file.
+    All int64; the size is limited by that of the file.
     """
     size = tf.cast(size, tf.int64)
     nowhere = tf.constant(-1, tf.int64)
@@ -241,9 +240,9 @@ def _chunks(contents, data, size):
 
 
 def _to_its_end(data, data_at, data_size, size):
-    """The data's size, or all of the rest where its writer was stopped before it filled that in.
+    """The data's size, or the rest of the file if an interrupted writer never filled it in.
 
-    So it is where what follows is no other chunk, and more than what was announced.
+    This is assumed if no other chunk follows, and more than was announced.
     """
     rest = size - data_at
     following = data_at + data_size + data_size % 2
@@ -260,7 +259,7 @@ def _to_its_end(data, data_at, data_size, size):
 
 
 def _unsigned(data, at, count):
-    """A little-endian number of `count` bytes, int64; what is past the end counts as zero."""
+    """A little-endian number of `count` bytes, int64; bytes past the end count as zero."""
     part = tf.cast(data[at : at + count], tf.int64)
     part = tf.pad(part, [[0, count - tf.shape(part)[0]]])
     return tf.reduce_sum(part * [256**i for i in range(count)])
@@ -274,7 +273,7 @@ def _three_bytes(raw):
 
 
 def checked(value: tf.Tensor, checks: Sequence[tuple]) -> tf.Tensor:
-    """`value`, which is there only if all of (condition, message ...) hold."""
+    """`value`, guarded by assertions (condition, message ...)."""
     with tf.control_dependencies(
         [
             tf.debugging.Assert(condition, list(message), summarize=4)

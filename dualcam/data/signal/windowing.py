@@ -1,21 +1,21 @@
-"""Which windows cover a sound: one rule for files, clips and served models (`graph_windowing`)."""
+"""The windows that cover a sound: one rule for files, clips and served models."""
 
 import numpy as np
 
-SHORTEST_REST = 50  # a rest up to this fraction of a window gets no window of its own
+SHORTEST_REST = 50  # a remainder of up to 1/50 of a window gets no window of its own
 
 
 def starts(num_samples: int, clip_samples: int, hop_samples: int) -> np.ndarray:
     """First samples of the windows that cover a sound.
 
-    Windows follow each other by the hop. If the last one leaves a rest of more than a fiftieth of
-    a window, one more window ends with the sound (encoders append some milliseconds). A sound
-    shorter than a window has one window, to be padded with zeros.
+    Windows start every hop. If the last one leaves a remainder of more than a fiftieth of a window,
+    one more window ends with the sound (encoders append some milliseconds). A sound shorter than a
+    window has one window, to be padded with zeros.
 
     Args:
         num_samples: of the sound.
         clip_samples: of a window.
-        hop_samples: from window to window.
+        hop_samples: between window starts.
 
     Returns:
         [windows] int64.

@@ -1,9 +1,8 @@
-"""Data sets by name: classes, label keys, scenarios.
+"""Data set descriptions: classes, label keys, scenarios.
 
-A records folder may carry a `dataset.json` (written by the converters from the raw folder's
-own) that names its classes and tells where it comes from; without one its classes are taken for
-AVIA's (WACV 2020), but no title says that it is AVIA. The converter of ACIVW (ECCV
-2020) always writes one.
+A records folder may contain a `dataset.json` (written by the converters from the raw folder's own)
+that names its classes and origin; without one its classes are assumed to be AVIA's (WACV 2020), but
+no title says that it is AVIA. The converter of ACIVW (ECCV 2020) always writes one.
 """
 
 import dataclasses
@@ -50,15 +49,15 @@ _BY_TAKE = 'by_take'
 
 @dataclasses.dataclass(frozen=True)
 class TakeRule:
-    """How a data set asks to be split by take, see `dualcam.data.records.take_lists`.
+    """How a data set is to be split by take; see `dualcam.data.records.take_lists`.
 
     Attributes:
-        take_s: length of a take in whole seconds, where a folder of records holds several laid
-            end to end; None where a folder is one take.
-        unseen_subjects: subjects, counted from 1 as the folders count, that are neither trained
-            nor validated on and have a list of their own.
-        test_share: share of the other subjects' takes that test.
-        by_subject: whole subjects validate and test, the same ones in all scenarios.
+        take_s: length of a take in whole seconds if a folder of records is a concatenation of
+            takes; None if a folder is one take.
+        unseen_subjects: subjects, numbered from 1 like the folders, that are used neither for
+            training nor validation and have their own list.
+        test_share: share of the other subjects' takes for testing.
+        by_subject: whole subjects are held out, the same ones in all scenarios.
     """
 
     take_s: int | None = None
@@ -75,16 +74,15 @@ class TakeRule:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
-    """What the records of one folder are.
+    """Description of the records in a folder.
 
     Attributes:
-        name: 'avia' or the name of what stands in for it.
+        name: 'avia' or the name of a data set in its place.
         classes: class names in the order of the labels.
-        origin: one line for titles: where the sound and the images come from.
-        num_locations: how many scenarios there are; with ACIVW, how far the videos of a class
-            are numbered.
-        folds: of a cross-validation set, those whose recordings are in here; empty where the
-            sources have none.
+        origin: one line for titles: the origin of sound and images.
+        num_locations: number of scenarios; for ACIVW, the largest number of videos of a class.
+        folds: those of a cross-validation set that the recordings are from; empty if there are
+            none.
         take_rule: how its lists are made; None for the authors' rule (`record_lists`).
     """
 
@@ -101,18 +99,18 @@ class DatasetInfo:
 
 
 AVIA = DatasetInfo()
-# Records without a description: of AVIA's layout and classes, but nobody says that they are AVIA.
+# Records without a description: AVIA's layout and classes, but not declared to be AVIA.
 UNNAMED = DatasetInfo('unnamed', origin=f'records without a {DESCRIPTION_FILE}')
-# What runs of earlier versions say of records without a description, and what is said of them now.
+# The origin that earlier versions recorded for records without a description, and today's.
 UNNAMED_ORIGINS = frozenset({AVIA.origin, UNNAMED.origin})
 ACIVW = DatasetInfo('acivw', ACIVW_CLASSES, 'ACIVW recordings', num_locations=61)
 
 
 def read_description(folder: AnyPath) -> DatasetInfo:
-    """The `DatasetInfo` of a raw or records folder; `UNNAMED` where it has no description.
+    """The `DatasetInfo` of a raw or records folder; `UNNAMED` if it has no description.
 
     Raises:
-        ValueError: the description is there but not readable as one.
+        ValueError: the description is not valid.
     """
     path = pathlib.Path(folder) / DESCRIPTION_FILE
     if not path.exists():
@@ -138,7 +136,7 @@ def read_description(folder: AnyPath) -> DatasetInfo:
 
 
 def write_description(folder: AnyPath, info: DatasetInfo) -> None:
-    """Writes `info` where `read_description` finds it."""
+    """Writes `info` for `read_description`."""
     path = pathlib.Path(folder) / DESCRIPTION_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     fields = dataclasses.asdict(info)
@@ -151,7 +149,7 @@ def write_description(folder: AnyPath, info: DatasetInfo) -> None:
 
 
 def _take_rule(fields):
-    """The `TakeRule` of a description's "lists", None where there are none."""
+    """The `TakeRule` of a description's "lists", or None."""
     if fields is None:
         return None
     if fields['rule'] != _BY_TAKE:

@@ -1,6 +1,6 @@
-"""All files of a folder and those below: which are sound, and what is left out and why.
+"""Scans a folder recursively: which files are sound, and what is left out and why.
 
-Nothing is passed over in silence but what systems hide: names that begin with a dot.
+Only hidden names, which begin with a dot, are ignored silently.
 """
 
 import dataclasses
@@ -11,18 +11,18 @@ from dualcam.data.sources import sound_formats
 from dualcam.files import text_files
 from dualcam.files.path_types import AnyPath
 
-_RESOURCE_FORKS = '__MACOSX'  # what macOS adds to archives
-_NAMED = 3  # files of other kinds that are named; more are counted
+_RESOURCE_FORKS = '__MACOSX'  # added to archives by macOS
+_NAMED = 3  # so many files of other kinds are named; more are only counted
 
 
 @dataclasses.dataclass(frozen=True)
 class LeftOut:
-    """A file, or several of one folder, that are not used.
+    """An unused file, or several in one folder.
 
     Attributes:
         path: of the file or the folder.
-        reason: for people.
-        count: how many files it stands for; 0 for an empty folder or a list.
+        reason: for messages.
+        count: number of files; 0 for an empty folder or a list.
     """
 
     path: str
@@ -35,12 +35,12 @@ class LeftOut:
 
 @dataclasses.dataclass(frozen=True)
 class Scan:
-    """What is in a folder.
+    """Contents of a folder.
 
     Attributes:
-        sounds: paths of files whose names end as those of sound files do, sorted.
-        folders: names of the folders directly in it, sorted; hidden ones do not count.
-        left_out: other files, and folders and links that cannot be read.
+        sounds: sorted paths of files with a sound file's extension.
+        folders: sorted names of its immediate subfolders, without hidden ones.
+        left_out: other files, and unreadable folders and links.
     """
 
     sounds: tuple[pathlib.Path, ...]
@@ -49,12 +49,12 @@ class Scan:
 
 
 def scan(folder: AnyPath, known: frozenset[str] = frozenset()) -> Scan:
-    """Looks at all files of a folder and those below; links are followed, each folder once.
+    """Scans a folder recursively; follows links, but visits each folder once.
 
     Args:
         folder: a `pathlib.Path`.
-        known: paths of files relative to the folder that have a purpose, as lists; they are not
-            reported.
+        known: paths, relative to the folder, of files with another purpose, such as lists; they
+            are not reported.
     """
     folder = pathlib.Path(folder)
     sounds: list[pathlib.Path] = []
@@ -72,11 +72,11 @@ def scan(folder: AnyPath, known: frozenset[str] = frozenset()) -> Scan:
                 continue
             below = os.path.join(place, name)
             if name == _RESOURCE_FORKS:
-                left_out.append(LeftOut(below, 'what macOS adds to archives, no sound', 0))
+                left_out.append(LeftOut(below, 'added to archives by macOS, not audio', 0))
                 continue
             identity = _identity(below)
             if identity in seen:
-                left_out.append(LeftOut(below, 'a link to a folder that is read already', 0))
+                left_out.append(LeftOut(below, 'a link to a folder that was already read', 0))
                 continue
             seen.add(identity)
             kept.append(name)
@@ -90,7 +90,7 @@ def scan(folder: AnyPath, known: frozenset[str] = frozenset()) -> Scan:
                 continue
             if not path.is_file():
                 dangling = path.is_symlink() and not path.exists()
-                reason = 'a link to nothing' if dangling else 'not a regular file'
+                reason = 'a dangling link' if dangling else 'not a regular file'
                 left_out.append(LeftOut(str(path), reason))
             elif path.suffix.lower() in sound_formats.SUFFIXES:
                 sounds.append(path)
@@ -110,4 +110,4 @@ def _not_sound(names):
     shown = ', '.join(map(text_files.printable_name, names[:_NAMED]))
     more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
     verb = 'is' if len(names) == 1 else 'are'
-    return f'{shown}{more} {verb} not named like sound'
+    return f'{shown}{more} {verb} not named like audio'

@@ -1,5 +1,5 @@
-"""Labelled sounds from wherever they are, for conversions and their tests: lists of records or
-folders of sound, as windows that a student can be asked.
+"""Labelled sounds for conversions and their tests: lists of records or folders of sound files, as
+windows for a student.
 """
 
 import pathlib
@@ -23,24 +23,24 @@ def read_examples(
     rate_hz: int = audio.SAMPLE_RATE_HZ,
     tagged: bool = False,
 ) -> Iterator[tuple[str | tuple[str, ...] | None, np.ndarray]]:
-    """Sounds of a list or a folder, one after the other.
+    """Yields the sounds of a list or a folder.
 
     Args:
         place: a list file of records of one second each (.txt, as records.make_lists writes), of
-            which each `seconds` that follow each other are one sound; or a folder of sound
-            files, or one file.
+            which every `seconds` consecutive ones are one sound; or a folder of sound files, or
+            one file.
         seconds: of a window.
         root: the records' root, for a list; see `reader.read_list`.
-        rate_hz: of the windows; records have the students' own.
-        tagged: lists are of tagged clips' records (records.convert_tagging), whose windows are
+        rate_hz: of the windows; records are at the students' own.
+        tagged: lists contain records of tagged clips (records.convert_tagging), whose windows are
             whole clips.
 
     Yields:
-        (name of its class, None where it is not known, or a tuple of its events' names;
+        (class name, None if unknown, or a tuple of its events' names;
         [windows, seconds * rate_hz] float32).
 
     Raises:
-        ValueError: there are none; a damaged file is named.
+        ValueError: there are none, or a file is damaged; the message names it.
     """
     path = pathlib.Path(place)
     if path.suffix == '.txt' and tagged:
@@ -80,6 +80,6 @@ def _of_tagged_records(path, size, root):
         if len(window) != size:
             raise ValueError(
                 f'{record}: {len(window)} samples; expected {size}, the length of '
-                'the windows that the network takes'
+                "the network's windows"
             )
         yield tuple(classes[i] for i in np.flatnonzero(clip['labels'])), window[None]

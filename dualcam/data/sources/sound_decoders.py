@@ -1,7 +1,7 @@
-"""Any sound file, or the sound of a video, decoded block by block at its own rate.
+"""Decodes any sound file, or a video's audio track, block by block at its own sample rate.
 
-libsndfile first, then FFmpeg's libraries for what it does not know; `sound_formats` says which
-files. Files that were cut, or not finished, are read as far as they go, with a warning.
+libsndfile comes first, then FFmpeg's libraries for formats that it does not know; `sound_formats`
+identifies the files. Truncated or unfinished files are read as far as they go, with a warning.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ from dualcam.files.announced_lengths import Announced
 from dualcam.files.path_types import AnyPath
 
 _BLOCK_S = 10.0
-_LOWEST_RATE_HZ = 1000  # what announces less is damaged, and would grow beyond all bounds
+_LOWEST_RATE_HZ = 1000  # a lower announced rate means damage, and would grow without bounds
 _LENGTH_UNKNOWN = 1 << 60
-_SAY_SAMPLES = ('tta', 'wv', 'ape')  # to the sample
+_SAY_SAMPLES = ('tta', 'wv', 'ape')  # announce their length to the sample
 _SAY_DURATION = (
     'matroska', 'avi', 'flv', 'mov', 'rm', 'mxf', 'tak', 'mpc', 'mpc8', 'dsf', 'qoa', *_SAY_SAMPLES,
 )  # fmt: skip
@@ -29,11 +29,11 @@ _ERRORS = (soundfile.SoundFileError, OSError, RuntimeError)
 
 
 class BadSound(ValueError):
-    """A file that holds no sound, or cannot be read; the message names it."""
+    """A file has no sound or is unreadable; the message names it."""
 
 
 def bad(path: AnyPath, what: str) -> BadSound:
-    """The error for a file; its name is one that every terminal and text file can hold."""
+    """The error for a file, with its name made printable."""
     return BadSound(f'{text_files.printable_name(path)}: {what}')
 
 
@@ -44,8 +44,8 @@ class _Reading:
     Attributes:
         rate_hz: its rate.
         blocks: [samples, channels] each.
-        announced: what its container says of its length.
-        ends_early: it ends within a packet of sound, which shows at its end.
+        announced: the length announced by its container.
+        ends_early: it ends within an audio packet; known once it was read.
     """
 
     rate_hz: int
@@ -55,18 +55,18 @@ class _Reading:
 
 
 def open_blocks(path: AnyPath) -> tuple[int, Iterator[np.ndarray]]:
-    """A file's sample rate, and its sound.
+    """Opens a file; returns its sample rate and its sound.
 
     Args:
         path: of the file.
 
     Returns:
-        Hz, and an iterator of blocks [samples, channels] float32, about ten seconds each, full
-        scale 1 for whole numbers. Where the file ends before the length that it announces, a
-        warning says so after the last block; `announced_lengths` tells which formats announce none.
+        Hz, and an iterator of blocks [samples, channels] float32, about ten seconds each; integers
+        are scaled to full scale 1. If the file is shorter than it announces, a warning follows the
+        last block; `announced_lengths` lists the formats that announce no length.
 
     Raises:
-        BadSound: it is no sound file, or, while its blocks are read, it is damaged.
+        BadSound: it is not a sound file, or, while reading its blocks, it turns out to be damaged.
     """
     try:
         with open(path, 'rb') as file:
@@ -83,8 +83,8 @@ def open_blocks(path: AnyPath) -> tuple[int, Iterator[np.ndarray]]:
         progress_bars.warn(path, mended.describe())
         announced = announced_lengths.UNKNOWN
     readers = []
-    if demuxer != 'mp3':  # libsndfile guesses how long it is, stops there, and writes to stderr
-        # Bytes: as text, a name that is not UTF-8 would be refused.
+    if demuxer != 'mp3':  # libsndfile guesses its length, stops there, and writes to stderr
+        # As bytes: a string with a name that is not UTF-8 would be refused.
         source = unfinished_files.Mended(path, mended) if mended else os.fsencode(path)
         readers.append(lambda: _of_libsndfile(path, source, demuxer))
     if demuxer:
@@ -101,18 +101,18 @@ def open_blocks(path: AnyPath) -> tuple[int, Iterator[np.ndarray]]:
         if reading.rate_hz < _LOWEST_RATE_HZ:
             reading.blocks.close()
             raise bad(
-                path, f'{reading.rate_hz} samples a second; expected {_LOWEST_RATE_HZ} or more'
+                path, f'{reading.rate_hz} samples per second; expected {_LOWEST_RATE_HZ} or more'
             )
         if announced is not announced_lengths.UNKNOWN:
             reading.announced = announced
         return reading.rate_hz, _whole(path, reading)
     if demuxer == 'mov':
-        messages.append('a recording that was stopped before its end lacks its index')
+        messages.append('an interrupted recording lacks its index')
     raise bad(path, f'not a readable sound file ({"; ".join(messages)})')
 
 
 def _whole(path, reading):
-    """Yields a file's blocks, and says at their end if it was cut."""
+    """Yields a file's blocks, then warns if the file is truncated."""
     count = 0
     with contextlib.closing(reading.blocks):
         for block in reading.blocks:
@@ -120,14 +120,14 @@ def _whole(path, reading):
             yield block
     missing = reading.announced.missing(count / reading.rate_hz)
     if missing is None and reading.ends_early:
-        missing = 'ends within a packet of sound; what is before it is read'
+        missing = 'ends within an audio packet; everything before it is read'
     if missing:
         progress_bars.warn(path, missing)
 
 
 def _of_libsndfile(path, source, demuxer):
     file = soundfile.SoundFile(source)
-    if file.frames >= _LENGTH_UNKNOWN:  # FLAC of a stream, whose end it does not find
+    if file.frames >= _LENGTH_UNKNOWN:  # streamed FLAC, whose end it does not find
         file.close()
         raise OSError('libsndfile: of unknown length')
 
@@ -145,7 +145,7 @@ def _of_libsndfile(path, source, demuxer):
                     return
                 count += len(block)
                 yield block
-        # libsndfile gives nothing of a block in which a FLAC file ends too early.
+        # libsndfile returns nothing of the block in which a truncated FLAC file ends.
         yield from _rest_of_flac(path, reading, count)
 
     reading = _Reading(file.samplerate, blocks())
@@ -153,7 +153,7 @@ def _of_libsndfile(path, source, demuxer):
 
 
 def _rest_of_flac(path, reading, first):
-    """Blocks from the sample `first` on, up to where the file was cut."""
+    """Blocks from the sample `first` on, up to where the file is truncated."""
     try:
         rest = _of_ffmpeg(path, 'flac')
     except _ERRORS as error:
@@ -167,16 +167,16 @@ def _rest_of_flac(path, reading, first):
 
 
 def _of_ffmpeg(path, demuxer):
-    import av  # not above: few files need its libraries
+    import av  # imported here: few files need its libraries
 
     reading, stack = _Reading(0, _nothing()), contextlib.ExitStack()
     try:
         source = stack.enter_context(contextlib.closing(_Source(path)))
         container = stack.enter_context(av.open(source, format=demuxer, metadata_errors='replace'))
         if not container.streams.audio:
-            raise bad(path, 'holds no sound, only pictures or text')
+            raise bad(path, 'contains no audio, only pictures or text')
         stream = container.streams.audio[0]
-        if demuxer == 'flac':  # by itself it plays frames whose checksums are wrong
+        if demuxer == 'flac':  # by default it plays frames with wrong checksums
             stream.codec_context.options = {'err_detect': 'crccheck+explode'}
         reading.announced = _announced(container, stream, demuxer)
         frames = _frames(container, stream, source, reading)
@@ -184,7 +184,7 @@ def _of_ffmpeg(path, demuxer):
         if first is None:
             raise bad(path, 'has no samples')
         if demuxer == 'flac' and first.pts is None:
-            raise bad(path, 'damaged (at its begin)')
+            raise bad(path, 'damaged (at its beginning)')
     except BaseException as error:
         stack.close()
         if isinstance(error, IndexError | av.FFmpegError):
@@ -199,7 +199,7 @@ def _of_ffmpeg(path, demuxer):
             try:
                 for frame in frames:
                     if (frame.sample_rate, frame.layout.nb_channels) != (rate_hz, channels):
-                        raise bad(path, 'changes its rate or channels on the way')
+                        raise bad(path, 'its rate or number of channels changes within the file')
                     if demuxer == 'flac' and frame.pts != first.pts + num_samples:
                         raise bad(path, f'damaged (after {num_samples} samples)')
                     held.append(_samples(frame))
@@ -208,7 +208,7 @@ def _of_ffmpeg(path, demuxer):
                     if count >= _BLOCK_S * rate_hz:
                         yield np.concatenate(held)
                         held, count = [], 0
-            # IndexError: a stream that PyAV did not know when it opened the file.
+            # IndexError: a stream that PyAV did not know about when it opened the file.
             except (av.FFmpegError, IndexError) as error:
                 raise bad(path, f'damaged ({_reason(error)})') from error
             if source.error:
@@ -225,10 +225,10 @@ def _nothing() -> Generator[np.ndarray, None, None]:
 
 
 class _Source:
-    """A file for PyAV, which would print what reading or seeking raises, and a traceback.
+    """A file object for PyAV, which would print exceptions of read and seek with a traceback.
 
     Attributes:
-        error: that reading raised, or None; the file seems to end there.
+        error: raised by reading, or None; the file appears to end there.
     """
 
     def __init__(self, path: AnyPath) -> None:
@@ -238,7 +238,7 @@ class _Source:
 
     @property
     def is_at_end(self) -> bool:
-        """Whether all of the file was read."""
+        """Whether the whole file was read."""
         return self._file.tell() >= self._size
 
     def read(self, count: int) -> bytes:
@@ -251,7 +251,7 @@ class _Source:
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
             return self._file.seek(offset, whence)
-        except (OSError, ValueError, OverflowError):  # damaged files lead anywhere
+        except (OSError, ValueError, OverflowError):  # damaged files seek anywhere
             return -errno.EINVAL
 
     def tell(self) -> int:
@@ -262,7 +262,7 @@ class _Source:
 
 
 def _frames(container, stream, source, reading):
-    """Decoded frames; where a file ends within its last packet, what is before it."""
+    """Decoded frames; if a file ends within its last packet, those before it."""
     import av
 
     failed = None
@@ -271,7 +271,7 @@ def _frames(container, stream, source, reading):
         try:
             packet = next(packets, None)
         except av.FFmpegError:
-            # WavPack's packets are checked for their ends before they are handed on.
+            # WavPack's packets are checked for completeness before they are passed on.
             if not (source.is_at_end and reading.announced.seconds):
                 raise
             reading.ends_early = True
@@ -279,7 +279,7 @@ def _frames(container, stream, source, reading):
         if packet is None:
             break
         if failed and packet.size:
-            raise failed  # more follows: it is damaged, not cut
+            raise failed  # more follows: it is damaged, not truncated
         try:
             yield from packet.decode()
         except av.FFmpegError as error:
@@ -288,10 +288,10 @@ def _frames(container, stream, source, reading):
 
 
 def _announced(container, stream, demuxer):
-    """What a container says of its length; nothing where it does not know, or only guesses."""
+    """The length announced by a container, unless it is unknown or guessed."""
     if demuxer not in _SAY_DURATION:
         return announced_lengths.UNKNOWN
-    if demuxer == 'avi':  # its duration is cut to what is there
+    if demuxer == 'avi':  # its duration is limited to what is present
         seconds = float(stream.frames * stream.time_base)
     elif stream.duration and stream.time_base:
         seconds = float(stream.duration * stream.time_base)
@@ -304,7 +304,7 @@ def _announced(container, stream, demuxer):
 
 
 def _reason(error):
-    """What a library says, without the file's name."""
+    """A library's message, without the file's name."""
     text = getattr(error, 'error_string', None) or getattr(error, 'strerror', None) or str(error)
     return text.rstrip('.')
 

@@ -1,10 +1,10 @@
-"""Sound files to mono sound at 22,050 Hz or another rate: blocks, windows, whole files.
+"""Reads sound files as mono sound at 22,050 Hz or another rate: blocks, windows, whole files.
 
-Any format, rate, channels and bit depth; hours fit in little memory. What is not sound is a
-`BadSound` that names the file.
+Any format, rate, channels and bit depth; hours need little memory. A file that is not audio raises
+a `BadSound` that names it.
 
-Whether anything is to be heard is judged on the recording as it is, before its rate is converted:
-a converter's filter rings before and after each sound, and would make silence look like sound.
+Silence is judged on the original recording, before resampling: the resampling filter rings before
+and after each sound, and would make silence look like sound.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,26 +18,26 @@ from dualcam.data.signal import windowing
 from dualcam.data.sources import sound_decoders
 from dualcam.files.path_types import AnyPath
 
-BadSound = sound_decoders.BadSound  # what the readers here raise
-_CANCELLED = 1e-4  # of a channel's range: what is left where channels are each other's opposite
-_LOUDEST = 1e30  # full scale is 1; sums of larger numbers would not be finite
+BadSound = sound_decoders.BadSound  # raised by the readers here
+_CANCELLED = 1e-4  # of a channel's range: the remainder when channels cancel each other
+_LOUDEST = 1e30  # full scale is 1; sums of larger numbers may overflow
 
 
 def read_blocks(path: AnyPath, rate_hz: int = schema.SOUND_RATE_HZ) -> Iterator[np.ndarray]:
-    """Mono sound of a file, block by block.
+    """Yields a file's mono sound, block by block.
 
-    Channels are averaged; another rate is converted (soxr, high quality).
+    Channels are averaged; other rates are resampled (soxr, high quality).
 
     Args:
         path: a sound file, a video with sound, or a record of a sound.
-        rate_hz: of what comes out.
+        rate_hz: of the output.
 
     Yields:
         [samples] float32, about ten seconds each.
 
     Raises:
-        BadSound: the file cannot be read, has a rate below 1 kHz, no samples, some that are not
-            finite, or all of them equal, which shows at its end.
+        BadSound: the file is unreadable, has a rate below 1 kHz, no samples, some that are not
+            finite, or, raised at the end, only equal ones.
     """
     for _, _, block in _blocks(path, rate_hz):
         yield block
@@ -46,7 +46,7 @@ def read_blocks(path: AnyPath, rate_hz: int = schema.SOUND_RATE_HZ) -> Iterator[
 def _blocks(path, rate_hz):
     """Yields (the file's rate, mono block at that rate, the same part at `rate_hz`).
 
-    What a converter holds back comes with a later block, or with an empty one at the end.
+    Samples that the resampler holds back come with a later block, or an empty one at the end.
     """
     if str(path).endswith(schema.RECORD_SUFFIX):
         blocks = _record_blocks(path)
@@ -71,7 +71,7 @@ def _blocks(path, rate_hz):
     if low == np.inf:
         raise sound_decoders.bad(path, 'has no samples')
     if high - low < _CANCELLED * widest:
-        raise sound_decoders.bad(path, 'its channels cancel each other when they are averaged')
+        raise sound_decoders.bad(path, 'its channels cancel each other when averaged')
     if low == high:
         raise sound_decoders.bad(path, 'is silent throughout')
     if resampler:
@@ -87,7 +87,7 @@ def read_sound(path: AnyPath, rate_hz: int = schema.SOUND_RATE_HZ) -> np.ndarray
 
 
 def check_bad(messages: Sequence[str], max_bad: int) -> None:
-    """Raises a `ValueError` where there are more messages about bad files than allowed."""
+    """Raises a `ValueError` if there are more messages about bad files than allowed."""
     if len(messages) > max_bad:
         more = f' and {len(messages) - 3} more' if len(messages) > 3 else ''
         files, them = ('file', 'it') if len(messages) == 1 else ('files', 'them')
@@ -100,7 +100,7 @@ def check_bad(messages: Sequence[str], max_bad: int) -> None:
 def read_windows(
     path: AnyPath, clip_samples: int, hop_samples: int, rate_hz: int = schema.SOUND_RATE_HZ
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Windows of a file as `windowing.starts` has them, without holding all of it.
+    """Yields the windows of `windowing.starts` without holding the whole file in memory.
 
     Yields:
         (first sample, [clip_samples] float32), zeros after the end of a short file.
@@ -113,7 +113,7 @@ def read_windows(
 
 
 def _windows(path, clip_samples, hop_samples, rate_hz):
-    """Yields (first sample, what there is of the window, whether it is heard)."""
+    """Yields (first sample, available part of the window, whether it is not silent)."""
     if not 1 <= hop_samples <= clip_samples:
         raise ValueError(
             f"a hop of {hop_samples} samples: expected 1 to a window's, {clip_samples}"
@@ -129,7 +129,7 @@ def _windows(path, clip_samples, hop_samples, rate_hz):
 
     for own_rate_hz, own_block, block in _blocks(path, rate_hz):
         held, own = np.concatenate([held, block]), np.concatenate([own, own_block])
-        # One window is always held back: it is the last one if nothing follows.
+        # One window is always held back: if nothing follows, it is the last one.
         while first + len(held) > following + clip_samples:
             yield window(following, clip_samples)
             following += hop_samples
@@ -142,25 +142,25 @@ def _windows(path, clip_samples, hop_samples, rate_hz):
         yield window(0, num_samples)
         return
     last = windowing.starts(num_samples, clip_samples, hop_samples)[-1]
-    if last > following - hop_samples:  # not handed on yet
+    if last > following - hop_samples:  # not yielded yet
         yield window(last, clip_samples)
 
 
 def heard(window: np.ndarray) -> bool:
-    """Whether there is anything to be heard; a constant is silence."""
+    """Whether a signal is not silent; a constant is silence."""
     return len(window) > 0 and bool(np.ptp(window) > 0)
 
 
 def read_heard_windows(
     path: AnyPath, clip_samples: int, hop_samples: int, rate_hz: int = schema.SOUND_RATE_HZ
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """`read_windows` without those in which nothing is to be heard.
+    """`read_windows` without silent windows.
 
-    A constant offset of a file shorter than a window is taken out before it is filled up with
-    zeros, or its end would be a step; networks' front ends take out that of whole windows.
+    For a file shorter than a window, a constant offset is removed before padding with zeros, as its
+    end would otherwise be a step; networks' front ends remove that of whole windows.
 
     Raises:
-        BadSound: as `read_windows`, or at the end, where none was left.
+        BadSound: as `read_windows`, or at the end if all windows were silent.
     """
     silent = True
     for start, part, is_heard in _windows(path, clip_samples, hop_samples, rate_hz):
@@ -170,11 +170,11 @@ def read_heard_windows(
                 part = np.pad(_without_offset(part), (0, clip_samples - len(part)))
             yield start, part
     if silent:
-        raise sound_decoders.bad(path, 'nothing is to be heard in any window')
+        raise sound_decoders.bad(path, 'all its windows are silent')
 
 
 def _without_offset(signal):
-    """`frontends.without_offset` of one signal [samples]."""
+    """`frontends.without_offset` for one signal [samples]."""
     centred = signal - signal.mean(dtype=np.float64)
     is_offset = np.square(signal.mean()) > schema.SMALL_OFFSET**2 * np.mean(np.square(centred))
     return centred.astype(np.float32) if is_offset else signal

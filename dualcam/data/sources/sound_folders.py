@@ -1,8 +1,8 @@
-"""Folders of sound: which files, which classes, folds and splits.
+"""Folders of sound files: files, classes, folds and splits.
 
-Knows class folders (`folder/<class>/...`, also `folder/<split>/<class>/...`), ESC-10 and ESC-50
-(their folds), DCASE 2018 task 1A (its meta.csv and lists), and records that
-`records.convert_sounds` made of any of them. `sound_files` reads the files.
+Supports class folders (`folder/<class>/...`, also `folder/<split>/<class>/...`), ESC-10 and ESC-50
+(with folds), DCASE 2018 task 1A (with meta.csv and lists), and records made from any of them by
+`records.convert_sounds`. `sound_files` reads the files.
 
 Every file of a folder is either in the set or in its `left_out`, with the reason.
 """
@@ -42,12 +42,12 @@ class Sound:
     """One file.
 
     Attributes:
-        path: of it.
-        label: number of its class; -1 where classes are not known.
-        fold: as the data set numbers it; None where it has no folds.
-        split: 'train' or 'evaluate', as the data set says; None where it says nothing.
-        source: files with the same one are parts of one recording; a fair validation split
-            does not part them.
+        path: of the file.
+        label: index of its class; -1 if classes are unknown.
+        fold: the data set's number of it; None if there are no folds.
+        split: 'train' or 'evaluate', by the data set's lists; None without such lists.
+        source: files with the same source are parts of one recording; a fair validation split
+            keeps them together.
     """
 
     path: str
@@ -63,9 +63,9 @@ class SoundSet:
 
     Attributes:
         root: the folder.
-        classes: names in the order of the labels; empty where files lie in no class folders.
+        classes: names in label order; empty if the files are not in class folders.
         sounds: the files, sorted.
-        left_out: the other files, and folders that are no classes.
+        left_out: the other files, and folders that are not classes.
     """
 
     root: str
@@ -85,24 +85,24 @@ class SoundSet:
 
     @property
     def num_left_out(self) -> int:
-        """How many files are left out."""
+        """Number of files left out."""
         return sum(one.count for one in self.left_out)
 
 
 def find_sounds(folder: AnyPath, layout: str = 'auto') -> SoundSet:
-    """The labelled sounds of a data set's folder, to learn from.
+    """Finds the labelled sounds of a data set's folder, for training.
 
     Args:
-        folder: holds one folder per class, or ESC-50 (audio/, meta/esc50.csv), or DCASE 2018
+        folder: contains one folder per class, or ESC-50 (audio/, meta/esc50.csv), or DCASE 2018
             task 1A (audio/, meta.csv, evaluation_setup/), or records of sounds.
-        layout: of `LAYOUTS`; 'folders' takes class folders whatever lists lie beside them.
+        layout: of `LAYOUTS`; 'folders' uses class folders, whatever lists lie next to them.
 
     Returns:
         A `SoundSet` of two classes or more, in which every sound has a label.
 
     Raises:
-        ValueError: there is no such data set, or two folders have the same class's name; the
-            message says what was expected.
+        ValueError: there is no such data set, or two folders have the same class name; the message
+            says what was expected.
     """
     folder = _existing(folder)
     found, notes = _of_lists(folder, layout)
@@ -110,7 +110,7 @@ def find_sounds(folder: AnyPath, layout: str = 'auto') -> SoundSet:
         return found
     found = _of_class_folders(folder, strict=True)
     if len(found.classes) < 2:
-        # What was passed over may be what was meant.
+        # The file left out may be the one that was meant.
         empty = [one for one in found.left_out if one.count == 0]
         raise ValueError(
             f'{text_files.printable_name(folder)}: {len(found.classes)} class folders; expected '
@@ -123,22 +123,22 @@ def find_sounds(folder: AnyPath, layout: str = 'auto') -> SoundSet:
         left_out=(
             *notes,
             *found.left_out,
-            *(folder_scan.LeftOut(one.path, 'beside the class folders') for one in loose),
+            *(folder_scan.LeftOut(one.path, 'outside the class folders') for one in loose),
         ),
     )
 
 
 def find_files(path: AnyPath, layout: str = 'auto') -> SoundSet:
-    """All sound files of a folder and those below, or one file, with their classes if known.
+    """Finds all sound files below a folder, or one file, with their classes if known.
 
     Args:
         path: of the folder or file.
         layout: as in `find_sounds`.
 
     Returns:
-        A `SoundSet`: of `find_sounds` where a data set's lists say what is in it; else each folder
-        with sound in it is a class, and files beside them have none. A file that is named by
-        itself is taken for sound whatever its name.
+        A `SoundSet`: that of `find_sounds` if the folder has a data set's lists; otherwise each
+        folder with sound files is a class, and files outside them have none. A file given by itself
+        is taken as sound, whatever its name.
 
     Raises:
         ValueError: there are none, or the data set's own lists are wrong.
@@ -153,7 +153,7 @@ def find_files(path: AnyPath, layout: str = 'auto') -> SoundSet:
     found = _of_class_folders(path, strict=False)
     if not found.sounds:
         raise ValueError(
-            f'{text_files.printable_name(path)}: no sound file in it or below; expected '
+            f'{text_files.printable_name(path)}: no sound file in it or below it; expected '
             f'{", ".join(sound_formats.SUFFIXES)}{_appended([*notes, *found.left_out])}'
         )
     return dataclasses.replace(found, left_out=(*notes, *found.left_out))
@@ -206,7 +206,7 @@ def _existing(folder):
 
 
 def _appended(left_out):
-    """What was left out, for the end of a message."""
+    """The files left out, to append to a message."""
     return ''.join(f'; {one}' for one in left_out[:5])
 
 
@@ -214,7 +214,7 @@ def _appended(left_out):
 
 
 def _of_class_folders(folder, strict):
-    """The `SoundSet` of a folder's folders; `strict` refuses two of one name, else they differ."""
+    """The `SoundSet` of class folders; `strict` refuses two of the same name."""
     found = folder_scan.scan(folder)
     parts = {path: path.relative_to(folder).parts for path in found.sounds}
     splits = _splits_of(folder, parts)
@@ -227,11 +227,11 @@ def _of_class_folders(folder, strict):
         inner = parts[path]
         label = classes.index(names[label_of[path]]) if path in label_of else -1
         below = pathlib.PurePath(*inner[depth + 1 :]) if label >= 0 else pathlib.PurePath(*inner)
-        # Files of one recording have the same name, in the same folder of the class.
+        # Parts of one recording have the same name, in the same folder of the class.
         source = below.with_name(path.stem).as_posix()
         sounds.append(Sound(str(path), label, split=splits.get(inner[0]), source=source))
     folds = [_ESC_NAME.fullmatch(pathlib.Path(sound.path).stem) for sound in sounds]
-    if sounds and all(folds):  # folds count where every name has one
+    if sounds and all(folds):  # folds count only if every name has one
         sounds = [
             dataclasses.replace(sound, fold=int(name['fold']), source=name['source'])
             for sound, name in zip(sounds, folds, strict=True)
@@ -248,7 +248,7 @@ def _of_class_folders(folder, strict):
 
 
 def _splits_of(folder, parts):
-    """{folder: split} where all folders with sound are splits, with class folders in them."""
+    """{folder: split} if all folders with sound are splits that contain class folders."""
     first = {inner[0] for inner in parts.values() if len(inner) > 1}
     known = {*_TRAINING, *_CHOOSING, *_TESTING}
     if (
@@ -260,7 +260,7 @@ def _splits_of(folder, parts):
     tested = {name for name in first if name.lower() in _TESTING} or {
         name for name in first if name.lower() in _CHOOSING
     }
-    if tested == first:  # nothing to learn from: no split
+    if tested == first:  # nothing to train on: no split
         return dict.fromkeys(first)
     return {name: 'evaluate' if name in tested else 'train' for name in first}
 
@@ -289,10 +289,10 @@ def _class_names(root, folders, strict):
 
 
 def _of_lists(folder, layout):
-    """(the `SoundSet` that a data set's own lists describe or None, lists that are none of ours).
+    """(the `SoundSet` described by a data set's own lists or None, unrecognised lists).
 
     Raises:
-        ValueError: a list is one of ours, and is wrong.
+        ValueError: a recognised list is wrong.
     """
     if layout not in LAYOUTS:
         raise ValueError(f'layout {layout!r}: expected one of {", ".join(LAYOUTS)}')
@@ -308,7 +308,7 @@ def _of_lists(folder, layout):
         except ValueError as error:
             if _is_meant(path, columns):
                 raise _with_way_out(error) from error
-            notes.append(folder_scan.LeftOut(str(path), f'none of our lists ({error})', 0))
+            notes.append(folder_scan.LeftOut(str(path), f'not a known list ({error})', 0))
             continue
         try:
             return read(folder, path, rows), notes
@@ -319,13 +319,13 @@ def _of_lists(folder, layout):
 
 def _with_way_out(error):
     return ValueError(
-        f'{error}. If this list is of something else, take it out of the folder, or pass '
+        f'{error}. If this list belongs to something else, remove it from the folder, or pass '
         '--layout=folders (classify, embed, convert_sounds)'
     )
 
 
 def _is_meant(path, columns):
-    """Whether a list that cannot be read is meant as one of ours."""
+    """Whether an unreadable list appears to be of a known kind."""
     if path.name == _DCASE_META and (path.parent / _DCASE_SETUP).is_dir():
         return True
     with open(path, 'rb') as file:
@@ -405,23 +405,23 @@ _LISTS: dict[str, tuple[tuple[str, ...], Callable]] = {
 
 
 def _place(folder, name):
-    """The file that a list means, whose writer may have had other slashes."""
+    """The file of a list's entry, which may have other slashes."""
     path = folder / name
     return path if '\\' not in name or os.path.exists(path) else folder / name.replace('\\', '/')
 
 
 def _fold(table, text):
-    if not re.fullmatch(r'[0-9]{1,9}(\.0*)?', text):  # 1.0: from columns with gaps in them
+    if not re.fullmatch(r'[0-9]{1,9}(\.0*)?', text):  # 1.0: from columns with missing values
         raise ValueError(f'{table}: fold {text!r}; expected a whole number')
     return int(text.partition('.')[0])
 
 
 def _listed(folder, table, found, known):
-    """A `SoundSet` of (path, class, fold, split, source) rows, whose files must be there."""
+    """A `SoundSet` from (path, class, fold, split, source) rows, whose files must exist."""
     for path, *_ in found:
         if not text_files.is_within(path, folder):
-            raise ValueError(f'{table}: lists {path}, which lies outside of {folder}')
-        if not os.path.isfile(path):  # of any name, however long or odd
+            raise ValueError(f'{table}: lists {path}, which is outside {folder}')
+        if not os.path.isfile(path):  # works for any name, however long or odd
             raise ValueError(f'{table}: lists {path}, which does not exist')
     classes = sorted({name for _, name, *_ in found})
     if len(classes) < 2:
@@ -442,7 +442,7 @@ def _listed(folder, table, found, known):
 
 
 def _unlisted(folder, table, used, known):
-    """Sounds and records that a data set's lists do not have, and files of other kinds."""
+    """Sounds and records missing from a data set's lists, and files of other kinds."""
     relative = {os.path.relpath(path, folder) for path in used}
     records = {path for path in relative if path.endswith(schema.RECORD_SUFFIX)}
     scan = folder_scan.scan(folder, frozenset({*known, *records}))

@@ -1,15 +1,14 @@
-"""Which files are sound: by their names in folders, by their first bytes when they are read.
+"""Identifies sound files: by name in folders, by their first bytes when they are read.
 
-libsndfile reads most of them; what it does not know goes to FFmpeg's libraries (PyAV), with the
-one demuxer that the first bytes call for: text that names other files or addresses is never
-followed.
+libsndfile reads most of them; other formats go to FFmpeg's libraries (PyAV), with the one demuxer
+that the first bytes indicate: text that refers to other files or addresses is never followed.
 """
 
 import re
 
 from dualcam.files.path_types import AnyPath
 
-# In folders a file counts by its ending; one that is named by itself, whatever its ending.
+# In folders, files are chosen by extension; a file given by itself may have any.
 LIBSNDFILE_SUFFIXES = (
     '.wav', '.wave', '.bwf', '.rf64', '.w64', '.flac', '.ogg', '.oga', '.opus', '.mp3', '.mp2',
     '.mpga', '.aif', '.aiff', '.aifc', '.au', '.snd', '.caf', '.sph', '.nist', '.voc', '.ircam',
@@ -52,15 +51,15 @@ _AT = {
     4: dict.fromkeys((b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip'), 'mov'),
 }
 _FORMS = {b'WAVE': 'wav', b'AVI ': 'avi', b'AIFF': 'aiff', b'AIFC': 'aiff'}
-HEAD_BYTES = 4096  # what `demuxer_of` looks at
+HEAD_BYTES = 4096  # examined by `demuxer_of`
 _ID3_BYTES, _MOST_TAGS = 10, 100  # of the header of such a tag; one after the other
 _PACKET_BYTES = 188  # of a transport stream
 
 
 def read_head(path: AnyPath) -> bytes:
-    """The first `HEAD_BYTES` of a file after the ID3 tags that MP3 and AAC files may begin with.
+    """The first `HEAD_BYTES` of a file after any ID3 tags, as in MP3 and AAC files.
 
-    Such a tag may hold a picture of the cover, far longer than that.
+    Such a tag may contain a cover image, which is far longer than that.
 
     Raises:
         OSError: the file cannot be read.
@@ -79,7 +78,7 @@ def read_head(path: AnyPath) -> bytes:
 
 
 def demuxer_of(head: bytes) -> str | None:
-    """FFmpeg's name of the container that a file's first bytes announce; None for none of them.
+    """FFmpeg's name of the container indicated by a file's first bytes, or None.
 
     Args:
         head: see `read_head`.
@@ -103,14 +102,14 @@ def demuxer_of(head: bytes) -> str | None:
 
 
 def kind_of(head: bytes) -> str | None:
-    """What a file really is that is not audio though its name says so; None where unknown."""
+    """What a file is that is not audio despite its name; None if unknown."""
     start = head[:200].lstrip(b'\xef\xbb\xbf \t\r\n').lower()
     if not head.strip(b'\0'):
         return 'an empty file' if not head else 'zeros only'
     if start.startswith((b'<!doctype html', b'<html')):
-        return 'a web page, perhaps of a failed download'
+        return 'a web page, perhaps from a failed download'
     if start.startswith(b'version https://git-lfs'):
-        return 'a pointer of Git LFS; fetch the file itself with git lfs pull'
+        return 'a Git LFS pointer; fetch the file itself with git lfs pull'
     if re.match(rb'(#extm3u|\[playlist\]|ffconcat)', start):
-        return 'a playlist, which holds no sound itself'
+        return 'a playlist, which contains no audio itself'
     return None

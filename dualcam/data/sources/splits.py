@@ -1,4 +1,4 @@
-"""Which files are learned from, chosen by and tested on.
+"""Splits of files for training, validation and testing.
 
 Files of one recording (`Sound.source`) stay on one side of a validation split.
 """
@@ -13,7 +13,7 @@ from dualcam.data.sources import sound_folders
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """Rows of a set's files: [n] int64 each; `name` says which split it is."""
+    """Rows of a set's files, [n] int64 each; `name` identifies the split."""
 
     name: str
     training: np.ndarray
@@ -22,21 +22,21 @@ class Split:
 
 
 def splits(sound_set: sound_folders.SoundSet, seed: int = 0, share: float = 0.2) -> list[Split]:
-    """The splits that a data set asks for.
+    """Makes a data set's splits.
 
-    Folds: each one is tested on once. DCASE's lists: as they say. Neither: a fifth of the files
-    is tested on. In each case a share of the rest is for choices.
+    With folds, each one is tested on once. DCASE's lists are used as given. With neither, a fifth
+    of the files is for testing. In each case a share of the rest is for validation.
 
     Args:
         sound_set: a `sound_folders.SoundSet`.
-        seed: of what is drawn.
-        share: of the files that are not tested on, for validation.
+        seed: of random choices.
+        share: of the files not used for testing, for validation.
 
     Returns:
         A list of `Split`s.
 
     Raises:
-        ValueError: there are too few files a class to split.
+        ValueError: there are too few files per class to split.
     """
     rows, found = np.arange(len(sound_set.sounds)), []
     given = [sound.split for sound in sound_set.sounds]
@@ -59,10 +59,10 @@ def splits(sound_set: sound_folders.SoundSet, seed: int = 0, share: float = 0.2)
 def held_out(
     sound_set: sound_folders.SoundSet, rows: np.ndarray, seed: int, share: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows in two parts, the second about a share, classes in equal parts as far as possible.
+    """Splits rows in two, the second part about a share, stratified by class as far as possible.
 
     Returns:
-        (most of the rows, the share), both sorted.
+        (the larger part, the share), both sorted.
 
     Raises:
         ValueError: a class has too few recordings.
@@ -76,8 +76,8 @@ def held_out(
         own = {g for g, one in zip(groups, labels, strict=True) if one == label}
         if len(own) < 2:
             raise ValueError(
-                f'{sound_set.root}: class "{name}" has {len(own)} recordings to '
-                'learn from and choose by; expected two or more'
+                f'{sound_set.root}: class "{name}" has {len(own)} recordings for '
+                'training and validation; expected two or more'
             )
     parts = min(parts, int(np.bincount(labels).min()))
     folds = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)

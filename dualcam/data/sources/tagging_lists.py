@@ -1,10 +1,10 @@
-"""Weakly labelled clips: the classes of AAAI 2021's data sets, and their lists.
+"""Weakly labelled clips: the classes and lists of AAAI 2021's data sets.
 
-DCASE 2017 task 4 has a row for each event of a clip: file, onset, offset and label, tab-separated.
-DCASE 2018 task 4 has one for each clip: file, tab, labels with commas (or semicolons) between;
-its test list has onsets and offsets. Lists that a spreadsheet saved with commas or semicolons
-instead of tabs are understood too. Tagging asks only which events are heard in a clip, so rows
-of one file are put together and times are checked, not kept.
+DCASE 2017 task 4 has one row per event of a clip: file, onset, offset and label, tab-separated.
+DCASE 2018 task 4 has one row per clip: file, tab, labels separated by commas (or semicolons); its
+test list has onsets and offsets. Lists that a spreadsheet saved with commas or semicolons instead
+of tabs are understood too. Tagging only needs the events of a clip, so rows of one file are merged,
+and times are checked but not kept.
 """
 
 import dataclasses
@@ -66,12 +66,12 @@ SPLITS = ('training', 'validation', 'testing')
 
 @dataclasses.dataclass(frozen=True)
 class ListedClip:
-    """What a list says of one clip.
+    """A list's entry for one clip.
 
     Attributes:
-        name: of its file, without folders and the suffix.
-        labels: numbers of its classes, ascending; empty where nothing of them is heard.
-        row: of the list, from 1, the first that names it.
+        name: of its file, without folders and suffix.
+        labels: indices of its classes, ascending; empty if it has none of them.
+        row: the first one that names it, from 1.
     """
 
     name: str
@@ -80,24 +80,24 @@ class ListedClip:
 
 
 def read_list(path: AnyPath, classes: Sequence[str]) -> list[ListedClip]:
-    """Clips of a list file; see the module's text.
+    """Reads the clips of a list file; see the module docstring.
 
     Args:
-        path: a table, with a line of column names or without.
-        classes: names in the order of the labels.
+        path: a table, with or without a line of column names.
+        classes: names in label order.
 
     Returns:
         `ListedClip`s in the order of their first rows.
 
     Raises:
-        ValueError: no such list, an empty one, or a row that is no such row or names an unknown
-            label; the message says which.
+        ValueError: the list is missing or empty, or a row is malformed or has an unknown label;
+            the message says which.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise ValueError(
             f'{path}: no such list; expected rows of file, onset, offset and label, '
-            'or of file and labels, with tabs between'
+            'or of file and labels, separated by tabs'
         )
     number_of = {name: number for number, name in enumerate(classes)}
     found: dict[str, tuple[set[int], int]] = {}
@@ -121,7 +121,7 @@ def read_list(path: AnyPath, classes: Sequence[str]) -> list[ListedClip]:
 
 
 def multi_hot(labels: Sequence[Sequence[int]], num_classes: int) -> np.ndarray:
-    """[clips, num_classes] float32, ones at each clip's labels."""
+    """[clips, num_classes] float32, 1 at each clip's labels."""
     hot = np.zeros((len(labels), num_classes), np.float32)
     for row, numbers in zip(hot, labels, strict=True):
         row[list(numbers)] = 1.0
@@ -129,11 +129,11 @@ def multi_hot(labels: Sequence[Sequence[int]], num_classes: int) -> np.ndarray:
 
 
 def hold_out(num_clips: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Splits clips at random, where a data set comes without a validation list.
+    """Splits clips at random, for data sets without a validation list.
 
     Args:
-        num_clips: to be split.
-        share: of them that is held out, more than 0 and less than 1.
+        num_clips: number of clips to split.
+        share: to hold out, more than 0 and less than 1.
         seed: of the split.
 
     Returns:
@@ -160,7 +160,7 @@ def _labels_of(fields, where):
         fields = [*fields[:3], ', '.join(filter(None, fields[3:]))]  # likewise
     if len(fields) == 4:
         _, onset, offset, label = fields
-        if not (onset or offset or label):  # a clip of the 2018 test list without events
+        if not (onset or offset or label):  # a clip without events in the 2018 test list
             return []
         try:
             long_enough = float(offset) > float(onset) >= 0.0
@@ -177,7 +177,7 @@ def _labels_of(fields, where):
     else:
         raise ValueError(
             f'{where}: {len(fields)} columns; expected file, onset, offset and '
-            'label, or file and labels, with tabs between'
+            'label, or file and labels, separated by tabs'
         )
     if '' in labels:
         raise ValueError(f'{where}: a label is empty; expected a class in its place')
@@ -185,7 +185,7 @@ def _labels_of(fields, where):
 
 
 def _clip_name(file):
-    """A file name of a list without folders and suffix; dots in it stay."""
+    """A list's file name without folders and suffix; other dots stay."""
     name = pathlib.PurePosixPath(file.replace('\\', '/')).name
     stem, dot, suffix = name.rpartition('.')
     return stem if dot and f'.{suffix.lower()}' in sound_formats.SUFFIXES else name

@@ -1,4 +1,4 @@
-"""Which recording a clip is from: clips of one are not independent of each other."""
+"""The recording that a clip is from: clips of one recording are not independent."""
 
 import os
 import pathlib
@@ -14,13 +14,13 @@ _NUMBER = re.compile(r'\d+')
 def of_records(
     store: stores.Store, rows: Iterable[int], rule: datasets.TakeRule | None = None
 ) -> list[str]:
-    """The take of each record: its folder, below that of all records.
+    """The take of each record: its folder, relative to that of all records.
 
     Args:
         store: holds the records.
         rows: of it.
-        rule: of the data set; where it says that a folder holds several takes end to end, the
-            take's number, from 1, follows the folder.
+        rule: of the data set; if a folder is a concatenation of takes, the take's number, from 1,
+            follows the folder.
     """
     root = os.path.commonpath(store.paths)
     names = []
@@ -36,5 +36,5 @@ def of_records(
 
 
 def of_sounds(sounds: Iterable[sound_folders.Sound]) -> list[str]:
-    """The recording that each file is from; the file itself where that is unknown."""
+    """The recording that each file is from; the file itself if unknown."""
     return [f'{one.label}/{one.source or one.path}' for one in sounds]

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.numeric
 
 
 def kaiser_best(signal):
-    """The authors' resampler, independently: polyphase, double precision."""
+    """An independent version of the authors' resampler: polyphase, double precision."""
     up, down = 3675, 2048
     m = np.arange(-64 * up, 64 * up + 1) / up
     r, b = 0.9475937167399596, 14.769656459379492

@@ -1,4 +1,4 @@
-"""Whole video frames: fitted, packed once, cut beside sound and acoustic images."""
+"""Whole video frames: resized, packed once, cut together with sound and acoustic images."""
 
 import dataclasses
 
@@ -39,7 +39,7 @@ def test_the_resize_is_bicubic(rng):
 
 @pytest.fixture(scope='module', params=[(224, 298), (48, 64)])
 def paths(request, tmp_path_factory):
-    """Four consecutive records whose frames are of one brightness each: 12 * record + frame."""
+    """Four consecutive records with frames of uniform brightness: 12 * record + frame."""
     rng, found = np.random.default_rng(0), []
     for i in range(4):
         frames = {

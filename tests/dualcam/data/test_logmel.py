@@ -1,4 +1,4 @@
-"""Log-mel spectrograms against NumPy, published numbers and laws."""
+"""Log-mel spectrograms against NumPy, published numbers and invariants."""
 
 import dataclasses
 

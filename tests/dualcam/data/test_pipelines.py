@@ -1,4 +1,4 @@
-"""Pipelines that call Python: what they read lives as long as they do, and no longer."""
+"""Pipelines that call Python: their data live exactly as long as they do."""
 
 import gc
 import weakref
@@ -10,13 +10,13 @@ from dualcam.data import pipelines
 
 
 class Owner:
-    """Something with data."""
+    """An owner of data."""
 
     def __init__(self):
         self.values = np.arange(10.0, dtype=np.float32)
 
     def batches(self):
-        """Data by number, four at a time."""
+        """Data by index, four at a time."""
 
         def look_up(numbers):
             return pipelines.call(

@@ -1,4 +1,4 @@
-"""Laws that hold for any folder, any table and any WAV header; seeds are fixed."""
+"""Properties that hold for any folder, table and WAV header; seeds are fixed."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Lists of records and their descriptions: what is bad is named; records are written whole."""
+"""Lists of records and their descriptions: bad ones are named; records are written atomically."""
 
 import re
 import shutil
@@ -36,7 +36,7 @@ def test_bad_lists_are_named(paths, tmp_path):
 
 
 def test_lists_stay_within_their_root(paths, tmp_path, rng):
-    """No line reads what lies elsewhere, though it is there; links in the root are its own."""
+    """No line can read existing files elsewhere; links within the root are allowed."""
     other = tmp_path / 'other'
     shutil.copytree(tmp_path / 'Location_02', other / 'Location_02')
     shutil.copytree(tmp_path / 'Location_02', other / 'Location_01/Subject_01/Action_001')
@@ -59,7 +59,7 @@ def test_lists_stay_within_their_root(paths, tmp_path, rng):
         path.write_text(f'\nlinked/Location_02/Data_001.tfrecord\n{line}\n')
         with pytest.raises(ValueError) as caught:
             reading.read_list(path)
-        assert f'{path}, line 3: {line} lies outside of {root}; ' in str(caught.value)
+        assert f'{path}, line 3: {line} is outside {root}; ' in str(caught.value)
     path.write_text(absolute)
     assert reading.read_list(path, other) == [absolute]
     assert reading.read_list(path, tmp_path / 'other/../other') == [
@@ -82,7 +82,7 @@ def test_a_root_may_be_written_by_a_link_to_it(paths, tmp_path):
 
 @pytest.fixture
 def moved(tmp_path):
-    """Records of both layouts, and a list of them as other machines wrote it."""
+    """Records in both layouts, and a list of them written on another machine."""
     root = tmp_path / 'here'
     names = [
         'class_0/data_001/Data_003.tfrecord',

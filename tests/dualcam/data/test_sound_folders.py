@@ -242,14 +242,14 @@ def test_lists_of_sounds_stay_within_their_folder(line, tmp_path):
     index.write_text(f'{head}c.wav,two,,,\n')
     assert len(sound_folders.find_sounds(tmp_path / 'set').sounds) == 2
     index.write_text(f'{head}{line},two,,,\n')
-    with pytest.raises(ValueError, match=rf'sounds\.csv: lists .*{line}, which lies outside of'):
+    with pytest.raises(ValueError, match=rf'sounds\.csv: lists .*{line}, which is outside'):
         sound_folders.find_sounds(tmp_path / 'set')
 
 
 def test_a_rate_that_no_sound_has_is_refused(tmp_path):
-    """At 1 Hz a file of a kilobyte would become one of 90 megabytes."""
+    """At 1 Hz a file of a kilobyte would decode to 90 megabytes."""
     soundfile.write(tmp_path / 'a.wav', tone(1, 1, 1000), 1)
-    with pytest.raises(sound_files.BadSound, match=r'a\.wav: 1 samples a second; expected 1000'):
+    with pytest.raises(sound_files.BadSound, match=r'a\.wav: 1 samples per second; expected 1000'):
         sound_files.read_sound(tmp_path / 'a.wav')
 
 
@@ -273,9 +273,9 @@ def test_a_list_of_something_else_beside_class_folders_is_said_and_passed_over(
     for find in (sound_folders.find_sounds, sound_folders.find_files):
         found = find(tmp_path)
         assert found.classes == ('cat', 'dog') and len(found.sounds) == 4
-        said = [str(one) for one in found.left_out if 'none of our lists' in one.reason]
+        said = [str(one) for one in found.left_out if 'not a known list' in one.reason]
         assert len(said) == 1 and said[0].startswith(f'{tmp_path / name}: ')
-        assert not [one for one in find(tmp_path, 'folders').left_out if 'our lists' in one.reason]
+        assert not [one for one in find(tmp_path, 'folders').left_out if 'known list' in one.reason]
 
 
 def test_a_layout_decides_where_a_list_looks_like_ours(tmp_path, rng):
@@ -286,7 +286,7 @@ def test_a_layout_decides_where_a_list_looks_like_ours(tmp_path, rng):
             find(tmp_path)
         found = find(tmp_path, 'folders')
         assert found.classes == ('cat', 'dog') and len(found.sounds) == 4
-        assert 'meta.csv is not named like sound' in str(found.left_out[0])
+        assert 'meta.csv is not named like audio' in str(found.left_out[0])
         with pytest.raises(ValueError, match="layout 'esc': expected one of auto, folders"):
             find(tmp_path, 'esc')
 

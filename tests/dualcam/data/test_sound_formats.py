@@ -1,4 +1,4 @@
-"""Every format that is read: singly, in folders, as tagged clips, whatever the file is called."""
+"""Every supported format: single files, folders and tagged clips, under any file name."""
 
 import errno
 import io
@@ -93,7 +93,7 @@ _EXACT = (
 
 
 def _with_index_first(data):
-    """An MP4 file whose index comes before its sound, as those made for streaming are."""
+    """An MP4 file with its index before the sound, like those made for streaming."""
     begin = data.index(b'moov') - 4  # the last box
     sound_at = data.index(b'mdat') - 12  # an empty box is before it
     index = bytearray(data[begin:])
@@ -126,12 +126,12 @@ def test_a_cut_recording_is_read_as_far_as_it_goes_and_that_is_said(suffix, tmp_
     if suffix in _EXACT:
         np.testing.assert_array_equal(there, whole[: len(there)])
     if suffix in _LENGTHS:
-        said = f'is shorter than announced: {there_s:.1f} s of 6.0 s are there and are read'
+        said = f'is shorter than announced: {there_s:.1f} s of 6.0 s are present and are read'
     elif suffix in _PAGES:
-        said = 'was cut or never finished, as its last page is missing: '
-        said += f'{there_s:.1f} s are there and are read'
+        said = 'was truncated or never finished, as its last page is missing: '
+        said += f'{there_s:.1f} s are present and are read'
     else:
-        said = 'ends within a packet of sound; what is before it is read'
+        said = 'ends within an audio packet; everything before it is read'
     expected = '' if suffix in _NOTHING else f'warning: {path}: {said}\n'
     assert capfd.readouterr().err == expected
 
@@ -151,7 +151,7 @@ def test_the_same_is_said_wherever_a_sound_is_read(tmp_path, capfd):
         read()
         said = [line for line in capfd.readouterr().err.splitlines() if 'warning' in line]
         assert len(said) == 1 and said[0].endswith(
-            f'{path}: is shorter than announced: 3.0 s of 6.0 s are there and are read'
+            f'{path}: is shorter than announced: 3.0 s of 6.0 s are present and are read'
         )
 
 
@@ -232,7 +232,7 @@ def test_a_length_that_is_left_open_announces_nothing(suffix, at, size, tmp_path
 
 
 def _misleading():
-    """A Core Audio file whose chunks lead outside of it."""
+    """A Core Audio file whose chunks point outside it."""
     described = struct.pack('>d4sIIIII', 44_100.0, b'lpcm', 0, 2, 1, 1, 16)
     chunks = b'desc' + struct.pack('>q', 32) + described
     return b'caff\0\1\0\0' + chunks + (b'free' + struct.pack('>q', 1 << 62)) * 4 + bytes(200)
@@ -258,7 +258,7 @@ def test_a_damaged_container_gives_one_line_and_no_other_librarys_words(name, da
 
 
 class _Failing(io.FileIO):
-    """A file whose disk fails."""
+    """A file on a failing disk."""
 
     def read(self, count=-1):
         if self.tell() > 100_000:

@@ -1,4 +1,4 @@
-"""Packed files equal the files; bad ones are named; caches are found again."""
+"""Packed data equal the files; bad files are named; caches are found again."""
 
 import errno
 import gzip
@@ -173,7 +173,7 @@ def test_some_bad_records_may_be_skipped(paths, tmp_path, rng):
 
 
 def test_what_an_earlier_version_packed_is_not_packed_again(paths, tmp_path):
-    """It named the labels otherwise, in a file of their own; the arrays are the same."""
+    """An older version named the labels differently, in a separate file; arrays are the same."""
     store = stores.open_store(paths, SOUND, tmp_path / 'cache')
     root = tmp_path / 'cache' / store.digest
     before = (root / 'audio.npy').stat().st_mtime_ns, (root / 'audio.npy').stat().st_ino

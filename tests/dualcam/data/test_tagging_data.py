@@ -35,7 +35,7 @@ def store(paths, tmp_path):
 
 
 def features_of(store, width=4):
-    """[clips, seconds, width] numbers that name their clip and second."""
+    """[clips, seconds, width] numbers that encode their clip and second."""
     clip, second = np.indices((len(store.paths), CLIP_S))
     return np.repeat((10.0 * clip + second)[..., None], width, axis=2).astype(np.float32)
 
@@ -82,7 +82,7 @@ _BY_CLIP = [['filename', 'event_labels'], ['a.wav', 'Car,Bus'], ['x/b.MP4', 'Bus
 def test_lists_are_the_same_whatever_program_saved_them(
     rows, labels, quoted, separator, end, encoding, tmp_path
 ):
-    """Commas without quotes too, as people make them who replace the tabs of a list."""
+    """Also commas without quotes, as when the tabs of a list were replaced."""
     text = end.join(separator.join(f'"{cell}"' if quoted else cell for cell in row) for row in rows)
     path = tmp_path / 'list.csv'
     path.write_bytes((text + end + separator * (len(rows[0]) - 1) + end).encode(encoding))
@@ -222,7 +222,7 @@ def test_seeds_decide_the_order_and_the_stretches(store):
 def test_stretches_that_cannot_be_cut_are_refused(store):
     front = logmel.LogMelFrontend()
     for crop_s in (0, 4, 1.5):
-        with pytest.raises(ValueError, match=rf'stretches of {crop_s} s of clips of 3 s'):
+        with pytest.raises(ValueError, match=rf'stretches of {crop_s} s from clips of 3 s'):
             tagged_clips.cut(store, [0], front, crop_s=crop_s)
     with pytest.raises(ValueError, match='features vggish: 7 steps'):
         tagged_clips.cut(store, [0], front, {'vggish': np.ones((5, 7, 2))}, crop_s=2)
@@ -241,7 +241,7 @@ def test_bands_are_standardised_by_the_training_set(store):
 
 
 def colour_network(seed=0):
-    """Answers the mean colour of a frame, times random weights."""
+    """Returns the mean colour of a frame times random weights."""
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((16, 24, 3))
     x = keras.layers.GlobalAveragePooling2D()(inputs)
@@ -294,7 +294,7 @@ def test_the_small_network_learns_from_training_clips_only_once(paths, tmp_path,
 
 
 def tiny_vgg(weights):
-    """A network with the layers of VGG-16 that count, 64 pixels wide."""
+    """A network with the relevant layers of VGG-16, 64 pixels wide."""
     assert weights is None
     inputs = keras.Input((224, 224, 3))
     x = keras.layers.AveragePooling2D(32)(inputs)

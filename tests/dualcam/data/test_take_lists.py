@@ -1,4 +1,4 @@
-"""Lists by take: none in two of them, every class of every scenario in each, by one seed."""
+"""Lists by take: no take in two, every class of every scenario in each, seeded."""
 
 import itertools
 
@@ -85,7 +85,7 @@ def test_unseen_subjects_are_in_no_other_list(root):
 
 
 def test_held_out_takes_of_a_class_come_from_all_subjects(root):
-    """Eight test takes of a class, seven subjects: no subject gives three, none gives none."""
+    """Eight test takes of a class, seven subjects: each subject has one or two."""
     testing = takes(take_lists.make_take_lists(root, 5)['testing.txt'])
     for place, action in itertools.product(PLACES, ACTIONS):
         of_class = [
@@ -107,7 +107,7 @@ def test_the_seed_alone_decides(root):
 
 
 def test_without_a_description_a_folder_is_a_take(tmp_path):
-    """AVIA itself: nine takes of 30 s a class and scenario, of which one or two are held out."""
+    """AVIA itself: nine takes of 30 s per class and scenario, one or two of them held out."""
     make_records(tmp_path, seconds=30)
     lists = take_lists.make_take_lists(tmp_path, 2)
     assert set(lists) == {*SPLITS[:3], 'dataset.txt'}
@@ -134,7 +134,7 @@ def test_what_cannot_be_split_is_named(root):
         take_lists.make_take_lists(root, 6)
     with pytest.raises(ValueError, match='no takes of the unseen subjects 17'):
         take_lists.make_take_lists(root, 5, datasets.TakeRule(5, (17,)))
-    with pytest.raises(ValueError, match='no take holds 5 consecutive records of location 4'):
+    with pytest.raises(ValueError, match='no take has 5 consecutive records of location 4'):
         take_lists.make_take_lists(root, 5, location=4)
     with pytest.raises(ValueError, match='0 seconds'):
         take_lists.make_take_lists(root, 0)
@@ -201,9 +201,9 @@ def test_the_command_writes_them(root, command):
         assert path.read_text().split() == paths
     for arguments, message in (
         (['--by_take', '--by_video'], 'choose one'),
-        (['--by_take', '--split=all'], 'leave --split out'),
+        (['--by_take', '--split=all'], 'omit --split'),
         (['--by_take', '--unseen_subjects=x'], 'whole numbers'),
-        (['--unseen_subjects=1'], 'goes with --by_take'),
+        (['--unseen_subjects=1'], 'needs --by_take'),
         (['--seed=1'], '--by_take or --by_video'),
     ):
         code, _, errors = command('-m', 'records.make_lists', f'--root={root}', *arguments)

@@ -1,4 +1,4 @@
-"""WAV files decoded in a graph, against the sound library."""
+"""WAV files decoded in a graph, compared with the sound library."""
 
 import struct
 
