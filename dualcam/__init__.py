@@ -2,8 +2,8 @@
 
 import os
 
-# Before TensorFlow, which by itself uses oneDNN only where there is AVX-512. Without that it makes
-# training three times as fast too, and all processors then compute by the same library.
+# Set before TensorFlow is imported, which by default uses oneDNN only with AVX-512. Without AVX-512
+# it also makes training three times as fast, and all processors then use the same library.
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 
 __version__ = '0.2.0'

@@ -1,4 +1,4 @@
-"""Scores of answers."""
+"""Scores of predictions."""
 
 import numpy as np
 import scipy.special
@@ -6,7 +6,7 @@ import sklearn.metrics
 
 
 def accuracy(labels: np.ndarray, logits: np.ndarray) -> float:
-    """Share of clips whose largest logit is the label's.
+    """Fraction of clips whose largest logit is the label's.
 
     Args:
         labels: [clips] integers.
@@ -33,13 +33,13 @@ def cross_entropy(labels: np.ndarray, logits: np.ndarray) -> float:
 
 
 def confusion(labels: np.ndarray, answers: np.ndarray, num_classes: int) -> np.ndarray:
-    """How often each class was given each answer.
+    """Counts of each prediction for each class.
 
     Args:
         labels, answers: [clips] integers from 0 to num_classes - 1.
-        num_classes: classes that no clip has get rows and columns of zeros.
+        num_classes: classes without clips get rows and columns of zeros.
 
     Returns:
-        [classes, classes] int64; the row is the label, the column the answer.
+        [classes, classes] int64; the row is the label, the column the prediction.
     """
     return sklearn.metrics.confusion_matrix(labels, answers, labels=np.arange(num_classes))

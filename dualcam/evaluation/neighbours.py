@@ -1,11 +1,11 @@
-"""How well features tell classes apart: k nearest neighbours, and a linear probe beside them.
+"""Evaluates features by k nearest neighbours and by a linear probe.
 
 k is odd and chosen on validation data, as in WACV 2020's transfer and ECCV 2020's evaluation. Both
-compare features as they are (`plain`). Otherwise, and for the linear probe, features are brought to
-zero mean and unit deviation by the training set first: no dimension then counts for its scale.
+papers compare unnormalised features (`plain`). Otherwise, and for the linear probe, features are
+first normalised to zero mean and unit deviation by the training set, so that scales do not matter.
 
-Neighbours as near as each other, up to rounding (`ties.py`), count in the order of the training
-data; of classes with as many of the k nearest, the first one wins.
+Equally close neighbours, up to rounding (`ties.py`), are ordered as in the training data; among
+classes with equally many of the k nearest, the first one wins.
 """
 
 import dataclasses
@@ -24,18 +24,18 @@ from dualcam.evaluation import metrics, ties
 ODD_KS = (1, 3, 5, 7, 9)
 ECCV_KS = (7, 9, 11, 13, 15)
 _PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # inverse strengths of the linear probe
-_BLOCK = 512  # tests whose distances are in memory at a time
+_BLOCK = 512  # test samples whose distances are in memory at a time
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Outcome:
-    """A classifier's answers on test data.
+    """A classifier's predictions on test data.
 
     Attributes:
-        accuracy: share of right answers, 0 - 1.
-        validation_accuracy: of the choice, on validation data.
+        accuracy: fraction of correct predictions, 0 - 1.
+        validation_accuracy: of `choice`, on validation data.
         choice: k, or the linear probe's inverse penalty.
-        answers: [tests] int64.
+        answers: [tests] int64, predicted classes.
         confusion: [classes, classes] int64; the row is the label.
     """
 
@@ -47,7 +47,7 @@ class Outcome:
 
     @property
     def per_class(self) -> np.ndarray:
-        """Accuracy of each class, [classes]; NaN for one that no test has."""
+        """Accuracy of each class, [classes]; NaN for a class without test samples."""
         with np.errstate(invalid='ignore'):
             return np.diag(self.confusion) / self.confusion.sum(axis=1)
 
@@ -66,15 +66,15 @@ def nearest_neighbours(
         training, validation, testing: pairs of features [n, features] and labels [n]. Once k is
             chosen, validation data count as neighbours too, unless `plain`.
         num_classes: of the labels.
-        ks: to choose from, odd; those larger than the training set are left out. Of equally
-            good ones the smallest wins.
-        plain: as the papers have it: features as they are, and neighbours of training data alone.
+        ks: candidates, odd; those larger than the training set are ignored. Among equally good
+            ones the smallest wins.
+        plain: as in the papers: unnormalised features, and neighbours from training data only.
 
     Returns:
         An `Outcome`.
 
     Raises:
-        ValueError: an even k, or none that fits; features that are not finite.
+        ValueError: a k is even, or none is small enough; features are not finite.
     """
     if any(k < 1 or k % 2 == 0 for k in ks):
         raise ValueError(f'k of {list(ks)}: expected odd numbers, so that two classes do not tie')
@@ -90,7 +90,7 @@ def linear_probe(
     testing: tuple[np.ndarray, np.ndarray],
     num_classes: int,
 ) -> Outcome:
-    """Logistic regression, its penalty chosen on validation data; see `nearest_neighbours`."""
+    """Logistic regression with its penalty chosen on validation data; see `nearest_neighbours`."""
     return _choose(_answers_by_regression, _PENALTIES, training, validation, testing, num_classes)
 
 
@@ -120,7 +120,7 @@ def _choose(answer, choices, training, validation, testing, num_classes, plain=F
 
 
 def _answers_by_neighbours(known, asked, ks, plain):
-    """Answers to the features `asked`, [n], for each k."""
+    """Predictions for the features `asked`, [n], for each k."""
     features, labels = known
     coarsest = np.result_type(features.dtype, asked.dtype)
     classes, numbers = np.unique(labels, return_inverse=True)
@@ -129,14 +129,14 @@ def _answers_by_neighbours(known, asked, ks, plain):
         scaler = StandardScaler().fit(features.astype(np.float64))
         mean, deviation = scaler.mean_, scaler.scale_
     near = (features - mean) / deviation
-    # Rounding a feature when it was given moves its distances by its length's share at most.
+    # Rounding of a given feature changes its distances by at most a share of its length.
     longest = np.linalg.norm(features / deviation, axis=1).max()
     answers = [[] for _ in ks]
     for first in range(0, len(asked), _BLOCK):
         block = asked[first : first + _BLOCK]
         lengths = np.linalg.norm(block / deviation, axis=1, keepdims=True)
         distances = ties.merged(
-            # Not by products, which cancel: clips that are alike have a distance of zero.
+            # Not by products, which cancel: identical clips must have a distance of zero.
             distance.cdist((block - mean) / deviation, near),
             ties.tolerance(1, lengths + longest, coarsest),
             ties.tolerance(near.shape[1] + 3),
@@ -149,12 +149,12 @@ def _answers_by_neighbours(known, asked, ks, plain):
 
 
 def _answers_by_regression(known, asked, penalties, _):
-    """Answers to the features `asked`, [n], for each inverse penalty."""
+    """Predictions for the features `asked`, [n], for each inverse penalty."""
     answers = []
     for penalty in penalties:
         model = make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=300))
         with warnings.catch_warnings():
-            # A probe that stopped early is a valid one; validation data judge it.
+            # A probe that stopped early is still valid; validation data judge it.
             warnings.simplefilter('ignore', sklearn.exceptions.ConvergenceWarning)
             answers.append(model.fit(*known).predict(asked))
     return answers

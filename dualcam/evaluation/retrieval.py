@@ -1,10 +1,10 @@
-"""Finding pictures that go with a sound: rank-k retrieval (ECCV 2020).
+"""Retrieving the pictures that match a sound: rank-k retrieval (ECCV 2020).
 
-A sound asks among the audio-visual features that it makes with every picture (`triplet.py`); it
-has found something at k if one of the k nearest is of its class. The pair's own picture is among
-them. What decides a place is worked out in float64: sorted distances of a few hundred pictures lie
-1e-6 apart, within what float32 loses. Distances that differ by no more than rounding, of the
-features as they are given or of the arithmetic here, are equal (`ties.py`).
+A sound is compared with the audio-visual features that it forms with every picture (`triplet.py`);
+it is a hit at k if one of the k nearest is of its class. The pair's own picture is a candidate.
+Distances that decide a rank are computed in float64: sorted distances of a few hundred pictures are
+1e-6 apart, below the precision of float32. Distances that differ only by rounding, of the given
+features or of the arithmetic here, count as equal (`ties.py`).
 """
 
 import concurrent.futures
@@ -19,19 +19,19 @@ import threadpoolctl
 from dualcam.evaluation import ties
 
 KS = (1, 2, 5, 10, 30)
-_EPSILON = 1e-12  # of squared lengths, that of tf.math.l2_normalize
-_GROUP = 16  # channels side by side in memory: one line of the cache
+_EPSILON = 1e-12  # of squared lengths, as in tf.math.l2_normalize
+_GROUP = 16  # channels adjacent in memory: one cache line
 _SETTLED = 64  # pictures' maps in float64 at a time
-_TILE = 32  # queries of one matrix product, by one thread
+_TILE = 32  # queries per matrix product, in one thread
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Ranks:
-    """How soon queries found their class.
+    """Ranks at which queries found their class.
 
     Attributes:
-        places: [queries] int64, from 1: the nearest own-class candidate's among all.
-        ks: tried.
+        places: [queries] int64, from 1: rank of the nearest candidate of the query's class.
+        ks: ranks to evaluate.
         labels: [queries].
     """
 
@@ -41,12 +41,12 @@ class Ranks:
 
     @property
     def shares(self) -> dict[int, float]:
-        """{k: share of queries, 0 - 1, with one of their class among the k nearest}."""
+        """{k: fraction of queries, 0 - 1, with one of their class among the k nearest}."""
         return self._shares(np.ones(len(self.labels), bool))
 
     @property
     def per_class(self) -> dict[int, dict[int, float]]:
-        """{class: as `shares`, of its queries}."""
+        """{class: `shares` of its queries}."""
         return {int(label): self._shares(self.labels == label) for label in np.unique(self.labels)}
 
     def _shares(self, chosen):
@@ -64,18 +64,18 @@ def ranks(
 
     Args:
         audio: maps [clips, rows, cols, channels], or vectors [clips, channels], which pass a
-            ReLU and stand at every place.
+            ReLU and are used at every position.
         video: maps [clips, rows, cols, channels] of the same clips.
         labels: [clips] integers.
-        ks: ranks to try.
-        block: queries at a time; memory grows with block * clips, time hardly depends on it.
+        ks: ranks to evaluate.
+        block: queries at a time; memory grows with block * clips, time hardly changes.
 
     Returns:
-        A `Ranks`. Of equal distances, up to rounding, those of other classes count as nearer:
-        features that are all alike find nothing.
+        A `Ranks`. Among equal distances, up to rounding, those of other classes count as nearer:
+        identical features retrieve nothing.
 
     Raises:
-        ValueError: numbers or sizes differ, a rank below 1, or features that are not finite.
+        ValueError: numbers or sizes differ, a rank is below 1, or features are not finite.
     """
     labels = np.asarray(labels)
     if len(audio) != len(video) or len(audio) != len(labels):
@@ -104,10 +104,10 @@ def ranks(
 def ranks_of_features(
     audio: np.ndarray, vision: np.ndarray, labels: np.ndarray, ks: Sequence[int] = KS
 ) -> Ranks:
-    """Rank-k retrieval among features that do not depend on the sound, as L3-Net's.
+    """Rank-k retrieval among features that do not depend on the sound, like L3-Net's.
 
     Args:
-        audio, vision: [clips, features] of the same clips, compared by their distance.
+        audio, vision: [clips, features] of the same clips, compared by distance.
         labels, ks: as for `ranks`.
 
     Returns:
@@ -115,9 +115,9 @@ def ranks_of_features(
     """
     coarsest = _coarsest(audio, vision)
     audio, vision = (np.asarray(features, np.float64) for features in (audio, vision))
-    distances = np.sum(vision**2, axis=1) - 2.0 * audio @ vision.T  # but for a query's own
+    distances = np.sum(vision**2, axis=1) - 2.0 * audio @ vision.T  # except for the query's own
     lengths = [np.linalg.norm(features, axis=1) for features in (audio, vision)]
-    # Rounding a feature moves its distance by at most twice the distance times its length.
+    # Rounding a feature changes a squared distance by at most twice the distance times its length.
     scale = np.square(lengths[0][:, None] + lengths[1])
     tolerance = ties.tolerance(audio.shape[1] + 1, scale) + ties.tolerance(2, scale, coarsest)
     labels = np.asarray(labels)
@@ -125,12 +125,12 @@ def ranks_of_features(
 
 
 def chance(labels: np.ndarray, ks: Sequence[int] = KS) -> dict[int, float]:
-    """{k: what `Ranks.shares` is on average where candidates come in any order}."""
+    """{k: average of `Ranks.shares` for candidates in random order}."""
     labels = np.asarray(labels)
     total, shares = len(labels), {}
     own = np.sum(labels[:, None] == labels, axis=1)
     for k in ks:
-        others = np.ones(total)  # probability that none of the first k is own
+        others = np.ones(total)  # probability that none of the first k is of the query's class
         for drawn in range(min(k, total)):
             others *= np.maximum(total - own - drawn, 0) / (total - drawn)
         shares[k] = float(np.mean(1.0 - others))
@@ -138,14 +138,14 @@ def chance(labels: np.ndarray, ks: Sequence[int] = KS) -> dict[int, float]:
 
 
 def _tolerance(audio, video):
-    """Largest difference of two equal distances of features of length 1 (see `_distances`).
+    """Largest difference of two equal distances of unit-length features (see `_distances`).
 
-    Sums run over places and channels, of products of three. The features were rounded once when
-    they were given: one rounding of a sound's map and two of a picture's squared one in a sum,
-    as many again in its length, and one in the sound's own feature.
+    Sums run over positions and channels, of products of three. The given features were rounded
+    once: one rounding of a sound's map and two of a picture's squared one in a sum, as many again
+    in its length, and one in the sound's own feature.
     """
     terms = int(np.prod(video.shape[1:])) + 8
-    # |f|^2 + 2 |q| |f|, and 2 |q| |f|: maps are not negative, so nothing cancels within sums.
+    # |f|^2 + 2 |q| |f|, and 2 |q| |f|: maps are not negative, so nothing cancels in sums.
     return ties.tolerance(terms, 3.0) + ties.tolerance(7, 2.0, _coarsest(audio, video))
 
 
@@ -159,7 +159,7 @@ def _coarsest(*arrays):
 
 
 def _places(distances, labels, candidates, tolerance):
-    """Place of the nearest candidate of a query's class among all, from 1: [queries] int64."""
+    """Rank, from 1, of the nearest candidate of a query's class: [queries] int64."""
     own = labels[:, None] == candidates  # [queries, candidates]
     nearest = np.where(own, _checked(distances), np.inf).min(axis=1, keepdims=True)
     return 1 + np.sum(~own & (distances <= nearest + tolerance), axis=1)
@@ -172,17 +172,17 @@ def _checked(distances):
 
 
 def _settle(distances, audio, video, own, tolerance):
-    """Works out anew, in float64, those distances of maps that decide a place.
+    """Recomputes, in float64, those distances of maps that decide a rank.
 
     Args:
-        distances: [queries, clips] by `_of_maps`, changed in place.
+        distances: [queries, clips] by `_of_maps`, modified in place.
         audio, video: maps of the queries and the clips.
-        own: [queries, clips], which clips are of a query's class.
-        tolerance: of equal distances.
+        own: [queries, clips], whether a clip is of the query's class.
+        tolerance: within which distances count as equal.
     """
     places = int(np.prod(video.shape[1:3]))
-    # `_of_maps` rounds a product as often as there are places and channels of a group, its square
-    # twice as often, of which the root takes half; both are sums of what is not negative.
+    # `_of_maps` rounds a product as often as there are positions and channels in a group, its
+    # square twice as often, of which the root takes half; both are sums of non-negative numbers.
     bound = ties.tolerance(2 * places + 3 * _GROUP, 1.0, np.float32)
     nearest = np.where(own, distances, np.inf).min(axis=1, keepdims=True)
     doubtful = np.abs(distances - nearest) <= 2.0 * bound + tolerance
@@ -199,7 +199,7 @@ def _settle(distances, audio, video, own, tolerance):
 def _distances(audio, video):
     """Squared distances of sounds to their features with every picture, [queries, clips].
 
-    Less the squared length of the sound's own feature, which is no matter among its candidates.
+    Minus the squared length of the sound's own feature, which is the same for all candidates.
     """
     if audio.ndim == 2:
         products, squares = _of_vectors(audio, video)
@@ -209,13 +209,13 @@ def _distances(audio, video):
 
 
 def _of_sums(products, squares):
-    """Distances of what `_of_vectors` gives."""
+    """Distances from the result of `_of_vectors`."""
     shortened = np.maximum(squares, _EPSILON)
     return squares / shortened - 2.0 * products / np.sqrt(shortened)
 
 
 def _of_vectors(audio, video):
-    """Audio-visual sums' products with the queries' features, and their squared lengths."""
+    """Products of audio-visual sums with the queries' features, and the sums' squared lengths."""
     audio = np.maximum(audio, 0.0, dtype=np.float64)
     energy = np.stack(
         [np.einsum('yxc,yxc->c', picture, picture, dtype=np.float64) for picture in video]
@@ -224,14 +224,14 @@ def _of_vectors(audio, video):
 
 
 def _of_maps(audio, video):
-    """As `_of_vectors`, for maps: a matrix product in each channel."""
+    """`_of_vectors` for maps: a matrix product per channel."""
     queries, clips, channels = len(audio), len(video), audio.shape[-1]
     features = _normalised(audio.sum(axis=(1, 2), dtype=np.float64)).astype(np.float32)
     products, squares = np.zeros((2, queries, clips))
 
     def add(start, group, heard, seen):
         tile = slice(start, min(start + _TILE, queries))
-        # Single precision within a few channels, whose sums stay in the cache.
+        # Single precision within a few channels, whose sums fit the cache.
         part, weighed, some_products, some_squares = np.zeros(
             (4, tile.stop - start, clips), np.float32
         )
@@ -261,12 +261,12 @@ def _of_maps(audio, video):
 
 
 def _channels(maps, group):
-    """Some channels of maps, [channels, clips, places] float32, as networks give them."""
+    """Some channels of maps, [channels, clips, places] float32, like networks' outputs."""
     chosen = np.asarray(maps[..., group.start : group.stop]).reshape(len(maps), -1, len(group))
     return np.ascontiguousarray(chosen.transpose(2, 0, 1), np.float32)
 
 
 def _normalised(features):
-    """[n, channels] of length 1; zeros stay zeros."""
+    """[n, channels] of unit length; zeros stay zeros."""
     squares = np.sum(features**2, axis=1, keepdims=True)
     return features / np.sqrt(np.maximum(squares, _EPSILON))

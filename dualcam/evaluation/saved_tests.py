@@ -1,10 +1,10 @@
-"""Tests that a run's folder holds, with the interval of each accuracy.
+"""Test results in a run's folder, with the interval of each accuracy.
 
-answers.json         of the validation clips
-test_<name>.json     of a test
+answers.json         validation clips
+test_<name>.json     a test
 
-Each has a label and a prediction per clip, and, but for those of old runs, the take that the clip
-is from. Clips of one take are not independent, so that without takes there is no interval.
+Each has a label and a prediction per clip, and, except in old runs, the clip's take. Clips of one
+take are not independent, so there is no interval without takes.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from dualcam.evaluation import uncertainty
 from dualcam.files.path_types import AnyPath
 
 VALIDATION_FILE = 'answers.json'
-EVENTS = 'events_{}.json'  # scores of a split's clips, of runs that tag; no tests of one class
+EVENTS = 'events_{}.json'  # scores of a split's clips, for tagging runs instead of these tests
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,18 +39,18 @@ class Predictions:
 
     @property
     def accuracy(self) -> float:
-        """Share of the clips that are right."""
+        """Fraction of correct predictions."""
         return float(np.mean(self.right))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SavedTest(Predictions):
-    """One of them.
+    """One test.
 
     Attributes:
         labels, predictions: see `Predictions`.
         name: 'validation', or such as 'test all'.
-        takes: of each clip; empty where they are not known.
+        takes: of each clip; empty if unknown.
     """
 
     name: str
@@ -58,13 +58,13 @@ class SavedTest(Predictions):
 
     @functools.cached_property
     def interval(self) -> uncertainty.Interval | None:
-        """95 %, by bootstrap over takes; None where they are unknown, or too few to tell."""
+        """95 % bootstrap interval over takes; None if these are unknown or too few."""
         if len(set(self.takes)) < uncertainty.MIN_TAKES:
             return None
         return uncertainty.interval([uncertainty.Accuracy([(self.right, self.takes)])])
 
     def __str__(self) -> str:
-        """As in '0.6497 [0.595, 0.707] (294 clips of 294 takes)'."""
+        """For example '0.6497 [0.595, 0.707] (294 clips of 294 takes)'."""
         text, counted = f'{self.accuracy:.4f}', f'{len(self.labels)} clips'
         if self.takes:
             counted += f' of {len(set(self.takes))} takes'
@@ -74,7 +74,7 @@ class SavedTest(Predictions):
 
 
 def of_run(folder: AnyPath) -> list[SavedTest]:
-    """The tests in the folder of a run, the validation first."""
+    """The tests in a run's folder, validation first."""
     folder = pathlib.Path(folder)
     found = []
     for path in (folder / VALIDATION_FILE, *sorted(folder.glob('test*.json'))):

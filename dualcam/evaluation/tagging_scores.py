@@ -1,10 +1,10 @@
-"""Scores of answers with several labels a clip (AAAI 2021, section on experiments).
+"""Scores of predictions with several labels per clip (AAAI 2021, section on experiments).
 
-Mean average precision and mean area under the ROC curve look at each class's ranking of the
-clips, in which answers that differ by no more than rounding are equal (`ties.py`); precision,
-recall and F1 count answers over a threshold, all classes together. A class that
-no clip holds has no precision, one that every clip holds no ROC curve: such classes are left out of
-the means, and named.
+Mean average precision and mean area under the ROC curve are based on each class's ranking of the
+clips, in which predictions that differ only by rounding are equal (`ties.py`); precision, recall
+and F1 count predictions above a threshold, all classes together. A class that is in no clip has no
+precision, one that is in every clip no ROC curve: such classes are left out of the means, and
+reported.
 """
 
 import dataclasses
@@ -25,14 +25,14 @@ _INCHES_PER_CLASS, _BARS = 0.62, 0.8
 
 @dataclasses.dataclass(frozen=True)
 class TaggingScores:
-    """What `evaluate` finds; shares from 0 to 1.
+    """Results of `evaluate`, from 0 to 1.
 
     Attributes:
         mean_average_precision, mean_auc: over the classes that have one.
         precision, recall, f1: micro-averaged, at the threshold.
-        average_precision, auc: {class: value, or None where there is none}.
-        left_out: {class: why it is not in one of the means}.
-        num_clips: evaluated.
+        average_precision, auc: {class: value or None}.
+        left_out: {class: why it is missing from one of the means}.
+        num_clips: number of clips evaluated.
     """
 
     mean_average_precision: float
@@ -58,13 +58,13 @@ def evaluate(
         labels: [clips, classes], 0 or 1.
         probabilities: [clips, classes].
         classes: names.
-        threshold: an event is reported from this probability on.
+        threshold: lowest probability of a reported event.
 
     Returns:
         `TaggingScores`.
 
     Raises:
-        ValueError: the shapes do not go together, a label is not 0 or 1, or no class has both
+        ValueError: the shapes do not match, a label is not 0 or 1, or no class has both
             clips with and without it.
     """
     labels, probabilities = _checked(labels, probabilities)
@@ -82,7 +82,7 @@ def evaluate(
     )
     if np.isnan(areas).all():
         raise ValueError(
-            f'{len(labels)} clips in which no class is there and missing; expected '
+            f'{len(labels)} clips, but no class is present in some and absent in others; expected '
             'clips with and without an event'
         )
     precision, recall, f1, _ = sklearn.metrics.precision_recall_fscore_support(
@@ -125,17 +125,17 @@ def average_precisions(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
     Args:
         labels: [clips, classes], 0 or 1.
-        scores: [clips, classes], probabilities or logits: the order alone counts.
+        scores: [clips, classes], probabilities or logits: only their order matters.
 
     Returns:
-        [classes] float64; NaN where no clip holds the class.
+        [classes] float64; NaN for a class without clips.
     """
     labels, scores = _checked(labels, scores)
     return _of_classes(sklearn.metrics.average_precision_score, labels, scores, labels.any(axis=0))
 
 
 def ensemble(answers: Sequence[np.ndarray]) -> np.ndarray:
-    """Probabilities of several runs of one network, averaged.
+    """Averages the probabilities of several runs of a network.
 
     Args:
         answers: [runs] of [clips, classes].
@@ -149,7 +149,7 @@ def ensemble(answers: Sequence[np.ndarray]) -> np.ndarray:
     shapes = {np.shape(one) for one in answers}
     if len(shapes) != 1:
         raise ValueError(
-            f'answers of shapes {sorted(shapes)}; expected one shape, that of the '
+            f'predictions of shapes {sorted(shapes)}; expected one shape, that of the '
             'same clips and classes'
         )
     return functools.reduce(np.add, (np.asarray(one, np.float64) for one in answers)) / len(answers)
@@ -158,13 +158,13 @@ def ensemble(answers: Sequence[np.ndarray]) -> np.ndarray:
 def precision_figure(
     precisions: Mapping[str, Any], classes: Sequence[str], title: str, note: str = ''
 ) -> Figure:
-    """Average precision of each class as bars, methods side by side (AAAI 2021, Figure 4).
+    """Average precision of each class as bars grouped by method (AAAI 2021, Figure 4).
 
     Args:
         precisions: {method: [classes], or {class: value}}; None or NaN leaves a gap.
-        classes: names in their order.
+        classes: names in order.
         title: of the figure.
-        note: small line below it, such as what the data are.
+        note: small line below the title, such as a description of the data.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -203,11 +203,11 @@ def precision_figure(
 
 
 def _checked(labels, scores):
-    """[clips, classes] bool, and what goes with it."""
+    """Labels as [clips, classes] bool, and scores of the same shape, checked."""
     labels, scores = np.asarray(labels), np.asarray(scores)
     if labels.ndim != 2 or labels.shape != scores.shape or not labels.size:
         raise ValueError(
-            f'labels of shape {labels.shape}, answers of shape {scores.shape}; '
+            f'labels of shape {labels.shape}, predictions of shape {scores.shape}; '
             'expected [clips, classes] for both'
         )
     if not np.isin(labels, (0, 1)).all():
@@ -217,7 +217,7 @@ def _checked(labels, scores):
 
 
 def _of_classes(score, labels, scores, chosen):
-    """A score of each chosen class, NaN for the rest, [classes] float64."""
+    """A score for each chosen class, NaN for the rest, [classes] float64."""
     scores = ties.merged_predictions(scores.T)
     return np.array(
         [

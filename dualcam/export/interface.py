@@ -1,6 +1,6 @@
-"""What programs that load an exported student rely on: names of its signatures, outputs and files.
+"""Names of an exported student's signatures, outputs and files, for programs that load it.
 
-Without TensorFlow or Keras, for those that only load one.
+Imports neither TensorFlow nor Keras.
 """
 
 SIGNATURE, WAV_SIGNATURE, WINDOW_SIGNATURE = 'serving_default', 'serve_wav_bytes', 'window'

@@ -1,11 +1,11 @@
-"""A student's model card: what it was trained on, takes and gives, how good it is, what not for.
+"""A student's model card: training data, inputs and outputs, scores, and limits of use.
 
-`assets/README.md` of a SavedModel, and README.md among the metadata of a `.tflite` file. It is
-written with the export, and again once the run has been validated or tested. The graph does not
-refer to it: exports without a card, or with one that was edited, load as well.
+It is `assets/README.md` of a SavedModel, and README.md in the metadata of a `.tflite` file. It is
+written with the export, and again once the run was validated or tested. The graph does not refer to
+it: exports without a card, or with an edited one, load as well.
 
-What it says comes from the export's own `metadata.json` and, where the SavedModel lies in the
-folder of a run, from what the run holds.
+Its contents come from the export's own `metadata.json` and, if the SavedModel is in the
+folder of a run, from the run's files.
 """
 
 import json
@@ -27,7 +27,7 @@ _SUPERVISION = {
 
 
 def renew(saved_model: AnyPath, scores: Mapping[str, Any] | None = None) -> None:
-    """Writes the card of a SavedModel as of now; an existing one is replaced.
+    """Writes the current card of a SavedModel, replacing an existing one.
 
     Args:
         saved_model: folder of a version, see `saved_models.export`.
@@ -37,13 +37,13 @@ def renew(saved_model: AnyPath, scores: Mapping[str, Any] | None = None) -> None
 
 
 def renew_of_run(folder: AnyPath, scores: Mapping[str, Any] | None = None) -> None:
-    """`renew` of all that a run exported; nothing where it exported nothing."""
+    """`renew` for all of a run's exports, if any."""
     for assets in sorted(pathlib.Path(folder).glob('saved_model/*/assets')):
         renew(assets.parent, scores)
 
 
 def of_saved_model(saved_model: AnyPath) -> str:
-    """The card of a SavedModel; made now where it was exported without one."""
+    """The card of a SavedModel; made now if it was exported without one."""
     path = pathlib.Path(saved_model) / 'assets' / FILE
     return path.read_text(encoding='utf-8') if path.exists() else compose(saved_model)
 
@@ -53,13 +53,13 @@ def of_tflite(saved_model: AnyPath, kind: str) -> str:
     return (
         f'{of_saved_model(saved_model)}\n## This file\n\n'
         f'A conversion to TFLite, {kind}; its signature is `window`. The scores above are those of '
-        'the SavedModel that it was made from; the table `tflite.md`, which `dualcam tflite '
-        '--test` writes, compares the two.\n'
+        'the original SavedModel; the table `tflite.md`, which `dualcam tflite --test` writes, '
+        'compares the two.\n'
     )
 
 
 def compose(saved_model: AnyPath, scores: Mapping[str, Any] | None = None) -> str:
-    """The text of a card, Markdown, from what is known now; see `renew`."""
+    """The current text of a card, in Markdown; see `renew`."""
     saved_model = pathlib.Path(saved_model).absolute()
     metadata = _read(saved_model / 'assets' / 'metadata.json')
     run, folder = {}, saved_model.parent.parent
@@ -70,17 +70,17 @@ def compose(saved_model: AnyPath, scores: Mapping[str, Any] | None = None) -> st
     scored = list(_scores(folder, scores or {})) if run else []
     blocks = [
         f'# {_line(metadata["network"])}: a student of one microphone',
-        '## Trained on',
+        '## Training data',
         _items(_training(metadata, run, scores or {})),
-        '## Takes and gives',
+        '## Inputs and outputs',
         _items(_inputs(metadata, run)),
         '## Classes',
         ', '.join(_line(name) for name in metadata['classes']),
         '## Scores',
-        _items(scored) if scored else 'None are known: it was exported without a run.',
-        '## Not for',
+        _items(scored) if scored else 'Unknown: it was exported without a run.',
+        '## Limitations',
         _items(_limits(metadata)),
-        '## Made with',
+        '## Software',
         _items(_versions(metadata, run)),
     ]
     return '\n\n'.join(blocks) + '\n'
@@ -109,8 +109,8 @@ def _training(metadata, run, scores):
         supervision += f' (imitation {params["imitation"]:g}, temperature ' + (
             f'{params["temperature"]:g})'
         )
-    yield 'learned from', supervision
-    yield 'seed', f'{run.get("seed")} (one training; other seeds give other weights)'
+    yield 'supervision', supervision
+    yield 'seed', f'{run.get("seed")} (a single training; other seeds give other weights)'
 
 
 def _inputs(metadata, run):
@@ -130,7 +130,7 @@ def _inputs(metadata, run):
         (f'waveform, float32 [batch, {samples}]: {metadata["seconds"]} s at {rate_hz:,} Hz'),
     )
     yield (
-        'gives',
+        'outputs',
         (
             f'logits and probabilities, float32 [batch, {len(metadata["classes"])}], and embedding '
             f'(of the layer {metadata["embedding_layer"]})'
@@ -140,12 +140,12 @@ def _inputs(metadata, run):
         yield (
             'events',
             (
-                'several per clip; predicted are those with a probability from '
-                f'{metadata["threshold"]:g} on'
+                'several per clip; those with a probability of at least '
+                f'{metadata["threshold"]:g} are predicted'
             ),
         )
     if run.get('params', {}).get('band_limited'):
-        yield 'band', 'trained on sound below 6.1 kHz; what is above is filtered out'
+        yield 'band', 'trained on sound below 6.1 kHz; higher frequencies are filtered out'
 
 
 def _scores(folder, scores):
@@ -157,9 +157,9 @@ def _scores(folder, scores):
     for test in tests:
         note = ''
         if test.name == 'validation':
-            note = '; the epoch was chosen by it'
+            note = '; used to choose the epoch'
         if test.interval:
-            note = f'; in brackets 95 % by bootstrap over takes{note}'
+            note = f'; in brackets the 95 % bootstrap interval over takes{note}'
         yield f'accuracy, {test.name}', f'{test}{note}'
     for path in sorted(folder.glob(saved_tests.EVENTS.format('*')), reverse=True):
         saved = _read(path)
@@ -177,8 +177,8 @@ def _limits(metadata):
     yield (
         'other data',
         (
-            f'scores hold for recordings like those it learned from ({metadata["trained_on"]}); '
-            'test it on your own before you rely on it'
+            f'scores hold for recordings like the training data ({metadata["trained_on"]}); '
+            'test it on your own data before relying on it'
         ),
     )
     if 'threshold' not in metadata:
@@ -186,8 +186,8 @@ def _limits(metadata):
             'other sounds',
             ('its probabilities add up to 1 over its classes; it cannot say "none of them"'),
         )
-    yield 'where a sound is', 'one microphone has no direction; the array teacher is not in it'
-    yield 'decisions about people, alarms that safety depends on', 'nothing of that was tested'
+    yield 'localisation', 'one microphone gives no direction; the array teacher is not included'
+    yield 'decisions about people, safety-critical alarms', 'not tested for either'
 
 
 def _versions(metadata, run):
@@ -205,7 +205,7 @@ def _items(pairs: Iterator[tuple[str, Any]] | list[tuple[str, Any]]) -> str:
 
 
 def _line(value):
-    """A value without line ends, which would end a list's item."""
+    """A value without line breaks, which would end a list item."""
     return ' '.join(str(value).split())
 
 

@@ -1,4 +1,4 @@
-"""Checks that a SavedModel's operations only compute, as ours do, before it is loaded.
+"""Checks, before a SavedModel is loaded, that its operations only compute, as ours do.
 
 A SavedModel is a program, and TensorFlow runs it unchecked: parts of it when it is loaded, the
 rest when it is called. Its operations can read and write files, and load or call other code. So a

@@ -3,24 +3,23 @@
 Signatures, each with `logits`, `probabilities` [batch, classes] and `embedding` [batch, features]:
 
     serving_default   waveform, float32 [batch, samples] at 22,050 Hz, any scale, 1 s or more;
-                      for a network that tags (AAAI 2021): at 32,000 Hz, full scale 1
+                      for a tagging network (AAAI 2021): at 32,000 Hz, full scale 1
     serve_wav_bytes   wav_bytes, string [batch]: WAV files, see `data/signal/wav.py`
-    window            waveform, float32 [batch, a window's samples]: what converters start from;
+    window            waveform, float32 [batch, a window's samples]: for converters;
                       checks nothing
 
-The first two cut a sound into windows of the student's length, one after the other, of which the
-last one ends with the sound; a shorter sound is padded with zeros. Logits and embeddings are
-averaged over the windows, except those that are silent: whose samples as they were sent, before
-their rate is converted, are all equal.
+The first two cut a sound into consecutive windows of the student's length, of which the last one
+ends with the sound; a shorter sound is padded with zeros. Logits and embeddings are averaged over
+the windows, except silent ones, whose original samples, before resampling, are all equal.
 
-A network that tags gives each event's own probability: its clips may hold several.
+A tagging network gives independent probabilities for each event, as a clip may have several.
 
 All preprocessing is in the graph, in TensorFlow's own operations. The asset `class_names.txt` has
-the class names, `metadata.json` beside it everything else that a program must know, `README.md`
-what people should (`model_cards`), and `assets.extra` the requests that a server warms up with.
+the class names, `metadata.json` everything else that programs need, `README.md` is the model card
+(`model_cards`), and `assets.extra` has the requests that a server warms up with.
 
-The signatures are plain functions of a tf.Module that holds the network's variables: Keras' own
-export archive has no way to attach assets.
+The signatures are plain functions of a tf.Module with the network's variables: Keras' own export
+archive cannot have assets.
 """
 
 import functools
@@ -44,8 +43,8 @@ from dualcam.export import model_cards, saved_model_safety
 from dualcam.export.interface import OUTPUTS, SIGNATURE, WAV_SIGNATURE, WINDOW_SIGNATURE
 from dualcam.files.path_types import AnyPath
 
-# Kernels round differently, and the narrowest channel of a spectrogram magnifies it that much
-# (`audio.normalise`): two right answers of a student may lie so far apart, relative to the largest.
+# Kernels round differently, and the narrowest channel of a spectrogram magnifies that this much
+# (`audio.normalise`): two correct outputs of a student may differ by this, relative to the largest.
 TOLERANCE = 2.0**-24 / audio.NARROWEST
 _SHORTEST_S = 1
 _WINDOWS_AT_ONCE = 32
@@ -58,17 +57,17 @@ def export(
     seconds: int,
     frontend: frontends.Frontend | logmel.LogMelFrontend,
 ) -> None:
-    """Writes a SavedModel; an existing one there is replaced.
+    """Writes a SavedModel, replacing an existing one.
 
     Args:
         model: a student from `models.build`.
         folder: of the SavedModel, ending in its version number.
         info: the `datasets.DatasetInfo` it was trained on.
         seconds: of its clips.
-        frontend: what it was trained with.
+        frontend: the one that it was trained with.
 
     Raises:
-        ValueError: the network needs more than sound.
+        ValueError: the network needs inputs other than sound.
     """
     folder = pathlib.Path(folder)
     served = _Served(model, seconds, frontend)
@@ -102,7 +101,7 @@ def export(
             path.write_text(text, encoding='utf-8')
             module.assets.append(tf.saved_model.Asset(str(path)))
         partial = folder.with_name(f'.{folder.name}.partial')
-        shutil.rmtree(partial, ignore_errors=True)  # of a run that was stopped
+        shutil.rmtree(partial, ignore_errors=True)  # left by a stopped run
         tf.saved_model.save(module, str(partial), signatures=served.signatures())
     _write_warmup(partial, folder.parent.name, seconds, rate_hz)
     shutil.rmtree(folder, ignore_errors=True)
@@ -111,7 +110,7 @@ def export(
 
 
 def tags(network: str) -> bool:
-    """Whether a network predicts several events per clip, each with a probability of its own."""
+    """Whether a network predicts several events per clip, with independent probabilities."""
     return models.network(network).input == 'tagging'
 
 
@@ -122,11 +121,11 @@ def verify(
     frontend: frontends.Frontend | logmel.LogMelFrontend,
     tolerance: float = TOLERANCE,
 ) -> None:
-    """Reloads a SavedModel and compares it with the network it was made from.
+    """Reloads a SavedModel and compares it with its original network.
 
     Raises:
         RuntimeError: their logits differ by more than `tolerance`, relative to the largest.
-        ValueError: it has operations that are not known to be pure computations.
+        ValueError: it has operations that are not known to only compute.
     """
     saved_model_safety.check(folder)
     served = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
@@ -142,7 +141,7 @@ def verify(
 
 
 class _Served:
-    """The functions of a student's signatures. No tf.Module: that would save the weights twice."""
+    """The functions of a student's signatures; a tf.Module would save the weights twice."""
 
     def __init__(self, model, seconds, frontend):
         self._frontend, self._rate_hz = frontend, frontend.sample_rate_hz
@@ -152,7 +151,7 @@ class _Served:
             model.input, [model.output, model.get_layer(models.network(model.name).features).output]
         )
         self._sizes = [output.shape[-1] for output in self._outputs.outputs]
-        # One function each for all signatures: what they share is traced and stored once.
+        # One function each for all signatures: shared parts are traced and stored once.
         self._ask = tf.function(  # type: ignore[method-assign]
             self._ask,
             autograph=False,
@@ -221,8 +220,8 @@ class _Served:
 
         Args:
             waveform: [batch, samples] at the student's rate.
-            recorded: [batch, samples], what it was converted from; decides what is silence.
-            recorded_hz: scalar int32, its rate.
+            recorded: [batch, samples], the original before resampling; decides what is silence.
+            recorded_hz: scalar int32, its sample rate.
         """
         waveform = _checked_sound(_checked(waveform, 'waveform', 2, 'sound'), self._rate_hz)
         size = self._samples
@@ -230,7 +229,7 @@ class _Served:
         starts = graph_windowing.starts(length, size, size)
         count = tf.size(starts)
         heard = self._heard(recorded, recorded_hz, starts)
-        # Before it is filled up: the end of the sound would be a step.
+        # Before padding, which would make the end of the sound a step.
         waveform = tf.cond(
             length < size, lambda: frontends.without_offset(waveform), lambda: waveform
         )
@@ -271,9 +270,9 @@ class _Served:
         ]
 
     def _heard(self, recorded, recorded_hz, starts):
-        """Whether there is anything to be heard in windows, [batch, windows] bool.
+        """Whether windows are not silent, [batch, windows] bool.
 
-        Judged on the recording: the filter of a conversion rings before and after each sound.
+        Judged on the original recording: a resampling filter rings before and after each sound.
         """
         own_rate, rate = tf.cast(recorded_hz, tf.int64), tf.constant(self._rate_hz, tf.int64)
 
@@ -285,7 +284,7 @@ class _Served:
             end = -(-(tf.cast(start, tf.int64) + self._samples) * own_rate // rate)
             return varies(recorded[:, begin:end])
 
-        # A single window is the whole recording, which need not be copied.
+        # A single window is the whole recording; no copy needed.
         return tf.cond(
             tf.size(starts) == 1,
             lambda: varies(recorded)[:, None],
@@ -297,9 +296,9 @@ class _Served:
 
 @functools.lru_cache
 def _decoding(rate_hz):
-    """A function of a WAV file: its sound at a rate, at its own, and that rate.
+    """A function that decodes a WAV file: the sound at a rate, at its own, and its own rate.
 
-    One for all students of a process: it takes a third of the time of tracing their signatures.
+    Shared by all students of a process: it takes a third of the time of tracing their signatures.
     """
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
@@ -311,7 +310,7 @@ def _decoding(rate_hz):
 
 
 def _checked(value, name, rank, what):
-    """The value itself; running it fails unless it is a batch of the rank."""
+    """The value itself; fails at run time unless it is a batch of the given rank."""
     # A server does not check a request's rank against the signature; here it would be a constant.
     shape = tf.shape(tf.compat.v1.placeholder_with_default(value, None))
     shape = wav.checked(
@@ -331,7 +330,7 @@ def _checked(value, name, rank, what):
 
 
 def _checked_sound(waveform, rate_hz):
-    """The waveform itself; running it fails if it is too short or not finite."""
+    """The waveform itself; fails at run time if it is too short or not finite."""
     shortest, length = rate_hz * _SHORTEST_S, tf.shape(waveform)[1]
     waveform = wav.checked(
         waveform,

@@ -1,17 +1,17 @@
-"""A student for phones and single-board computers: its SavedModel converted to TFLite.
+"""Converts a student's SavedModel to TFLite, for phones and single-board computers.
 
-A `.tflite` file takes `waveform`, float32 [batch, a window's samples] as its SavedModel does, in
-its signature `window`, and gives `logits`, `probabilities` and `embedding`. All of it, the
-short-time Fourier transform included, is built-in operations. `metadata.json`,
+Like its SavedModel, a `.tflite` file takes `waveform`, float32 [batch, a window's samples], in its
+signature `window`, and returns `logits`, `probabilities` and `embedding`. Everything, including the
+short-time Fourier transform, consists of built-in operations. `metadata.json`,
 `class_names.txt` and the model card README.md are appended to the file as a ZIP archive, like
 TFLite's own metadata; interpreters ignore it, and `unzip -p FILE README.md` shows the card.
 
-Only the network is made smaller. Its front end keeps float32: an 8-bit waveform would have more
-noise than sound, and a half-precision Hann window leaks at -70 dB, which the logarithm of a
-spectrum still shows. So does its last layer in int8 files: with eight bits for all classes
-together, close logits would become equal.
+Only the network is quantised. Its front end stays float32: an 8-bit waveform would have more noise
+than sound, and a half-precision Hann window leaks at -70 dB, which is still visible in the
+logarithm of a spectrum. The last layer stays float32 in int8 files, too: with eight bits for all
+classes together, close logits would become equal.
 
-The converter aborts the process when it fails, so it runs in one of its own:
+The converter aborts its process when it fails, so it runs in a separate one:
 `python -m dualcam.export.tflite SAVED_MODEL OUT KIND [EXAMPLES.npy]`.
 """
 
@@ -35,7 +35,7 @@ KINDS = ('float32', 'float16', 'int8')
 SUFFIX = interface.TFLITE_SUFFIX
 _LAST = '/fc2', '/logits'  # layers that are not converted in int8 files
 _NETWORK = 'functional'  # in Keras' names of the tensors of a model's layers
-_SMALL_BYTES = 4096  # of weights that are not converted
+_SMALL_BYTES = 4096  # smaller weights are not converted
 _ASSETS = ('class_names.txt', 'metadata.json')
 
 
@@ -53,7 +53,7 @@ def convert(
             the integers.
 
     Raises:
-        ValueError: an unknown kind, no examples for int8, or not a SavedModel of ours.
+        ValueError: the kind is unknown, int8 lacks examples, or it is not a SavedModel of ours.
         RuntimeError: TensorFlow's converter failed; the message ends with its last output.
     """
     saved_model, path = pathlib.Path(saved_model), pathlib.Path(path)
@@ -89,13 +89,13 @@ def convert(
         with zipfile.ZipFile(partial, 'a') as archive:
             for name in _ASSETS:
                 archive.write(saved_model / 'assets' / name, name)
-            # Without the time of day: equal models make equal files.
+            # Without a timestamp: equal models give equal files.
             card = zipfile.ZipInfo(model_cards.FILE)
             archive.writestr(card, model_cards.of_tflite(saved_model, kind))
 
 
 def open_file(path: AnyPath, num_threads: int | None = None) -> tuple[Any, dict]:
-    """An interpreter's `window` signature, and what `metadata.json` says.
+    """An interpreter's `window` signature, and the contents of `metadata.json`.
 
     Raises:
         ValueError: the file is not one that `convert` wrote.
@@ -115,20 +115,20 @@ def open_file(path: AnyPath, num_threads: int | None = None) -> tuple[Any, dict]
 def of_one_window(contents: bytes) -> bytes:
     """A `.tflite` file's model for batches of one window, without its metadata.
 
-    For runtimes that take tensors of stated sizes only, such as LiteRT.js: `convert`
-    leaves the size of batches open, which they read as -1.
+    For runtimes that need fixed tensor sizes, such as LiteRT.js: `convert`
+    leaves the batch size open, which they read as -1.
     """
     from tensorflow.lite.tools import flatbuffer_utils
 
     model = flatbuffer_utils.convert_bytearray_to_object(bytearray(contents))
     for graph in model.subgraphs:
         for tensor in graph.tensors:
-            tensor.shapeSignature = None  # what stands in its shape, 1, holds then
+            tensor.shapeSignature = None  # then the 1 in its shape is used
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _work(saved_model, out, kind, examples=None):
-    """What the child process does."""
+    """Runs in the child process."""
     lite, signature = tf.lite, interface.WINDOW_SIGNATURE
 
     def converter():
@@ -144,7 +144,7 @@ def _work(saved_model, out, kind, examples=None):
             (signature, {'waveform': window[None]}) for window in np.load(examples)
         )
         interpreter = lite.Interpreter(model_content=made)
-        # Results and constants cannot be told apart publicly; a constant's name is harmless here.
+        # No public API distinguishes results from constants; a constant's name is harmless here.
         outside = {
             tensor['name']
             for tensor in interpreter.get_tensor_details()
@@ -161,7 +161,7 @@ def _work(saved_model, out, kind, examples=None):
 
 
 def _halved(made):
-    """A model whose network's weights are stored in half precision and converted at the start."""
+    """A model with weights stored in half precision and converted at startup."""
     from tensorflow.lite.python import schema_py_generated as schema
     from tensorflow.lite.tools import flatbuffer_utils
 
@@ -173,7 +173,7 @@ def _halved(made):
             weights |= {i: graph.tensors[i] for i in operator.inputs if i >= 0}
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
-    code.version = 3  # the first with halves
+    code.version = 3  # the first with half precision
     model.operatorCodes.append(code)
     for index, tensor in weights.items():
         data = model.buffers[tensor.buffer].data

@@ -1,9 +1,9 @@
-"""Features of video frames by a frozen network: worked out once, kept on disk, asked for by many.
+"""Features of video frames by a frozen network: computed once, cached on disk, shared by runs.
 
 A frozen ResNet-50 gives the same 2048 numbers for a frame in every epoch, clip and run, and they
-cost far more than all that is trained on top. So they are kept beside the packed records, in
-files keyed by the weights. Only frames that are asked for are decoded, resized and passed through
-the network.
+cost far more than everything trained on top. So they are cached next to the packed records, in
+files keyed by the weights. Only requested frames are decoded, resized and passed through the
+network.
 """
 
 import functools
@@ -21,26 +21,26 @@ from dualcam.features import kept_arrays
 from dualcam.files import progress_bars
 from dualcam.files.path_types import AnyPath
 
-_RECORDS_AT_A_TIME = 64  # between two savings of what is done
+_RECORDS_AT_A_TIME = 64  # between two saves
 
 
 class KeptFeatures:
-    """Features of the frames of records, whatever the records are.
+    """Features of the frames of any kind of records.
 
     Attributes:
-        array: [records, frames, features] float32, mapped; frames that were not asked for are
-            zero.
+        array: [records, frames, features] float32, memory-mapped; frames that were not requested
+            are zero.
         network: as given.
 
     Args:
         paths: of the records.
-        num_frames: of each of them.
+        num_frames: of each record.
         network: a Keras model from [frames, height, width, 3] to [frames, features].
-        folder: where the features are kept; they are found again there.
-        name: of the records and of how their frames are shown to the network.
-        read: `read(paths, chosen)` yields frames [n, ...] of each record, `chosen` their numbers.
-        preprocess: frames [n, ...] to network inputs, a TensorFlow function.
-        batch_size: frames that go through the network at a time.
+        folder: of the cached features; they are found again there.
+        name: of the records and of how their frames are preprocessed.
+        read: `read(paths, chosen)` yields frames [n, ...] of each record, by their indices.
+        preprocess: a TensorFlow function that maps frames [n, ...] to network inputs.
+        batch_size: frames per call of the network.
     """
 
     def __init__(
@@ -71,21 +71,21 @@ class KeptFeatures:
         )
 
     def require(self, rows: np.ndarray, frames: np.ndarray) -> None:
-        """Makes sure that frames have their features.
+        """Computes the features of frames that lack them.
 
         Args:
-            rows: [n] rows of the store, repeated ones count once.
-            frames: [n] numbers of frames, from 0.
+            rows: [n] rows of the store; repeated ones count once.
+            frames: [n] frame indices, from 0.
 
         Raises:
-            ValueError: a record cannot be read or holds no video; the message names it.
+            ValueError: a record is unreadable or has no video; the message names it.
         """
         asked = np.zeros_like(self._kept.done)
         asked[rows, frames] = True
         if not (asked & ~self._kept.done).any():
             return
         with self._kept.alone():
-            missing = asked & ~self._kept.done  # another process may have been quicker
+            missing = asked & ~self._kept.done  # another process may have been faster
             if missing.any():
                 self._work_out_missing(missing)
 
@@ -113,7 +113,7 @@ class KeptFeatures:
         self._kept.fill((np.repeat(rows, counts), np.concatenate(frames)), np.concatenate(found))
 
     def _features(self, frames):
-        """[n, features] of frames; always asks for a whole batch, so that one trace serves."""
+        """[n, features] of frames; always runs a full batch, so that one trace suffices."""
         batch = np.stack(frames + frames[:1] * (self._batch_size - len(frames)))
         return self._outputs(batch).numpy()[: len(frames)]
 
@@ -126,7 +126,7 @@ class FrameFeatures(KeptFeatures):
         bgr: as given.
 
     Args:
-        store: its records hold video.
+        store: of records with video.
         network: a Keras model from [frames, 224, 224, 3] to [frames, features].
         folder: see `KeptFeatures`.
         bgr: see `video.preprocess`.
@@ -154,7 +154,7 @@ class FrameFeatures(KeptFeatures):
         )
 
     def images(self, rows: np.ndarray, frames: np.ndarray) -> np.ndarray:
-        """Network inputs of frames, for training the network.
+        """Network inputs from frames, to train the network.
 
         Args:
             rows, frames: as in `require`.
@@ -179,22 +179,22 @@ class FrameFeatures(KeptFeatures):
 def of_tagged_clips(
     store: tagged_packer.TaggedStore, network: keras.Model, folder: AnyPath
 ) -> KeptFeatures:
-    """Features of all frames of a store's clips (AAAI 2021), worked out unless they are kept.
+    """Features of all frames of a store's clips (AAAI 2021), computed unless they are cached.
 
-    Frames are resized to the network's size as a whole, whatever their shape: the source of a
-    sound may be at the side.
+    Whole frames are resized to the network's size, whatever their shape, since a sound's source may
+    be at the side.
 
     Args:
-        store: holds the clips.
-        network: a Keras model from [frames, height, width, 3], RGB less `video.MEANS`, to
+        store: contains the clips.
+        network: a Keras model from [frames, height, width, 3], RGB minus `video.MEANS`, to
             [frames, features].
-        folder: where the features are kept, by the network's weights and the clips.
+        folder: of the cached features, keyed by the network's weights and the clips.
 
     Returns:
         Features whose `array` is [clips, frames, features].
 
     Raises:
-        ValueError: a record cannot be read; the message names it.
+        ValueError: a record is unreadable; the message names it.
     """
     kept = KeptFeatures(
         store.paths,
@@ -203,7 +203,7 @@ def of_tagged_clips(
         folder,
         store.digest,
         functools.partial(tagging_records.read_frames, size=network.input_shape[1:3]),
-        functools.partial(video.subtract_means, bgr=True),  # frames are RGB already
+        functools.partial(video.subtract_means, bgr=True),  # frames are already RGB
     )
     rows, frames = np.meshgrid(store.good_rows, np.arange(store.num_frames), indexing='ij')
     kept.require(rows.reshape(-1), frames.reshape(-1))

@@ -1,4 +1,4 @@
-"""What a frozen network makes of many files: worked out once, kept on disk, asked for by many."""
+"""A frozen network's outputs for many files: computed once and cached on disk."""
 
 import contextlib
 import pathlib
@@ -12,18 +12,18 @@ from dualcam.files.path_types import AnyPath
 
 
 class KeptArray:
-    """An array on disk that is filled item by item; a job that was stopped resumes.
+    """An array on disk that is filled item by item; a stopped job resumes.
 
     Args:
-        folder: where it is kept; it is found again there.
-        network: whose outputs it holds; its weights are part of the file's name.
-        name: of the outputs and of what the network was asked, (before, after) the weights.
-        items: shape of the leading axes, whose items are filled one by one.
+        folder: of the array; it is found again there.
+        network: whose outputs it contains; its weights are part of the file's name.
+        name: of the outputs and the inputs: the file name's parts (before, after) the weights.
+        items: shape of the leading axes, over which items are filled one by one.
         rest: shape of an item.
 
     Attributes:
-        array: [*items, *rest] float32, mapped; items that were not filled are zero.
-        done: [*items] bool, which of them are.
+        array: [*items, *rest] float32, memory-mapped; items not filled yet are zero.
+        done: [*items] bool, which of them are filled.
     """
 
     def __init__(
@@ -39,17 +39,17 @@ class KeptArray:
         before, after = name
         stem = f'{before}-{fingerprints.of_weights(network)}-{after}'
         self._folder = folder
-        # Or another process would map a file that this one is about to lengthen.
+        # Otherwise another process could map a file that this one is about to extend.
         with self.alone():
             self.array = large_arrays.mapped(folder / f'{stem}.npy', np.float32, (*items, *rest))
             self.done = large_arrays.mapped(folder / f'{stem}.done.npy', np.bool_, items)
 
     def alone(self) -> contextlib.AbstractContextManager:
-        """Keeps other processes from filling arrays of the folder; waits for one that does."""
-        return locking.held_folder(self._folder, 'works out features')
+        """Locks the folder's arrays against other processes; waits for one that fills them."""
+        return locking.held_folder(self._folder, 'computes features')
 
     def fill(self, items: Any, values: np.ndarray) -> None:
-        """Puts values into items, an index of the leading axes, and saves them."""
+        """Stores values in items, an index of the leading axes, and saves them."""
         self.array[items] = values
         self.array.flush()
         self.done[items] = True

@@ -1,7 +1,7 @@
-"""Further acoustic features for tagging: activations of SoundNet-8 or VGGish (AAAI 2021).
+"""Additional acoustic features for tagging: activations of SoundNet-8 or VGGish (AAAI 2021).
 
-Both networks are frozen; their weights are read from the files that their authors published.
-The features are inputs `soundnet` or `vggish` of a tagging network.
+Both networks are frozen; their weights come from their authors' published files.
+The features are the inputs `soundnet` and `vggish` of a tagging network.
 """
 
 import keras
@@ -19,22 +19,22 @@ from dualcam.models import layers, soundnet, vggish, weight_import
 
 KINDS = ('soundnet', 'vggish')
 _BATCH = 8  # clips
-_CLIPS_AT_A_TIME = 64  # between two savings of what is done
+_CLIPS_AT_A_TIME = 64  # between two saves
 _TORCH_EPSILON = 1e-5
 
 
 def open_features(
     store: tagged_packer.TaggedStore, kind: str, path: AnyPath, folder: AnyPath
 ) -> np.ndarray:
-    """Features of all clips of a store, worked out unless they are kept.
+    """Features of all clips of a store, computed unless they are cached.
 
     Args:
-        store: holds the clips.
+        store: contains the clips.
         kind, path: see `SoundFeatures`.
-        folder: where the features are kept, by the network's weights and the clips.
+        folder: of the cached features, keyed by the network's weights and the clips.
 
     Returns:
-        [clips, steps, features] float32, mapped.
+        [clips, steps, features] float32, memory-mapped.
 
     Raises:
         ValueError: as `SoundFeatures`.
@@ -48,7 +48,7 @@ def open_features(
     if kept.done[good].all():
         return kept.array
     with kept.alone():
-        missing = good[~kept.done[good]]  # another process may have been quicker
+        missing = good[~kept.done[good]]  # another process may have been faster
         with progress_bars.bar(
             total=len(good),
             initial=len(good) - len(missing),
@@ -66,7 +66,7 @@ class SoundFeatures:
     """Features of clips by a frozen network.
 
     Attributes:
-        network: a Keras model, from a waveform of 22,050 Hz to [batch, steps, 1024] (conv7 of
+        network: a Keras model, from a waveform at 22,050 Hz to [batch, steps, 1024] (conv7 of
             SoundNet-8, after its ReLU), or from a VGGish patch to [batch, 128].
 
     Args:
@@ -75,7 +75,7 @@ class SoundFeatures:
         seconds: of a clip.
 
     Raises:
-        ValueError: another kind, or the file is damaged or another network's; it is named.
+        ValueError: unknown kind, or the file is damaged or another network's; the message names it.
     """
 
     def __init__(self, kind: str, path: AnyPath, seconds: int) -> None:
@@ -85,7 +85,7 @@ class SoundFeatures:
         whole = vggish.build() if kind == 'vggish' else soundnet.build_8(seconds=seconds)
         weight_import.import_weights(path, whole)
         for layer in whole.layers:
-            # OurSoundNet's normalisations have 1e-3 and are trained; here Torch's values stay.
+            # OurSoundNet's normalisations use 1e-3 and are trained; these keep Torch's value.
             if isinstance(layer, layers.FusedBatchNormalization):
                 layer.epsilon = _TORCH_EPSILON
         self.network = (
@@ -109,7 +109,7 @@ class SoundFeatures:
             [clips, steps, features] float32.
 
         Raises:
-            ValueError: the clips are of another length.
+            ValueError: the clips have another length.
         """
         waveforms = np.asarray(waveforms, np.float32)
         samples = self._seconds * schema.CLIP_RATE_HZ
@@ -127,7 +127,7 @@ class SoundFeatures:
 
     def _of_batch(self, waveforms):
         if self.kind == 'soundnet':
-            # Its authors feed magnitudes up to 256, each clip as loud as it is.
+            # Its authors use magnitudes up to 256, without normalising each clip's loudness.
             resampled = _resample(waveforms, audio.SAMPLE_RATE_HZ)
             return self._ask(resampled * audio.PEAK).numpy()
         patches = vggish.patches(_resample(waveforms, vggish.PatchParams.sample_rate_hz))
@@ -136,5 +136,5 @@ class SoundFeatures:
 
 
 def _resample(waveforms, rate_hz):
-    """[clips, samples] of 32,000 Hz at another rate (soxr, high quality)."""
+    """Resamples [clips, samples] from 32,000 Hz to another rate (soxr, high quality)."""
     return soxr.resample(waveforms.T, schema.CLIP_RATE_HZ, rate_hz, 'HQ').T

@@ -1,8 +1,8 @@
-"""Losses of classes: softened cross-entropies (WACV 2020), and the terms of mutual
+"""Classification losses: softened cross-entropies (WACV 2020), and the terms of mutual
 learning with several labels per clip (AAAI 2021).
 
-The latter are summed over classes or features and averaged over the batch: the AAAI paper gives
-all of them the weight 1, which balances them only if they are summed in the same way.
+The latter are summed over classes or features and averaged over the batch: the AAAI paper weights
+them all by 1, which balances them only if they are summed in the same way.
 """
 
 import keras
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Mean cross-entropy of class numbers.
+    """Mean cross-entropy for integer labels.
 
     Args:
         labels: [batch] integers.
@@ -25,11 +25,11 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 def mixed_cross_entropy(
     labels: tf.Tensor, other_labels: tf.Tensor, other_shares: tf.Tensor, logits: tf.Tensor
 ) -> tf.Tensor:
-    """Mean cross-entropy of clips that were mixed from two (Zhang et al., ICLR 2018).
+    """Mean cross-entropy for clips mixed from two (Zhang et al., ICLR 2018).
 
     Args:
         labels, other_labels: [batch] integers.
-        other_shares: [batch], 0 - 1, the second clip's.
+        other_shares: [batch], 0 - 1, weight of the second clip.
         logits: [batch, classes].
 
     Returns:
@@ -67,7 +67,7 @@ def distillation(
     imitation: float,
     temperature: float,
 ) -> tf.Tensor:
-    """(1 - imitation) * cross-entropy with the labels + imitation * that with the teacher.
+    """(1 - imitation) * cross-entropy with the labels + imitation * cross-entropy with the teacher.
 
     Args:
         labels: [batch] integers.
@@ -90,14 +90,14 @@ def distillation_terms(
     imitation: float,
     temperature: float,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The two terms of `distillation`, weighted: that of the labels and that of the teacher."""
+    """The two weighted terms of `distillation`: for the labels and for the teacher."""
     hard = cross_entropy(labels, student_logits)
     soft = soft_cross_entropy(teacher_logits, student_logits, temperature)
     return (1.0 - imitation) * hard, imitation * soft
 
 
 def binary_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Binary cross-entropy of several labels per clip.
+    """Binary cross-entropy for several labels per clip.
 
     Args:
         labels: [batch, classes], 0 - 1.

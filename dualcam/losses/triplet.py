@@ -1,24 +1,24 @@
 """Audio-visual features and the triplet losses on them (ECCV 2020).
 
-A sound and a picture are two maps over the same 12 x 16 places, or a sound is one vector that
-stands at all of them. Their product says what of the picture sounds: summed over the places it is
-the pair's audio-visual feature, to which the sound's own feature must be close where both come
-from one video, and far elsewhere. The networks are in `models/`, when which loss counts is in
-`training/recipes/correspondence.py`.
+A sound and a picture are two maps over the same 12 x 16 positions, or a sound is one vector used at
+all of them. Their product highlights what sounds in the picture: summed over positions it is the
+pair's audio-visual feature, to which the sound's own feature must be close if both come from one
+video, and far otherwise. The networks are in `models/`; `training/recipes/correspondence.py`
+decides when each loss is used.
 """
 
 import tensorflow as tf
 
 
 def audio_features(audio: tf.Tensor) -> tf.Tensor:
-    """Features of sounds, of length 1.
+    """Unit-length features of sounds.
 
     Args:
         audio: maps [sounds, rows, cols, channels], or vectors [sounds, channels], which pass a
-            ReLU before they stand at every place.
+            ReLU before they are used at every position.
 
     Returns:
-        [sounds, channels]; what is zero everywhere stays zero.
+        [sounds, channels]; all-zero inputs stay zero.
     """
     if len(audio.shape) == 2:
         return tf.math.l2_normalize(tf.nn.relu(audio), axis=-1)
@@ -26,18 +26,18 @@ def audio_features(audio: tf.Tensor) -> tf.Tensor:
 
 
 def audio_visual_features(audio: tf.Tensor, video: tf.Tensor) -> tf.Tensor:
-    """Features of all pairs of a sound and a picture, of length 1.
+    """Unit-length features of all pairs of a sound and a picture.
 
-    The sum over places of (sound * picture) * picture, channel by channel, is a matrix product
-    of the sounds and the squared pictures in each channel; the products themselves, 400 MB for
-    a batch of 64, are never made.
+    The sum over positions of (sound * picture) * picture, channel by channel, is a matrix product
+    of the sounds and the squared pictures in each channel; the products themselves, 400 MB for a
+    batch of 64, are never materialised.
 
     Args:
         audio: as for `audio_features`.
         video: maps [pictures, rows, cols, channels].
 
     Returns:
-        [sounds, pictures, channels]; a product that is zero everywhere stays zero.
+        [sounds, pictures, channels]; all-zero products stay zero.
     """
     energy = tf.square(video)
     if len(audio.shape) == 2:
@@ -48,7 +48,7 @@ def audio_visual_features(audio: tf.Tensor, video: tf.Tensor) -> tf.Tensor:
 
 
 def own_audio_visual_features(audio: tf.Tensor, video: tf.Tensor) -> tf.Tensor:
-    """Features of each sound with the picture of its own clip, of length 1.
+    """Unit-length features of each sound with the picture of its own clip.
 
     Args:
         audio: as for `audio_features`.
@@ -66,14 +66,14 @@ def own_audio_visual_features(audio: tf.Tensor, video: tf.Tensor) -> tf.Tensor:
 
 
 def similarity(audio: tf.Tensor, video: tf.Tensor) -> tf.Tensor:
-    """Where a picture looks like what is heard: the cosine at each place.
+    """Similarity of a picture and a sound: the cosine at each position.
 
     Args:
         audio: as for `audio_features`.
         video: maps [clips, rows, cols, channels] of the same clips.
 
     Returns:
-        [clips, rows, cols], 0 - 1 as neither is ever negative; 0 where one is zero.
+        [clips, rows, cols], 0 - 1 as neither is negative; 0 if one is zero.
     """
     if len(audio.shape) == 2:
         audio = tf.nn.relu(audio)[:, None, None]
@@ -87,7 +87,7 @@ def squared_distances(anchors: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
 
     Args:
         anchors: [anchors, channels].
-        samples: [samples, channels], or, where they depend on the anchor, [anchors, samples,
+        samples: [samples, channels], or, if they depend on the anchor, [anchors, samples,
             channels].
 
     Returns:
@@ -97,14 +97,14 @@ def squared_distances(anchors: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
 
 
 def same_video(labels: tf.Tensor, videos: tf.Tensor) -> tf.Tensor:
-    """Which clips are of one video.
+    """Which clips are from the same video.
 
     Args:
         labels: [clips] integers.
-        videos: [clips] integers; two classes may number their videos alike.
+        videos: [clips] integers; different classes may use the same numbers.
 
     Returns:
-        [clips, clips] booleans, true for a clip and itself too.
+        [clips, clips] booleans, also true for a clip and itself.
     """
     return (labels[:, None] == labels) & (videos[:, None] == videos)
 
@@ -112,7 +112,7 @@ def same_video(labels: tf.Tensor, videos: tf.Tensor) -> tf.Tensor:
 def all_triplets(
     distances: tf.Tensor, positive: tf.Tensor, margin: float
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean loss of the triplets that have one: a positive not nearer by the margin.
+    """Mean loss of the active triplets, whose positive is not closer by the margin.
 
     Args:
         distances: [anchors, samples], see `squared_distances`.
@@ -120,7 +120,7 @@ def all_triplets(
         margin: of squared distances.
 
     Returns:
-        (loss, share of the triplets that have one), scalars; both 0 if none has.
+        (loss, share of active triplets), scalars; both 0 if none is active.
     """
     gaps = distances[:, :, None] - distances[:, None] + margin  # [anchors, positives, negatives]
     valid = positive[:, :, None] & ~positive[:, None]
@@ -133,15 +133,15 @@ def all_triplets(
 def hardest_triplets(
     distances: tf.Tensor, positive: tf.Tensor, margin: float
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean over anchors of the loss with the farthest positive and the nearest negative.
+    """Mean over anchors of the loss with the farthest positive and the closest negative.
 
     Args:
         distances, positive, margin: as for `all_triplets`. An anchor without negatives has no
             loss.
 
     Returns:
-        (loss, share), scalars. As the authors count it, the share is that of anchors that have
-        a loss in the number of all triplets, so it is far below that of `all_triplets`.
+        (loss, share), scalars. As in the authors' code, the share is the number of anchors with a
+        loss divided by that of all triplets, so it is far below that of `all_triplets`.
     """
     farthest = tf.reduce_max(tf.where(positive, distances, float('-inf')), axis=1)
     nearest = tf.reduce_min(tf.where(positive, float('inf'), distances), axis=1)

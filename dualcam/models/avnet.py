@@ -1,8 +1,8 @@
 """AVNet, the teacher on video and acoustic images (WACV 2020).
 
-ResNet-50 with a 1024-d logits layer beside DualCamNet up to its 1024-d layer, frame by frame;
-both are concatenated and followed by two more layers. DualCamNet, the 1024-d layer and the head
-are trained, ResNet-50 below them is not.
+ResNet-50 with a 1024-d logits layer in parallel with DualCamNet up to its 1024-d layer, per frame;
+both are concatenated and followed by two more layers. DualCamNet, the 1024-d layer and the head are
+trained; the ResNet-50 below is frozen.
 """
 
 from typing import Any
@@ -26,21 +26,21 @@ def build(
     layout: str = 'slim',
     batch_norm: bool = False,
 ) -> keras.Model:
-    """The network.
+    """Builds the network.
 
     Args:
         num_classes: of the logits.
         seconds: records in a clip.
-        frame_stride: 1 uses every frame; n only every n-th.
-        mean, std_dev: [12] of the cepstral channels, to standardise them with, or None.
+        frame_stride: 1 uses every frame, n every n-th.
+        mean, std_dev: [12], to standardise the cepstral channels, or None.
         layout: of ResNet-50, see `resnet.build`.
         batch_norm: in DualCamNet's part, see `dualcamnet.build`.
 
     Returns:
         A Keras model from a dictionary of `video` [batch, frames, 224, 224, 3], RGB with the
-        means subtracted, only the frames that are used, and `acoustic`
+        means subtracted, only the frames in use, and `acoustic`
         [batch, seconds * 12, 36, 48, 12], to logits [batch, classes]. Its layer `frame_logits`
-        holds those of every frame.
+        has those of every frame.
     """
     used = len(range(frame_stride // 2, schema.FRAMES_PER_SECOND, frame_stride)) * seconds
     video = keras.Input((used, *resnet.IMAGE_SHAPE), name='video')
@@ -58,7 +58,7 @@ def build_head(
     frame_stride: int = 1,
     **options: Any,
 ) -> keras.Model:
-    """The network above ResNet-50, see `models.build_head`."""
+    """The network above ResNet-50; see `models.build_head`."""
     frames = resnet.clip_frames(seconds, frame_stride)
     inputs, x = resnet.feature_input(len(frames), feature_stats)
     acoustic, logits = head(x, num_classes, seconds, frame_stride, **options)

@@ -1,7 +1,7 @@
-"""Three formats of weight files, by the authors' variable names.
+"""Three formats of weight files, mapped to the authors' variable names.
 
 TensorFlow checkpoints, Keras' own ResNet-50 and SoundNet's Torch 7 files. A file's names and
-shapes are read first and its values on demand, so that a shape can be refused before memory is
+shapes are read first and its values on demand, so that a wrong shape is refused before memory is
 allocated for it (`models/weight_import.py`).
 """
 
@@ -22,14 +22,14 @@ _KERAS_LAYER = re.compile(r'conv([2-5])_block(\d)_([0-3])_(conv|bn)')
 _KERAS_LOGITS = ('predictions', 'probs', 'fc1000')
 _NORM_PARTS = ('gamma', 'beta', 'moving_mean', 'moving_variance')
 _KERAS_EPSILON, _SLIM_EPSILON = 1.001e-5, 1e-5
-# Places of the convolutions in SoundNet's nn.Sequential, from 0; each one's batch normalisation
-# follows it. Of SoundNet-5 OurSoundNet takes the first four.
+# Positions of the convolutions in SoundNet's nn.Sequential, from 0; each one's batch normalisation
+# follows it. OurSoundNet uses the first four of SoundNet-5.
 _SOUNDNET_PLACES = {
     'oursoundnet': (0, 4, 8, 12),
     'soundnet5': (0, 4, 8, 12),
     'soundnet8': (0, 4, 8, 11, 14, 18, 21),
 }
-_SOUNDNET_5_END = 15  # two convolutions side by side
+_SOUNDNET_5_END = 15  # two parallel convolutions
 _TORCH_NORM_PARTS = {'weight': 'gamma', 'bias': 'beta', 'running_mean': 'moving_mean'}
 _TORCH_EPSILON = 1e-5
 # A Torch file begins with its first object: type 4, number 1.
@@ -42,7 +42,7 @@ class Stored:
 
     Attributes:
         shape: of the array.
-        read: gives its values; raises what the file's library raises if they are damaged.
+        read: returns its values; raises the file library's errors if they are damaged.
     """
 
     shape: tuple[int, ...]
@@ -56,9 +56,9 @@ class Source:
     Attributes:
         kind: of the file.
         arrays: {authors' variable name: `Stored`}.
-        left: names of arrays without such a name.
-        layout: of a ResNet-50 that these weights fit, or None for both.
-        whole: whether the file should have all of a network; SoundNet's never has.
+        left: names of other arrays.
+        layout: of a ResNet-50 for these weights, or None for both.
+        whole: whether the file should have a complete network; SoundNet's never does.
     """
 
     kind: str
@@ -69,17 +69,17 @@ class Source:
 
 
 def open_source(path: AnyPath, network: str) -> Source:
-    """The weights of a file, whose format is recognised by its content.
+    """Opens a file of weights; recognises its format by its content.
 
     Args:
         path: of a checkpoint (its prefix or one of its files), a Keras HDF5 or Torch 7 file.
-        network: name; which SoundNet a Torch file is read as.
+        network: name; for Torch files, the SoundNet to read.
 
     Returns:
         A `Source`.
 
     Raises:
-        ValueError: the file is damaged, or of another kind; it is named.
+        ValueError: the file is damaged or of another kind; the message names it.
     """
     path = pathlib.Path(path)
     if is_keras(path):
@@ -90,7 +90,7 @@ def open_source(path: AnyPath, network: str) -> Source:
 
 
 def is_keras(path: AnyPath) -> bool:
-    """Whether a file is HDF5, as Keras' weights are."""
+    """Whether a file is HDF5, like Keras' weights."""
     return _begins_with(pathlib.Path(path), b'\x89HDF\r\n\x1a\n')
 
 
@@ -125,8 +125,8 @@ def _checkpoint(path):
 def _keras(path):
     """Keras' own ResNet-50, for a network with layout='keras'.
 
-    Keras feeds BGR, so the first kernel is turned around for RGB; its convolutions' biases go
-    into the means of the normalisation behind them, its larger epsilon into the variances.
+    Keras uses BGR, so the first kernel is reversed for RGB; its convolutions' biases are merged
+    into the means of the following normalisation, its larger epsilon into the variances.
     """
     stored, left = {}, []
 
@@ -154,7 +154,7 @@ def _keras(path):
     for name, array in stored.items():
         place, _, part = name.rpartition('/')
         if part == 'biases' and not place.endswith('/logits'):
-            continue  # goes into the mean
+            continue  # merged into the mean
         if part == 'moving_mean':
             bias = stored.get(f'{place.removesuffix("/BatchNorm")}/biases')
             if bias is not None and bias.shape != array.shape:
@@ -208,8 +208,8 @@ def _swap_red_and_blue(array):
 def _soundnet(path, network):
     """SoundNet's convolutions and normalisations.
 
-    The variances are taken as they are, although Torch's epsilon is 1e-5 and the authors' network
-    has 1e-3: all of it is trained on from there, with that epsilon.
+    The variances are unchanged, although Torch's epsilon is 1e-5 and the authors' network has 1e-3:
+    all of it is fine-tuned from there, with that epsilon.
     """
     if network not in _SOUNDNET_PLACES:
         raise ValueError(
@@ -249,10 +249,10 @@ def _soundnet(path, network):
 
 
 def _soundnet_5_end(path, modules):
-    """conv5: the convolutions for objects and for places as one."""
+    """conv5: the convolutions for objects and for places, merged into one."""
     parts = _fields(_module(path, modules, _SOUNDNET_5_END, 'Concat')).get('modules')
     if not isinstance(parts, dict):
-        raise ValueError(f'{path}: module {_SOUNDNET_5_END} holds no modules')
+        raise ValueError(f'{path}: module {_SOUNDNET_5_END} contains no modules')
     convolutions = [_module(path, parts, place, 'Convolution') for place in range(2)]
     kernels = [_kernel(path, one, 'SoundNet/conv5/weights') for one in convolutions]
     biases = [_tensor(path, one, 'bias', 'SoundNet/conv5/biases') for one in convolutions]
@@ -265,7 +265,7 @@ def _soundnet_5_end(path, modules):
 
 
 def _fields(module):
-    """What a Torch object holds; nothing for anything else."""
+    """A Torch object's fields; empty for anything else."""
     fields = getattr(module, 'fields', None)
     return fields if isinstance(fields, dict) else {}
 
@@ -288,7 +288,7 @@ def _tensor(path, module, field, name):
 
 
 def _kernel(path, convolution, name):
-    """[out, in, height, width], or [out, in * height * width] with its sizes beside it."""
+    """[out, in, height, width], from that or from [out, in * height * width] and its sizes."""
     kernel = _tensor(path, convolution, 'weight', name)
     if kernel.ndim == 2:
         fields = _fields(convolution)
@@ -305,7 +305,7 @@ def _kernel(path, convolution, name):
 def _variance(path, norm, name):
     if 'running_std' not in _fields(norm):
         return _tensor(path, norm, 'running_var', name)
-    # Old versions keep 1 / sqrt(variance + epsilon).
+    # Old versions store 1 / sqrt(variance + epsilon).
     inverse = _tensor(path, norm, 'running_std', name).astype(np.float64)
     epsilon = _fields(norm).get('eps', _TORCH_EPSILON)
     if not (isinstance(epsilon, float) and 0 <= epsilon < 1 and np.all(inverse > 0)):

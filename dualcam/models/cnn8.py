@@ -1,12 +1,12 @@
-"""CNN8, and the teacher and student built on it, which tag clips (AAAI 2021; Kong et al. 2018).
+"""CNN8, and the tagging teacher and student built on it (AAAI 2021; Kong et al. 2018).
 
-The audio network takes a log-mel spectrogram through eight convolutions (CNN8) and, optionally,
-further acoustic features, each through a branch of its own; all of it together is h^a. The visual
+The audio network applies eight convolutions (CNN8) to a log-mel spectrogram and, optionally, a
+separate branch to each of further acoustic features; their outputs together are h^a. The visual
 branch computes h^v from features of the clip's frames. A teacher's logits come from h^a and h^v, a
-student's from h^a and its estimate of h^v, relu(W_c h^a + b_c). The sigmoid is not part of them.
+student's from h^a and its estimate of h^v, relu(W_c h^a + b_c). They do not include the sigmoid.
 
-Convolutions and dense layers that are followed by batch normalisation have no bias here: the
-normalisation subtracts the mean and has an offset of its own, so a bias would change nothing.
+Convolutions and dense layers followed by batch normalisation have no bias: the normalisation
+subtracts the mean and has its own offset, so a bias would have no effect.
 """
 
 import keras
@@ -28,15 +28,15 @@ _NORM = {'epsilon': 1e-3, 'momentum': 0.9}
 def build_audio(
     num_classes: int = 17, sound: tuple[str, ...] = ('audio',), width: float = 1.0
 ) -> keras.Model:
-    """The audio network alone.
+    """Builds the audio network alone.
 
     With F filters in all eight layers, f_0 = 1, f_1 ... f_8, it has 9 sum(f_i-1 f_i) + 2 sum(f_i)
-    trained values below h^a, and f_8 * classes + classes above: 4,686,144 and 8,721 for 17
+    trainable values below h^a, and f_8 * classes + classes above: 4,686,144 and 8,721 for 17
     classes at width 1.
 
     Args:
         num_classes: of the logits.
-        sound: its inputs, of `SOUND_SIZES`.
+        sound: its inputs, some of `SOUND_SIZES`.
         width: factor on the numbers of filters of the eight convolutions.
 
     Returns:
@@ -45,14 +45,14 @@ def build_audio(
         classes].
 
     Raises:
-        ValueError: another name in `sound`, or a width that leaves no filter.
+        ValueError: an unknown name in `sound`, or a width that leaves no filter.
     """
     inputs, heard = _hear(sound, width)
     return keras.Model(inputs, _logits([heard], num_classes), name='tagging_audio')
 
 
 def build_visual(num_classes: int = 17, visual_size: int = VISUAL_SIZE) -> keras.Model:
-    """The visual branch alone.
+    """Builds the visual branch alone.
 
     Args:
         num_classes: of the logits.
@@ -72,7 +72,7 @@ def build_teacher(
     width: float = 1.0,
     visual_size: int = VISUAL_SIZE,
 ) -> keras.Model:
-    """The teacher, on sound and frames; arguments and result as above."""
+    """Builds the teacher, on sound and frames; arguments and result as above."""
     inputs, heard = _hear(sound, width)
     visual, seen = _see(visual_size)
     return keras.Model(inputs | visual, _logits([heard, seen], num_classes), name='tagging_teacher')
@@ -81,17 +81,17 @@ def build_teacher(
 def build_student(
     num_classes: int = 17, sound: tuple[str, ...] = ('audio',), width: float = 1.0
 ) -> keras.Model:
-    """The student, on sound only; arguments and result as above."""
+    """Builds the student, on sound only; arguments and result as above."""
     inputs, heard = _hear(sound, width)
     estimate = keras.layers.Dense(_BRANCH_UNITS, activation='relu', name=CROSS)(heard)
     return keras.Model(inputs, _logits([heard, estimate], num_classes), name='tagging_student')
 
 
 def build_regressor(student: keras.Model) -> keras.Model:
-    """FitNets' regressor: one fully connected layer, which only training has.
+    """FitNets' regressor: one fully connected layer, used in training only.
 
     Args:
-        student: one of those above that hears.
+        student: one of the above networks with sound input.
 
     Returns:
         A Keras model from the student's h^a [batch, features] to h^a and h^v of a teacher with
@@ -104,7 +104,7 @@ def build_regressor(student: keras.Model) -> keras.Model:
 
 
 def with_features(model: keras.Model) -> keras.Model:
-    """The same network with the features below its logits.
+    """The same network, also returning the features below its logits.
 
     Args:
         model: one of those above.

@@ -43,7 +43,7 @@ def build(
 
     Returns:
         A Keras model from [batch, seconds * 12, 36, 48, 12] float32 to logits [batch, classes].
-        Its layer `frame_logits` holds those of every frame, [batch, frames, classes].
+        Its layer `frame_logits` has those of every frame, [batch, frames, classes].
     """
     inputs = keras.Input(
         (seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE), name='acoustic'
@@ -82,7 +82,7 @@ def trunk(
             x = layers.BatchNormalization(name=f'{name}_norm')(x)
             x = keras.layers.ReLU()(x)
         x = keras.layers.MaxPooling2D(2, name=name.replace('conv', 'pool'))(x)
-    # The 9x12 VALID convolution covers all that is left, so it is a matrix product.
+    # The 9x12 VALID convolution covers the whole remaining map, so it is a matrix product.
     x = keras.layers.Conv2D(1024, (9, 12), activation='relu', name=FEATURES)(_dropout(dropout)(x))
     return keras.ops.reshape(x, [-1, 1024]), seconds * used
 
@@ -94,7 +94,7 @@ def build_eccv(
     mean: np.ndarray | None = None,
     std_dev: np.ndarray | None = None,
 ) -> keras.Model:
-    """ECCV 2020's network for labels.
+    """Builds ECCV 2020's network for labels.
 
     Args:
         num_classes: of the logits.
@@ -103,8 +103,8 @@ def build_eccv(
 
     Returns:
         A Keras model like that of `build`. A frame's logits are computed from the sum over its
-        map's places, as in the authors' program, so they are large; a clip's are the mean over
-        its frames.
+        map's positions, as in the authors' program, so they are large; a clip's logits are the mean
+        over its frames.
     """
     inputs, maps, used = _maps(seconds, frame_stride, mean, std_dev)
     logits = layers.mean_logits(keras.ops.sum(maps, axis=(1, 2)), num_classes, used, 'full1')
@@ -117,7 +117,7 @@ def build_eccv_map(
     mean: np.ndarray | None = None,
     std_dev: np.ndarray | None = None,
 ) -> keras.Model:
-    """The part of ECCV 2020's network that learns from video.
+    """Builds the part of ECCV 2020's network that learns from video.
 
     Args:
         seconds, frame_stride, mean, std_dev: as in `build_eccv`.
@@ -132,7 +132,7 @@ def build_eccv_map(
 
 
 def _maps(seconds, frame_stride, mean, std_dev):
-    """Input, maps [batch * used, 12, 16, 128] of its frames, and how many of a clip are used."""
+    """Input, maps [batch * used, 12, 16, 128] of its frames, and the frames used per clip."""
     inputs = keras.Input(
         (seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE), name='acoustic'
     )
@@ -144,7 +144,7 @@ def _maps(seconds, frame_stride, mean, std_dev):
 
 
 def _joined_frames(acoustic, frame_stride, batch_norm, mean, std_dev):
-    """Frames after the temporal convolution, and how many of a record's 12 are kept.
+    """Frames after the temporal convolution, and the number kept of a record's 12.
 
     Returns:
         ([batch * seconds * kept, 36, 48, 12], kept).
@@ -154,11 +154,11 @@ def _joined_frames(acoustic, frame_stride, batch_norm, mean, std_dev):
     x = acoustic
     if mean is not None:
         x = layers.standardise(mean, std_dev)(x)
-    # A record at a time, its directions in a row: a 7x1 convolution over time for each of them.
+    # Per record, with flattened directions: a 7x1 convolution over time for each direction.
     x = keras.ops.reshape(x, [-1, frames, rows * cols, cepstra])
     kept = len(range(frame_stride // 2, frames, frame_stride))
     if frame_stride != 1:
-        # Only at the frames that are kept, with the zeros past the record that SAME padding has.
+        # Only at the frames that are kept, zero-padded past the record like SAME padding.
         first, length = frame_stride // 2, (kept - 1) * frame_stride + 7
         x = keras.ops.pad(x, [[0, 0], [3, 3], [0, 0], [0, 0]])[:, first : first + length]
     x = keras.layers.Conv2D(

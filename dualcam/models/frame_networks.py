@@ -1,7 +1,7 @@
 """Networks on single frames for AAAI 2021's visual branch.
 
-VGG-16 with ImageNet's weights, from a file of Keras' own, gives the paper's 4096 features ('fc2')
-or 1000 ('predictions'). Without weights, a small network takes its place, which
+VGG-16 with ImageNet weights, from one of Keras' own files, gives the paper's 4096 features ('fc2')
+or 1000 ('predictions'). Without weights, a small network replaces it, which
 `training/frame_network.py` trains on the training clips' frames.
 """
 
@@ -19,17 +19,17 @@ def vgg16(weights: AnyPath | None, layer: str = 'fc2') -> keras.Model:
     """VGG-16 up to a layer.
 
     Args:
-        weights: `vgg16_weights_tf_dim_ordering_tf_kernels.h5` or another file that holds the
+        weights: `vgg16_weights_tf_dim_ordering_tf_kernels.h5` or another file with the
             weights of `keras.applications.VGG16` with its top; None leaves it randomly
             initialised.
         layer: 'fc2' after its ReLU, or 'predictions', ImageNet's probabilities.
 
     Returns:
-        A `keras.Model` from [frames, 224, 224, 3], RGB less `video.MEANS`, to features [frames,
+        A `keras.Model` from [frames, 224, 224, 3], RGB minus `video.MEANS`, to features [frames,
         4096 or 1000], named after the layer.
 
     Raises:
-        ValueError: another layer, or the file does not hold these weights.
+        ValueError: an unknown layer, or the file does not contain these weights.
     """
     if layer not in VGG_LAYERS:
         raise ValueError(f'layer {layer!r} of VGG-16: expected {" or ".join(VGG_LAYERS)}')
@@ -49,16 +49,16 @@ def vgg16(weights: AnyPath | None, layer: str = 'fc2') -> keras.Model:
             ) from error
     part = keras.Model(network.input, network.get_layer(layer).output)
     inputs = keras.Input(network.input_shape[1:], name='frames')
-    return keras.Model(inputs, part(inputs[..., ::-1]), name=f'vgg16_{layer}')  # it was fed BGR
+    return keras.Model(inputs, part(inputs[..., ::-1]), name=f'vgg16_{layer}')  # trained on BGR
 
 
 def small(num_classes: int) -> tuple[keras.Model, keras.Model]:
     """A small network that predicts classes from frames.
 
     Returns:
-        Two `keras.Model`s that share their layers, from [frames, 112, 112, 3], RGB less
+        Two `keras.Model`s with shared layers, from [frames, 112, 112, 3], RGB minus
         `video.MEANS`: to logits [frames, num_classes], and to the features [frames, 128] below
-        them, each the largest output of a filter anywhere in the frame.
+        them, each the maximum of a filter's output over the frame.
     """
     inputs = keras.Input((SMALL_SIDE, SMALL_SIDE, 3), name='frames')
     x = keras.layers.Rescaling(1 / 64)(inputs)

@@ -1,10 +1,10 @@
 """HearNet, the student on spectrograms (WACV 2020).
 
 All its convolutions run along time only, so they are one-dimensional here; the authors' [k, 1]
-kernels are the same numbers (`models/weights.py`).
+kernels contain the same numbers (`models/weights.py`).
 
-ECCV 2020's takes 2 s, of which the pools leave one step, and has 128 features below its logits:
-with ReLU where it learns from labels, without where it learns from video or a teacher's map.
+ECCV 2020's version takes 2 s, of which the pools leave one step, and has 128 features below its
+logits: with ReLU if it learns from labels, without if it learns from video or a teacher's map.
 """
 
 import keras
@@ -17,7 +17,7 @@ FEATURES_ECCV = 'fc2'
 SPECTROGRAM_ECCV = audio.SpectrogramParams(hop=219)  # 200 frames of 2 s
 INPUT = 'spectrogram'
 REGULARIZED = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5')
-_FEW_TAPS = 5  # up to so many, a plain convolution is faster
+_FEW_TAPS = 5  # up to this number, a plain convolution is faster
 
 
 def build(
@@ -27,17 +27,18 @@ def build(
     dropout: float = 0.0,
     bins_heard: int | None = None,
 ) -> keras.Model:
-    """The network.
+    """Builds the network.
 
     Args:
         num_classes: of the logits.
         seconds: of a clip.
-        num_frames: of its spectrogram; default what `audio.SpectrogramParams` gives for so many
-            seconds. If fewer than four steps are left after the pools (the kernel of conv4), the
-            kernel covers what is left; if there are more, their logits are averaged.
+        num_frames: of its spectrogram; default that of `audio.SpectrogramParams` for these
+            seconds. If fewer than four steps (the kernel of conv4) are left after the pools, the
+            kernel covers those; if there are more, their logits are averaged.
         dropout: rate before fc1 and fc2. The authors feed a rate of 0.5 that is not used.
         bins_heard: number of frequency bins that are not always zero; conv1 skips the others,
-            which changes no number and saves nearly half of its work on recordings of 12,288 Hz.
+            which does not change the result and saves nearly half of its work on recordings at
+            12,288 Hz.
 
     Returns:
         A Keras model from normalised spectrograms [batch, frames, 257] to logits [batch,
@@ -56,7 +57,7 @@ def head(x: keras.KerasTensor, num_classes: int, dropout: float) -> keras.KerasT
 def build_eccv(
     num_classes: int = 10, seconds: int = 2, dropout: float = 0.0, bins_heard: int | None = None
 ) -> keras.Model:
-    """ECCV 2020's network for labels.
+    """Builds ECCV 2020's network for labels.
 
     Args:
         num_classes: of the logits.
@@ -80,7 +81,7 @@ def build_eccv(
 
 
 def build_eccv_map(seconds: int = 2, bins_heard: int | None = None) -> keras.Model:
-    """The part of ECCV 2020's network that learns from video.
+    """Builds the part of ECCV 2020's network that learns from video.
 
     Args:
         seconds, bins_heard: as in `build_eccv`.
@@ -100,7 +101,7 @@ def _trunk(params, seconds, num_frames, bins_heard):
     """Input, and the output of conv5, [batch, steps, 1024]."""
     if num_frames is None:
         num_frames = params.num_frames(audio.num_samples(seconds))
-    # Below 2 s the third pool would have nothing to pool unless its window may exceed the end.
+    # Below 2 s the third pool needs padding, as its window exceeds the input.
     padding = 'valid' if num_frames >= 125 else 'same'
     inputs = keras.Input((num_frames, params.num_bins), name=INPUT)
     x = inputs

@@ -1,14 +1,13 @@
-"""L3-Net, the baseline that learns whether sound and image belong together.
+"""L3-Net, the baseline that learns whether sound and image correspond.
 
-Arandjelovic and Zisserman, "Look, Listen and Learn", ICCV 2017: a network for either
-input, of four blocks of two 3x3 convolutions with batch normalisation, pooled by 2 between the
-blocks and over all places at the end, which leaves 512 features; from both, two dense layers
-predict whether they correspond.
+Arandjelovic and Zisserman, "Look, Listen and Learn", ICCV 2017: one network per input, with four
+blocks of two 3x3 convolutions with batch normalisation, pooled by 2 between the blocks and globally
+at the end, which gives 512 features; from both, two dense layers predict whether they correspond.
 
-Theirs takes 1 s of sound as a log spectrogram of 257 x 199 and images of 224 x 224. Here it takes
-the inputs of ECCV 2020's networks, so that they are comparable: 2 s as a spectrogram of 200 x 257,
-an image of one channel with time along its rows, and whole frames of 224 x 298. Logarithms
-(`frontends.Frontend` with 'log') are closest to theirs.
+The original takes 1 s of sound as a log spectrogram of 257 x 199 and images of 224 x 224. This one
+takes the inputs of ECCV 2020's networks, for comparability: 2 s as a spectrogram of 200 x 257, an
+image of one channel with time along its rows, and whole frames of 224 x 298. Logarithms
+(`frontends.Frontend` with 'log') are closest to the original.
 """
 
 from typing import Any
@@ -38,7 +37,7 @@ _MOMENTUM = 0.9
 
 
 def build_audio(num_classes: int = 10, seconds: int = 2, width: float = 1.0) -> keras.Model:
-    """The network on sound, for labels.
+    """Builds the network on sound, for labels.
 
     Args:
         num_classes: of the logits.
@@ -58,12 +57,12 @@ def build_audio(num_classes: int = 10, seconds: int = 2, width: float = 1.0) -> 
 def build_vision(
     num_classes: int = 10, seconds: int = 2, num_frames: int | None = None, width: float = 1.0
 ) -> keras.Model:
-    """The network for images with labels to answer.
+    """Builds the network on images, for labels.
 
     Args:
         num_classes: of the logits.
         seconds: of a clip.
-        num_frames: of a clip; default one a second.
+        num_frames: of a clip; default one per second.
         width: as in `build_audio`.
 
     Returns:
@@ -78,7 +77,7 @@ def build_vision(
 
 
 def build_correspondence(seconds: int = 2, num_frames: int = 1, width: float = 1.0) -> keras.Model:
-    """Both networks together: do this sound and this image correspond?
+    """Builds both networks together, to predict whether a sound and an image correspond.
 
     Args:
         seconds: of the sound.
@@ -103,7 +102,7 @@ def build_correspondence(seconds: int = 2, num_frames: int = 1, width: float = 1
 
 
 def correspondence_logits(model: keras.Model, heard: Any, seen: Any) -> Any:
-    """What `build_correspondence`'s network says of any pairs of its two parts' features.
+    """Predictions of `build_correspondence`'s network for pairs of its two parts' features.
 
     Args:
         model: from `build_correspondence`.

@@ -14,17 +14,17 @@ import tensorflow as tf
 class FramedConv1D(keras.layers.Layer):
     """A strided convolution over a long signal with few channels, as one matrix product.
 
-    Computes what ZeroPadding1D(padding) and Conv1D(filters, kernel_size, strides) compute, but
+    Equivalent to ZeroPadding1D(padding) and Conv1D(filters, kernel_size, strides), but computes
     `block` outputs at a time: with one input channel and a stride of 2, convolution kernels are
     slow, while the same work as [.., frame] x [frame, block * filters] uses a processor fully.
 
     Input [batch, samples, channels]; output [batch, blocks * block, filters]: outputs that do not
-    fill a block at the end are dropped, since VALID pooling by `block` ignores them too.
+    fill the last block are dropped, since VALID pooling by `block` ignores them too.
 
     Args:
         filters: output channels.
         kernel_size: taps.
-        strides: input samples from output to output.
+        strides: input samples between outputs.
         padding: zeros on both sides.
         block: outputs in a block.
     """
@@ -53,7 +53,7 @@ class FramedConv1D(keras.layers.Layer):
         padded = tf.pad(inputs, [[0, 0], [self.padding, self.padding], [0, 0]])
         outputs = (padded.shape[1] - self.kernel_size) // self.strides + 1
         blocks = outputs // self.block
-        # A frame is a few whole steps: cut the signal into steps, and concatenate those of a frame.
+        # A frame is a few whole steps: cut the signal into steps, then concatenate each frame's.
         parts = -(-frame // step)
         needed = (blocks + parts - 1) * step
         padded = tf.pad(padded, [[0, 0], [0, max(0, needed - padded.shape[1])], [0, 0]])
@@ -84,7 +84,7 @@ class FramedConv1D(keras.layers.Layer):
         }
 
     def _frame_weights(self, frame, channels):
-        """The kernel at each place of a block: [frame * channels, block * filters]."""
+        """The kernel at each position of a block: [frame * channels, block * filters]."""
         rows = []
         kernel = tf.reshape(self.kernel, [self.kernel_size * channels, self.filters])
         for place in range(self.block):
@@ -95,11 +95,11 @@ class FramedConv1D(keras.layers.Layer):
 
 
 class PartialConv1D(keras.layers.Conv1D):
-    """A convolution of whose input channels all but the first ones are always zero.
+    """A convolution whose input channels are always zero except for the first ones.
 
-    Weights and results are those of Conv1D, which TensorFlow implements as a convolution over one
-    row. Here bias and activation come before that row is dropped, so that TFLite fuses the three:
-    with eight bits, only the result is rounded.
+    Weights and results equal those of Conv1D, which TensorFlow implements as a convolution over one
+    row. Here bias and activation are applied before that row is dropped, so that TFLite fuses the
+    three: with eight bits, only the result is rounded.
 
     Args:
         heard: number of channels that are not always zero; None for all.
@@ -121,12 +121,12 @@ class PartialConv1D(keras.layers.Conv1D):
 
 
 class SpectralConv1D(PartialConv1D):
-    """The same with many taps, in training by Fourier transforms of blocks (overlap and save).
+    """The same with many taps, in training by block-wise Fourier transforms (overlap-save).
 
     A block's transform takes a matrix product per frequency instead of one per tap and output: 52
     instead of 275 for 25 outputs of 11 taps, each complex product computed as three real ones. The
-    result differs from a plain convolution by rounding only. Where no gradient is needed, in 16
-    bits, and on GPUs, which have kernels for it, it is a plain convolution. Padding is 'same'.
+    result differs from a plain convolution by rounding only. Without gradients, in 16 bits, and on
+    GPUs, which have kernels for it, it is a plain convolution. Padding is 'same'.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
@@ -143,9 +143,9 @@ class SpectralConv1D(PartialConv1D):
 
 
 class StridedSpectralConv1D(keras.layers.Conv1D):
-    """Likewise Conv1D with padding 'valid' whose number of taps is a multiple of its stride.
+    """The same for Conv1D with padding 'valid' whose number of taps is a multiple of its stride.
 
-    The samples from one output to the next become channels of one step.
+    The samples between two outputs become channels of one step.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
@@ -167,12 +167,12 @@ def _is_spectral(layer, training):
 
 
 def _correlate(x, kernel, before, num_outputs, hop=25):
-    """Correlation by transforms of blocks, see `SpectralConv1D`.
+    """Correlation by block-wise transforms; see `SpectralConv1D`.
 
     Args:
         x: [batch, steps, channels].
         kernel: [taps, channels, filters].
-        before: zeros in front; as many as needed are appended.
+        before: zeros in front; as many as necessary are appended.
         num_outputs: steps of the result.
         hop: outputs of a block.
 
@@ -184,7 +184,7 @@ def _correlate(x, kernel, before, num_outputs, hop=25):
     block, length = hop + taps - 1, blocks * hop + taps - 1
     x = tf.pad(x, [[0, 0], [before, length - x.shape[1] - before], [0, 0]])
     of_block, of_kernel, back = _block_transforms(taps, hop)
-    # Positions of a block, times clips and blocks: all of them in one matrix product.
+    # Positions within a block, by clips and blocks, all in one matrix product.
     places = (
         np.arange(block)[:, None, None]
         + hop * np.arange(blocks)
@@ -239,8 +239,8 @@ def _block_transforms(taps, hop):
 class StepwiseDense(keras.layers.Dense):
     """A dense layer over each step of [batch, steps, channels], as a convolution of one tap.
 
-    Weights and results are those of Dense. TFLite's eight-bit numbers have a scale for each
-    output channel of a convolution, but one for all of a dense layer.
+    Weights and results equal those of Dense. TFLite's eight-bit numbers have one scale per output
+    channel for a convolution, but only one for a whole dense layer.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -264,17 +264,17 @@ _batch_moments: contextvars.ContextVar[dict | None] = contextvars.ContextVar(
 def collecting_moments(
     norms: Iterable[keras.layers.BatchNormalization],
 ) -> Iterator[dict[int, list[tuple]]]:
-    """Normalisations called inside use the statistics of their batch, and hand them out.
+    """Within this context, normalisations use batch statistics and report them.
 
-    Nothing else of a network changes: it may be called with `training=False`, so that dropout is
-    off and no moving average moves.
+    Nothing else in a network changes: it may be called with `training=False`, so that dropout is
+    off and moving averages are not updated.
 
     Args:
-        norms: `BatchNormalization` layers; others normalise as ever.
+        norms: `BatchNormalization` layers; others normalise as usual.
 
     Yields:
         {id of a layer: [(mean [channels], variance [channels], number of values behind them)]},
-        an entry for each call, to be filled while the network is called.
+        with one entry per call, filled while the network is called.
     """
     collected: dict[int, list[tuple]] = {id(norm): [] for norm in norms}
     token = _batch_moments.set(collected)
@@ -285,7 +285,7 @@ def collecting_moments(
 
 
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras' batch normalisation over the last axis, see also `collecting_moments`."""
+    """Keras' batch normalisation over the last axis; see also `collecting_moments`."""
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """See the class."""
@@ -299,15 +299,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return tf.cast(outputs, self.compute_dtype)
 
     def normalise(self, inputs: tf.Tensor, training: bool | None) -> tf.Tensor:
-        """What a layer does outside `collecting_moments`."""
+        """The layer's computation outside `collecting_moments`."""
         return super().call(inputs, training=training)
 
 
 class FusedBatchNormalization(BatchNormalization):
     """Batch normalisation of [batch, steps, channels] or images by TensorFlow's one-pass kernel.
 
-    On a long signal or a large image the plain form reads and writes it five times. The kernel's
-    variance, which the moving average follows, has Bessel's correction, like TF-Slim's.
+    The plain form reads and writes a long signal or a large image five times. The kernel's
+    variance, which the moving average tracks, has Bessel's correction, like TF-Slim's.
     """
 
     def normalise(self, inputs: tf.Tensor, training: bool | None) -> tf.Tensor:
@@ -342,7 +342,7 @@ def normalised_convolution(
         filters, size, strides, padding: of the convolution, the layer `name`.
         name: the normalisation is called `<name>_norm`.
         relu: whether a ReLU follows.
-        momentum: share of the moving averages that is kept in a step.
+        momentum: of the moving averages.
 
     Returns:
         [batch, rows, cols, filters].
@@ -367,7 +367,7 @@ def standardise(
 def mean_logits(
     x: keras.KerasTensor, num_classes: int, num_frames: int, name: str
 ) -> keras.KerasTensor:
-    """The last layer of a network that has logits of each frame.
+    """The last layer of a network with logits for each frame.
 
     Args:
         x: Keras tensor [batch * num_frames, channels].
@@ -376,7 +376,7 @@ def mean_logits(
         name: of the dense layer.
 
     Returns:
-        Logits of the clips, [batch, classes]; the layer `frame_logits` holds the frames'.
+        Logits of the clips, [batch, classes]; the layer `frame_logits` has the frames'.
     """
     x = keras.layers.Dense(num_classes, name=name)(x)
     x = keras.layers.Reshape((num_frames, num_classes), name='frame_logits')(

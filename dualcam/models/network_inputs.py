@@ -1,4 +1,4 @@
-"""What of a batch, or of a front end's output, a network takes."""
+"""Selects a network's inputs from a batch or from a front end's output."""
 
 import keras
 import tensorflow as tf
@@ -7,11 +7,11 @@ import tensorflow as tf
 def inputs_of(
     model: keras.Model, inputs: tf.Tensor | dict[str, tf.Tensor]
 ) -> tf.Tensor | dict[str, tf.Tensor]:
-    """What a network takes of a batch's inputs.
+    """A network's inputs from a batch.
 
     Args:
         model: from `models.build`, or one made of such networks.
-        inputs: a tensor, or a dictionary that may hold more than this network takes.
+        inputs: a tensor, or a dictionary that may contain more than this network takes.
 
     Returns:
         The tensor, or the dictionary of the network's own inputs.
@@ -24,23 +24,23 @@ def inputs_of(
     missing = sorted(set(model.input) - set(inputs))
     if missing:
         raise ValueError(
-            f'{model.name} takes {sorted(model.input)}, but the clips hold '
+            f'{model.name} takes {sorted(model.input)}, but the clips have '
             f'{sorted(inputs)}: {missing} missing; make the clips with them'
         )
     return {name: inputs[name] for name in model.input}
 
 
 def hear(model: keras.Model, heard: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
-    """What a network on one microphone's sound takes, of what its front end gives.
+    """A network's inputs from the front end's output for one microphone's sound.
 
     Raises:
-        ValueError: the network needs more than that.
+        ValueError: the network needs other inputs too.
     """
     if not isinstance(model.input, dict):
         return heard
     if set(model.input) != {'audio'}:
         raise ValueError(
-            f'{model.name} takes {", ".join(model.input)}: what takes more than a '
-            'log-mel spectrogram cannot listen to a microphone by itself'
+            f'{model.name} takes {", ".join(model.input)}: a network that takes more than a '
+            'log-mel spectrogram cannot run on the sound of one microphone alone'
         )
     return {'audio': heard}

@@ -1,4 +1,4 @@
-"""The networks by name, and what the rest of the package has to know of each."""
+"""The networks by name, with their properties."""
 
 import dataclasses
 from collections.abc import Callable
@@ -26,24 +26,24 @@ class Network:
     """One network.
 
     Attributes:
-        name: lower case; its Keras models have it too.
-        inputs: what it takes, one or more of 'acoustic', 'spectrogram', 'waveform', 'video' (frames
-            of 224 x 224, for a frozen ResNet-50), 'frames' (of 224 x 298, one a second) and
+        name: lower case, also that of its Keras models.
+        inputs: one or more of 'acoustic', 'spectrogram', 'waveform', 'video' (frames
+            of 224 x 224, for a frozen ResNet-50), 'frames' (of 224 x 298, one per second) and
             'tagging' (a dictionary of log-mel spectrograms, features of frames and the like).
-        features: the layer whose output is its embedding, or its map.
-        build: makes it, with `num_classes` and options of its own; None for a network that gives
-            no logits of classes and is built by its own module.
-        build_map: makes its part below the logits, which learns correspondence; None without one.
-        build_head: makes the part above a frozen ResNet-50, which is trained; None without one.
-        regularized: layers whose kernels carry an L2 penalty in the authors' programs. (The
-            penalties of a frozen ResNet's kernels are constants, and left out; its logits layer
-            is trained against one.)
-        frames: from options of `build` to the numbers of a clip's frames that it takes; None for
-            a network without video.
-        spectrogram: of the sound that it takes.
+        features: the layer whose output is its embedding or its map.
+        build: builds it, given `num_classes` and its own options; None for a network that has no
+            class logits and is built by its own module.
+        build_map: builds its part below the logits, which learns correspondence, or None.
+        build_head: builds the trained part above a frozen ResNet-50, or None.
+        regularized: layers whose kernels have an L2 penalty in the authors' programs. (The
+            penalties of a frozen ResNet's kernels are constants and omitted; its logits layer has
+            one in training.)
+        frames: maps options of `build` to the indices of the frames of a clip that it takes; None
+            for a network without video.
+        spectrogram: parameters of its input.
         masks_bins: whether `build` takes `bins_heard`, see `hearnet.build`.
-        scope: of its variables in the authors' programs, see `weights.tf1_names`; None where no
-            program wrote weights for it.
+        scope: of its variables in the authors' programs, see `weights.tf1_names`; None if there
+            are no such weights.
     """
 
     name: str
@@ -62,13 +62,13 @@ class Network:
 
     @property
     def input(self) -> str | None:
-        """Its only input; None where it takes several."""
+        """Its only input; None if it takes several."""
         return self.inputs[0] if len(self.inputs) == 1 else None
 
     @property
     def clip_parts(self) -> tuple[str, ...]:
-        """What clips are cut to for its training: `inputs`, but features of a frozen backbone,
-        which are cached, in place of video."""
+        """Inputs of its training clips: `inputs`, with cached features of a frozen backbone instead
+        of video."""
         frozen = self.build_head is not None
         return tuple('features' if frozen and one == 'video' else one for one in self.inputs)
 
@@ -198,7 +198,7 @@ NETWORKS = {
         Network('vggish', ('log-mel patches',), vggish.FEATURES, scope='vggish'),
     )
 }
-NAMES = tuple(name for name, one in NETWORKS.items() if one.build)  # what `build` knows
+NAMES = tuple(name for name, one in NETWORKS.items() if one.build)  # names for `build`
 TAGGING_NAMES = tuple(name for name in NAMES if NETWORKS[name].input == cnn8.INPUT)
 
 
@@ -206,32 +206,32 @@ def network(name: str) -> Network:
     """A network's entry.
 
     Raises:
-        ValueError: no such network.
+        ValueError: there is no such network.
     """
     return _entry(name, NETWORKS)
 
 
 def build(name: str, num_classes: int = 14, **options: Any) -> keras.Model:
-    """A network by its lower-case name.
+    """Builds a network by its lower-case name.
 
     Args:
         name: one of `NAMES`.
-        num_classes: of the answer.
+        num_classes: of the logits.
         **options: of the network's own `build`.
 
     Returns:
         A `keras.Model` whose output is logits [batch, num_classes].
 
     Raises:
-        ValueError: no such network.
+        ValueError: there is no such network.
     """
     return _entry(name, NAMES).build(num_classes=num_classes, **options)
 
 
 def build_map(name: str, **options: Any) -> keras.Model:
-    """What a network of ECCV 2020 learns correspondence with, below its logits.
+    """Builds the part of an ECCV 2020 network that learns correspondence, below its logits.
 
-    Its layers have the names and weights of `build`'s.
+    Its layers have the same names and weights as those of `build`.
 
     Args:
         name: 'dualcamnet_eccv', 'resnet18_eccv' or 'hearnet_eccv'.
@@ -255,12 +255,12 @@ def build_head(
     feature_stats: tuple[np.ndarray, np.ndarray] | None = None,
     **options: Any,
 ) -> keras.Model:
-    """The part of a network on video that is trained, on features of its frames.
+    """Builds the trained part of a network on video, on features of its frames.
 
     Args:
         name: 'resnet50', 'temporal_resnet50' or 'avnet'.
-        num_classes: of the answer.
-        feature_stats: mean and deviation [2048] to standardise features with, or None.
+        num_classes: of the logits.
+        feature_stats: mean and deviation [2048] to standardise features, or None.
         **options: of the network's own `build`.
 
     Returns:
@@ -275,7 +275,7 @@ def build_head(
 
 
 def trained_variables(model: keras.Model) -> list[keras.Variable]:
-    """The variables that are trained: all but a ResNet-50's below its logits."""
+    """The trained variables: all except a ResNet-50's below its logits."""
     return [
         variable
         for layer in model.layers
@@ -285,7 +285,7 @@ def trained_variables(model: keras.Model) -> list[keras.Variable]:
 
 
 def regularized_kernels(model: keras.Model) -> list[keras.Variable]:
-    """The kernels of a network, or of its part that `build_map` makes, with an L2 penalty."""
+    """The kernels with an L2 penalty in a network, or in its part from `build_map`."""
     regularized = network(model.name).regularized
     return [layer.kernel for layer in model.layers if layer.name in regularized]
 

@@ -1,9 +1,9 @@
 """ResNet-50 and Temporal ResNet-50, the teachers on video (WACV 2020).
 
-Version 1 in TF-Slim's layout: the last unit of a block has its stride, strided convolutions pad
-the same number of zeros on both sides whatever the size, and shortcuts are subsampled. Only the
-logits layer is trained; the layers below give 2048 features per frame, which can therefore be
-computed once per record (`features/frame_features.py`).
+Version 1 in TF-Slim's layout: the stride is in the last unit of a block, strided convolutions pad
+the same number of zeros on both sides for any size, and shortcuts are subsampled. Only the logits
+layer is trained; the layers below give 2048 features per frame, which can therefore be computed
+once per record (`features/frame_features.py`).
 
 Temporal ResNet-50 has a convolution over three frames after the 3x3 convolution of each block's
 second unit. It is initialised as the identity and the authors never train it, so a frame's
@@ -28,14 +28,14 @@ LAYOUTS = ('slim', 'keras')
 NETWORKS = ('resnet50', 'temporal_resnet50', 'avnet')  # those with a frozen backbone
 _KERAS_PADDING = 'keras_pool_pad'
 
-# filters inside, units, stride of the last unit
+# inner filters, units, stride of the last unit
 _BLOCKS = ((64, 3, 2), (128, 4, 2), (256, 6, 2), (512, 3, 1))
 
 
 def build(
     num_classes: int = 14, seconds: int = 1, frame_stride: int = 1, layout: str = 'slim'
 ) -> keras.Model:
-    """ResNet-50: logits of each frame, averaged over a clip.
+    """Builds ResNet-50: logits of each frame, averaged over a clip.
 
     Args:
         num_classes: of the logits.
@@ -45,7 +45,7 @@ def build(
 
     Returns:
         A Keras model from [batch, frames, 224, 224, 3] float32, RGB with the means subtracted
-        (`data/signal/video.py`), to logits [batch, classes]. Its layer `frame_logits` holds those
+        (`data/signal/video.py`), to logits [batch, classes]. Its layer `frame_logits` has those
         of every frame, [batch, frames, classes].
     """
     num_frames = len(range(frame_stride // 2, schema.FRAMES_PER_SECOND, frame_stride)) * seconds
@@ -58,12 +58,12 @@ def build_temporal(
     seconds: int | None = None,
     layout: str = 'slim',
 ) -> keras.Model:
-    """Temporal ResNet-50: a few frames of a clip, processed together.
+    """Builds Temporal ResNet-50: a few frames of a clip, processed together.
 
     Args:
         num_classes: of the logits.
         num_frames: of a clip.
-        seconds: of a clip; the network is the same for any.
+        seconds: of a clip; does not affect the network.
         layout: as in `build`.
 
     Returns:
@@ -79,12 +79,12 @@ def build_backbone(layout: str = 'slim') -> keras.Model:
 
 
 def layout_of(model: keras.Model) -> str:
-    """The layout that a network was built with; 'slim' for one without a ResNet-50."""
+    """The layout that a network was built with; 'slim' if it has no ResNet-50."""
     return 'keras' if any(layer.name == _KERAS_PADDING for layer in model.layers) else 'slim'
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
-    """Gives `target` the weights of all layers below the logits that `source` has too."""
+    """Copies weights from `source` to `target`, for all layers below the logits that both have."""
     for layer in target.layers:
         if (
             layer.name.startswith('resnet_')
@@ -102,14 +102,14 @@ def backbone(
     Args:
         images: Keras tensor [batch * num_frames, 224, 224, 3].
         num_frames: of a clip.
-        temporal: whether there are convolutions over a clip's frames.
+        temporal: whether to include convolutions over a clip's frames.
         layout: as in `build`.
 
     Returns:
         [batch * num_frames, 2048].
 
     Raises:
-        ValueError: an unknown layout.
+        ValueError: the layout is unknown.
     """
     if layout not in LAYOUTS:
         raise ValueError(f'layout {layout!r}: expected one of {", ".join(LAYOUTS)}')
@@ -123,7 +123,7 @@ def backbone(
     for number, (filters, units, stride) in enumerate(_BLOCKS, 1):
         for unit in range(1, units + 1):
             if layout == 'keras':
-                # The stride is in a block's first unit, not in the last one of the block before.
+                # The stride is in a block's first unit, not in the previous block's last one.
                 stride_of_unit = 2 if unit == 1 and number > 1 else 1
             else:
                 stride_of_unit = stride if unit == units else 1
@@ -145,7 +145,7 @@ def _network(name, num_classes, num_frames, temporal, layout):
 
 
 def head(features: keras.KerasTensor, num_classes: int, num_frames: int) -> keras.KerasTensor:
-    """Logits of clips from features of frames: the part that is trained.
+    """Logits of clips from features of frames: the trained part.
 
     Args:
         features: Keras tensor [batch * num_frames, 2048].
@@ -163,7 +163,7 @@ def build_head(
     feature_stats: tuple[np.ndarray, np.ndarray] | None = None,
     **options: Any,
 ) -> keras.Model:
-    """`build` above its backbone, see `models.build_head`."""
+    """`build` above its backbone; see `models.build_head`."""
     return _head_network('resnet50', num_classes, feature_stats, clip_frames(**options))
 
 
@@ -172,7 +172,7 @@ def build_temporal_head(
     feature_stats: tuple[np.ndarray, np.ndarray] | None = None,
     **options: Any,
 ) -> keras.Model:
-    """Likewise of `build_temporal`."""
+    """The same for `build_temporal`."""
     frames = temporal_clip_frames(**options)
     return _head_network('temporal_resnet50', num_classes, feature_stats, frames)
 
@@ -180,11 +180,11 @@ def build_temporal_head(
 def feature_input(
     num_frames: int, feature_stats: tuple[np.ndarray, np.ndarray] | None = None
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Where a head begins.
+    """The input of a head.
 
     Args:
         num_frames: of a clip.
-        feature_stats: mean and deviation [2048] to standardise features with, or None.
+        feature_stats: mean and deviation [2048] to standardise features, or None.
 
     Returns:
         (Keras input [batch, frames, 2048], Keras tensor of the features [batch * frames, 2048]).
@@ -197,12 +197,12 @@ def feature_input(
 
 
 def clip_frames(seconds: int = 1, frame_stride: int = 1, **_) -> np.ndarray:
-    """Numbers of the frames of a clip that `build` with these options takes."""
+    """Indices of the frames of a clip that `build` with these options takes."""
     return video.strided_frames(seconds, frame_stride)
 
 
 def temporal_clip_frames(seconds: int = 1, num_frames: int = TEMPORAL_FRAMES, **_) -> np.ndarray:
-    """Likewise of `build_temporal`."""
+    """The same for `build_temporal`."""
     return video.spread_frames(seconds * schema.FRAMES_PER_SECOND, num_frames)
 
 
@@ -212,7 +212,7 @@ def _head_network(name, num_classes, feature_stats, frames):
 
 
 def _unit(x, filters, stride, name, temporal_frames, layout):
-    """A bottleneck unit; its stride lies in the 3x3 convolution, Keras' in the first 1x1."""
+    """A bottleneck unit; the stride is in the 3x3 convolution, for Keras in the first 1x1."""
     first_stride, stride_of_3x3 = (stride, 1) if layout == 'keras' else (1, stride)
     if x.shape[-1] == 4 * filters:
         shortcut = x[:, ::stride, ::stride] if stride > 1 else x

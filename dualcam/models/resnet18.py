@@ -1,8 +1,8 @@
 """ResNet-18 of ECCV 2020, on whole video frames of 224 x 298.
 
-Version 1 without its last block: the first unit of a block has its stride. A 3x4 convolution
-without padding then gives a map of 12 x 16 places, those of the acoustic map, 128 channels each.
-All of it is trained, on one frame a second; a clip's map is the mean over its frames.
+Version 1 without its last block, with the stride in the first unit of a block. A 3x4 convolution
+without padding then gives a map of 12 x 16 positions, like the acoustic map, with 128 channels. All
+of it is trained, on one frame per second; a clip's map is the mean over its frames.
 """
 
 import keras
@@ -29,14 +29,14 @@ REGULARIZED = (
 )
 
 _BLOCKS = ((64, 1), (128, 2), (256, 2))  # filters, stride of the first unit
-# Runs of a few hundred steps: with ResNet-50's 0.997 the averages would lag behind the weights.
+# For runs of a few hundred steps: with ResNet-50's 0.997 the averages would lag behind the weights.
 _MOMENTUM = 0.9
 
 
 def build(
     num_classes: int = 10, seconds: int = 2, num_frames: int | None = None, width: float = 1.0
 ) -> keras.Model:
-    """The network for labels.
+    """Builds the network for labels.
 
     Args:
         num_classes: of the logits.
@@ -47,7 +47,7 @@ def build(
     Returns:
         A Keras model from [batch, frames, 224, 298, 3] float32, RGB with the means subtracted
         (`data/signal/video.py`), to logits [batch, classes], the mean over the frames. Its layer
-        `frame_logits` holds those of every frame, [batch, frames, classes].
+        `frame_logits` has those of every frame, [batch, frames, classes].
     """
     num_frames = num_frames or seconds
     inputs, maps = _maps(num_frames, width)
@@ -58,7 +58,7 @@ def build(
 
 
 def build_map(seconds: int = 2, num_frames: int | None = None, width: float = 1.0) -> keras.Model:
-    """The part that learns from sound.
+    """Builds the part that learns from sound.
 
     Args:
         seconds, num_frames, width: as in `build`.
@@ -74,7 +74,7 @@ def build_map(seconds: int = 2, num_frames: int | None = None, width: float = 1.
 
 
 def clip_frames(seconds: int = 2, num_frames: int | None = None, **_) -> np.ndarray:
-    """Numbers of the frames of a clip that a network with these options takes: one a second."""
+    """Indices of the frames of a clip that a network with these options takes, one per second."""
     return video.spread_frames(seconds * schema.FRAMES_PER_SECOND, num_frames or seconds)
 
 
@@ -94,7 +94,7 @@ def _maps(num_frames, width):
 
 
 def _unit(x, filters, stride, name):
-    """Two 3x3 convolutions beside a shortcut."""
+    """Two 3x3 convolutions with a shortcut."""
     shortcut = x
     if x.shape[-1] != filters:
         shortcut = _convolution(x, filters, 1, f'{name}_shortcut', strides=stride, relu=False)
@@ -104,7 +104,7 @@ def _unit(x, filters, stride, name):
 
 
 def _convolution(x, filters, size, name, strides=1, padding='same', relu=True):
-    """With a stride, the same number of zeros on both sides whatever the size, as TF-Slim has."""
+    """With a stride, pads the same number of zeros on both sides for any size, like TF-Slim."""
     if strides > 1 and size > 1:
         x = keras.layers.ZeroPadding2D(size // 2)(x)
         padding = 'valid'

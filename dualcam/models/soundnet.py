@@ -1,10 +1,10 @@
-"""OurSoundNet, the student on waveforms: SoundNet-5 with a new end (WACV 2020).
+"""OurSoundNet, the student on waveforms: SoundNet-5 with new last layers (WACV 2020).
 
-SoundNet-8 (Aytar, Vondrick, Torralba, NIPS 2016) with the same new end is here too, and SoundNet-5
-with its own end, whose features are compared with the students' (WACV 2020, Table 4).
+This module also has SoundNet-8 (Aytar, Vondrick, Torralba, NIPS 2016) with the same new layers, and
+the original SoundNet-5, whose features are compared with the students' (WACV 2020, Table 4).
 
-Each convolution pads its zeros on both sides, then batch normalisation and ReLU; pools are VALID.
-Pooling before the ReLU gives the same numbers, and the ReLU then has an eighth of the work.
+Each convolution is zero-padded on both sides and followed by batch normalisation and ReLU; pools
+are VALID. Pooling before the ReLU gives the same numbers and an eighth of the ReLU's work.
 """
 
 import keras
@@ -17,7 +17,7 @@ FEATURES_5 = 'conv5'
 INPUT = 'waveform'
 REGULARIZED = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'conv6')
 REGULARIZED_8 = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'conv6', 'conv7')
-# What starts from the published SoundNet-5 where its weights are given (WACV 2020).
+# Layers initialised from the published SoundNet-5 if its weights are given (WACV 2020).
 PRETRAINED = ('conv1', 'conv2', 'conv3', 'conv4')
 
 # name, filters, taps, stride, zeros on both sides, pool
@@ -28,7 +28,7 @@ _CONVOLUTIONS = (
     ('conv4', 256, 8, 2, 4, None),
     ('conv5', 1024, 16, 12, 4, None),
 )
-# The published conv5: two convolutions, for the objects and for the places that a picture shows.
+# The published conv5: two convolutions, for the objects and the scenes in a picture.
 _SEEN_CLASSES = 1000 + 401
 _CONVOLUTIONS_8 = (
     ('conv1', 16, 64, 2, 32, 8),
@@ -39,11 +39,11 @@ _CONVOLUTIONS_8 = (
     ('conv6', 512, 4, 2, 2, None),
     ('conv7', 1024, 4, 2, 2, None),
 )
-_MANY_TAPS = 32  # for which transforms pay
+_MANY_TAPS = 32  # for which transforms pay off
 
 
 def build(num_classes: int = 14, seconds: int = 5, dropout: float = 0.0) -> keras.Model:
-    """The network.
+    """Builds the network.
 
     Args:
         num_classes: of the logits.
@@ -56,8 +56,8 @@ def build(num_classes: int = 14, seconds: int = 5, dropout: float = 0.0) -> kera
     """
     if seconds < 4:
         raise ValueError(
-            f'a clip of {seconds} s: OurSoundNet needs 4 s or more, its convolutions '
-            'leave nothing of a shorter one'
+            f'a clip of {seconds} s: OurSoundNet needs 4 s or more, as its convolutions '
+            'reduce shorter ones to nothing'
         )
     inputs, x = _trunk(_CONVOLUTIONS, seconds)
     x = keras.layers.Conv1D(1024, 1, activation='relu', name='conv6')(x)
@@ -65,14 +65,14 @@ def build(num_classes: int = 14, seconds: int = 5, dropout: float = 0.0) -> kera
 
 
 def build_5(seconds: int = 5) -> keras.Model:
-    """SoundNet-5 as it was published.
+    """Builds SoundNet-5 as published.
 
     Args:
         seconds: of a clip, 4 or more.
 
     Returns:
-        A Keras model from waveforms [batch, seconds * 22,050], largest magnitude 256, to what its
-        conv5 says of objects (1000) and places (401), [batch, steps, 1401]; no ReLU follows.
+        A Keras model from waveforms [batch, seconds * 22,050], largest magnitude 256, to its
+        conv5's outputs for objects (1000) and scenes (401), [batch, steps, 1401], without ReLU.
     """
     inputs, x = _trunk(_CONVOLUTIONS[:-1], seconds)
     name, _, taps, stride, zeros, _ = _CONVOLUTIONS[-1]
@@ -82,7 +82,7 @@ def build_5(seconds: int = 5) -> keras.Model:
 
 
 def build_8(num_classes: int = 14, seconds: int = 5, dropout: float = 0.0) -> keras.Model:
-    """SoundNet-8 with the head of OurSoundNet; arguments and result as in `build`, from 1 s."""
+    """Builds SoundNet-8 with OurSoundNet's head; like `build`, but from 1 s on."""
     inputs, x = _trunk(_CONVOLUTIONS_8, seconds)
     return keras.Model(inputs, hearnet.head(x, num_classes, dropout), name='soundnet8')
 

@@ -1,11 +1,11 @@
-"""A reader of Torch 7's binary files, as far as networks stored in them need it.
+"""A reader for Torch 7's binary files, as far as needed for stored networks.
 
-Such a file is one tree of nil, numbers, strings, booleans, tables and objects; tensors point into
-storages, and what was written already is referred to by its number. Only these are read: nothing
-in the file is run, functions are refused, and every length is checked against the rest of the
-file before memory is allocated for it. Arrays are views of the file's own bytes, so a file cannot
-grow in memory. Little-endian, as the library writes on PCs; types, strings and tables are counted
-in 32 bits, sizes of tensors in 64, or in 32 where the writing machine had no longer ones.
+Such a file is a tree of nil, numbers, strings, booleans, tables and objects; tensors point into
+storages, and values that were written before are referred to by number. Only these are read:
+nothing in the file is executed, functions are refused, and every length is checked against the rest
+of the file before memory is allocated for it. Arrays are views of the file's own bytes, so a file
+cannot grow in memory. Files are little-endian, as written on PCs; types, strings and tables have
+32-bit counts, tensors 64-bit sizes, or 32-bit ones if the writing machine had no longer type.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ class TorchObject:
 
     Attributes:
         kind: its class, such as 'nn.Sequential'.
-        fields: what it holds, a dictionary as a rule.
+        fields: its contents, usually a dictionary.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class TorchObject:
 
 
 def read(path: AnyPath) -> object:
-    """What a Torch 7 file holds.
+    """Reads a Torch 7 file.
 
     Args:
         path: of the file.
@@ -57,7 +57,7 @@ def read(path: AnyPath) -> object:
         and `TorchObject`s.
 
     Raises:
-        ValueError: the file is truncated, or holds something else; the message names it.
+        ValueError: the file is truncated or of another kind; the message names it.
     """
     path = pathlib.Path(path)
     data = path.read_bytes()
@@ -71,7 +71,7 @@ def read(path: AnyPath) -> object:
 
 
 class _Damaged(Exception):
-    """The bytes are not what the format says."""
+    """The bytes violate the format."""
 
 
 class _Reader:
@@ -81,7 +81,7 @@ class _Reader:
         self._long_bytes = struct.calcsize(long_format)
 
     def whole(self):
-        """The first value, if nothing follows: a damaged file is not to pass for an odd one."""
+        """The first value; bytes after it mean that the file is damaged."""
         found = self.value()
         if self._at < len(self._data):
             raise _Damaged(f'{len(self._data) - self._at} bytes follow')
@@ -101,7 +101,7 @@ class _Reader:
         if kind not in (_TABLE, _OBJECT):
             raise _Damaged(
                 f'a value of type {kind} at byte {self._at - 4}; functions and '
-                'what is unknown are not read'
+                'unknown types are not read'
             )
         index = self._int()
         if index in self._seen:
@@ -150,7 +150,7 @@ class _Reader:
             return np.zeros(0, dtype)
         if not isinstance(storage, np.ndarray) or storage.dtype != dtype or storage.ndim != 1:
             raise _Damaged('a tensor without a storage of its type')
-        # An axis of one place has no step, whatever the file says.
+        # An axis of length 1 has no stride, whatever the file says.
         strides = [stride if size > 1 else 0 for size, stride in zip(shape, strides, strict=True)]
         last = offset + sum(
             (size - 1) * stride for size, stride in zip(shape, strides, strict=True)
@@ -188,7 +188,7 @@ class _Reader:
         return struct.unpack(layout, self._take(size))[0]
 
     def _count(self, count, item_bytes):
-        """`count`, if so many items can still follow."""
+        """Returns `count` if the file is long enough for as many items."""
         if count < 0 or count * item_bytes > len(self._data) - self._at:
             raise _Damaged(
                 f'{count} items announced at byte {self._at}, but '
@@ -198,7 +198,7 @@ class _Reader:
 
     def _take(self, size):
         if self._at + size > len(self._data):
-            raise _Damaged(f'it ends at byte {len(self._data)}, where more is announced')
+            raise _Damaged(f'it ends at byte {len(self._data)}, before its announced end')
         part = self._data[self._at : self._at + size]
         self._at += size
         return part

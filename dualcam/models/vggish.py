@@ -1,11 +1,10 @@
 """VGGish, a network trained on the sound of millions of videos (Hershey et al., ICASSP 2017).
 
-The public definition: the four stages of a small VGG over patches of log-mel spectrogram, two
-dense layers of 4096 and one of 128, which is linear (as the definition has it since 2020; before,
-a ReLU followed). Its weights come from the published TensorFlow checkpoint by
-`models/weight_import.py`.
-The whitening of YouTube-8M's features is left out: each branch of a tagging network starts with a
-dense layer and a normalisation of its own.
+The public definition: the four stages of a small VGG over patches of log-mel spectrogram, two dense
+layers of 4096 and one of 128, which is linear (in the definition since 2020; before, a ReLU
+followed). `models/weight_import.py` loads its weights from the published TensorFlow checkpoint.
+The whitening of YouTube-8M's features is omitted: each branch of a tagging network starts with its
+own dense layer and normalisation.
 """
 
 import dataclasses
@@ -22,7 +21,7 @@ _HIDDEN = 4096
 
 @dataclasses.dataclass(frozen=True)
 class PatchParams:
-    """The input that it was trained on: 25 ms windows every 10 ms, 64 mel bands."""
+    """Parameters of its input: 25 ms windows every 10 ms, 64 mel bands."""
 
     sample_rate_hz: int = 16_000
     window: int = 400  # samples, periodic Hann
@@ -35,12 +34,12 @@ class PatchParams:
     frames: int = 96  # of a patch, 0.96 s; patches do not overlap
 
     def num_patches(self, num_samples: int) -> int:
-        """Patches of a sound; what does not fill one at the end is dropped."""
+        """Number of patches of a sound; an incomplete last one is dropped."""
         return max(0, 1 + (num_samples - self.window) // self.hop) // self.frames
 
 
 def build() -> keras.Model:
-    """The network.
+    """Builds the network.
 
     Returns:
         A Keras model from patches [batch, 96, 64] of `patches` to embeddings [batch, 128].
@@ -63,8 +62,8 @@ def build() -> keras.Model:
 def patches(waveform: tf.Tensor, params: PatchParams = PatchParams()) -> tf.Tensor:
     """Log-mel patches of sound.
 
-    The bank's triangles are straight over mel (HTK's formula), unscaled, and stand on magnitudes,
-    not on power; the logarithm is the natural one.
+    The filters are triangular on the mel scale (HTK's formula), unscaled, and applied to magnitudes
+    instead of power; the logarithm is natural.
 
     Args:
         waveform: [batch, samples] float32 at 16,000 Hz, magnitudes up to 1.

@@ -1,7 +1,7 @@
-"""Gives a network the weights of a file that another program wrote, and reports what did not fit.
+"""Loads weights from another program's file into a network, and reports what did not fit.
 
-The kinds of files are in `models/checkpoint_formats.py`; what `dualcam import-weights` makes
-of one is read by `weights.load`.
+`models/checkpoint_formats.py` reads the formats; `weights.load` reads the file that
+`dualcam import-weights` writes.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from dualcam.models import checkpoint_formats, resnet, weights
 
 _LOGITS = 'resnet_v1_50/logits/'
 _IMAGENET_CLASSES = (1000, 1001)
-# Parts that a ResNet-50 trained on ImageNet lacks. A file has all of such a part, or nothing.
+# Parts that a ResNet-50 trained on ImageNet lacks. A file has such a part completely or not at all.
 _PARTS_OF_OURS = (
     re.compile(r'(resnet_v1_50/logits|DualCamNet|AVNet)/'),
     re.compile(r'resnet_v1_50/.+/conv_temp/'),
@@ -25,13 +25,13 @@ _PARTS_OF_OURS = (
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What an import did, in names of the authors' variables.
+    """Result of an import, in the authors' variable names.
 
     Attributes:
-        source: kind of file.
+        source: kind of the file.
         taken: variables that now have the file's values.
-        left: what else the file holds.
-        missing: variables that the file does not hold; they keep their values.
+        left: other variables in the file.
+        missing: variables that the file lacks; they keep their values.
     """
 
     source: str
@@ -41,12 +41,12 @@ class Report:
 
 
 def layout_of(path: AnyPath) -> str:
-    """'keras' for Keras' own ResNet-50, whose strides lie elsewhere, and 'slim' for the rest."""
+    """'keras' for Keras' own ResNet-50, with strides in other layers; otherwise 'slim'."""
     return 'keras' if checkpoint_formats.is_keras(path) else 'slim'
 
 
 def import_weights(path: AnyPath, model: keras.Model, allow_missing: bool = False) -> Report:
-    """Gives a network the weights of a file that another program wrote.
+    """Loads weights from another program's file into a network.
 
     Args:
         path: of a TensorFlow checkpoint (its prefix or one of its files), a Keras HDF5 file or
@@ -54,13 +54,13 @@ def import_weights(path: AnyPath, model: keras.Model, allow_missing: bool = Fals
         model: built by `dualcam.models.build`; for Keras' file with `layout='keras'`.
         allow_missing: accept a file that lacks variables. Those that ResNets trained on ImageNet
             and SoundNets never have (our logits, temporal convolutions, DualCamNet, SoundNet's
-            new end) may be missing in any case.
+            new last layers) may be missing in any case.
 
     Returns:
         A `Report`.
 
     Raises:
-        ValueError: the file is damaged, of another shape, holds only a part of the network or
+        ValueError: the file is damaged, has wrong shapes, contains only a part of the network or
             nothing of it, or a ResNet-50 of the other layout; the message names file and
             variable, and the model is unchanged.
     """
@@ -75,7 +75,7 @@ def import_weights(path: AnyPath, model: keras.Model, allow_missing: bool = Fals
     missing = [name for name in names if name not in taken]
     if not taken:
         raise ValueError(
-            f'{path}: {source.kind} that holds nothing of {model.name}; the first '
+            f'{path}: {source.kind} that contains nothing of {model.name}; the first '
             f'of its {len(left)} variables are {left[:3]}'
         )
     if (
@@ -85,7 +85,7 @@ def import_weights(path: AnyPath, model: keras.Model, allow_missing: bool = Fals
     ):
         raise ValueError(
             f'{path}: {source.kind}, which needs a network with layout='
-            f"{source.layout!r}; this one's strides lie elsewhere"
+            f"{source.layout!r}; this one's strides are in other layers"
         )
     if source.whole and not allow_missing:
         _check_missing(path, model.name, missing, taken)
@@ -96,7 +96,7 @@ def import_weights(path: AnyPath, model: keras.Model, allow_missing: bool = Fals
 
 
 def _is_imagenets(name, stored, variable):
-    """Whether these are logits for the classes of ImageNet, where ours are for others."""
+    """Whether these are logits for ImageNet's classes instead of ours."""
     return (
         name.startswith(_LOGITS)
         and stored.shape[-1:] != tuple(variable.shape[-1:])
@@ -105,7 +105,7 @@ def _is_imagenets(name, stored, variable):
 
 
 def _check_missing(path, network, missing, taken):
-    """A `ValueError` for what is missing, except for parts that are missing as a whole."""
+    """Raises a `ValueError` for missing variables, except parts that are missing completely."""
     for part in _PARTS_OF_OURS:
         if not any(part.match(name) for name in taken):
             missing = [name for name in missing if not part.match(name)]
@@ -113,7 +113,7 @@ def _check_missing(path, network, missing, taken):
         more = f' and {len(missing) - 1} more of' if len(missing) > 1 else ' of'
         raise ValueError(
             f'{path}: {missing[0]}{more} {network} missing; allow_missing leaves '
-            'what is missing randomly initialised'
+            'missing variables randomly initialised'
         )
 
 
@@ -131,7 +131,7 @@ def _value(path, name, stored, variable):
             f'({str(error).strip().splitlines()[0]})'
         ) from error
     if not np.issubdtype(value.dtype, np.floating):
-        raise ValueError(f'{path}: {name} holds {value.dtype}, expected floating-point numbers')
+        raise ValueError(f'{path}: {name} is {value.dtype}, expected floating-point numbers')
     value = value.astype(np.float32).reshape(variable.shape)
     if not np.isfinite(value).all():
         raise ValueError(f'{path}: {name} has values that are not finite')

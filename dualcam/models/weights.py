@@ -1,11 +1,11 @@
-"""A network's weights by the authors' names, and in files.
+"""A network's weights by the authors' variable names, and in files.
 
 `models/checkpoint_formats.py` maps other programs' files to these names. The authors' TensorFlow 1
 variables are called <scope>/<layer>/weights, biases, and norm/gamma, beta, moving_mean,
 moving_variance; convolutions along time have kernels [k, 1, in, out], the temporal ones
 [k, 1, 1, in, out], and dense layers [1, 1, in, out]. ResNet's follow TF-Slim:
-resnet_v1_50/block1/unit_1/bottleneck_v1/conv1/weights and .../BatchNorm/gamma. L3-Net, which they
-did not publish, is called after its layers. VGGish's, too: vggish/conv3/conv3_1/weights.
+resnet_v1_50/block1/unit_1/bottleneck_v1/conv1/weights and .../BatchNorm/gamma. L3-Net's, which they
+did not publish, are named after its layers, as are VGGish's: vggish/conv3/conv3_1/weights.
 """
 
 import pathlib
@@ -20,7 +20,7 @@ from dualcam.files import atomic
 from dualcam.files.path_types import AnyPath
 from dualcam.models import registry, resnet
 
-ENDING = '.weights.h5'  # of files that `save` writes
+ENDING = '.weights.h5'  # of files written by `save`
 
 _PARTS = {'kernel': 'weights', 'bias': 'biases'}
 _RESNET_UNIT = re.compile(r'(?:resnet_)?(block\d)_(unit_\d)_(\w+)')
@@ -29,10 +29,10 @@ _RESNET_UNIT = re.compile(r'(?:resnet_)?(block\d)_(unit_\d)_(\w+)')
 def tf1_names(model: keras.Model) -> dict[str, keras.Variable]:
     """{TF1 variable name: Keras variable} of a network built by `dualcam.models.build`.
 
-    VGGish from `vggish.build` has such names, too.
+    VGGish from `vggish.build` is supported, too.
 
     Raises:
-        ValueError: no program wrote weights for such a network.
+        ValueError: there are no such weights for this network.
     """
     _scope(model.name)
     names = {}
@@ -74,11 +74,11 @@ def _scope(network):
 
 
 def assign_tf1(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
-    """Gives a network the weights of the authors' program.
+    """Assigns the weights of the authors' program to a network.
 
     Args:
         model: built by `dualcam.models.build`.
-        arrays: {TF1 variable name: array}, all of the network's and no others.
+        arrays: {TF1 variable name: array}, exactly the network's variables.
 
     Raises:
         KeyError: variables are missing or left over; the message names them.
@@ -96,7 +96,7 @@ def assign_tf1(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def check_shape(name: str, shape: tuple[int, ...], variable: keras.Variable) -> None:
-    """A `ValueError` if an array's axes of length above 1 are not the variable's."""
+    """Raises a `ValueError` if an array's axes of length above 1 are not the variable's."""
     if _long_axes(shape) != _long_axes(variable.shape):
         raise ValueError(
             f'{name}: an array of shape {tuple(shape)} for a variable of shape '
@@ -107,7 +107,7 @@ def check_shape(name: str, shape: tuple[int, ...], variable: keras.Variable) -> 
 def save(model: keras.Model, path: AnyPath) -> None:
     """Writes a network's weights to a `.weights.h5` file, atomically.
 
-    The file notes the network's name and the layout of its ResNet-50.
+    The file records the network's name and the layout of its ResNet-50.
 
     Args:
         model: built by `dualcam.models.build`.
@@ -123,7 +123,7 @@ def save(model: keras.Model, path: AnyPath) -> None:
 
 
 def load(model: keras.Model, path: AnyPath) -> None:
-    """Gives a network the weights of a file that `save` wrote for one like it.
+    """Loads weights that `save` wrote into a network of the same kind.
 
     Raises:
         ValueError: the file is damaged, or another network's, or of the other layout of
@@ -143,7 +143,7 @@ def load(model: keras.Model, path: AnyPath) -> None:
         if wanted != resnet.layout_of(model):
             raise ValueError(
                 f'{path}: weights for a network built with layout={wanted!r}; in '
-                'this one they would give other numbers'
+                'this one they would give different results'
             )
         _check_sizes(path, file, model)
     before = model.get_weights()
@@ -158,7 +158,7 @@ def load(model: keras.Model, path: AnyPath) -> None:
 
 
 def network_of(path: AnyPath) -> str | None:
-    """The network whose weights a file of `save` holds; None where it does not say."""
+    """The network whose weights a file of `save` contains; None if not recorded."""
     with _open(path) as file:
         return file.attrs.get('dualcam_network')
 
@@ -181,7 +181,7 @@ def _open(path):
 
 
 def _check_sizes(path, file, model):
-    """Refuses arrays larger than any of the network's before memory is allocated for them."""
+    """Refuses arrays larger than any of the network's before allocating memory for them."""
     largest = max(int(np.prod(weight.shape)) for weight in model.weights)
 
     def check(name, item):

@@ -1,4 +1,4 @@
-"""Rank-k retrieval: the authors' numbers, plain NumPy, laws."""
+"""Rank-k retrieval: the authors' numbers, plain NumPy, invariants."""
 
 import json
 
@@ -35,7 +35,7 @@ def given(seed_index):
 
 
 def naive_places(audio, video, labels):
-    """Each query's candidates made, sorted and searched, in float64."""
+    """Computes, sorts and searches each query's candidates, in float64."""
     video, places = video.astype(np.float64), []
     for label, sound in zip(labels, audio.astype(np.float64), strict=True):
         sound = np.broadcast_to(np.maximum(sound, 0), video.shape[1:]) if sound.ndim == 1 else sound
@@ -121,7 +121,7 @@ def test_features_that_are_all_alike_find_nothing(rng):
 
 
 def test_features_that_differ_by_rounding_find_nothing(rng):
-    """So do a network's that are all alike in mathematics, however it was worked out."""
+    """The same for a network's mathematically equal features, however they were computed."""
     labels, audio, video = toy(rng, size=(12, 16, 128))
     counts = np.bincount(labels)[labels]
     video = np.repeat(video[:1], len(video), 0)
@@ -133,7 +133,7 @@ def test_features_that_differ_by_rounding_find_nothing(rng):
 
 
 def test_features_that_differ_by_more_than_rounding_are_told_apart(rng):
-    """A few 1e-6 of a distance are no tie, though float32 loses more in the sums."""
+    """A few 1e-6 of a distance are not a tie, although float32 sums lose more."""
     labels = np.arange(6) % 2
     audio = rng.random((6, 12, 16, 128)).astype(np.float32)
     video = np.repeat(rng.random((1, 12, 16, 128)), 6, 0)

@@ -1,4 +1,4 @@
-"""Scores of several labels a clip: known answers, and independent NumPy."""
+"""Scores for several labels per clip: known results, and independent NumPy."""
 
 import dataclasses
 import json
@@ -13,12 +13,12 @@ pytestmark = pytest.mark.numeric
 
 
 def average_precision(labels, scores):
-    """Mean over the clips of the class of the precision among all ranked as high or higher."""
+    """Mean, over the class's clips, of the precision among clips ranked at least as high."""
     return np.mean([labels[scores >= scores[clip]].mean() for clip in np.flatnonzero(labels)])
 
 
 def area(labels, scores):
-    """How often a clip of the class is ranked above one of the others; ties count half."""
+    """Probability that a clip of the class is ranked above another clip; ties count half."""
     difference = scores[labels == 1][:, None] - scores[labels == 0]
     return np.mean((difference > 0) + 0.5 * (difference == 0))
 
@@ -68,7 +68,7 @@ def test_ranks_do_not_ask_for_probabilities(answers, rng):
 
 
 def test_ranks_are_not_taken_of_rounding(answers, rng):
-    """Answers that are equal in mathematics tie, whatever their last bits."""
+    """Mathematically equal predictions tie, whatever their last bits."""
     labels, scores = answers
     scores = scores.astype(np.float32)
     want = tagging_scores.evaluate(labels, scores, NAMES)
@@ -95,13 +95,15 @@ def test_the_threshold_counts_from_itself_on():
 
 def test_what_cannot_be_scored_is_refused(answers):
     labels, scores = answers
-    with pytest.raises(ValueError, match='60 clips in which no class is there and missing'):
+    with pytest.raises(
+        ValueError, match='60 clips, but no class is present in some and absent in others'
+    ):
         tagging_scores.evaluate(labels[:, 3:], scores[:, 3:], NAMES[3:])
     with pytest.raises(ValueError, match='2 classes, none of which is in any clip'):
         tagging_scores.mean_average_precision(np.zeros((3, 2)), np.zeros((3, 2)))
     with pytest.raises(ValueError, match=r'labels of shape \(60, 5\) for 4 classes'):
         tagging_scores.evaluate(labels, scores, NAMES[:4])
-    with pytest.raises(ValueError, match=r'answers of shape \(60, 4\)'):
+    with pytest.raises(ValueError, match=r'predictions of shape \(60, 4\)'):
         tagging_scores.evaluate(labels, scores[:, :4], NAMES)
     with pytest.raises(ValueError, match=r'a label 0\.5; expected 0 or 1'):
         tagging_scores.evaluate(labels * 0.5, scores, NAMES)

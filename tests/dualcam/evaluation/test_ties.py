@@ -1,4 +1,4 @@
-"""When computed numbers are equal: the bound holds, and is not much too wide."""
+"""When computed numbers count as equal: the bound holds and is not far too wide."""
 
 import fractions
 

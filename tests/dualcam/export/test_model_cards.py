@@ -1,4 +1,4 @@
-"""Model cards: what a student was trained on and how good it is goes wherever it goes."""
+"""Model cards: training data and scores accompany every export of a student."""
 
 import json
 import zipfile
@@ -28,7 +28,7 @@ METADATA = {
 
 @pytest.fixture
 def run_folder(tmp_path):
-    """A run's folder and its SavedModel, of which only what a card reads is there."""
+    """A run's folder and its SavedModel, with only the files that a card reads."""
     folder = made_up_runs.write_run(tmp_path / 'run')
     described = json.loads((folder / 'run.json').read_text()) | {
         'kind': 'distillation',
@@ -81,7 +81,7 @@ def test_a_card_is_renewed_with_the_scores_of_a_test(run_folder):
     card = model_cards.of_saved_model(run_folder / 'saved_model' / '1')
     assert (
         f'accuracy, test unseen: {right.mean():.4f} [{sure.low:.3f}, {sure.high:.3f}] '
-        '(30 clips of 10 takes); in brackets 95 % by bootstrap over takes\n' in card
+        '(30 clips of 10 takes); in brackets the 95 % bootstrap interval over takes\n' in card
     )
 
 
@@ -94,14 +94,16 @@ def test_a_card_of_several_events_says_so(run_folder):
     card = model_cards.compose(assets.parent)
     assert 'mean average precision, validation: 0.6250 (40 clips)' in card
     assert (
-        'full scale 1' in card and 'probability from 0.25 on' in card and 'none of them' not in card
+        'full scale 1' in card
+        and 'probability of at least 0.25' in card
+        and 'none of them' not in card
     )
 
 
 def test_an_export_outside_a_run_has_a_card_without_scores(run_folder, tmp_path):
     (run_folder / 'saved_model').rename(tmp_path / 'saved_model')
     card = model_cards.compose(tmp_path / 'saved_model' / '1')
-    assert 'None are known' in card and 'digest0' not in card and 'data: toy' in card
+    assert 'Unknown: it was exported' in card and 'digest0' not in card and 'data: toy' in card
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""SavedModels that could do more than compute are refused before TensorFlow has them."""
+"""SavedModels that could do more than compute are refused before TensorFlow loads them."""
 
 import json
 
@@ -10,7 +10,7 @@ from dualcam.inference import students
 
 
 def saved(folder, serve, network='network', **parts):
-    """A SavedModel whose `window` is a function; with what a student's export has beside it."""
+    """A SavedModel with a given function as `window`, and the other files of a student's export."""
     module = tf.Module()
     scale = tf.Variable(2.0)
     for name, part in {network: [scale], 'scale': scale, **parts}.items():

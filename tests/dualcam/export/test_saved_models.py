@@ -1,4 +1,4 @@
-"""What is served: Keras' numbers at any length and batch, from Python, from C and from TFLite."""
+"""Exports give Keras' numbers at any length and batch, from Python, from C and from TFLite."""
 
 import json
 import pathlib
@@ -66,7 +66,7 @@ def signatures(student):
 
 
 def clips_of(sound, seconds, batch):
-    """[batch, samples] of a recording, each from elsewhere and of another loudness."""
+    """[batch, samples] from a recording, at different positions and loudness."""
     size = round(seconds * 22_050)
     return np.stack(
         [np.resize(np.roll(sound, -3001 * i), size) * 0.5**i for i in range(batch)]
@@ -128,7 +128,7 @@ def test_what_lies_beside_the_weights(student):
     model, _, folder = student
     assert (folder / 'assets/class_names.txt').read_text().split() == list(INFO.classes)
     card = (folder / 'assets/README.md').read_text()
-    assert 'made up' in card and ', '.join(INFO.classes) in card and 'None are known' in card
+    assert 'made up' in card and ', '.join(INFO.classes) in card and 'Unknown: it was' in card
     metadata = json.loads((folder / 'assets/metadata.json').read_text())
     assert metadata['sample_rate_hz'] == 22_050 and metadata['seconds'] == 5
     assert metadata['trained_on'] == 'made up' and metadata['network'] == model.name
@@ -342,7 +342,7 @@ def test_what_cannot_be_converted_or_opened_is_named(student, tmp_path, capsys):
 
 
 def test_requests_of_random_lengths_leave_memory_where_it_is(signatures):
-    """The command `tests/proofs/soak.py` in small."""
+    """`tests/proofs/soak.py` at small scale."""
     outcome = soak.soak(signatures, 40, longest_s=6.0)
     assert outcome.growth < soak.LIMIT, outcome
 

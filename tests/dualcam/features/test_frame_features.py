@@ -1,4 +1,4 @@
-"""Video frames and what a frozen network says of them."""
+"""Video frames and a frozen network's features of them."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Features of SoundNet-8 and VGGish, from files in the formats that they were published in."""
+"""Features of SoundNet-8 and VGGish, from files in their published formats."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ TONES = np.stack([np.sin(2 * np.pi * hz * TIME_S) * 0.4 for hz in (440.0, 3000.0
 
 
 def resampled(rate_hz):
-    """The tones as they are at another rate."""
+    """The same tones at another sample rate."""
     time_s = np.arange(rate_hz) / rate_hz
     return np.stack([np.sin(2 * np.pi * hz * time_s) * 0.4 for hz in (440.0, 3000.0)])
 

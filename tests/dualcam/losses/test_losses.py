@@ -1,4 +1,4 @@
-"""Laws, and independent NumPy."""
+"""Invariants, and independent NumPy."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Features and triplet losses: the authors' numbers, plain NumPy, laws."""
+"""Features and triplet losses: the authors' numbers, plain NumPy, invariants."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Tagging networks: counts, shapes, and all of their numbers from NumPy."""
+"""Tagging networks: counts, shapes, and all outputs reproduced in NumPy."""
 
 import keras
 import numpy as np
@@ -79,7 +79,7 @@ def test_parameter_counts():
 
 
 def by_numpy(model, inputs, training):
-    """{'logits', h^a, h^v or the idea of it}, from the layers' weights alone."""
+    """{'logits', h^a, h^v or its estimate}, from the layers' weights alone."""
     values = {
         layer.name: [weight.numpy().astype(np.float64) for weight in layer.weights]
         for layer in model.layers

@@ -1,4 +1,4 @@
-"""Numbers measured on the authors' programs: sound, statistics, networks, losses."""
+"""Numbers measured with the authors' programs: sound, statistics, networks, losses."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Numbers measured on the authors' programs of ECCV 2020: loader and networks."""
+"""Numbers measured with the authors' programs of ECCV 2020: loader and networks."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ def loader(golden):
 
 @pytest.fixture(scope='module')
 def sound(golden):
-    """The 2 s that the loader was given."""
+    """The loader's 2 s of input."""
     with np.load(golden / 'loader.npz') as file:
         return file['raw_int32'][:24]
 
@@ -85,7 +85,7 @@ def stored(golden):
 
 
 def prepare(golden, key, model):
-    """Gives a network the golden weights, checks its size and L2 terms; the golden input."""
+    """Assigns the golden weights, checks size and L2 terms; returns the golden input."""
     entry = json.loads((golden / 'models.json').read_text())[key]
     weights.assign_tf1(
         model, {v['name']: goldens.weights(v['name'], v['shape']) for v in entry['variables']}
@@ -172,7 +172,7 @@ def test_resnet18(golden, stored):
 
 
 def test_checkpoint_of_the_authors_program(golden, tmp_path, stored):
-    """What learned from video, as a checkpoint: all of a map network, most of one with labels."""
+    """A checkpoint trained on video: all of a map network, most of one with labels."""
     key = 'eccv_HearNet_embedding'
     entry = json.loads((golden / 'models.json').read_text())[key]
     names = sorted(v['name'] for v in entry['variables'])

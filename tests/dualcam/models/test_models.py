@@ -1,4 +1,4 @@
-"""All networks through one list of checks; a new network joins the list."""
+"""One list of checks for all networks; add new networks to it."""
 
 import keras
 import numpy as np
@@ -97,7 +97,7 @@ def test_framed_convolution_equals_plain(rng, samples, channels, taps, stride, z
     [(500, 9, 11, 5), (44, 3, 11, None), (21, 2, 12, None), (100, 4, 5, 4)],
 )
 def test_spectral_convolution_equals_plain(rng, steps, channels, taps, heard):
-    """Values and gradients, in training and out of it."""
+    """Values and gradients, in training and inference."""
     inputs = tf.constant(rng.standard_normal((3, steps, channels)), tf.float32)
     made = {}
     for kind in (layers.PartialConv1D, layers.SpectralConv1D):
@@ -125,7 +125,7 @@ def test_spectral_convolution_equals_plain(rng, steps, channels, taps, heard):
     'steps, channels, taps, stride', [(500, 3, 32, 2), (499, 2, 12, 3), (300, 4, 16, 1)]
 )
 def test_strided_spectral_convolution_equals_plain(rng, steps, channels, taps, stride):
-    """Values and gradients, in training and out of it."""
+    """Values and gradients, in training and inference."""
     inputs = tf.constant(rng.standard_normal((3, steps, channels)), tf.float32)
     spectral, plain = (
         kind(6, taps, stride, activation='relu')

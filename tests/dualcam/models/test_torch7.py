@@ -1,4 +1,4 @@
-"""Torch 7 files: what is written comes back, and what is damaged is refused at once."""
+"""Torch 7 files: written values are read back, and damaged files are refused at once."""
 
 import struct
 import time
@@ -12,7 +12,7 @@ from tests.helpers.torch_files import TorchWriter
 
 
 def tensor(writer, shape, strides, offset, storage=None, kind='Float'):
-    """Writes a tensor's head, and refers to a storage or begins one of two numbers."""
+    """Writes a tensor's header, and refers to a storage or begins one with two numbers."""
     writer.begin(4, f'torch.{kind}Tensor')
     writer.int(len(shape))
     writer.long(*shape, *strides, offset)

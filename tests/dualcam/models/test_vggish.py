@@ -1,4 +1,4 @@
-"""VGGish: its input and its numbers from NumPy, its weights by the names of TensorFlow 1."""
+"""VGGish: input and output reproduced in NumPy, weights by TensorFlow 1 names."""
 
 import numpy as np
 import pytest

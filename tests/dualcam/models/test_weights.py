@@ -1,4 +1,4 @@
-"""Weights from other programs: written in their formats, read, and the golden numbers come out."""
+"""Other programs' weights: written in their formats and read, they give the golden numbers."""
 
 import json
 
@@ -30,7 +30,7 @@ def golden_arrays(golden, name):
 
 
 def logits_of(model, golden, name):
-    """The network's logits of the golden input, and what they should be."""
+    """The network's logits for the golden input, and the expected ones."""
     entry = json.loads((golden / 'models.json').read_text())[NETWORKS[name]]
     stored = np.load(golden / 'models.npz')
     if name == 'avnet':
@@ -78,7 +78,7 @@ def test_checkpoints_of_the_authors_programs(name, golden, tmp_path):
 
 @pytest.mark.parametrize('version', [saver_pb2.SaverDef.V1, saver_pb2.SaverDef.V2])
 def test_checkpoint_of_a_saver(golden, tmp_path, version):
-    """The old format is one file; resnet_v1_50.ckpt is such a one."""
+    """The old format is a single file, such as resnet_v1_50.ckpt."""
     _, arrays = golden_arrays(golden, 'hearnet')
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         variables = {
@@ -209,7 +209,7 @@ def test_soundnet_5(golden, tmp_path, old_norm):
 
 
 def test_soundnet_5_with_its_own_end(tmp_path, capsys):
-    """conv5's convolutions for objects and places become one, which sees what conv4 says."""
+    """conv5's convolutions for objects and places become one, on top of conv4."""
     arrays = weight_files.soundnet_5_file(tmp_path / 'soundnet5.t7')
     out = tmp_path / 'soundnet5.weights.h5'
     call = ['import-weights', f'--from={tmp_path}/soundnet5.t7', '--model=soundnet5']
@@ -373,7 +373,7 @@ def test_soundnet_8_forward_is_the_published_chain(tmp_path, rng):
 
 
 def test_soundnet_files_as_they_come(tmp_path):
-    """Kernels as matrices, text among the modules, another ending: the same weights."""
+    """Kernels as matrices, text among the modules, another extension: the same weights."""
     arrays = weight_files.soundnet_8_arrays()
     model = models.build('soundnet8')
 
@@ -483,7 +483,7 @@ def test_the_command_groups_what_it_lists(hearnet, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert printed[:2] == ['taken: 12', '    hear_net/conv1 (2)']
     assert printed[7:11] == [
-        'left in the file: 12',
+        'ignored in the file: 12',
         '    */Adam (12)',
         'missing, randomly initialised: 2',
         '    hear_net/conv3 (2)',
