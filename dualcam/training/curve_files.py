@@ -1,7 +1,7 @@
-"""TensorBoard's event files of a run: scalars are written and, for a run that resumes, cut back.
+"""A run's TensorBoard event files: writing scalars, and cutting back before a run resumes.
 
-A run that was killed repeats an epoch whose curves, pictures and tables may have been written
-already. They are removed before it resumes, so that each is there once.
+A killed run repeats an epoch whose curves, pictures and tables may already have been written. They
+are removed before it resumes, so that each appears once.
 """
 
 import pathlib
@@ -15,10 +15,10 @@ from dualcam.files.path_types import AnyPath
 
 
 class Curves:
-    """Writes scalars of training and validation side by side.
+    """Writes scalars of training and validation to separate folders.
 
     Args:
-        folder: of the event files; training and validation have folders in it, which are made
+        folder: of the event files; training and validation have subfolders, which are created
             with their first scalars.
     """
 
@@ -27,11 +27,11 @@ class Curves:
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
     def write(self, record: Mapping, measure: str) -> None:
-        """One epoch.
+        """Writes one epoch.
 
         Args:
-            record: {'epoch': from 0, 'train/...': scalar, 'validation/...': scalar, ...}; what
-                belongs to neither is written with training.
+            record: {'epoch': from 0, 'train/...': scalar, 'validation/...': scalar, ...}; entries
+                of neither kind are written with training.
             measure: name of the scalar that is not a loss.
         """
         for key, value in record.items():
@@ -48,7 +48,7 @@ class Curves:
             writer.flush()
 
     def close(self) -> None:
-        """Ends the files."""
+        """Closes the files."""
         for writer in self._writers.values():
             writer.close()
 
@@ -59,11 +59,11 @@ class Curves:
 
 
 def forget_after(folder: AnyPath, epoch: int) -> None:
-    """Removes from all event files below a folder what belongs to later epochs.
+    """Removes later epochs' events from all event files below a folder.
 
     Args:
-        folder: holds event files, which no process has open; it need not exist.
-        epoch: the last one that counts, from 1; 0 removes the files.
+        folder: of event files that no process has open; need not exist.
+        epoch: the last one to keep, from 1; 0 removes the files.
     """
     for path in sorted(pathlib.Path(folder).rglob('events.*')):
         events, was_cut = _read(path)
@@ -77,7 +77,7 @@ def forget_after(folder: AnyPath, epoch: int) -> None:
 
 
 def _read(path):
-    """The events of a file, and whether its last one was cut off."""
+    """The events of a file, and whether its last one is truncated."""
     events = []
     try:
         for serialized in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():

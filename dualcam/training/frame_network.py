@@ -1,8 +1,8 @@
-"""The frame features of AAAI 2021's visual branch: VGG-16's, or those of a small stand-in.
+"""The frame features of AAAI 2021's visual branch: VGG-16's, or those of a small substitute.
 
-The paper takes VGG-16 as trained on ImageNet. Without that file a small network is trained here to
-predict a training clip's labels from each of its frames; labels of what is heard but not seen are
-noise to it. Every run has to say what its features are: `visual_features` returns the words.
+The paper uses VGG-16 trained on ImageNet. Without that file a small network is trained here to
+predict a training clip's labels from each of its frames; labels of sounds without a visible source
+are noise to it. Every run must state its kind of features: `visual_features` returns the text.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ STAND_IN = (
 
 @dataclasses.dataclass(frozen=True)
 class FrameTrainingParams:
-    """How the small network is trained: Adam, the rate falls to zero along a cosine.
+    """How the small network is trained: Adam, with cosine decay of the rate to zero.
 
     Frames are flipped and shifted at random.
     """
@@ -38,7 +38,7 @@ class FrameTrainingParams:
     epochs: int = 24
     batch_size: int = 16
     learning_rate: float = 2e-3
-    share: float = 0.25  # of the frames in an epoch; those of a clip differ little
+    share: float = 0.25  # of the frames per epoch; those of a clip differ little
     max_frames: int = 20_000  # drawn from all training clips; 38 KB of memory each
     seed: int = 0
 
@@ -51,15 +51,15 @@ def visual_features(
     layer: str = 'fc2',
     params: FrameTrainingParams = FrameTrainingParams(),
 ) -> tuple[frame_features.KeptFeatures, str]:
-    """Features of all frames of a store, and what they are.
+    """Features of all frames of a store, and their description.
 
     Args:
         store: a `tagged_packer.TaggedStore`.
-        training_rows: [n] rows of it that the stand-in may learn from.
+        training_rows: [n] rows of it on which the substitute may be trained.
         folder: where networks and features are cached.
         weights: a file with VGG-16's weights, or None.
         layer: of VGG-16, 'fc2' or 'predictions'.
-        params: a `FrameTrainingParams`, of the stand-in.
+        params: a `FrameTrainingParams`, for the substitute.
 
     Returns:
         (a `frame_features.KeptFeatures`, one line for titles and run.json).
@@ -77,12 +77,12 @@ def train_small(
     folder: AnyPath,
     params: FrameTrainingParams = FrameTrainingParams(),
 ) -> keras.Model:
-    """The stand-in for VGG-16; it is trained unless that has been done.
+    """The substitute for VGG-16, trained unless it is cached.
 
     Args:
         store: a `tagged_packer.TaggedStore`.
-        rows: [n] rows of it to learn from.
-        folder: where its weights are cached, by the clips and the parameters.
+        rows: [n] rows of it to train on.
+        folder: of its cached weights, keyed by the clips and the parameters.
         params: a `FrameTrainingParams`.
 
     Returns:
@@ -111,7 +111,7 @@ def _training_frames(store, rows, params):
         np.meshgrid(np.sort(rows), np.arange(store.num_frames), indexing='ij'), -1
     ).reshape(-1, 2)
     drawn = np.sort(rng.permutation(len(places))[: params.max_frames])
-    rows, frames = places[drawn].T  # by row, then by frame
+    rows, frames = places[drawn].T  # sorted by row, then by frame
     side = frame_networks.SMALL_SIDE
     return store.pixels(rows, frames, (side, side)), store.columns['label'][rows]
 

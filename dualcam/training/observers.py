@@ -1,4 +1,4 @@
-"""Who may watch a run: pictures, pages and sounds hang on here, and training knows none of them."""
+"""Observers of a run: the interface for reports, which training itself knows nothing about."""
 
 import dataclasses
 import pathlib
@@ -19,7 +19,7 @@ class WatchedRun:
         folder: of the run.
         kind: of its recipe.
         params: its parameters.
-        info: of the data set that it learns from.
+        info: of its data set.
         validation: its validation clips, or None.
     """
 
@@ -36,19 +36,19 @@ class WatchedRun:
 
 
 class Observer(Protocol):
-    """Watches one run. What it leaves in the run's folder must not depend on interruptions.
+    """Observes one run. What it writes to the run's folder must not depend on interruptions.
 
     TensorBoard event files below the run's `tensorboard` are cut back to the last complete epoch
     before a run resumes, see `curve_files`.
     """
 
     def begin(self) -> None:
-        """Called before the first epoch, not where a run resumes after it."""
+        """Called before the first epoch, not when a run resumes after it."""
 
     def after_epoch(self, epoch: int, labels: np.ndarray, logits: np.ndarray) -> None:
         """Called after each epoch, from 1, with the validation clips' labels and logits.
 
-        Not called where there are no validation clips, or where a step gives no logits.
+        Not called without validation clips, or if a step gives no logits.
         """
 
     def end(self, network: keras.Model, metrics: dict) -> None:
@@ -56,8 +56,8 @@ class Observer(Protocol):
 
         Args:
             network: the trained network, in float32 on one device.
-            metrics: what metrics.json will hold. It is written afterwards, so that a run counts
-                as trained only if its observers have ended.
+            metrics: future contents of metrics.json. It is written afterwards, so that a run counts
+                as trained only if its observers have finished.
         """
 
 

@@ -1,7 +1,7 @@
 """Adam with one operation per variable and step.
 
-Keras' own reads and writes weights and both averages several times over, which takes a seventh of
-a HearNet step on a processor.
+Keras' own reads and writes weights and both averages several times, which takes a seventh of a
+HearNet step on a CPU.
 """
 
 from typing import Any
@@ -11,13 +11,13 @@ import tensorflow as tf
 
 
 class Adam(keras.optimizers.Adam):
-    """Kingma and Ba's Adam (ICLR 2015), with Keras' arguments, variables and, but for rounding,
-    numbers."""
+    """Kingma and Ba's Adam (ICLR 2015), with Keras' arguments, variables and, except for rounding,
+    results."""
 
     def update_step(
         self, gradient: tf.Tensor | tf.IndexedSlices, variable: keras.Variable, learning_rate: Any
     ) -> None:
-        """Changes a variable and its averages by a gradient of its shape."""
+        """Updates a variable and its averages with a gradient of its shape."""
         if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
             super().update_step(gradient, variable, learning_rate)
             return

@@ -1,4 +1,4 @@
-"""What is learned from a batch: `loop.fit` takes any step of this kind."""
+"""The interface of training steps for `loop.fit`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +12,13 @@ from dualcam.evaluation import metrics
 
 
 class Step:
-    """One way to learn from a batch.
+    """A training step: losses and predictions for a batch.
 
     Attributes:
-        model: the network that learns.
-        variables: what is trained.
+        model: the network to train.
+        variables: the trained variables.
         compares: whether the clips of a batch are compared with each other. Validation clips are
-            then shuffled, in the same way for all epochs.
+            then shuffled, identically in all epochs.
         measure: name of the curve that ranks epochs, see `score`.
     """
 
@@ -38,20 +38,20 @@ class Step:
     def losses(
         self, batch: Mapping, training: bool
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor | None]:
-        """What is minimised, and what is predicted.
+        """Losses and predictions.
 
         Returns:
-            (named scalars, 'total' among them; logits [batch, classes], or None where no classes
-            are predicted: a scalar 'accuracy' is then one of the curves, if there is one).
+            (named scalars, including 'total'; logits [batch, classes], or None if no classes are
+            predicted: a scalar 'accuracy', if present, is then one of the curves).
         """
         raise NotImplementedError
 
     @staticmethod
     def score(labels: np.ndarray, logits: np.ndarray) -> float:
-        """The `measure` of the validation clips: the larger, the better.
+        """The `measure` of the validation clips; larger is better.
 
         Args:
-            labels: [clips], or [clips, classes] where a clip has several.
+            labels: [clips], or [clips, classes] if a clip has several.
             logits: [clips, classes].
         """
         return metrics.accuracy(labels, logits)
@@ -60,19 +60,19 @@ class Step:
         """Called before each epoch with its number, from 0, also when a run resumes."""
 
     def usable(self, batch: Mapping) -> bool:
-        """Whether there is something to learn from a batch; others are skipped."""
+        """Whether a batch is usable for training; others are skipped."""
         del batch
         return True
 
     def add_penalty(self, parts: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """`parts` with the L2 penalty, if there is one, and their 'total'."""
+        """`parts` with the L2 penalty, if any, and their 'total'."""
         if self._kernels and self._weight_decay:
             parts = parts | {'l2': losses.l2_penalty(self._kernels, self._weight_decay)}
         return parts | {'total': tf.add_n(list(parts.values()))}
 
 
 def outputs(network: keras.Model, inputs: Any, training: bool) -> tf.Tensor | dict[str, tf.Tensor]:
-    """A network's outputs in float32, whatever it computes in: a tensor, or a dictionary."""
+    """A network's outputs in float32, whatever its precision: a tensor, or a dictionary."""
     return tf.nest.map_structure(
         lambda values: tf.cast(values, tf.float32), network(inputs, training=training)
     )

@@ -1,4 +1,4 @@
-"""What a run that tags learns from."""
+"""Data of a tagging run."""
 
 import dataclasses
 import pathlib
@@ -15,10 +15,10 @@ from dualcam.training import run_data
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TaggingData(run_data.Data):
-    """Tagged clips; the lists hold rows of a `tagged_packer.TaggedStore`.
+    """Tagged clips; the lists contain rows of a `tagged_packer.TaggedStore`.
 
     Attributes:
-        features: {'visual': ..., 'soundnet': ..., 'vggish': ...}, those that are available: arrays
+        features: {'visual': ..., 'soundnet': ..., 'vggish': ...}, the available ones: arrays
             [store's clips, steps, features].
     """
 
@@ -28,7 +28,7 @@ class TaggingData(run_data.Data):
     def clips(
         self, params: Any, folder: pathlib.Path, teacher: np.ndarray | None = None
     ) -> tuple[clip_sets.Clips, clip_sets.Clips | None]:
-        """As of `run_data.Data`, for a `TaggingParams`; predictions of a teacher are not added."""
+        """See `run_data.Data`; for a `TaggingParams`, without a teacher's predictions."""
         run_data.keep_stats(
             folder / 'stats',
             lambda: tagged_clips.cut(
@@ -56,7 +56,7 @@ class TaggingData(run_data.Data):
             crop_s: see `TaggingParams`.
 
         Raises:
-            ValueError: features that the run takes are not available.
+            ValueError: features that the run needs are not available.
         """
         names = [name for name in params.sound if name != 'audio']
         names += ['visual'] if params.sees else []
@@ -74,7 +74,7 @@ class TaggingData(run_data.Data):
 
 
 def frontend(params: Any, folder: AnyPath) -> logmel.LogMelFrontend:
-    """The front end of a run (`TaggingParams`), with the statistics in its folder."""
+    """A run's front end (`TaggingParams`), with the statistics in its folder."""
     return logmel.LogMelFrontend(
         params.frontend, channel_statistics.load(pathlib.Path(folder) / 'stats', 'mean', 'std_dev')
     )

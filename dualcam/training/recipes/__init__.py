@@ -1,4 +1,4 @@
-"""The recipes by kind: what `run.train` can train."""
+"""The recipes by kind, for `run.train`."""
 
 from dualcam.training.recipes.correspondence import CORRESPONDENCE as CORRESPONDENCE
 from dualcam.training.recipes.distillation import DISTILLATION as DISTILLATION

@@ -1,7 +1,7 @@
-"""Learning without labels: sound and video learn from each other (ECCV 2020: pretext, transfer).
+"""Learning without labels from the correspondence of sound and video (ECCV 2020).
 
-A run's networks are one on sound and one on frames; `split` takes them apart. What is learned from
-a batch is in `correspondence_steps.py`.
+A run has one network on sound and one on frames; `split` separates them. The training steps are
+in `correspondence_steps.py`.
 """
 
 import dataclasses
@@ -24,19 +24,19 @@ from dualcam.training.recipes.supervised import RunParams
 
 @dataclasses.dataclass(frozen=True)
 class CorrespondenceParams:
-    """All that decides the outcome of such a run, next to its data.
+    """Everything that determines the outcome of such a run, besides its data.
 
     Attributes:
         network: the network on sound: 'dualcamnet_eccv', 'hearnet_eccv' or 'l3_audio'.
-        video_network: the one on frames: 'resnet18_eccv', or 'l3_vision' beside 'l3_audio'.
+        video_network: the one on frames: 'resnet18_eccv', or 'l3_vision' with 'l3_audio'.
         clips: how clips are cut; ECCV 2020 has 2 s.
-        loop: how long and how fast; ECCV 2020 has batches of 64, 20 epochs and a rate of 1e-5.
+        loop: training schedule; ECCV 2020 has batches of 64, 20 epochs and a rate of 1e-5.
         alpha: share of the transfer from a trained DualCamNet; None without one.
         margin: of the triplets.
         all_epochs: epochs in which all triplets count.
         weight_decay: of the L2 terms.
         standardise: acoustic images, see `supervised.RunParams`.
-        options, video_options: further arguments of the networks, as (name, value) pairs.
+        options, video_options: additional arguments of the networks, as (name, value) pairs.
         normalisation, band_limited, frontend_version: see `supervised.RunParams`.
     """
 
@@ -87,11 +87,11 @@ class CorrespondenceParams:
 
 
 class CorrespondenceRecipe(Recipe):
-    """A network on sound and one on frames learn from each other.
+    """Trains a network on sound and one on frames by their correspondence.
 
-    Its data are a `RunData`, whose labels choose nothing that is learned; the teacher is what a
-    trained DualCamNet gives for each record of the store, [records, channels], see
-    `correspondence_steps.summed`, and goes with `alpha`.
+    Its data are a `RunData`, whose labels do not affect training; the teacher is a trained
+    DualCamNet's output for each record of the store, [records, channels], see
+    `correspondence_steps.summed`, and requires `alpha`.
     """
 
     kind = 'correspondence'
@@ -114,9 +114,9 @@ class CorrespondenceRecipe(Recipe):
         )
 
     def check(self, params: CorrespondenceParams, teacher: np.ndarray | None) -> None:
-        """Alpha and a teacher's sums go together."""
+        """Raises a `ValueError` unless alpha and a teacher's sums are given together."""
         if (params.alpha is None) != (teacher is None):
-            raise ValueError(f'alpha {params.alpha}: goes with what a teacher says of the records')
+            raise ValueError(f"alpha {params.alpha}: requires a teacher's outputs for the records")
 
     def clips(
         self,
@@ -146,7 +146,7 @@ class CorrespondenceRecipe(Recipe):
         networks: dict[str, keras.Model],
         teacher: np.ndarray | None,
     ) -> steps.Step:
-        """Of pairs for L3-Net, else of triplets, with a transfer or without."""
+        """The step: pairs for L3-Net, otherwise triplets, with or without transfer."""
         del teacher
         model = networks[NETWORK]
         if params.network == 'l3_audio':
@@ -160,7 +160,7 @@ class CorrespondenceRecipe(Recipe):
         )
 
     def keep(self, params: CorrespondenceParams) -> str:
-        """L3-Net's accuracy compares epochs, losses of triplets do not."""
+        """L3-Net's accuracy is comparable between epochs, triplet losses are not."""
         return 'best' if params.network == 'l3_audio' else 'last'
 
 
@@ -178,11 +178,11 @@ def build(params: CorrespondenceParams, folder: pathlib.Path) -> keras.Model:
 
 
 def split(params: CorrespondenceParams, model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """The networks on sound and on frames that a run's model is made of.
+    """The networks on sound and on frames that a run's model consists of.
 
     Returns:
         Two Keras models: to maps [batch, 12, 16, 128] or features [batch, features], and to
-        maps, or, of L3-Net, features.
+        maps, or, for L3-Net, features.
     """
     if params.network != 'l3_audio':
         return model.get_layer(params.network), model.get_layer(params.video_network)
@@ -206,28 +206,28 @@ def cut(
     folder: pathlib.Path,
     teacher_sums: np.ndarray | None = None,
 ) -> clip_sets.Clips:
-    """Windows of a store as clips of a run's two networks.
+    """Windows of a store as clips for a run's two networks.
 
     Args:
         params: a `CorrespondenceParams`.
-        store: holds the records.
+        store: contains the records.
         windows: [clips, seconds] rows of it.
         folder: of the run, with its statistics.
         teacher_sums: see `CorrespondenceRecipe`; None without a teacher.
 
     Returns:
         `clip_sets.Clips` with the columns 'video', a video's number in its class, and
-        'teacher_feature' where there is a teacher.
+        'teacher_feature' if there is a teacher.
     """
     columns = {'video': store.columns['group'][windows[:, 0]]}
     if teacher_sums is not None:
         columns['teacher_feature'] = correspondence_steps.clip_features(teacher_sums, windows)
     kind = models.network(params.network).input
-    assert kind is not None, 'a network of one input'
+    assert kind is not None, 'a network with one input'
     frontend = run_data.frontend(params.sound, folder) if kind == 'spectrogram' else None
     options = dict(params.video_options) | {'seconds': params.clips.sample_length}
     frames = models.network(params.video_network).frames
-    assert frames is not None, 'a network of frames'
+    assert frames is not None, 'a network on frames'
     return record_clips.cut(
         store,
         windows,

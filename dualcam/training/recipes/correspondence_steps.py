@@ -1,8 +1,8 @@
 """Steps that learn without labels, from sound and video together (ECCV 2020: pretext, transfer).
 
-A network on sound and one on video learn together: `CorrespondenceStep` by triplets of clips,
-`TransferStep` from a trained DualCamNet's features as well, and `L3Step`, the baseline of
-Arandjelovic and Zisserman (2017), by classifying pairs as true or false. A batch holds 'input' (a
+A network on sound and one on video are trained together: `CorrespondenceStep` with triplets of
+clips, `TransferStep` also with a trained DualCamNet's features, and `L3Step`, the baseline of
+Arandjelovic and Zisserman (2017), by classifying pairs as true or false. A batch has 'input' (a
 dictionary of the sound-side input and 'frames'), 'label' and 'video', the video's number.
 """
 
@@ -18,7 +18,7 @@ from dualcam.training import steps
 
 FRAMES = 'frames'
 MARGIN = 0.2
-ALL_EPOCHS = 4  # in which all triplets count; then the hardest of each anchor
+ALL_EPOCHS = 4  # in which all triplets count; afterwards the hardest of each anchor
 
 
 def pair(audio_model: keras.Model, video_model: keras.Model) -> keras.Model:
@@ -56,7 +56,7 @@ def pair(audio_model: keras.Model, video_model: keras.Model) -> keras.Model:
 
 
 class _ComparedStep(steps.Step):
-    """A step that compares the clips of a batch: it needs those of at least two videos."""
+    """A step that compares the clips of a batch, which must be from at least two videos."""
 
     compares = True
 
@@ -70,14 +70,14 @@ class _ComparedStep(steps.Step):
 
 
 class CorrespondenceStep(_ComparedStep):
-    """Sounds come close to audio-visual features of their own video, by triplets.
+    """Pulls sounds close to audio-visual features of their own video, by triplets.
 
-    All triplets with a loss count in the first epochs, then the hardest of each anchor.
-    Validation always looks at the hardest, so that its epochs can be compared.
+    All active triplets count in the first epochs, then the hardest of each anchor. Validation
+    always uses the hardest, so that its epochs can be compared.
 
     Args:
         model: see `pair`.
-        margin: of squared distances between features of length 1.
+        margin: of squared distances between unit-length features.
         weight_decay: of the two networks' L2 terms.
         all_epochs: the epochs in which all triplets count.
     """
@@ -103,8 +103,8 @@ class CorrespondenceStep(_ComparedStep):
         """Named scalars and no logits.
 
         Returns:
-            ({'total', 'triplet', 'l2' (with a penalty), 'active': share of all triplets that
-            have a loss, 'positive', 'negative': mean squared distances}, None).
+            ({'total', 'triplet', 'l2' (with a penalty), 'active': share of active triplets,
+            'positive', 'negative': mean squared distances}, None).
         """
         outputs = steps.outputs(self.model, batch['input'], training)
         positive = triplet.same_video(batch['label'], batch['video'])
@@ -121,12 +121,12 @@ class CorrespondenceStep(_ComparedStep):
         }, None
 
     def _parts(self, loss, audio, batch, positive, training):
-        """The terms of the total, apart from the L2 terms."""
+        """The terms of the total, without the L2 terms."""
         del audio, batch, positive, training
         return {'triplet': loss}
 
     def _triplets(self, distances, positive, training):
-        """The epoch's loss, and the share of all triplets that have one."""
+        """The epoch's loss, and the share of active triplets."""
         everything, active = triplet.all_triplets(distances, positive, self._margin)
         hardest, _ = triplet.hardest_triplets(distances, positive, self._margin)
         early = training & (self._epoch < self._all_epochs)
@@ -134,7 +134,7 @@ class CorrespondenceStep(_ComparedStep):
 
 
 class TransferStep(CorrespondenceStep):
-    """As `CorrespondenceStep`, and a network on one microphone's sound approaches a DualCamNet.
+    """`CorrespondenceStep` plus transfer from a DualCamNet to a network on one microphone's sound.
 
     The total is (1 - alpha) * the triplets of `CorrespondenceStep` + alpha * those of HearNet's
     embeddings, as anchors, and a trained DualCamNet's features of the batch's clips, which are in
@@ -142,7 +142,7 @@ class TransferStep(CorrespondenceStep):
 
     Args:
         model: see `pair`; its sound-side output is a vector.
-        alpha: the transfer's share, 0 - 1.
+        alpha: weight of the transfer, 0 - 1.
         margin, weight_decay, all_epochs: as for `CorrespondenceStep`.
     """
 
@@ -160,13 +160,13 @@ class TransferStep(CorrespondenceStep):
         if len(shape) != 2:
             raise ValueError(
                 f'sounds are maps {shape[1:]}: features are transferred to a network '
-                'that gives vectors, such as hearnet_eccv'
+                'that outputs vectors, such as hearnet_eccv'
             )
         super().__init__(model, margin, weight_decay, all_epochs)
         self._alpha = alpha
 
     def _parts(self, loss, audio, batch, positive, training):
-        # Without the ReLU, which belongs to the product with video: the embedding is linear here.
+        # Without the ReLU, which is part of the product with video: the embedding is linear here.
         anchors = tf.math.l2_normalize(audio, axis=-1)
         distances = triplet.squared_distances(anchors, batch['teacher_feature'])
         transfer, _ = self._triplets(distances, positive, training)
@@ -174,11 +174,11 @@ class TransferStep(CorrespondenceStep):
 
 
 class L3Step(_ComparedStep):
-    """A network predicts whether sound and frames are of one clip: the L3-Net baseline.
+    """Trains a network to predict whether sound and frames correspond: the L3-Net baseline.
 
-    A batch gives as many false pairs as true ones: each clip's frames are paired with the sound of
-    the next clip in the batch that is of another video. Batches are shuffled by the seed and the
-    epoch, so that it is another clip in every epoch, and the same one in a run that resumes.
+    A batch has as many false pairs as true ones: each clip's frames are also paired with the sound
+    of the next clip in the batch from another video. Batches are shuffled by seed and epoch, so it
+    is a different clip in every epoch, and the same one when a run resumes.
 
     Args:
         model: from {<sound-side input>, 'frames'} to logits [batch, 2]; class 1: they correspond.
@@ -192,7 +192,7 @@ class L3Step(_ComparedStep):
     def losses(
         self, batch: Mapping, training: bool
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor | None]:
-        """Named scalars, of which 'accuracy' is that of the pairs, and no logits."""
+        """Named scalars, including the pairs' 'accuracy', and no logits."""
         sound, frames = batch['input'][self._sound], batch['input'][FRAMES]
         other = tf.gather(sound, other_videos(batch['label'], batch['video']))
         # One pass for both halves: batch normalisation must not give them away.
@@ -242,21 +242,21 @@ def summed(map_model: keras.Model) -> keras.Model:
 def clip_features(record_sums: np.ndarray, windows: np.ndarray) -> np.ndarray:
     """The trained network's features of clips, from its outputs for single records.
 
-    A clip's map is the mean of its records' maps, and both that and the sum over space are
-    linear: the mean of the sums is the sum of the mean.
+    A clip's map is the mean of its records' maps. Mean and sum over space are linear, so the mean
+    of the sums is the sum of the mean.
 
     Args:
         record_sums: [records, channels], the outputs of a `summed` network for every record.
         windows: [clips, seconds] rows of it.
 
     Returns:
-        [clips, channels] float32 of length 1, for the column 'teacher_feature'.
+        [clips, channels] float32 of unit length, for the column 'teacher_feature'.
     """
     return tf.math.l2_normalize(record_sums[windows].mean(axis=1), axis=-1).numpy()
 
 
 def _kernels(model):
-    """The kernels with an L2 penalty of a network, or of the networks that it consists of."""
+    """The kernels with an L2 penalty in a network, or in the networks that it consists of."""
     parts = [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]
     return [
         kernel

@@ -1,8 +1,8 @@
-"""Learning from labels and from a frozen teacher, which sees each record once.
+"""Learning from labels and a frozen teacher, which is evaluated once per record.
 
-DualCamNet's temporal convolution sees one record at a time, so a record's logits do not depend
-on the clip it is part of: their mean over a clip's records is the teacher's logits of the clip.
-That is exact, and a step costs no more than the student does.
+DualCamNet's temporal convolution covers a single record, so a record's logits do not depend on its
+clip: their mean over a clip's records equals the teacher's logits for the clip. This is exact, and
+a step costs no more than the student's.
 """
 
 import pathlib
@@ -22,11 +22,11 @@ from dualcam.training.recipes.recipe import NETWORK
 
 
 class DistillationStep(supervised.SupervisedStep):
-    """A student follows the labels and a teacher's softened predictions (WACV 2020's distillation).
+    """Trains a student on labels and a teacher's softened predictions (WACV 2020's distillation).
 
     Args:
         model: the student.
-        imitation: lambda, the teacher's share.
+        imitation: lambda, the teacher's weight.
         temperature: T, which softens the teacher's predictions.
         weight_decay: of the student's own L2 terms.
     """
@@ -46,7 +46,7 @@ class DistillationStep(supervised.SupervisedStep):
         self._imitation, self._temperature = imitation, temperature
 
     def losses(self, batch: Mapping, training: bool) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """Named scalars, 'total' among them, and the student's logits [batch, classes]."""
+        """Named scalars, including 'total', and the student's logits [batch, classes]."""
         logits = steps.outputs(self.model, batch['input'], training)
         hard, soft = losses.distillation_terms(
             batch['label'], logits, batch['teacher_logits'], self._imitation, self._temperature
@@ -55,16 +55,16 @@ class DistillationStep(supervised.SupervisedStep):
 
 
 class DistillationRecipe(supervised.SupervisedRecipe):
-    """A student learns from labels and a teacher.
+    """Trains a student with labels and a teacher.
 
-    Its data are a `RunData`; the teacher is its logits of every record of the store, [records,
-    classes], see `record_predictions`.
+    Its data are a `RunData`; the teacher is given as its logits for every record of the store,
+    [records, classes], see `record_predictions`.
     """
 
     kind = 'distillation'
 
     def check(self, params: supervised.RunParams, teacher: np.ndarray | None) -> None:
-        """Logits and what to do with them go together."""
+        """Raises a `ValueError` unless logits, imitation and temperature are given together."""
         if teacher is None or None in (params.imitation, params.temperature):
             raise ValueError(
                 f'imitation {params.imitation}, temperature {params.temperature}, '
@@ -91,13 +91,13 @@ DISTILLATION = DistillationRecipe()
 def record_predictions(
     teacher: keras.Model, seconds: clip_sets.Clips, path: AnyPath, batch_size: int = 32
 ) -> np.ndarray:
-    """The teacher's logits of every record of a store, computed once and cached.
+    """The teacher's logits for every record of a store, computed once and cached.
 
     Args:
         teacher: a network on clips of one second.
         seconds: `clip_sets.Clips` of every record, see `run_data.second_clips`.
         path: of the .npy file that caches them.
-        batch_size: records that go through the teacher at a time.
+        batch_size: records per call of the teacher.
 
     Returns:
         [records, classes] float32.

@@ -1,4 +1,4 @@
-"""What `run.train` asks of a recipe: how a kind of run is made from its parameters and data."""
+"""The interface of recipes for `run.train`: how a kind of run is built from parameters and data."""
 
 import abc
 import pathlib
@@ -9,7 +9,7 @@ import keras
 from dualcam.data.sources import datasets
 from dualcam.training import steps
 
-NETWORK = 'network'  # the key of the network that a run is trained for
+NETWORK = 'network'  # key of the network that the run produces
 
 
 class Recipe(abc.ABC):
@@ -19,8 +19,8 @@ class Recipe(abc.ABC):
     have `info`, a `datasets.DatasetInfo`, and `described()`.
 
     Attributes:
-        kind: how run.json calls it.
-        frontend_version: of the code that makes its networks' input. Runs of another version are
+        kind: its name in run.json.
+        frontend_version: of the code that makes its networks' input. Runs of other versions are
             refused.
     """
 
@@ -29,45 +29,45 @@ class Recipe(abc.ABC):
 
     @abc.abstractmethod
     def params_from_json(self, fields: dict) -> Any:
-        """The parameters, from what run.json holds of them."""
+        """The parameters, from run.json's entries."""
 
     def check(self, params: Any, teacher: Any) -> None:
-        """A `ValueError` if a teacher is missing, or given but not wanted."""
+        """Raises a `ValueError` if a teacher is missing, or given but not expected."""
         del params
         if teacher is not None:
             raise ValueError(f'a {self.kind} run has no teacher')
 
     @abc.abstractmethod
     def clips(self, params: Any, data: Any, folder: pathlib.Path, teacher: Any) -> tuple[Any, Any]:
-        """Training and validation clips; the latter None where there are none.
+        """Training and validation clips; the latter may be None.
 
-        Statistics that the networks' input is normalised with are written to the folder, unless
-        they are there.
+        The statistics that normalise the networks' input are written to the folder, unless they
+        exist.
         """
 
     @abc.abstractmethod
     def networks(
         self, params: Any, num_classes: int, folder: pathlib.Path
     ) -> dict[str, keras.Model]:
-        """The networks that learn, randomly initialised: `NETWORK`, and others by their roles."""
+        """The trained networks, randomly initialised: `NETWORK`, and others by role."""
 
     def start(self, params: Any, data: Any, networks: dict[str, keras.Model]) -> None:  # noqa: B027
-        """Gives the networks the weights that training starts from, where it has any."""
+        """Loads the weights that training starts from, if any."""
 
     def joined(self, networks: dict[str, keras.Model]) -> keras.Model:
-        """All networks as the one model that checkpoints hold."""
+        """All networks as a single model for checkpoints."""
         return networks[NETWORK]
 
     @abc.abstractmethod
     def step(self, params: Any, networks: dict[str, keras.Model], teacher: Any) -> steps.Step:
-        """What is learned from a batch."""
+        """The training step."""
 
     def keep(self, params: Any) -> str:
-        """Which epoch's weights are chosen, see `loop.fit`."""
+        """Which epoch's weights to choose, see `loop.fit`."""
         del params
         return 'best'
 
     def export(  # noqa: B027
         self, params: Any, network: keras.Model, info: datasets.DatasetInfo, folder: pathlib.Path
     ) -> None:
-        """Writes the trained network as a SavedModel, if it needs only a microphone."""
+        """Exports the trained network as a SavedModel, if it only needs a microphone."""

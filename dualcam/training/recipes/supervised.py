@@ -20,27 +20,27 @@ from dualcam.training.recipes.recipe import NETWORK, Recipe
 
 @dataclasses.dataclass(frozen=True)
 class RunParams:
-    """All that decides the outcome of a supervised or distilled run, next to its data.
+    """Everything that determines the outcome of a supervised or distilled run, besides its data.
 
     Attributes:
         network: name, see `models.build`.
         clips: how clips are cut.
-        loop: how long and how fast.
+        loop: training schedule.
         imitation, temperature: of the teacher; None without one.
         weight_decay: of the L2 terms.
-        standardise: give acoustic images zero mean and unit deviation per cepstral channel,
+        standardise: normalise acoustic images to zero mean and unit deviation per cepstral channel,
             features of video likewise.
-        options: further arguments of the network, as (name, value) pairs.
-        backbone: names the weights that the features of video come from
+        options: additional arguments of the network, as (name, value) pairs.
+        backbone: identifies the weights behind the features of video
             (`fingerprints.of_weights`); None without video.
-        batch_norm: 'frozen' keeps a ResNet's normalisation as it is, so that its features are
-            computed once; 'authors' feeds it batch statistics, which move its averages, as the
-            authors' programs do while they train the logits, at a hundred times the cost.
-        start: names the weights that layers start from (`RunData.start`); None where all are
+        batch_norm: 'frozen' keeps a ResNet's normalisation unchanged, so that its features are
+            computed once; 'authors' uses batch statistics, which update its averages, like the
+            authors' programs while they train the logits, at a hundred times the cost.
+        start: identifies the weights that layers start from (`RunData.start`); None if all are
             randomly initialised.
         normalisation: of a student's spectrograms, see `frontends.Frontend`.
         band_limited: whether a student's recordings have nothing above 6.1 kHz, likewise.
-        augment: an `augmentation.Augmentation` of training clips, or None. For folders of sound.
+        augment: an `augmentation.Augmentation` of training clips, or None. For sound files.
         frontend_version: of the code that makes a student's input, `frontends.VERSION`.
     """
 
@@ -68,7 +68,7 @@ class RunParams:
 
 
 class SupervisedStep(steps.Step):
-    """A network follows the labels."""
+    """Trains a network on labels."""
 
     def __init__(self, model: keras.Model, weight_decay: float = 5e-4):
         super().__init__(
@@ -76,7 +76,7 @@ class SupervisedStep(steps.Step):
         )
 
     def losses(self, batch: Mapping, training: bool) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """Named scalars, 'total' among them, and the logits [batch, classes]."""
+        """Named scalars, including 'total', and the logits [batch, classes]."""
         logits = steps.outputs(self.model, batch['input'], training)
         if 'other_label' in batch:
             hard = losses.mixed_cross_entropy(
@@ -88,7 +88,7 @@ class SupervisedStep(steps.Step):
 
 
 class SupervisedRecipe(Recipe):
-    """A network learns from labels; its data are a `RunData` or a `SoundData`."""
+    """Trains a network on labels; its data are a `RunData` or a `SoundData`."""
 
     kind = 'supervised'
     frontend_version = frontends.VERSION
@@ -121,7 +121,7 @@ class SupervisedRecipe(Recipe):
         return {NETWORK: run_data.build(params, num_classes, folder)}
 
     def start(self, params: RunParams, data: Any, networks: dict[str, keras.Model]) -> None:
-        """Weights of the data's `start`, and of a backbone that is fed video."""
+        """Loads weights of the data's `start`, and of a backbone on video."""
         for layer, values in data.start.items():
             networks[NETWORK].get_layer(layer).set_weights(values)
         if 'video' in run_data.inputs_of(params):
@@ -139,7 +139,7 @@ class SupervisedRecipe(Recipe):
         info: datasets.DatasetInfo,
         folder: pathlib.Path,
     ) -> None:
-        """The student of a waveform or a spectrogram; the reloaded one is compared with it."""
+        """Exports a student on waveforms or spectrograms, and verifies the reloaded one."""
         if models.network(params.network).input not in ('waveform', 'spectrogram'):
             return
         frontend = run_data.frontend(params, folder)

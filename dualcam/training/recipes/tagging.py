@@ -1,8 +1,7 @@
-"""Learning several labels a clip: alone, from a trained teacher, or with one (AAAI 2021).
+"""Learning several labels per clip: alone, from a trained teacher, or with one (AAAI 2021).
 
-Of a mutual run the checkpoints hold student and teacher, of a FitNets run student and regressor;
-the student is what is handed out and exported. What is learned from a batch is in
-`tagging_steps.py`.
+The checkpoints of a mutual run contain student and teacher, those of a FitNets run student and
+regressor; only the student is returned and exported. The training steps are in `tagging_steps.py`.
 """
 
 import dataclasses
@@ -23,29 +22,29 @@ from dualcam.training.recipes import tagging_steps
 from dualcam.training.recipes.recipe import NETWORK, Recipe
 
 METHODS = ('alone', 'taught', 'fitnets', 'mutual')
-TEACHER = 'teacher'  # the key of a mutual run's teacher among its networks
+TEACHER = 'teacher'  # key of a mutual run's teacher among its networks
 _REGRESSOR = 'regressor'  # likewise of a FitNets run's, see `cnn8.build_regressor`
 _TEACHER_NAME = 'tagging_teacher'
 
 
 @dataclasses.dataclass(frozen=True)
 class TaggingParams:
-    """All that decides the outcome of such a run, next to its data.
+    """Everything that determines the outcome of such a run, besides its data.
 
     Attributes:
-        network: what is judged and exported: one of `models.TAGGING_NAMES`.
-        method: 'alone' follows the labels; 'taught' a trained teacher too, or only; 'fitnets'
-            both, after a hint; 'mutual' learns together with a teacher. See `tagging_steps.py`.
-        loop: how long and how fast; AAAI 2021 has Adam, batches of 32 and a rate of 1e-3.
+        network: that is evaluated and exported: one of `models.TAGGING_NAMES`.
+        method: 'alone' uses labels; 'taught' also or only a trained teacher; 'fitnets' both, after
+            a hint; 'mutual' trains together with a teacher. See `tagging_steps.py`.
+        loop: training schedule; AAAI 2021 has Adam, batches of 32 and a rate of 1e-3.
         clip_s: seconds of a clip.
-        sound: what the network, and a teacher beside it, hears; see `cnn8.SOUND_SIZES`.
+        sound: sound inputs of the network, and of a mutual teacher; see `cnn8.SOUND_SIZES`.
         width: factor on the numbers of CNN8's filters.
-        crop_s: whole seconds of each clip that a training step sees; None for all of them.
-        transfer: a `tagging_steps.Transfer`, of 'taught' and 'mutual' runs what the student takes.
-        teacher_transfer: what the teacher of a mutual run takes; None for the same.
+        crop_s: whole seconds of each clip per training step; None for all.
+        transfer: a `tagging_steps.Transfer` to the student of 'taught' and 'mutual' runs.
+        teacher_transfer: the transfer to the teacher of a mutual run; None for the same.
         hint_epochs: of FitNets' first stage.
-        visual: what the features of frames are, in words; None where no frame is seen.
-        visual_size: how many of them a frame has.
+        visual: description of the frames' features; None without frames.
+        visual_size: number of features per frame.
         frontend: a `logmel.LogMelParams`.
         frontend_version: of the code that makes the input, `logmel.VERSION`.
     """
@@ -74,24 +73,24 @@ class TaggingParams:
             )
         if (self.transfer is not None) != (self.method in ('taught', 'mutual')):
             raise ValueError(
-                f'method {self.method} with transfer {self.transfer}: taught and '
+                f'method {self.method} with transfer {self.transfer}: only taught and '
                 'mutual runs have one'
             )
         if self.sees and not self.visual_size:
             raise ValueError(
-                f'{self.network}, {self.method}: sees frames; expected visual and visual_size'
+                f'{self.network}, {self.method}: uses frames; expected visual and visual_size'
             )
 
     @property
     def sees(self) -> bool:
-        """Whether this network, or what teaches it, takes features of frames."""
+        """Whether this network or its teacher takes features of frames."""
         return self.method != 'alone' or self.network in (_TEACHER_NAME, 'tagging_visual')
 
 
 class TaggingRecipe(Recipe):
-    """A network tags clips; its data are a `TaggingData`.
+    """Trains a tagging network; its data are a `TaggingData`.
 
-    The teacher is the trained network that a 'taught' or 'fitnets' run follows.
+    The teacher is the trained network of a 'taught' or 'fitnets' run.
     """
 
     kind = 'tagging'
@@ -116,7 +115,7 @@ class TaggingRecipe(Recipe):
         )
 
     def check(self, params: TaggingParams, teacher: keras.Model | None) -> None:
-        """Runs of some methods have a teacher."""
+        """Raises a `ValueError` unless a teacher is given exactly if the method needs one."""
         if (teacher is not None) != (params.method in ('taught', 'fitnets')):
             raise ValueError(
                 f'method {params.method}: '
@@ -130,7 +129,7 @@ class TaggingRecipe(Recipe):
         folder: pathlib.Path,
         teacher: keras.Model | None,
     ) -> tuple[Any, Any]:
-        """Clips of the data, with the teacher's predictions where these are always the same."""
+        """Clips of the data, with the teacher's predictions if these are constant."""
         training, validation = data.clips(params, folder)
         if teacher is None:
             return training, validation
@@ -143,7 +142,7 @@ class TaggingRecipe(Recipe):
     def networks(
         self, params: TaggingParams, num_classes: int, folder: pathlib.Path
     ) -> dict[str, keras.Model]:
-        """The network, of a mutual run `TEACHER`, and of a FitNets run the regressor."""
+        """The network, for a mutual run `TEACHER`, and for a FitNets run the regressor."""
         del folder
         heard: dict[str, Any] = {'sound': params.sound, 'width': params.width}
         options: dict[str, dict] = {
@@ -172,7 +171,7 @@ class TaggingRecipe(Recipe):
     def step(
         self, params: TaggingParams, networks: dict[str, keras.Model], teacher: keras.Model | None
     ) -> steps.Step:
-        """Of the run's method."""
+        """The step of the run's method."""
         network = networks[NETWORK]
         if params.method == 'mutual':
             assert params.transfer is not None, 'as TaggingParams checks'
@@ -195,7 +194,7 @@ class TaggingRecipe(Recipe):
         info: datasets.DatasetInfo,
         folder: pathlib.Path,
     ) -> None:
-        """The network, if it needs only a microphone; the reloaded one is compared with it."""
+        """Exports the network if it only needs a microphone, and verifies the reloaded one."""
         if not needs_sound_only(params):
             return
         frontend = tagging_data.frontend(params, folder)

@@ -1,9 +1,9 @@
-"""Steps that learn several labels per clip: alone, from a frozen teacher, or with one (AAAI 2021).
+"""Training steps for several labels per clip: alone, from a frozen teacher, or mutual (AAAI 2021).
 
-A teacher hears and sees, a student only hears; see `models/cnn8.py`. `MutualStep` trains both at
-once, each following the labels, the other's predictions, and the other's features: h^a of both
+A teacher uses sound and frames, a student only sound; see `models/cnn8.py`. `MutualStep` trains
+both at once, each on the labels, the other's predictions, and the other's features: h^a of both
 (single-modal transfer), and the teacher's h^v and the student's estimate of it (cross-modal
-transfer). The rows of the paper's Table 3, as read here:
+transfer). The rows of the paper's Table 3, as interpreted here:
 
     standard backpropagation  TaggingStep(tagging_audio)
     knowledge distillation    TaughtStep(tagging_audio, Transfer(1, 0, 0)); as Hinton et al.,
@@ -18,11 +18,11 @@ transfer). The rows of the paper's Table 3, as read here:
                               Zhang et al., predictions only
     proposed student          MutualStep(tagging_teacher, tagging_student)
 
-and of Table 2 the last one with `Transfer(single_modal=0)` and `Transfer(cross_modal=0)`, and for
-"without mutual learning" TaughtStep(tagging_student), whose teacher was trained first and does not
-adapt. A batch holds 'input', a dictionary with
-all that either network takes, and 'label' [batch, classes], 0 or 1; the logits returned to the loop
-are the student's, and their mean average precision chooses the epoch.
+For Table 2: the last one with `Transfer(single_modal=0)` and `Transfer(cross_modal=0)`, and for
+"without mutual learning" TaughtStep(tagging_student), whose teacher was trained first and is
+frozen. A batch has 'input', a dictionary with the inputs of both networks, and 'label' [batch,
+classes], 0 or 1; the logits returned to the loop are the student's, and their mean average
+precision selects the epoch.
 """
 
 import dataclasses
@@ -46,7 +46,7 @@ _TAUGHT = 'teacher_'  # prefix of a teacher's outputs in a batch
 
 @dataclasses.dataclass(frozen=True)
 class Transfer:
-    """Weights of what a network learns from its peer, next to the labels.
+    """Weights of the transfer from a peer, besides the labels.
 
     Attributes:
         soft: lambda, of the cross-entropy with the peer's probabilities.
@@ -67,7 +67,7 @@ class Transfer:
 
 
 class TaggingStep(steps.Step):
-    """A network follows the labels."""
+    """Trains a network on labels."""
 
     measure = 'mAP'
 
@@ -81,7 +81,7 @@ class TaggingStep(steps.Step):
         return tagging_scores.mean_average_precision(labels, logits)
 
     def losses(self, batch: Mapping, training: bool) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """Named scalars, 'total' among them, and the logits [batch, classes]."""
+        """Named scalars, including 'total', and the logits [batch, classes]."""
         own = _outputs(self._network, batch, training)
         return self.add_penalty(
             {'hard': losses.binary_cross_entropy(batch['label'], own['logits'])}
@@ -89,18 +89,18 @@ class TaggingStep(steps.Step):
 
 
 class TaughtStep(TaggingStep):
-    """A network follows a frozen teacher, and the labels unless their weight is 0.
+    """Trains a network with a frozen teacher, and labels unless their weight is 0.
 
-    The teacher's outputs are in the batches where clips are `TaughtClips`. Where clips are cut
-    anew in every epoch, the teacher runs in every step.
+    If clips are `TaughtClips`, the teacher's outputs are in the batches. If clips are cut anew in
+    every epoch, the teacher runs in every step.
 
     Args:
-        model: what learns.
+        model: the network to train.
         teacher: a trained network.
         transfer: a `Transfer`.
 
     Raises:
-        ValueError: a feature that is to be compared is missing, or of another size.
+        ValueError: a feature to compare is missing or has another size.
     """
 
     def __init__(self, model: keras.Model, teacher: keras.Model, transfer: Transfer = Transfer()):
@@ -109,7 +109,7 @@ class TaughtStep(TaggingStep):
         self._teacher, self._transfer = cnn8.with_features(teacher), transfer
 
     def losses(self, batch: Mapping, training: bool) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """Named scalars, 'total' among them, and the logits [batch, classes]."""
+        """Named scalars, including 'total', and the logits [batch, classes]."""
         own = _outputs(self._network, batch, training)
         taught = {
             name.removeprefix(_TAUGHT): batch[name] for name in batch if name.startswith(_TAUGHT)
@@ -125,13 +125,13 @@ class TaughtStep(TaggingStep):
 
 
 class FitNetsStep(TaughtStep):
-    """First only the teacher's h^a and h^v are learned, then labels and predictions without them.
+    """Trains on the teacher's h^a and h^v first, then on labels and predictions only.
 
     Args:
-        model, teacher: as for `TaughtStep`; the teacher sees.
+        model, teacher: as for `TaughtStep`; the teacher uses frames.
         regressor: from `cnn8.build_regressor`, from the student's h^a to the teacher's h^a and
-            h^v; it learns too, in the first stage, and is no part of the student.
-        hint_epochs: epochs of the first stage, in which the last layer keeps its weights.
+            h^v; it is trained too, in the first stage, and is not part of the student.
+        hint_epochs: epochs of the first stage, in which the last layer is not trained.
 
     Raises:
         ValueError: the hint has another size than the regressor's, or there is no first stage.
@@ -168,19 +168,18 @@ class FitNetsStep(TaughtStep):
 
 
 class MutualStep(steps.Step):
-    """Teacher and student learn at once; one optimizer step updates both.
+    """Trains teacher and student together; one optimizer step updates both.
 
-    No term of one network has a gradient in the other. With all weights zero each of them learns
-    as if it were alone.
+    No term of one network has a gradient in the other. With all weights zero each is trained as if
+    it were alone.
 
     Args:
-        teacher, student: from `models.build`; they learn.
-        student_transfer: a `Transfer`, what the student learns from the teacher.
-        teacher_transfer: the other way round; default the student's.
+        teacher, student: from `models.build`; both are trained.
+        student_transfer: a `Transfer` from teacher to student.
+        teacher_transfer: a `Transfer` from student to teacher; default the student's.
 
     Raises:
-        ValueError: their classes differ, or a feature that is to be compared is missing, or of
-            another size.
+        ValueError: their classes differ, or a feature to compare is missing or has another size.
     """
 
     measure = 'mAP'
@@ -232,9 +231,9 @@ class TaughtClips:
     """Clips with a frozen teacher's outputs, which are computed once, before the first epoch.
 
     Args:
-        clips: whose batches hold the same sound and frames of a clip in every epoch.
+        clips: with the same sound and frames of each clip in every epoch.
         teacher: a trained tagging network.
-        batch_size: clips that go through it at a time.
+        batch_size: clips per call of the teacher.
     """
 
     def __init__(self, clips: clip_sets.Clips, teacher: keras.Model, batch_size: int = 32):
@@ -258,7 +257,7 @@ class TaughtClips:
         return len(self._clips)
 
     def batches(self, batch_size: int, shuffle_seed: Any = None) -> tf.data.Dataset:
-        """As the clips', with 'teacher_logits', 'teacher_audio_feature' and so on."""
+        """The clips' batches, with 'teacher_logits', 'teacher_audio_feature' and so on."""
         taught = {
             name: tf.constant(values)
             for name, values in self.columns.items()
@@ -274,20 +273,20 @@ class TaughtClips:
         )
 
     def records(self, number: int) -> list[str]:
-        """As the clips'."""
+        """See the clips."""
         return self._clips.records(number)
 
     def waveform(self, number: int) -> np.ndarray | None:
-        """As the clips'."""
+        """See the clips."""
         return self._clips.waveform(number)
 
     def picture(self, number: int, size: tuple[int, int]) -> np.ndarray | None:
-        """As the clips'."""
+        """See the clips."""
         return self._clips.picture(number, size)
 
 
 def guided(student: keras.Model, regressor: keras.Model) -> keras.Model:
-    """A student and the regressor of its h^a as one, for checkpoints.
+    """A student and the regressor of its h^a as one model, for checkpoints.
 
     Returns:
         A Keras model to {'logits' [batch, classes], 'hint' [batch, features]}; it shares their
@@ -298,7 +297,7 @@ def guided(student: keras.Model, regressor: keras.Model) -> keras.Model:
 
 
 def joint(teacher: keras.Model, student: keras.Model) -> keras.Model:
-    """Two networks as one, for checkpoints.
+    """Two networks as one model, for checkpoints.
 
     Returns:
         A Keras model to {'teacher', 'student'}, logits [batch, classes]; it shares their weights.
@@ -315,7 +314,7 @@ def joint(teacher: keras.Model, student: keras.Model) -> keras.Model:
         name: keras.Input(tensor.shape[1:], name=name)
         for name, tensor in (teacher.input | student.input).items()
     }
-    # By their roles, since peers may be of one kind.
+    # By role, since peers may be of the same kind.
     networks = {
         role: keras.Model(network.input, network.output, name=role)
         for role, network in (('teacher', teacher), ('student', student))
@@ -332,7 +331,7 @@ def _outputs(network, batch, training):
 
 
 def _parts(labels, own, peer, transfer):
-    """The weighted terms of one network; those of weight 0 are left out."""
+    """The weighted terms of one network, without those of weight 0."""
     parts = {}
     if transfer.hard:
         parts['hard'] = transfer.hard * losses.binary_cross_entropy(labels, own['logits'])
@@ -352,12 +351,12 @@ def _parts(labels, own, peer, transfer):
 
 
 def _visual(outputs):
-    """h^v of a network that sees, or the estimate of it of one that does not."""
+    """h^v of a network with frames, or the estimate of it by one without."""
     return outputs[cnn8.VISUAL if cnn8.VISUAL in outputs else cnn8.CROSS]
 
 
 def _check_pair(teacher, student, transfer):
-    """A `ValueError` for features that are to be compared but do not match."""
+    """Raises a `ValueError` for features to compare that do not match."""
     for weight, there, here in (
         (transfer.single_modal, cnn8.AUDIO, cnn8.AUDIO),
         (transfer.cross_modal, cnn8.VISUAL, cnn8.CROSS),
@@ -367,10 +366,10 @@ def _check_pair(teacher, student, transfer):
             raise ValueError(
                 f'{there} of {teacher.name} has {sizes[0]} values, {here} of {student.name} has '
                 f'{sizes[1]}: to transfer it, take a tagging_teacher and a tagging_student with '
-                'the same sound and width; or give it the weight 0'
+                'the same sound and width; or set its weight to 0'
             )
 
 
 def _size(network, name):
-    """Number of values of a feature; 0 where a network has none of that name."""
+    """Number of values of a feature; 0 if a network has none of that name."""
     return sum(layer.output.shape[-1] for layer in network.layers if layer.name == name)

@@ -275,7 +275,7 @@ def test_ctrl_c_keeps_the_last_complete_epoch_and_says_how_to_resume(tmp_path, c
     ) in capsys.readouterr().err
     equal(fit(tmp_path / 'a'), fit(tmp_path / 'b'))
     assert errors.exit_code(lambda: signal.raise_signal(signal.SIGINT)) == 130
-    assert 'stopped: the same call resumes' in capsys.readouterr().err
+    assert 'stopped: the same command resumes' in capsys.readouterr().err
 
 
 def test_what_is_not_finite_is_named_and_the_fixed_run_resumes(tmp_path):

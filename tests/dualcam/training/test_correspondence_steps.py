@@ -1,4 +1,4 @@
-"""Learning from sound and frames of one video: steps, and the loop that takes them."""
+"""Learning from sound and frames of one video: steps, and the loop that runs them."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ CHANNELS = 16
 
 
 class ToyClips(made_up_clips.MadeUpClips):
-    """28 clips of 14 videos, two classes; what is heard and what is seen hold the video's code.
+    """28 clips of 14 videos, two classes; both sound and frames contain the video's code.
 
     Both classes number their videos from 0, and a video's clips lie side by side.
     """
@@ -65,7 +65,7 @@ def joint(seed=5):
 
 
 def pair_teller(seed=5):
-    """Whether sound and frames go together."""
+    """Whether sound and frames correspond."""
     keras.utils.set_random_seed(seed)
     sound = keras.Input((9,), name='spectrogram')
     frames = keras.Input((2, 3, 10), name='frames')
@@ -226,7 +226,7 @@ class Falling(steps.Step):
 
 
 class Recorder(correspondence_steps.CorrespondenceStep):
-    """Remembers what clips it was given."""
+    """Records the clips it was given."""
 
     def __init__(self, model):
         super().__init__(model)
@@ -299,7 +299,7 @@ def test_transfer_adds_the_triplets_of_the_trained_networks_features():
     hears_maps = correspondence_steps.pair(
         keras.Model(maps, keras.layers.Dense(CHANNELS)(maps), name='maps'), frame_network()
     )
-    with pytest.raises(ValueError, match='gives vectors'):
+    with pytest.raises(ValueError, match='outputs vectors'):
         correspondence_steps.TransferStep(hears_maps, 0.5)
 
 
@@ -314,7 +314,7 @@ def test_a_transfer_run_brings_sounds_close_to_the_trained_features(tmp_path):
 
 
 def test_features_of_clips_come_from_single_records_exactly(rng, tmp_path):
-    """The trained network is asked once per record: the same as asking it of whole clips."""
+    """Evaluating the trained network once per record equals evaluating it on whole clips."""
     inputs = keras.Input((None, 2, 3, 4), name='acoustic')
     maps = keras.layers.Dense(6, activation='relu')(inputs)
     network = keras.Model(inputs, keras.ops.mean(maps, axis=1), name='maps')

@@ -1,4 +1,4 @@
-"""The networks of ECCV 2020 through runs with labels, on seconds that differ in all they hold."""
+"""ECCV 2020's networks in runs with labels, on seconds with completely different contents."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a network is trained on does not depend on how many threads make it."""
+"""Training data do not depend on the number of threads."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Three kill points of `tests/proofs/kill_training.py`, which goes through 50 of all regimes."""
+"""Three kill points of `tests/proofs/kill_training.py`, which tests 50 over all regimes."""
 
 import numpy as np
 import pytest

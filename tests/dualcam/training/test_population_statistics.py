@@ -1,4 +1,4 @@
-"""Averages of batch normalisation that are measured over the training clips."""
+"""Batch normalisation averages measured over the training clips."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Runs that tag, from clips to a folder, an exported student and answers over a threshold."""
+"""Tagging runs, from clips to a folder, an exported student and thresholded predictions."""
 
 import csv
 import dataclasses
@@ -326,9 +326,9 @@ def test_a_table_of_tflite_forms_has_their_map(together, data, tmp_path, capsys)
 def test_what_sees_cannot_listen(data, teacher, tmp_path):
     train(params('tagging_visual', epochs=1), data, tmp_path / 'visual')
     assert not (tmp_path / 'visual' / 'saved_model').exists()
-    with pytest.raises(ValueError, match='does not listen to one microphone'):
+    with pytest.raises(ValueError, match='does not take one microphone'):
         students.open_listener(tmp_path / 'visual')
-    with pytest.raises(ValueError, match='audio, visual: what takes more'):
+    with pytest.raises(ValueError, match='audio, visual: a network that takes more'):
         saved_models.export(
             teacher,
             tmp_path / '1',

@@ -1,4 +1,4 @@
-"""Tagging networks that learn alone, from a frozen teacher, and from each other."""
+"""Tagging networks trained alone, with a frozen teacher, and mutually."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ ALONE = tagging_steps.Transfer(0.0, 0.0, 0.0)
 
 
 class ToyClips(made_up_clips.MadeUpClips):
-    """24 clips of 16 windows: each event lifts a band of its own, and a channel of the frames."""
+    """24 clips of 16 windows: each event raises its own band and a channel of the frames."""
 
     def __init__(self, clips=24, seed=0):
         rng = np.random.default_rng(seed)
@@ -35,7 +35,7 @@ class ToyClips(made_up_clips.MadeUpClips):
 
 
 def make(name, seed=0, width=1 / 32):
-    """A tiny network; those of other names have other weights, also in the part they share."""
+    """A tiny network; each name gives different weights, also in shared parts."""
     keras.utils.set_random_seed(10 * seed + list(models.TAGGING_NAMES).index(name))
     return models.build(
         name,
@@ -68,7 +68,7 @@ def distance(a, b):
 
 
 def descend(step, batch, steps=5):
-    """Steps of Adam, as the loop takes them, without its graph."""
+    """Adam steps as in the loop, without its graph."""
     optimizer = keras.optimizers.Adam(1e-2)
     optimizer.build(step.variables)
     for _ in range(steps):

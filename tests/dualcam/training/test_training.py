@@ -1,4 +1,4 @@
-"""Regimes, the loop and runs, on records of noise that say their class aloud."""
+"""Regimes, the loop and runs, on noise records with obvious classes."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ INFO = datasets.DatasetInfo('toy', ('low', 'high', 'noise'), 'made up', 1)
 
 @pytest.fixture(scope='module')
 def store():
-    """12 sequences of 5 s, three classes that differ in pitch and in place."""
+    """12 sequences of 5 s, with three classes that differ in pitch and position."""
     rng = np.random.default_rng(0)
     time = np.arange(5 * 12_288) / 12_288
     sound, images, labels = [], [], []

@@ -1,4 +1,4 @@
-"""Teachers that see video: trained on kept features, or the authors' way."""
+"""Teachers on video: trained on cached features, or as in the authors' programs."""
 
 import dataclasses
 import types
