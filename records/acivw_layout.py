@@ -72,7 +72,7 @@ def find_videos(
     check_time: bool = True,
     only: str | None = None,
 ) -> list[RawVideo]:
-    """All videos below a folder, or one of them, with all of their modalities.
+    """Finds all videos below a folder, or one of them, with all of their modalities.
 
     Args:
         root: folder with class_C/data_DDD.

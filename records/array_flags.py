@@ -1,4 +1,4 @@
-"""Flags that the commands about microphone arrays share."""
+"""Flags shared by the commands on microphone arrays."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from dualcam.cli import array_options
 
 
 def define(default: str | None = 'dualcam') -> None:
-    """Defines --array, which must be given where it has no default, and --unit."""
+    """Defines --array, which is required unless it has a default, and --unit."""
     flags.DEFINE_string(
         'array',
         default,
@@ -17,28 +17,28 @@ def define(default: str | None = 'dualcam') -> None:
         required=default is None,
     )
     flags.DEFINE_enum(
-        'unit', None, list(geometry_files.UNITS), 'Of --array; default what it says, or m.'
+        'unit', None, list(geometry_files.UNITS), 'Unit of --array; default: its header, or m.'
     )
 
 
 def define_view() -> None:
-    """Defines what the camera sees: --view_deg, --calibration, --mirrored, --upside_down."""
+    """Defines the camera's view: --view_deg, --calibration, --mirrored, --upside_down."""
     flags.DEFINE_list('view_deg', [], 'Horizontal and vertical field of view; default 60.')
-    flags.DEFINE_string('calibration', None, "File of OpenCV, in --view_deg's place.")
-    flags.DEFINE_bool('mirrored', False, 'The videos have left and right exchanged.')
-    flags.DEFINE_bool('upside_down', False, 'The videos are turned by 180 degrees.')
+    flags.DEFINE_string('calibration', None, "OpenCV's file, instead of --view_deg.")
+    flags.DEFINE_bool('mirrored', False, 'Left and right are swapped in the videos.')
+    flags.DEFINE_bool('upside_down', False, 'The videos are rotated by 180 degrees.')
 
 
 def define_video_offset() -> None:
     """Defines --video_offset_s."""
-    flags.DEFINE_float('video_offset_s', 0.0, 'When videos begin, in time of the sound.')
+    flags.DEFINE_float('video_offset_s', 0.0, 'Start of the videos, in time of the sound.')
 
 
 def view_of(picture_size: tuple[int, int]) -> views.View | None:
-    """The view that `define_view`'s flags tell, for pictures of a (width, height).
+    """The view from `define_view`'s flags, for pictures of a (width, height).
 
     Returns:
-        None where no flag is given.
+        The view; None if no flag is given.
     """
     options = flags.FLAGS
     if not array_options.has_view(options):
@@ -53,5 +53,5 @@ def view_of(picture_size: tuple[int, int]) -> views.View | None:
 
 
 def numbers(name: str, counts: Sequence[int]) -> tuple[float, ...]:
-    """Numbers of a flag with commas between, see `array_options.numbers_of`."""
+    """Comma-separated numbers of a flag; see `array_options.numbers_of`."""
     return array_options.numbers_of(name, ','.join(getattr(flags.FLAGS, name)), counts)

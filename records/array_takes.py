@@ -1,9 +1,9 @@
-"""The table of takes that `records.convert_array` reads, and where their records go.
+"""The table of takes for `records.convert_array`, and the folders of their records.
 
-Columns: recording, class; and where wanted video, video_offset_s, subject, place, start, end (both
-in seconds of the recording). Paths are relative to the table. Classes, subjects and places are
-names or numbers of any kind; each gets its number in the order in which it first comes, so that
-rows can be added at the end.
+Columns: recording, class; optionally video, video_offset_s, subject, place, start, end (the last
+two in seconds of the recording). Paths are relative to the table. Classes, subjects and places are
+arbitrary names or numbers; they are numbered in order of first appearance, so that rows can be
+appended.
 """
 
 import dataclasses
@@ -23,8 +23,8 @@ class ArrayTake:
 
     Attributes:
         row: its number in the file, from 2.
-        recording, video: paths; no video is None.
-        video_offset_s: when the video begins, in time of the recording.
+        recording, video: paths; the video may be None.
+        video_offset_s: start of the video, in time of the recording.
         start_s, end_s: part of the recording; None for its end.
         labels: {'action', 'location', 'subject'}, from 0.
         folder: of its records.
@@ -57,9 +57,9 @@ class TakesTable:
     places: tuple[str, ...]
 
     def description(self, rule: datasets.TakeRule, array_name: str) -> datasets.DatasetInfo:
-        """What dataset.json says of their records."""
+        """The description of their records for dataset.json."""
         return datasets.DatasetInfo(
-            name=f'own_{self.path.stem}',  # not to be taken for AVIA, whatever the table is called
+            name=f'own_{self.path.stem}',  # never mistaken for AVIA, whatever the table's name
             classes=self.classes,
             origin=f'own takes ({self.path.name}) with {array_name}',
             num_locations=len(self.places),
@@ -68,10 +68,10 @@ class TakesTable:
 
 
 def read_takes(path: AnyPath) -> TakesTable:
-    """The table of takes.
+    """Reads a table of takes.
 
     Raises:
-        ValueError: it is no such table, a file in it is missing, or it has fewer than two classes.
+        ValueError: it is not such a table, a file is missing, or there are fewer than two classes.
     """
     path = pathlib.Path(path)
     try:

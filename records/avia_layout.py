@@ -61,7 +61,7 @@ def sequence_name(location: int, subject: int, action: int) -> str:
 
 
 def find_sequences(roots: Mapping[str, AnyPath], only: str | None = None) -> list[RawSequence]:
-    """All takes below the given folders, or one of them, with all of their modalities.
+    """Finds all takes below the given folders, or one of them, with all of their modalities.
 
     Args:
         roots: {modality name: folder with Location_LL/...}, one or more of 'acoustic',

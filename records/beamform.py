@@ -1,10 +1,10 @@
-"""Array recordings to cepstral acoustic images in the AVIA raw layout.
+"""Converts array recordings to cepstral acoustic images in the AVIA raw layout.
 
     python -m records.beamform --raw=RAW --out=MATFILES [--array=FILE] [--focus_m=1.5]
 
 Reads RAW/array/Location_LL/Subject_SS/Action_AAA/audio/A_IIIIII.dc (int32, mics x 1024, Fortran
 order) and writes MATFILES/Location_LL/Subject_SS/Action_AAA/MFCC_Image/Data_I.mat, float32
-36 x 48 x 12. Existing images are kept unless --overwrite is passed. Where another call writes to
+36 x 48 x 12. Existing images are kept unless --overwrite is passed. If another call is writing to
 MATFILES, waits until it ends.
 """
 
@@ -45,7 +45,7 @@ def recording_to_cepstra(
 
 
 def write_mat(path: pathlib.Path, image: np.ndarray) -> None:
-    """Writes one cepstral image [36, 48, 12], whole or not at all."""
+    """Writes one cepstral image [36, 48, 12], atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = atomic.partial_name(path)
     try:
@@ -172,7 +172,7 @@ def beamform(
 
 
 def main(_: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     layout = geometry_files.find_array(options.array, options.unit)
     if len(options.view_deg) != 2:
@@ -205,7 +205,7 @@ if __name__ == '__main__':
     flags.DEFINE_string('out', None, 'Folder for the .mat files.', required=True)
     array_flags.define()
     flags.DEFINE_list('view_deg', ['60', '45'], 'Horizontal and vertical field of view.')
-    flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
+    flags.DEFINE_float('focus_m', 1.5, 'Focus distance; 0 for plane waves.', lower_bound=0.0)
     flags.DEFINE_bool('overwrite', False, 'Replace existing images.')
     cluster_flags.define()
     for module in (array_flags, cluster_flags):  # for --help

@@ -1,4 +1,4 @@
-"""Files of tagged clips: where their sound and frames are, and frames as JPEG.
+"""Files of tagged clips: finds their sound and frames, and reads frames as JPEG.
 
 Frames are pictures, one per second, in one folder per clip, or are taken from a video at the middle
 of each second. `convert_tagging` puts them into records.
@@ -33,7 +33,7 @@ def find_audio(folder: AnyPath) -> dict[str, pathlib.Path]:
     """
     folder = pathlib.Path(folder)
     sounds = folder_scan.scan(folder).sounds
-    # Where a clip's sound lies beside its video, the video's own is not needed.
+    # If a clip has both a sound file and a video, the video's audio track is not needed.
     alone = {path.with_suffix('') for path in sounds if path.suffix.lower() not in VIDEOS}
     wanted = [
         path
@@ -50,7 +50,7 @@ def find_videos(folder: AnyPath) -> dict[str, pathlib.Path]:
 
 
 def find_frame_folders(folder: AnyPath) -> dict[str, pathlib.Path]:
-    """{clip name: folder} of all subfolders that hold pictures; errors as `find_audio`."""
+    """{clip name: folder} of all subfolders with pictures; errors as `find_audio`."""
     found = [
         path
         for path in sorted(pathlib.Path(folder).rglob('*'))
@@ -62,16 +62,16 @@ def find_frame_folders(folder: AnyPath) -> dict[str, pathlib.Path]:
 def unlisted(
     folder: AnyPath, found: Mapping[str, pathlib.Path], names: Iterable[str], list_name: str
 ) -> list[folder_scan.LeftOut]:
-    """What a folder of sound holds besides the clips of a list.
+    """Files in a folder of sound that are not clips of a list.
 
     Args:
         folder: of sound.
-        found: what `find_audio` gives of it.
-        names: of the clips that the list has.
+        found: its clips, from `find_audio`.
+        names: of the list's clips.
         list_name: of the list, for the reason.
 
     Returns:
-        One entry for all sounds that no row names, then what is no sound.
+        One entry for all sounds that no row names, then files that are not audio.
     """
     used = {file_of(found, name) for name in names}
     rest = [path.name for path in found.values() if path not in used]
@@ -87,8 +87,8 @@ def unlisted(
 def file_of(found: Mapping[str, pathlib.Path], name: str) -> pathlib.Path | None:
     """The path of a clip, or None.
 
-    DCASE's lists have names of YouTube videos, which may begin with a dash; downloaded files have a
-    Y in front.
+    DCASE's lists contain names of YouTube videos, which may begin with a dash; downloaded files
+    have a Y in front.
     """
     name = unicodedata.normalize('NFC', name)
     return found.get(name, found.get(f'Y{name}'))
@@ -115,7 +115,7 @@ def read_frames(path: pathlib.Path) -> list[bytes]:
 def _by_name(folder, paths, suffixes):
     found: dict[str, pathlib.Path] = {}
     for path in paths:
-        # macOS takes accents apart in names of files, lists mostly do not.
+        # macOS decomposes accents in file names; most lists do not.
         name = unicodedata.normalize('NFC', path.name if path.is_dir() else path.stem)
         if name in found:
             raise ValueError(

@@ -32,7 +32,7 @@ _NPY_HEADS = {
 
 
 def numbered(folder: pathlib.Path, suffix: str) -> tuple[pathlib.Path, ...]:
-    """The frame files of a folder in order.
+    """The frame files of a folder, in order.
 
     Args:
         folder: to search.
@@ -63,7 +63,7 @@ def read_mat(path: pathlib.Path) -> np.ndarray:
     """Cepstral image, float32 [36, 48, 12]; a smaller one is padded with zeros at the front.
 
     Raises:
-        ValueError: it is no such file; the message names it. So do the other readers.
+        ValueError: it is not such a file; the message names it, as for the other readers.
     """
     wanted = schema.ACOUSTIC_SHAPE
     try:
@@ -79,14 +79,14 @@ def read_mat(path: pathlib.Path) -> np.ndarray:
         raise ValueError(
             f'{path}: MFCC is {_describe(image)}; expected numbers of shape up to {wanted}'
         )
-    with np.errstate(over='ignore'):  # infinite then, which the store refuses and names
+    with np.errstate(over='ignore'):  # becomes infinite, which the store refuses
         image = image.astype('<f4')
     return np.pad(image, [(full - size, 0) for full, size in zip(wanted, image.shape, strict=True)])
 
 
 def read_npy(path: pathlib.Path) -> np.ndarray:
     """Sound of one frame, int32 [mics, 1024]."""
-    # Not np.load: it allocates the memory that the header announces before it reads the numbers.
+    # Not np.load, which allocates the memory announced by the header before reading.
     try:
         data = path.read_bytes()
         file = io.BytesIO(data)
@@ -140,7 +140,7 @@ def read_bmp(path: pathlib.Path, smallest_side: int) -> np.ndarray:
             size = [max(smallest_side, int(side * scale)) for side in image.size]
             if (
                 max(*image.size, *size) > _LONGEST_SIDE
-            ):  # a thin strip, enlarged, would fill the memory
+            ):  # a thin strip, enlarged, would exhaust memory
                 raise ValueError(f'{image.height} x {image.width} pixels')
             return _bgr(image.convert('RGB').resize(size, Image.Resampling.BICUBIC))
     except Exception as error:

@@ -1,7 +1,7 @@
 """Checks of one record file: its layers, keys, sizes and values.
 
-Covers the records of all converters: seconds of AVIA and ACIVW, tagged clips, sounds. Whether the
-records of a folder fit together is checked by `records.verification`.
+Covers the records of all converters: seconds of AVIA and ACIVW, tagged clips, sounds.
+`records.verification` checks whether the records of a folder are consistent.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ _CLIP_KEYS = (
     schema.CLIP_LABELS,
 )
 _SOUND_KEYS = (schema.SOUND_DATA, schema.SOUND_RATE, schema.SOUND_START, schema.SOUND_LABEL)
-# What folder names say about their records: {kind: (pattern, labels, first number)}.
+# What folder names imply about their records: {kind: (pattern, labels, first number)}.
 _PLACES = {
     'AVIA': (
         re.compile(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)(?:_take_\d+)?/[^/]+$'),
@@ -37,13 +37,13 @@ _PLACES = {
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """What was found in one record file.
+    """Result for one record file.
 
     Attributes:
         path: relative to the records' root, with slashes.
         num_bytes: of the file.
         crc32c: of the file, eight hexadecimal digits.
-        holds: what it is, for comparison with its neighbours, such as 'AVIA: acoustic, audio';
+        holds: its kind, for comparison with its neighbours, such as 'AVIA: acoustic, audio';
             empty if unknown.
         kind: a short name for the damage; empty if there is none.
         message: the damage in words.
@@ -71,7 +71,7 @@ def inspect(path: str, root: AnyPath) -> Inspection:
 
 
 def _check(examples, path):
-    """What the examples hold, see `Inspection`; raises `Damaged`."""
+    """The examples' kind, see `Inspection`; raises `Damaged`."""
     context, lists = examples[0]
     if schema.CLIP_AUDIO in context or schema.CLIP_FRAMES in context:
         _check_single(examples)
@@ -144,7 +144,7 @@ def _check_clip(context):
 
 
 def _check_sound(examples):
-    """Checks a sound, which has one example for each stretch."""
+    """Checks a sound, which has one example per stretch."""
     following = 0
     for context, _ in examples:
         for key in _SOUND_KEYS:
@@ -171,7 +171,7 @@ def _check_sound(examples):
 
 def _check_single(examples):
     if len(examples) != 1:
-        raise Damaged('foreign', f'holds {len(examples)} examples; expected one')
+        raise Damaged('foreign', f'contains {len(examples)} examples; expected one')
 
 
 def _check_finite(data, dtype, where):

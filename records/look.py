@@ -1,4 +1,4 @@
-"""Raw takes as pictures and films: acoustic images over video frames.
+"""Draws raw takes as pictures and videos: acoustic images over video frames.
 
     python -m records.look --raw=RAW --out=DIR [--matfiles=RAW/matfiles] [--kinds=sheet,mp4]
         [--take=Location_01/Subject_01/Action_000] [--array=FILE] [--focus_m=1.5]
@@ -6,9 +6,9 @@
 
 If RAW/array has the 128 channels, images are beamformed and show the power summed over 900 -
 6,400 Hz; otherwise those of --matfiles show their first cepstral channel. RAW/sync has video and
-sound. The camera's view is that of the images, 60 x 45 degrees, unless a flag says another:
-128 channels are then beamformed to it, images of --matfiles moved to where it has them. `dualcam
-look` does the same for records.
+sound. The camera's view is that of the images, 60 x 45 degrees, unless flags give another: 128
+channels are then beamformed to it, images of --matfiles resampled to it. `dualcam look` does the
+same for records.
 """
 
 import pathlib
@@ -68,7 +68,7 @@ def read_take(
 
 
 def main(_: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     root = pathlib.Path(options.raw)
     matfiles = pathlib.Path(options.matfiles) if options.matfiles else root / 'matfiles'
@@ -101,11 +101,11 @@ def main(_: list[str]) -> None:
 if __name__ == '__main__':
     flags.DEFINE_string('raw', None, 'The raw folder: sync/, array/ or matfiles/.', required=True)
     flags.DEFINE_string('matfiles', None, 'Acoustic images; default RAW/matfiles.')
-    flags.DEFINE_string('out', None, 'Folder for the pictures and films.', required=True)
+    flags.DEFINE_string('out', None, 'Folder for the pictures and videos.', required=True)
     flags.DEFINE_list(
         'take', [], 'Location_LL/Subject_SS/Action_AAA, one or more; default the first.'
     )
-    flags.DEFINE_list('kinds', ['sheet', 'mp4'], f'Of {", ".join(look.KINDS)}.')
+    flags.DEFINE_list('kinds', ['sheet', 'mp4'], f'Some of {", ".join(look.KINDS)}.')
     flags.DEFINE_integer(
         'every',
         schema.FRAMES_PER_SECOND // 4,
@@ -115,6 +115,6 @@ if __name__ == '__main__':
     array_flags.define()
     array_flags.define_view()
     array_flags.define_video_offset()
-    flags.DEFINE_float('focus_m', 1.5, 'Distance to focus at; 0 for plane waves.', lower_bound=0.0)
+    flags.DEFINE_float('focus_m', 1.5, 'Focus distance; 0 for plane waves.', lower_bound=0.0)
     flags.adopt_module_key_flags(array_flags)  # for --help
     app.run(errors.clean_errors(main))

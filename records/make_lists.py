@@ -1,4 +1,4 @@
-"""Training, validation and test lists of a records folder.
+"""Writes training, validation and test lists of a records folder.
 
     python -m records.make_lists --root=DIR --num_seconds=10 --split=train_valid_test \\
         [--location=L] [--absolute]
@@ -7,9 +7,9 @@
     python -m records.make_lists --root=DIR --num_seconds=2 --by_video [--seed=42] [--absolute]
 
 Writes <root>/<N>_seconds[_location_L]/lists/*.txt by one of three rules: the authors' for AVIA
-(dualcam/data/records/record_lists.py); with --by_take, no take in two lists and every class of
-every scenario in each (take_lists.py beside it), which the embedded AVIA's dataset.json asks for;
-with --by_video, for ACIVW, records/video_lists.py.
+(dualcam/data/records/record_lists.py); with --by_take, no take is in two lists and every class of
+every scenario is in each (take_lists.py there), as the embedded AVIA's dataset.json specifies; with
+--by_video, for ACIVW, records/video_lists.py.
 """
 
 import dataclasses
@@ -23,15 +23,15 @@ from records import video_lists
 
 
 def main(_: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     if options.by_take and options.by_video:
         raise ValueError('--by_take is for AVIA, --by_video for ACIVW; choose one')
     if options.unseen_subjects and not options.by_take:
-        raise ValueError('--unseen_subjects goes with --by_take')
+        raise ValueError('--unseen_subjects needs --by_take')
     if options.by_take:
         if options['split'].present:
-            raise ValueError('--by_take makes all lists; leave --split out')
+            raise ValueError('--by_take makes all lists; omit --split')
         written = take_lists.write_take_lists(
             options.root,
             options.num_seconds,
@@ -44,7 +44,7 @@ def main(_: list[str]) -> None:
         if options.location or options['split'].present:
             raise ValueError(
                 '--by_video makes training, validation and test lists of all videos; '
-                'leave --split and --location out'
+                'omit --split and --location'
             )
         written = video_lists.write_video_lists(
             options.root, options.num_seconds, options.seed, options.absolute
@@ -52,7 +52,7 @@ def main(_: list[str]) -> None:
     else:
         if options['seed'].present:
             raise ValueError(
-                "--seed goes with --by_take or --by_video; the other lists keep to the authors' 42"
+                "--seed needs --by_take or --by_video; the other lists use the authors' 42"
             )
         written = record_lists.write_lists(
             options.root, options.num_seconds, options.split, options.location, options.absolute
@@ -62,7 +62,7 @@ def main(_: list[str]) -> None:
 
 
 def _take_rule(options):
-    """The data set's `datasets.TakeRule`, with the subjects that are asked for."""
+    """The data set's `datasets.TakeRule`, with the requested subjects."""
     rule = datasets.read_description(options.root).take_rule or datasets.TakeRule()
     if options.unseen_subjects:
         try:
@@ -78,13 +78,13 @@ def _take_rule(options):
 if __name__ == '__main__':
     flags.DEFINE_string('root', None, 'Folder with the records.', required=True)
     flags.DEFINE_integer('num_seconds', 10, 'Records in a sequence.', lower_bound=1)
-    flags.DEFINE_enum('split', 'train_valid_test', list(record_lists.SPLITS), 'What to split into.')
+    flags.DEFINE_enum('split', 'train_valid_test', list(record_lists.SPLITS), 'Lists to make.')
     flags.DEFINE_integer('location', None, 'One scenario, from 1; default all.', lower_bound=1)
-    flags.DEFINE_bool('by_take', False, 'AVIA: no take in two lists, each class in all of them.')
-    flags.DEFINE_list('unseen_subjects', [], 'With --by_take: subjects, from 1, that only test.')
+    flags.DEFINE_bool('by_take', False, 'AVIA: no take in two lists, each class in all lists.')
+    flags.DEFINE_list('unseen_subjects', [], 'With --by_take: test-only subjects, from 1.')
     flags.DEFINE_bool('by_video', False, 'ACIVW: no video in two lists.')
     flags.DEFINE_integer(
-        'seed', 42, 'With --by_take or --by_video: which takes or videos go where.', lower_bound=0
+        'seed', 42, 'With --by_take or --by_video: seed of the split.', lower_bound=0
     )
-    flags.DEFINE_bool('absolute', False, "Full paths, as the authors' programs need them.")
+    flags.DEFINE_bool('absolute', False, "Write absolute paths, which the authors' programs need.")
     app.run(errors.clean_errors(main))

@@ -1,10 +1,10 @@
-"""Statistics of the students' spectrograms over a training list, per channel.
+"""Per-channel statistics of the students' spectrograms over a training list.
 
     python -m records.make_stats --root=DIR --num_seconds=10 [--location=L] [--sample_length=5]
 
 Writes <root>/<N>_seconds[_location_L]/stats/global_{min,max,sum,sum_squared,mean,std_dev}.npy,
 257 float32 values each, in one pass with a few clips in memory. The authors' program divides by a
-wrong count, so that its mean and deviation are wrong; these are right.
+wrong count, so its mean and deviation are wrong; these are correct.
 """
 
 import itertools
@@ -35,12 +35,12 @@ def spectrograms(paths: Sequence[str], sample_length: int) -> Iterator[np.ndarra
 
 
 def main(_: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     if options.num_seconds % options.sample_length:
         raise ValueError(
             f'--sample_length={options.sample_length}: sequences of '
-            f'{options.num_seconds} s are not cut into whole clips of it'
+            f'{options.num_seconds} s cannot be cut into whole clips of this length'
         )
     folder = record_lists.lists_folder(options.root, options.num_seconds, options.location)
     paths = reading.read_list(folder / 'training.txt', options.root)

@@ -1,8 +1,9 @@
-"""`manifest.jsonl` in a records folder: what each record was made of, its size and its CRC-32C.
+"""`manifest.jsonl` in a records folder: each record's source, size and CRC-32C.
 
-One line per record, appended whole by the process that wrote it, once the record has its name. So a
-killed run may leave a record without a line, or half a line at the end; the next conversion repairs
-both, and `verify` reports them. If a record has two lines, the later one counts.
+One line per record, appended in one piece by the process that wrote the record, once that has its
+final name. So a killed run may leave a record without a line, or an incomplete line at the end; the
+next conversion repairs both, and `verify` reports them. If a record has two lines, the later one
+counts.
 """
 
 import dataclasses
@@ -31,7 +32,7 @@ class Entry:
         path: of the record, relative to the records' root, with slashes.
         num_bytes: of its file.
         crc32c: of its file, eight hexadecimal digits.
-        source: what it was made of, relative to the folders in `conversion.json`; for a second
+        source: what it was made from, relative to the folders in `conversion.json`; for a second
             {'folder', 'frames': [[first, last], ...]}, frames counted from 1 like raw files.
     """
 
@@ -42,7 +43,7 @@ class Entry:
 
 
 def entry_of(root: AnyPath, path: str, source: Source) -> Entry:
-    """The `Entry` of a record, by its path relative to `root`, as the file is now."""
+    """The `Entry` for a record's current file, by its path relative to `root`."""
     num_bytes, checksum = 0, google_crc32c.Checksum()
     with open(pathlib.Path(root) / path, 'rb') as file:
         while block := file.read(_BLOCK_BYTES):
@@ -52,7 +53,7 @@ def entry_of(root: AnyPath, path: str, source: Source) -> Entry:
 
 
 def read(root: AnyPath) -> tuple[dict[str, Entry], list[int]]:
-    """The manifest of a records folder.
+    """Reads the manifest of a records folder.
 
     Returns:
         {path: `Entry`}, and the numbers, from 1, of lines that are damaged; both are empty if there
@@ -63,11 +64,11 @@ def read(root: AnyPath) -> tuple[dict[str, Entry], list[int]]:
 
 
 def parse(data: bytes) -> tuple[dict[str, Entry], list[int]]:
-    """`read` for a manifest's bytes, wherever they are from."""
+    """`read` for a manifest's bytes from any source."""
     entries: dict[str, Entry] = {}
     broken: list[int] = []
     lines = data.split(b'\n')
-    # Whatever follows the last line break is half a line.
+    # Anything after the last line break is an incomplete line.
     for number, line in enumerate(lines if lines[-1] else lines[:-1], 1):
         entry = _parse(line) if number < len(lines) else None
         if entry is None:
@@ -78,15 +79,15 @@ def parse(data: bytes) -> tuple[dict[str, Entry], list[int]]:
 
 
 def write(root: AnyPath, entries: Iterable[Entry]) -> None:
-    """Replaces the manifest by one of some `Entry`s, whole or not at all."""
+    """Replaces the manifest atomically."""
     atomic.write_text(pathlib.Path(root) / MANIFEST_FILE, ''.join(map(as_line, entries)))
 
 
 def append(root: AnyPath, entries: Iterable[Entry]) -> None:
-    """Adds `Entry`s to a manifest: all of their lines or none, even if others append to it too.
+    """Appends `Entry`s to a manifest: all of their lines or none, even with concurrent appends.
 
     Raises:
-        OSError: it cannot be written, on a full disk say; the manifest is unchanged then.
+        OSError: it cannot be written, such as on a full disk; the manifest is then unchanged.
     """
     data = ''.join(map(as_line, entries)).encode()
     descriptor = os.open(
@@ -96,7 +97,7 @@ def append(root: AnyPath, entries: Iterable[Entry]) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b'\n':
-            data = b'\n' + data  # half a line of a killed run stays on its own
+            data = b'\n' + data  # keeps a killed run's incomplete line separate
         try:
             while data:
                 data = data[os.write(descriptor, data) :]

@@ -43,18 +43,18 @@ _LONGEST_HEAD = 4096  # bytes of flags, sizes and name of a variable
 
 
 def read_array(data: bytes, name: str, max_values: int) -> np.ndarray | None:
-    """One array of a file.
+    """Reads one array of a file.
 
     Args:
         data: bytes of the file.
         name: of the variable.
-        max_values: the most values that it may have.
+        max_values: largest number of values.
 
     Returns:
         An array of the stored type in native byte order; None if there is no such variable.
 
     Raises:
-        ValueError: the file is damaged or of another kind, or the variable is no such array.
+        ValueError: the file is damaged or of another kind, or the variable is not such an array.
     """
     order = {b'\0\1IM': '<', b'\1\0MI': '>'}.get(data[124:_HEAD_BYTES])
     if order is None or len(data) == _HEAD_BYTES:
@@ -99,7 +99,7 @@ def _inflated(data, max_bytes, order):
     if len(found) < 8 + max_bytes and not stream.eof:
         raise ValueError('compressed bytes that end early')
     if len(found) < 8 or struct.unpack_from(f'{order}I', found)[0] != _MATRIX:
-        raise ValueError('compressed bytes that hold no variable')
+        raise ValueError('compressed bytes that contain no variable')
     return found[8:]
 
 
@@ -126,7 +126,7 @@ def _variable(data, name, max_values, order):
         raise ValueError(f'{name} is {wanted} of shape {tuple(shape)}')
     kind, part, _ = _element(data, at, order)
     if kind not in _DTYPES:
-        raise ValueError(f'{name} holds elements of type {kind}')
+        raise ValueError(f'{name} has elements of type {kind}')
     stored = np.dtype(_DTYPES[kind]).newbyteorder(order)  # small values are stored in a small type
     if len(part) != stored.itemsize * math.prod(shape):
         raise ValueError(f'{name} of shape {tuple(shape)} in {len(part)} bytes')

@@ -1,7 +1,7 @@
 """Repairs records from their sources, as `conversion.json` lists them.
 
-Each conversion that filled the folder is called again for only the damaged records. A record whose
-source is missing or damaged too stays as it is.
+Each conversion that filled the folder is called again for the damaged records only. A record whose
+source is missing or also damaged is left unchanged.
 """
 
 import collections
@@ -65,7 +65,7 @@ def repair(root: AnyPath, paths: Sequence[str]) -> dict[str, str]:
 
 def _convert(root, calls, group):
     """{path: reason} of the failed records of one folder; finds the culprits by bisection."""
-    reason = 'none of the listed sources holds it'
+    reason = 'none of the listed sources contains it'
     for call in calls:
         options = dict(call.options)
         if 'modalities' in options:

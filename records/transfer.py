@@ -7,11 +7,11 @@ URLs are those of fsspec: s3:// and gs:// need the packages s3fs and gcsfs (`pip
 'dualcam[s3]'`, `'dualcam[gcs]'`), which find credentials as their stores' own tools do;
 --storage_options passes them anything else, such as the address of another server.
 
-Every record that `manifest.jsonl` lists is compared with its CRC-32C as it passes; other files and
-records without a manifest by their sizes. A file gets its name once it is whole, and the manifest
-comes last: who finds it there finds all that it lists. A file that is there already with its size,
-and with the same line in both manifests if it has one, is not copied again. One that differs is an
-error: --overwrite replaces it. Nothing is ever deleted.
+Every record listed in `manifest.jsonl` is checked against its CRC-32C while it is copied; other
+files, and records without a manifest, by size. A file gets its final name once it is complete, and
+the manifest comes last: if it is there, so is everything that it lists. An existing file of the
+same size, and with the same line in both manifests if it has one, is not copied again. A file that
+differs is an error unless --overwrite is given. Nothing is ever deleted.
 """
 
 import concurrent.futures
@@ -36,21 +36,21 @@ from records import manifest
 _BLOCK_BYTES = 4 << 20
 _DEFAULT_THREADS = 16
 _MOST_NAMED = 10
-# Where a file appears whole or not at all by itself, and renaming would copy it.
+# Stores in which files appear atomically anyway, and renaming would copy them.
 _OBJECT_STORES = {'s3', 's3a', 'gs', 'gcs', 'abfs', 'az', 'adl'}
 _EXTRAS = {'s3': 's3', 's3a': 's3', 'gs': 'gcs', 'gcs': 'gcs'}
 
 
 @dataclasses.dataclass(frozen=True)
 class Transferred:
-    """What a transfer did.
+    """Result of a transfer.
 
     Attributes:
-        num_files: that were copied.
-        num_bytes: of those.
-        num_existing: that were there already.
-        failed: {path: reason} of files that could not be copied whole.
-        has_manifest: whether the source has one, so that records were compared by CRC-32C.
+        num_files: number of files copied.
+        num_bytes: of these.
+        num_existing: number of files that already existed.
+        failed: {path: reason} of files that could not be copied.
+        has_manifest: whether the source has one, so that records were checked by CRC-32C.
     """
 
     num_files: int
@@ -67,19 +67,19 @@ def transfer(
     overwrite: bool = False,
     storage_options: Mapping[str, Any] | None = None,
 ) -> Transferred:
-    """Copies all files below a folder or a URL to another one; hidden files are left out.
+    """Copies all files below a folder or a URL to another one, except hidden files.
 
     Args:
         source: folder or URL of the records.
-        target: likewise; a folder is made if it is not there.
-        threads: files in flight.
+        target: likewise; a folder is created if necessary.
+        threads: number of files copied at a time.
         overwrite: replace files that differ.
         storage_options: passed to fsspec for every URL.
 
     Raises:
-        ValueError: a URL that fsspec cannot open; nothing at the source; files at the target that
-            differ; a name that leads out of the folder.
-        OSError: no room on the disk; a store that does not answer.
+        ValueError: fsspec cannot open a URL; the source is empty; files at the target differ; a
+            name leads out of the folder.
+        OSError: the disk lacks room, or a store does not respond.
     """
     here, there = _Place(source, storage_options), _Place(target, storage_options)
     sizes = here.sizes()
@@ -91,7 +91,7 @@ def transfer(
     if broken:
         raise ValueError(
             f'{here.join(manifest.MANIFEST_FILE)}: line {broken[0]} is damaged; '
-            'python -m records.verify --repair mends it where the records are'
+            'python -m records.verify --repair fixes it where the records are'
         )
     with there.held():
         existing, known = there.sizes(), manifest.parse(there.manifest())[0]
@@ -105,8 +105,8 @@ def transfer(
                 differing.append(path)
         if differing and not overwrite:
             raise ValueError(
-                f'{target}: {len(differing)} files are there and differ, {differing[0]} '
-                'for one; give another folder, or --overwrite'
+                f'{target}: {len(differing)} existing files differ, such as {differing[0]}'
+                '; choose another folder, or --overwrite'
             )
         wanted = sorted([*missing, *differing])
         there.check_room(sum(sizes[path] for path in wanted))
@@ -151,7 +151,7 @@ def _copy_all(here, there, paths, sizes, entries, threads) -> dict[str, str]:
             for future in concurrent.futures.as_completed(futures):
                 try:
                     future.result()
-                except Exception as error:  # stores raise what they like
+                except Exception as error:  # stores raise anything
                     failed[futures[future]] = str(error) or type(error).__name__
         except BaseException:
             stopped.set()
@@ -164,7 +164,7 @@ def _copy(here, there, path, size, entry, advance):
     """Copies one file.
 
     Raises:
-        ValueError: it is not what the manifest says.
+        ValueError: it differs from the manifest.
     """
     checksum, count = google_crc32c.Checksum(), 0
     with here.reading(path) as read, there.writing(path) as written:
@@ -183,7 +183,7 @@ def _copy(here, there, path, size, entry, advance):
                 '--repair converts it again where the records were made'
             )
     if there.size_of(path) != size:
-        raise OSError(f'{there.join(path)}: not {size} bytes after it was written; call again')
+        raise OSError(f'{there.join(path)}: not {size} bytes after writing; call again')
 
 
 class _Place:
@@ -233,7 +233,7 @@ class _Place:
         for full, about in found.items():
             full = full.lstrip('/')
             if not full.startswith(prefix):
-                continue  # the root is a file itself
+                continue  # the root itself is a file
             path = full[len(prefix) :]
             parts = path.split('/')
             if any(part in ('', '.', '..') for part in parts):
@@ -243,13 +243,13 @@ class _Place:
         return dict(sorted(sizes.items()))
 
     def size_of(self, path: str) -> int:
-        """Bytes of a file, asked of the store anew."""
+        """Size of a file, queried again."""
         full = self._full(path)
         self._files.invalidate_cache(full)
         return int(self._files.info(full)['size'])
 
     def manifest(self) -> bytes:
-        """Of the manifest; none where there is none."""
+        """Bytes of the manifest; empty if there is none."""
         try:
             return self._files.cat_file(self._full(manifest.MANIFEST_FILE))
         except FileNotFoundError:
@@ -257,7 +257,7 @@ class _Place:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Locks a folder; stores know no locks."""
+        """Locks a folder; stores have no locks."""
         if not self._is_folder:
             yield
             return
@@ -265,19 +265,19 @@ class _Place:
             yield
 
     def check_room(self, num_bytes: int) -> None:
-        """Raises an `OSError` unless so much can be written."""
+        """Raises an `OSError` if there is too little room."""
         if self._is_folder and num_bytes > shutil.disk_usage(self._root).free:
             raise OSError(
                 f'{self.name}: {num_bytes / 1e9:.1f} GB are to be written, more than is free'
             )
 
     def reading(self, path: str) -> Any:
-        """A file opened for reading, block after block."""
+        """A file opened for reading in blocks."""
         return self._files.open(self._full(path), 'rb', block_size=_BLOCK_BYTES)
 
     @contextlib.contextmanager
     def writing(self, path: str) -> Iterator[Any]:
-        """A file opened for writing, which has its name once no error was raised."""
+        """A file opened for writing, which gets its final name unless an error is raised."""
         full = self._full(path)
         if self._is_folder:
             atomic.make_folder(pathlib.Path(full).parent)
@@ -310,7 +310,7 @@ class _Place:
 
 
 def main(_: list[str]) -> int:
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     try:
         storage_options = json.loads(options.storage_options or '{}')
@@ -341,8 +341,8 @@ def main(_: list[str]) -> int:
 
 if __name__ == '__main__':
     flags.DEFINE_string('from', None, 'Folder or URL of the records.', required=True)
-    flags.DEFINE_string('to', None, 'Folder or URL that they are copied to.', required=True)
-    flags.DEFINE_integer('threads', _DEFAULT_THREADS, 'Files that are copied at a time.')
-    flags.DEFINE_bool('overwrite', False, 'Replace files that are there and differ.')
-    flags.DEFINE_string('storage_options', None, "JSON with fsspec's options of the store.")
+    flags.DEFINE_string('to', None, 'Folder or URL to copy them to.', required=True)
+    flags.DEFINE_integer('threads', _DEFAULT_THREADS, 'Number of files copied at a time.')
+    flags.DEFINE_bool('overwrite', False, 'Replace existing files that differ.')
+    flags.DEFINE_string('storage_options', None, "JSON with fsspec's options for the store.")
     app.run(errors.clean_errors(main))

@@ -1,4 +1,4 @@
-"""Checks that the records of a folder are complete, whole and consistent with their manifest.
+"""Checks that the records of a folder are complete, intact and consistent with their manifest.
 
 `inspection` checks each file; here the files are compared with each other and with what
 `manifest.jsonl`, `conversion.json` and `videos.json` list. `verify` is the command, `repair`
@@ -35,7 +35,7 @@ _WAYS_OUT = {
     'manifest_line': _AGAIN,
     'settings': f'remove the file and {_AGAIN}',
     'extra': 'remove it',
-    'other_kind': 'move it elsewhere, or convert it as the others (--overwrite)',
+    'other_kind': 'move it elsewhere, or convert it like the others (--overwrite)',
 }
 
 
@@ -118,7 +118,7 @@ def compare(root: AnyPath, inspected: dict[str, inspection.Inspection]) -> list[
         )
     entries, broken = manifest.read(root)
     findings += [
-        Finding(manifest.MANIFEST_FILE, 'manifest_line', f'line {number} is cut short or damaged')
+        Finding(manifest.MANIFEST_FILE, 'manifest_line', f'line {number} is truncated or damaged')
         for number in broken
     ]
     findings += _against_manifest(
@@ -137,7 +137,7 @@ def _inspect(paths, root):
 
 
 def _against_manifest(inspected, entries, has_manifest):
-    """Whole records that differ from what the manifest lists."""
+    """Intact records that differ from the manifest."""
     if not has_manifest:
         return
     for path, entry in entries.items():
@@ -199,7 +199,7 @@ def _numbering(paths, expected):
 
 
 def _strangers(whole, modalities):
-    """Whole records of another kind than their neighbours, or than the settings say."""
+    """Intact records of another kind than their neighbours or the settings."""
     counts = collections.Counter(one.holds for one in whole)
     common = max(counts, key=lambda kind: counts[kind], default='')
     for one in whole:
@@ -209,5 +209,5 @@ def _strangers(whole, modalities):
             wanted = f'{common.partition(": ")[0]}: {", ".join(modalities)}'
         if one.holds != wanted:
             yield Finding(
-                one.path, 'other_kind', f'holds {one.holds or held}; the others here hold {wanted}'
+                one.path, 'other_kind', f'contains {one.holds or held}; the others contain {wanted}'
             )

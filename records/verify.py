@@ -1,4 +1,4 @@
-"""Checks that every record of a folder exists and is whole, reports faults and repairs them.
+"""Checks that every record of a folder exists and is intact; reports and repairs faults.
 
     python -m records.verify --root=DIR [--report=FILE.json] [--processes=N] [--repair]
 
@@ -42,7 +42,7 @@ def verify(
         cluster: whose workers read, instead of processes of this machine.
 
     Returns:
-        The number of records, the findings that are left, those that were repaired, and {path:
+        The number of records, the remaining findings, the repaired ones, and {path:
         reason} of records that could not be repaired.
 
     Raises:
@@ -52,7 +52,7 @@ def verify(
     inspected = verification.inspect_all(root, paths, processes, cluster)
     findings = verification.compare(root, inspected)
     if not inspected and not findings:
-        raise ValueError(f'{root}: holds no records')
+        raise ValueError(f'{root}: contains no records')
     if not repairing or not findings:
         return len(inspected), findings, [], {}
     paths = [one.path for one in findings if one.path.endswith(schema.RECORD_SUFFIX)]
@@ -68,7 +68,7 @@ def verify(
 
 
 def main(_: list[str]) -> int:
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     with cluster_flags.connected() as cluster:
         count, findings, repaired, failed = verify(

@@ -1,10 +1,10 @@
-"""Training, validation and test lists by video: what was filmed in one place stays together.
+"""Training, validation and test lists by video: records filmed in one place stay together.
 
-Records of one video share their object, place and microphones, and a network that has seen one of
-them knows the others. So the videos of each class are shuffled with the seed and dealt out: about
-15 % validate, 15 % test, at least one each, and the rest trains (ECCV 2020 splits its data by
-video; its own split is not known). Sequences of N consecutive records are the lists' unit, as in
-`lists`; the lists' order is shuffled too.
+Records of one video share object, place and microphones, so a network that was trained on one of
+them knows the others. So the videos of each class are shuffled with the seed and distributed: about
+15 % for validation, 15 % for testing, at least one each, and the rest for training (ECCV 2020
+splits its data by video; its actual split is not known). The lists' unit is a sequence of N
+consecutive records, as in `record_lists`; the order of each list is shuffled too.
 """
 
 import pathlib
@@ -19,23 +19,23 @@ _SHARE = 0.15  # of a class's videos, for validation and for the test each
 
 
 def make_video_lists(root: AnyPath, num_seconds: int, seed: int = 42) -> dict[str, list[str]]:
-    """The lists of a records folder of ACIVW.
+    """Makes the lists of an ACIVW records folder.
 
     Args:
-        root: holds class_C/data_DDD/Data_NNN.tfrecord.
-        num_seconds: records in a sequence; shorter videos are not used, nor is what is left over
-            at a video's end.
-        seed: of the deal.
+        root: contains class_C/data_DDD/Data_NNN.tfrecord.
+        num_seconds: records in a sequence; shorter videos and the remainder at a video's end are
+            not used.
+        seed: of the split.
 
     Returns:
         {'training.txt', 'validation.txt', 'testing.txt': [record paths relative to root]}
 
     Raises:
-        ValueError: no records, a gap in a folder's numbering, or a class with less than three
-            videos that are long enough.
+        ValueError: there are no records, a gap in a folder's numbering, or a class with fewer than
+            three videos that are long enough.
     """
     if num_seconds < 1:
-        raise ValueError(f'{num_seconds} seconds a sequence: expected 1 or more')
+        raise ValueError(f'{num_seconds} seconds per sequence: expected 1 or more')
     root = pathlib.Path(root)
     parts: dict[str, list] = {'training.txt': [], 'validation.txt': [], 'testing.txt': []}
     for label, folders in _videos(root, num_seconds).items():
@@ -60,7 +60,7 @@ def make_video_lists(root: AnyPath, num_seconds: int, seed: int = 42) -> dict[st
 def write_video_lists(
     root: AnyPath, num_seconds: int, seed: int = 42, absolute: bool = False
 ) -> dict[pathlib.Path, int]:
-    """Writes what `make_video_lists` gives; returns {path of the list: number of records}.
+    """Writes the lists of `make_video_lists`; returns {path of the list: number of records}.
 
     Args:
         absolute: see `lists.write_lists`.
@@ -74,7 +74,7 @@ def write_video_lists(
 
 
 def _videos(root, num_seconds):
-    """{class: [folder relative to root]} of the videos that hold a sequence."""
+    """{class: [folder relative to root]} of the videos long enough for a sequence."""
     folders = acivw_layout.video_folders(root)
     videos: dict[int, list[str]] = {label: [] for label, _ in folders}
     for (label, number), folder in folders.items():

@@ -1,4 +1,4 @@
-"""Records of every kind: examples from arrays, and GZIP files written whole or not at all."""
+"""Writes records of every kind: examples from arrays, and GZIP files, atomically."""
 
 import os
 import pathlib
@@ -16,7 +16,7 @@ from dualcam.files import atomic
 from dualcam.files.path_types import AnyPath
 
 Example = Any  # `protobufs.SequenceExample`, whose class is made at run time
-_FASTEST_LEVELS = 3  # of ISA-L; it has no levels above
+_FASTEST_LEVELS = 3  # the highest level of ISA-L
 _GZIP = 16 + zlib.MAX_WBITS
 _BYTES_AT_A_TIME = 1 << 18  # per write; much faster than megabytes
 
@@ -24,7 +24,7 @@ _BYTES_AT_A_TIME = 1 << 18  # per write; much faster than megabytes
 def second_to_example(
     labels: Mapping[str, int], frames: Mapping[str, Sequence[np.ndarray]]
 ) -> Example:
-    """The record of one second.
+    """Makes the record of one second.
 
     Args:
         labels: {context key: int}, for example action, location and subject, all from 0.
@@ -34,7 +34,7 @@ def second_to_example(
         A `protobufs.SequenceExample`, which is used like TensorFlow's.
 
     Raises:
-        ValueError: not 12 frames, or frames of one modality that differ in shape.
+        ValueError: there are not 12 frames, or frames of one modality differ in shape.
     """
     example = protobufs.SequenceExample()
     _set_integers(example, {key: [value] for key, value in labels.items()})
@@ -59,7 +59,7 @@ def second_to_example(
 
 
 def sound_to_example(samples: npt.ArrayLike, label: int, start: int) -> Example:
-    """The example of a stretch of one sound.
+    """Makes the example of a stretch of one sound.
 
     Args:
         samples: [samples] float32, mono at 22,050 Hz.
@@ -86,7 +86,7 @@ def sound_to_example(samples: npt.ArrayLike, label: int, start: int) -> Example:
 def clip_to_example(
     name: str, samples: npt.ArrayLike, jpegs: Iterable[bytes], labels: Iterable[int]
 ) -> Example:
-    """The example of a tagged clip.
+    """Makes the example of a tagged clip.
 
     Args:
         name: of the clip.
@@ -115,14 +115,14 @@ def _set_integers(example, values):
 
 
 def write_record(path: AnyPath, example: Example, compression_level: int = 1) -> None:
-    """Writes a record of one example, whole or not at all; equal examples give equal bytes.
+    """Writes a record of one example, atomically; equal examples give equal bytes.
 
     Args:
         path: of the .tfrecord file; its folder is created.
         example: a message, of TensorFlow or of `protobufs`.
         compression_level: of GZIP, 1 (fast) to 9 (small). Up to 3, Intel's ISA-L compresses, ten
-            times as fast as zlib, which takes over from 4; sound and images are noisy, so that 9
-            saves only about 2 %.
+            times as fast as zlib, which is used from 4 on; sound and images are noisy, so 9 saves
+            only about 2 %.
 
     Raises:
         OSError: the disk is full (`errno.ENOSPC`), or the file cannot be written.
@@ -130,13 +130,13 @@ def write_record(path: AnyPath, example: Example, compression_level: int = 1) ->
     if compression_level > _FASTEST_LEVELS:
         write_examples(path, [example], compression_level)
         return
-    # In one piece: given its input in parts, ISA-L occasionally compresses it to other bytes.
+    # In one piece: fed in parts, ISA-L occasionally gives other bytes.
     data = b''.join(_framed(example))
     _write_file(path, [isal_zlib.compress(data, compression_level, _GZIP)])
 
 
 def write_examples(path: AnyPath, examples: Iterable[Example], compression_level: int = 1) -> None:
-    """Writes a record of any number of examples as they arrive, see `write_record`.
+    """Writes a record of any number of examples as they arrive; see `write_record`.
 
     Args:
         path: of the .tfrecord file; its folder is created.

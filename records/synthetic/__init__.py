@@ -1,1 +1,1 @@
-"""The embedded default: scenes simulated into the raw layouts of AVIA and ACIVW."""
+"""The embedded data: scenes simulated in the raw layouts of AVIA and ACIVW."""

@@ -1,19 +1,19 @@
-"""The embedded default: a simulated AVIA or ACIVW in its raw layout.
+"""Writes the embedded data: a simulated AVIA or ACIVW in its raw layout.
 
     python -m records.synthetic --out=RAW [--preset=demo] [--sources=DIR] [--seed=0]
     python -m records.synthetic --out=RAW --layout=acivw [--preset=demo] [--sources=DIR] [--seed=0]
 
 AVIA: writes RAW/array (128-channel .dc files), RAW/sync (one-microphone .npy, .jpeg video) and
 RAW/dataset.json; `records.beamform` makes the acoustic images of RAW/array. With --matfiles=DIR
-they are made here at once, by the same code, and with --nokeep_array the 128 channels (6 MB a
-second) are not kept.
+they are made here directly, by the same code, and with --nokeep_array the 128 channels (6 MB
+per second) are not kept.
 
-ACIVW: writes RAW/class_C/data_DDD with channels, acoustic images and .bmp video (10 MB a second
+ACIVW: writes RAW/class_C/data_DDD with channels, acoustic images and .bmp video (10 MB per second
 together, 9 GB with --preset=demo) and RAW/dataset.json.
 
-AVIA's takes of one subject, action and scenario lie end to end in one folder; dataset.json says how
-long each is and that the lists go by take. Folders that are complete are left as they are. Where
-another call writes to RAW, waits until it ends.
+AVIA's takes of one subject, action and scenario are concatenated in one folder; dataset.json states
+their length and that lists are by take. Complete folders are left unchanged. If another call is
+writing to RAW, waits until it ends.
 """
 
 import functools
@@ -33,11 +33,11 @@ from records.synthetic import acivw, avia, presets, recordings, takes
 
 _ORIGINS = {'avia': 'array and rooms', 'acivw': 'array and places'}
 _CLASSES = {'avia': datasets.AVIA_CLASSES, 'acivw': datasets.ACIVW_CLASSES}
-_BEAMFORMER = None  # worked out once, before the workers fork from this process
+_BEAMFORMER = None  # computed once, before the workers fork from this process
 
 
 def _job_and_info(options):
-    """What is to be made, and its description."""
+    """What to make, and its description."""
     layout = options.layout
     _check(options)
     preset: Any  # of the layout
@@ -80,18 +80,18 @@ def _job_and_info(options):
 
 
 def _check(options):
-    """Flags that do not go together."""
+    """Raises a `ValueError` for incompatible flags."""
     if options.folds and not options.sources:
         raise ValueError('--folds needs --sources')
     if options.layout == 'avia':
         if options.videos:
-            raise ValueError('--videos goes with --layout=acivw; of AVIA there are --subjects')
+            raise ValueError('--videos needs --layout=acivw; for AVIA use --subjects')
         if not options.keep_array and not options.matfiles:
             raise ValueError('--nokeep_array without --matfiles=DIR would lose the acoustic images')
     elif options.subjects or options.matfiles or not options.keep_array:
         raise ValueError(
-            '--subjects, --matfiles and --nokeep_array go with --layout=avia; in '
-            "ACIVW's layout images and channels lie beside each other"
+            '--subjects, --matfiles and --nokeep_array need --layout=avia; in '
+            "ACIVW's layout images and channels share a folder"
         )
 
 
@@ -101,7 +101,7 @@ def _work(piece, job, mic_array):
 
 
 def main(_: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     job, info = _job_and_info(options)
     mic_array = geometry_files.find_array(options.array, options.unit)
@@ -133,7 +133,7 @@ def _write_all(job, mic_array, options, processes):
         )
         _BEAMFORMER.num_threads = max(1, (os.cpu_count() or 1) // processes)
     os.environ.setdefault('OMP_NUM_THREADS', '1')
-    large_arrays.keep_freed_memory()  # the workers inherit that
+    large_arrays.keep_freed_memory()  # inherited by the workers
     jobs.run_all(
         functools.partial(_work, job=job, mic_array=mic_array),
         to_do,
@@ -146,7 +146,7 @@ def _write_all(job, mic_array, options, processes):
 
 if __name__ == '__main__':
     flags.DEFINE_string('out', None, 'The raw folder to write.', required=True)
-    flags.DEFINE_enum('layout', 'avia', list(presets.PRESETS), 'Which data set to stand in for.')
+    flags.DEFINE_enum('layout', 'avia', list(presets.PRESETS), 'Which data set to simulate.')
     flags.DEFINE_string(
         'preset',
         'demo',
@@ -156,23 +156,23 @@ if __name__ == '__main__':
     flags.DEFINE_integer(
         'subjects',
         None,
-        "AVIA: instead of the preset's number, 1 - 9.",
+        "AVIA: number of subjects instead of the preset's, 1 - 9.",
         lower_bound=1,
         upper_bound=9,
     )
     flags.DEFINE_integer(
         'videos',
         None,
-        "ACIVW: videos a class instead of the preset's number.",
+        "ACIVW: videos per class instead of the preset's number.",
         lower_bound=3,
         upper_bound=1000,
     )
-    flags.DEFINE_string('sources', None, 'Folder of real recordings, one folder a class.')
-    flags.DEFINE_list('folds', [], 'Of --sources, only recordings of these folds (ESC).')
+    flags.DEFINE_string('sources', None, 'Folder of real recordings, one folder per class.')
+    flags.DEFINE_list('folds', [], 'With --sources: only recordings of these folds (ESC).')
     flags.DEFINE_integer('seed', 0, 'Same seed, same bytes.', lower_bound=0)
-    flags.DEFINE_string('matfiles', None, 'AVIA: make the acoustic images at once, here.')
+    flags.DEFINE_string('matfiles', None, 'AVIA: make the acoustic images here directly.')
     flags.DEFINE_bool('keep_array', True, 'AVIA: write the 128 channels.')
     array_flags.define()
-    flags.DEFINE_float('focus_m', 1.5, 'Distance the images are focused at.', lower_bound=0.1)
-    flags.DEFINE_integer('processes', None, 'How many work at a time; default one per core.')
+    flags.DEFINE_float('focus_m', 1.5, 'Focus distance of the images.', lower_bound=0.1)
+    flags.DEFINE_integer('processes', None, 'Number of processes; default one per core.')
     app.run(errors.clean_errors(main))

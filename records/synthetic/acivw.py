@@ -1,7 +1,7 @@
-"""The embedded ACIVW: 10 classes, videos of each in places of their own, in ACIVW's raw layout.
+"""The embedded ACIVW: 10 classes, each video in its own place, in ACIVW's raw layout.
 
 The camera is AVIA's at half its resolution, 240 x 320, to save disk: a BMP is not compressed.
-Acoustic images are stored upside down and left to right, as the layout has them (`acivw_layout`).
+Acoustic images are stored upside down and mirrored, as in that layout (`acivw_layout`).
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from records.synthetic import acivw_scenes, acivw_sources, acivw_video, recordin
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What all videos have in common.
+    """Settings common to all videos.
 
     Attributes:
         out: the raw folder.
@@ -40,7 +40,7 @@ class Job:
     dealt: tuple[tuple[tuple[pathlib.Path, ...], ...], ...] | None
 
     def settings(self) -> dict[str, Any]:
-        """What the bytes of the videos depend on, for JSON."""
+        """Everything that the videos' bytes depend on, for JSON."""
         return {
             'layout': 'acivw',
             'seed': self.seed,
@@ -72,7 +72,7 @@ class Job:
 def simulate_video(
     job: Job, label: int, number: int, mic_array: microphones.MicArray
 ) -> tuple[scenes.Take, acivw_scenes.Place, np.random.Generator]:
-    """What the array hears of one video, from its numbers alone.
+    """Simulates the array's recording of one video, from its numbers alone.
 
     Returns:
         A `scenes.Take`, its `acivw_scenes.Place`, and the generator that drew them, for the
@@ -99,7 +99,7 @@ def write_video(
     job: Job,
     beamformer: Any,
 ) -> None:
-    """Writes a video's files; the last of them, its time file, says that all are there."""
+    """Writes a video's files; the last one, its time file, marks it as complete."""
     name = acivw_layout.video_name(*piece)
     folder = job.out / name
     takes.write_channels(take.frames, folder / 'audio')

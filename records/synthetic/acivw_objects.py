@@ -1,7 +1,7 @@
-"""What sounds in ACIVW's videos, drawn: ten machines, vehicles and waters.
+"""Draws the sound sources of ACIVW's videos: ten machines, vehicles and waters.
 
-Every drawing has its middle where the sound is and is as large as its distance makes it. Colours,
-size and side differ from video to video; parts move with the sound or with the frames.
+Every drawing is centred on the sound's position and scaled by its distance. Colours, size and
+orientation differ from video to video; parts move with the sound or with the frames.
 """
 
 import dataclasses
@@ -15,11 +15,11 @@ _DARK, _GLASS, _STEEL, _RUBBER = (34, 34, 38), (176, 206, 224), (150, 154, 160),
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """How the object of one video looks.
+    """Appearance of one video's object.
 
     Attributes:
         body, trim: RGB.
-        skin: RGB of whoever holds it.
+        skin: RGB of the person holding it.
         size: factor on its metres.
         side: 1 or -1, which way it faces.
     """
@@ -32,7 +32,7 @@ class Look:
 
 
 class _Pen:
-    """Draws in metres about the sound's place, x to the way the object faces, y up."""
+    """Draws in metres relative to the sound's position, x in the object's direction, y up."""
 
     def __init__(self, picture, at, pixels_per_m, look):
         self._draw, self._at = ImageDraw.Draw(picture), at

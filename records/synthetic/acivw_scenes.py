@@ -1,9 +1,9 @@
-"""Where ACIVW's classes are met: places, ways through the view, surroundings.
+"""Settings of ACIVW's classes: places, paths through the view, surroundings.
 
-Each video has its own place. What is handled is close, indoors or out; what drives, flies or
-splashes is farther off in the open. Indoors is a shoebox room of its own size and damping, with
-people busy at the sides; outdoors has a reflecting ground, wind, traffic and passers-by, each as
-loud as it happens to be (`scenes` has the physics). The recorder's gain and noise change too.
+Each video has its own place. Handheld objects are close, indoors or outdoors; vehicles, drones and
+water are farther away, outdoors. Indoors is a shoebox room with its own size and damping, with busy
+people at the sides; outdoors has a reflecting ground, wind, traffic and passers-by at random levels
+(`scenes` has the physics). The recorder's gain and noise vary too.
 """
 
 import dataclasses
@@ -21,13 +21,13 @@ _INDOOR_OTHERS, _OUTDOOR_OTHERS = (2, 5, 6, 7, 12), (1, 2, 3, 8)
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """Where a class is met.
+    """A class's setting.
 
     Attributes:
         indoors: share of its videos in a room.
         distance_m: from - to.
-        rows: from - to where its sound is, as a share of the view's height, 0 the top.
-        way: most that it moves across the view in a video, as a share of the width.
+        rows: from - to, vertical position of its sound as a share of the view's height, 0 the top.
+        way: largest movement across the view in a video, as a share of the width.
     """
 
     indoors: float
@@ -58,7 +58,7 @@ class Place:
         indoors: whether it is a room.
         scenario: a `scenes.Scenario`.
         path_m: [frames + 1, 3] where the sound is.
-        gain: of source and recorder together: what the source's pressure at 1 m is multiplied by.
+        gain: of source and recorder together: factor on the source's pressure at 1 m.
     """
 
     indoors: bool
@@ -68,7 +68,7 @@ class Place:
 
 
 def draw_place(label: int, num_frames: int, rng: np.random.Generator) -> Place:
-    """A place for a video.
+    """Draws a place for a video.
 
     Args:
         label: the class from 0; beyond the 10 classes the settings repeat.
@@ -82,13 +82,13 @@ def draw_place(label: int, num_frames: int, rng: np.random.Generator) -> Place:
     indoors = bool(rng.random() < setting.indoors)
     path_m = _way(setting, num_frames + 1, rng)
     scenario = _room(path_m, rng) if indoors else _outdoors(path_m, rng)
-    # People turn a recorder up for what is faint: the distance hardly shows in the level.
+    # People raise the recording level for faint sources: distance hardly affects the level.
     gain = float(np.median(path_m[:, 2]) * 10 ** (rng.uniform(-6, 6) / 20))
     return Place(indoors, scenario, path_m, gain)
 
 
 def _way(setting, num_points, rng):
-    """A slow way through the view, [points, 3] m."""
+    """A slow path through the view, [points, 3] m."""
     time = np.linspace(-0.5, 0.5, num_points)
     seconds = np.arange(num_points) / schema.FRAMES_PER_SECOND
     way = setting.way * rng.uniform(0.3, 1.0) * rng.choice([-1.0, 1.0])
@@ -124,7 +124,7 @@ def _room(path_m, rng):
 def _outdoors(path_m, rng):
     return scenes.Scenario(
         'outdoors',
-        ground_m=max(1.2, 0.2 - path_m[:, 1].min()),  # below whatever sounds
+        ground_m=max(1.2, 0.2 - path_m[:, 1].min()),  # below the source
         ground_gain=rng.uniform(0.3, 0.8),
         others=_OUTDOOR_OTHERS,
         num_others=int(rng.integers(0, 3)),

@@ -1,8 +1,8 @@
 """Parametric sounds of ACIVW's 10 classes: machines, vehicles and water.
 
-Every video draws its own machine: pitch, speed, mixture of tones and noise, and what happens when.
-So two videos of a class differ as two boats do, and classes touch each other (a vacuum cleaner of
-few tones is close to a hair dryer) without being the same. Scaled as `sources` scales its own.
+Every video draws its own machine: pitch, speed, mixture of tones and noise, and timing of events.
+So two videos of a class differ as two boats do, and classes are close to each other (a vacuum
+cleaner with few tones resembles a hair dryer) without being the same. Scaled as in `sources`.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def acivw_source(label: int, duration_s: float, rng: np.random.Generator) -> np.
         [duration_s * 12,288] float64, pressure at 1 m.
 
     Raises:
-        ValueError: no such class.
+        ValueError: there is no such class.
     """
     if not 0 <= label < len(_SOURCES):
         raise ValueError(
@@ -38,7 +38,7 @@ def acivw_source(label: int, duration_s: float, rng: np.random.Generator) -> np.
 
 
 def _harmonics(pitch_hz, gains, rng):
-    """Sum of the harmonics 1, 2, ... of a pitch [samples]; those above 5.9 kHz are left out."""
+    """Sum of the harmonics 1, 2, ... of a pitch [samples], without those above 5.9 kHz."""
     phase = 2 * np.pi * np.cumsum(pitch_hz) / _RATE_HZ
     sound = np.zeros(len(pitch_hz))
     for number, gain in enumerate(gains, 1):
@@ -48,7 +48,7 @@ def _harmonics(pitch_hz, gains, rng):
 
 
 def _falling(count, power, rng):
-    """Strengths of harmonics that fall with their number, each a little off: one machine's own."""
+    """Randomised harmonic strengths that decrease with their number, for one machine."""
     return np.arange(1, count + 1) ** -power * rng.lognormal(0.0, 0.5, count)
 
 

@@ -1,7 +1,7 @@
-"""What ACIVW's camera sees: a place that no other video has, and the object where the sound is.
+"""ACIVW's camera pictures: a unique place per video, and the object at the sound's position.
 
-The object (`acivw_objects`) tells the class; light, colours, surroundings, exposure, white balance
-and the camera's noise differ from video to video. Drawn at 480 x 640 and averaged to half of it.
+The object (`acivw_objects`) determines the class; light, colours, surroundings, exposure, white
+balance and camera noise differ from video to video. Drawn at 480 x 640 and averaged to half that.
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ from records.synthetic import acivw_objects, subjects, video
 SHAPE = (240, 320, 3)
 _HEIGHT, _WIDTH = schema.VIDEO_SHAPE[:2]
 
-# What the open ground is, in the order of the classes; videos of the rest are anywhere.
+# Type of open ground, in class order; videos of other classes may be anywhere.
 _GROUNDS = ('rails', 'water', None, 'paving', None, None, None, None, 'paving', 'road')
 _ANYWHERE = ('grass', 'paving', 'sand')
-_ON_WHEELS = (7, 8)  # what stands on a room's floor: vacuum cleaners, shopping carts
+_ON_WHEELS = (7, 8)  # objects on the floor: vacuum cleaners, shopping carts
 
 
 def render_frames(
@@ -60,7 +60,7 @@ def render_frames(
 
 
 def draw_look(rng: np.random.Generator) -> acivw_objects.Look:
-    """A `acivw_objects.Look` that no other video has."""
+    """A unique `acivw_objects.Look` for a video."""
     body, trim = (tuple(int(c) for c in rng.integers(20, 236, 3)) for _ in range(2))
     return acivw_objects.Look(
         body,
@@ -85,7 +85,7 @@ def _colour(rng, base, spread):
 
 
 def _fade(top, bottom, height):
-    """A picture [height, width] that goes from one colour to another."""
+    """A picture [height, width] with a gradient from one colour to another."""
     share = np.linspace(0, 1, height)[:, None, None]
     column = (1 - share) * np.array(top) + share * np.array(bottom)
     return Image.fromarray(np.repeat(column, _WIDTH, axis=1).astype(np.uint8))

@@ -17,11 +17,11 @@ MONAURAL_MIC = 0  # the one nearest to the camera
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What all takes have in common.
+    """Settings common to all takes.
 
     Attributes:
         out: the raw folder.
-        matfiles: where acoustic images go, or None.
+        matfiles: folder for acoustic images, or None.
         keep_array: whether the 128 channels are written.
         seed: of everything.
         take_s, num_takes, num_subjects: see `presets.AviaPreset`.
@@ -39,7 +39,7 @@ class Job:
     dealt: tuple[tuple[tuple[pathlib.Path, ...], ...], ...] | None
 
     def settings(self) -> dict[str, Any]:
-        """What the bytes of the takes depend on, for JSON."""
+        """Everything that the takes' bytes depend on, for JSON."""
         return {
             'seed': self.seed,
             'take_s': self.take_s,
@@ -65,7 +65,7 @@ class Job:
     def write(
         self, piece: tuple[int, int, int], mic_array: microphones.MicArray, beamformer: Any
     ) -> None:
-        """Simulates a folder's takes and writes them, end to end."""
+        """Simulates a folder's takes and writes them consecutively."""
         first = 1
         for number in range(self.num_takes):
             take, person, rng = simulate_take(self, *piece, number, mic_array)
@@ -75,7 +75,7 @@ class Job:
 
 
 def num_units(preset: presets.AviaPreset) -> int:
-    """Takes of a class, each of its own recordings."""
+    """Takes of a class, each from its own recordings."""
     return len(scenes.SCENARIOS) * preset.num_subjects * preset.num_takes
 
 
@@ -87,7 +87,7 @@ def simulate_take(
     number: int,
     mic_array: microphones.MicArray,
 ) -> tuple[scenes.Take, subjects.Subject, np.random.Generator]:
-    """One take, from its numbers alone: location and subject from 1, action and number from 0.
+    """Simulates one take from its numbers: location and subject from 1, action and take from 0.
 
     Returns:
         A `scenes.Take`, the person, and the generator that drew it, for the video.

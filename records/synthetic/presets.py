@@ -1,4 +1,4 @@
-"""How much the simulator makes."""
+"""Sizes of the embedded data."""
 
 import dataclasses
 from typing import Any
@@ -10,16 +10,16 @@ from dualcam.data.sources import datasets
 class AviaPreset:
     """Size of an embedded AVIA; all 14 actions and 3 scenarios always.
 
-    A class of a scenario has `num_subjects * num_takes` takes. The lists go by take
-    (`dualcam.data.records.take_lists`), so many short ones tell more than few long ones: clips of
-    one take share place, object and interferers and err together.
+    Each class has `num_subjects * num_takes` takes per scenario. Lists are by take
+    (`dualcam.data.records.take_lists`), so many short takes are more informative than few long
+    ones: clips of one take share position, object and interferers, so their errors are correlated.
 
     Attributes:
         num_subjects: of the 9.
-        num_unseen: how many of them, the last ones, only test.
-        num_takes: of each subject, action and scenario; their records lie end to end in a folder.
+        num_unseen: number of test-only subjects, the last ones.
+        num_takes: per subject, action and scenario; their records are concatenated in a folder.
         take_s: length of a take, whole seconds.
-        test_share: share of the seen subjects' takes that test.
+        test_share: share of the seen subjects' takes for testing.
     """
 
     num_subjects: int
@@ -29,14 +29,14 @@ class AviaPreset:
     test_share: float = datasets.TakeRule.test_share
 
     def take_rule(self) -> datasets.TakeRule | None:
-        """How the lists are made; None where a class has too few takes to be split by them."""
+        """How the lists are made; None if a class has too few takes to split."""
         if (self.num_subjects - self.num_unseen) * self.num_takes < 3:
             return None
         unseen = range(self.num_subjects - self.num_unseen + 1, self.num_subjects + 1)
         return datasets.TakeRule(self.take_s, tuple(unseen), self.test_share)
 
     def with_subjects(self, num_subjects: int) -> 'AviaPreset':
-        """The preset with another number of subjects, of which fewer may be left unseen."""
+        """The preset with another number of subjects, possibly with fewer unseen ones."""
         return dataclasses.replace(
             self,
             num_subjects=num_subjects,
@@ -49,7 +49,7 @@ class AcivwPreset:
     """Size of an embedded ACIVW; all 10 classes always.
 
     Attributes:
-        num_videos: of each class; three at least, as lists go by video.
+        num_videos: per class; at least three, as lists are by video.
         take_s: length of a video, whole seconds.
     """
 
@@ -61,11 +61,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     'avia': {
         # One take of a class and scenario for each list.
         'smoke': AviaPreset(num_subjects=4, num_takes=1, take_s=5, num_unseen=1),
-        # Of a class and scenario 8 takes train, 3 validate, 7 test and 6 are of unseen subjects.
+        # Per class and scenario: 8 takes for training, 3 validation, 7 test, 6 of unseen subjects.
         'demo': AviaPreset(num_subjects=8, num_takes=3, take_s=5, num_unseen=2, test_share=0.4),
         'paper': AviaPreset(num_subjects=9, num_takes=1, take_s=30, num_unseen=2, test_share=0.3),
     },
-    # Of real recordings: each take has recordings of its own, of which there are few.
+    # For real recordings: each take has its own recordings, of which there are few.
     'avia_recordings': {
         'smoke': AviaPreset(num_subjects=1, num_takes=1, take_s=5),
         'demo': AviaPreset(num_subjects=3, num_takes=2, take_s=10),

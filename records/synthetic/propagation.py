@@ -1,10 +1,10 @@
-"""From point sources to microphone signals: distance, delay, motion, near field.
+"""Propagates point sources to microphones: distance, delay, motion, near field.
 
-Each source is heard at the array centre with its true, moving delay and 1/r loss (so that it
-is Doppler shifted), and from there carried to each microphone in the frequency domain with the
-exact spherical delay and loss, in overlapping blocks of 2048 samples. Between microphones a
-wave needs 8 samples at the most, so what wraps around a block falls where its Hann window is
-nearly zero. Air absorption and the microphones' own responses are left out.
+Each source is computed at the array centre with its true, time-varying delay and 1/r loss (hence
+with Doppler shift), and from there propagated to each microphone in the frequency domain with the
+exact spherical delay and loss, in overlapping blocks of 2048 samples. Between microphones a wave
+takes at most 8 samples, so wrap-around occurs where a block's Hann window is nearly zero. Air
+absorption and microphone responses are not modelled.
 """
 
 import dataclasses
@@ -20,20 +20,20 @@ from dualcam.data import schema
 _HOP = schema.SAMPLES_PER_FRAME
 _BLOCK = 2 * _HOP
 _BINS = _BLOCK // 2 + 1
-_BLOCKS_PER_POSE = 3  # a moving source's direction is renewed every quarter of a second
-_POSES_AT_A_TIME = 7  # bounds the memory, whatever the sequence's length
-_BINS_AT_A_TIME = 32  # what they need stays in the cache
-_OVERSAMPLING = 8  # linear interpolation then errs by less than -35 dB at 6 kHz
+_BLOCKS_PER_POSE = 3  # a moving source's direction is updated every quarter of a second
+_POSES_AT_A_TIME = 7  # limits memory for sequences of any length
+_BINS_AT_A_TIME = 32  # their data fit the cache
+_OVERSAMPLING = 8  # for a linear interpolation error below -35 dB at 6 kHz
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PointSource:
-    """Something that sounds at a place.
+    """A point source.
 
     Attributes:
         signal: [samples], pressure at 1 m.
-        path_m: [frames + 1, 3] positions at the frames' beginnings, or [1, 3] for a fixed one.
-        gain: what the signal is multiplied by; reflections share their source's signal.
+        path_m: [frames + 1, 3] positions at the start of each frame, or [1, 3] for a fixed source.
+        gain: factor on the signal; reflections share their source's signal.
     """
 
     signal: np.ndarray
@@ -52,18 +52,18 @@ def plane_wave_source(
 def heard_at_centre(
     source: PointSource, num_samples: int, dense: np.ndarray | None = None
 ) -> np.ndarray:
-    """What the array centre hears of a source.
+    """A source's signal at the array centre.
 
     Args:
         source: a `PointSource`.
         num_samples: length of the result.
-        dense: what `oversample(source.signal)` gives, where it is known already.
+        dense: `oversample(source.signal)`, if already computed.
 
     Returns:
         [num_samples] float64, silent until the first wave arrives.
     """
     distance_m = np.linalg.norm(source.path_m, axis=1)
-    if len(distance_m) == 1:  # a fixed source: whole samples suffice
+    if len(distance_m) == 1:  # fixed source: integer samples suffice
         shift = round(distance_m[0] / SPEED_OF_SOUND * schema.ARRAY_RATE_HZ)
         heard = np.zeros(num_samples)
         count = max(0, min(num_samples - shift, len(source.signal)))
@@ -95,7 +95,7 @@ def microphone_signals(
         sources: `PointSource`s.
         positions_m: [mics, 3].
         num_frames: length of the result.
-        dense: {id of a signal: what `oversample` gives of it}, where that is known already.
+        dense: {id of a signal: `oversample` of it}, if already computed.
 
     Returns:
         [mics, num_frames * 1024] float32, pressure in the sources' unit.
@@ -140,7 +140,7 @@ def microphone_signals(
 
 
 def _place(source, pose):
-    """Where a moving source is in the middle of a pose's blocks."""
+    """Position of a moving source in the middle of a pose's blocks."""
     frame = pose * _BLOCKS_PER_POSE + _BLOCKS_PER_POSE // 2
     return source.path_m[min(frame, len(source.path_m) - 1)]
 
@@ -174,7 +174,7 @@ def _heard_at_mics(moving, places_m, still, still_transfer, positions_m):
 
 
 class _Transfer:
-    """From the array centre to each microphone, for sources at places [..., 3]."""
+    """Transfer from the array centre to each microphone, for sources at positions [..., 3]."""
 
     def __init__(self, places_m, positions_m):
         centre_m = np.linalg.norm(places_m, axis=-1)[..., None]  # [..., 1]

@@ -1,7 +1,7 @@
-"""Real recordings as the simulator's sources: a folder a class, dealt out so that none is shared.
+"""Real recordings as the simulator's sources: one folder per class, distributed without sharing.
 
-Every take is a unit that the lists may put into any split, so each gets files of its own: no file
-is heard in two takes, whatever the lists do with them.
+Lists may put any take into any split, so each take gets its own files: no file is used in two
+takes.
 """
 
 import pathlib
@@ -14,7 +14,7 @@ from dualcam.data import schema
 from dualcam.data.sources import sound_decoders, sound_folders
 from dualcam.files.path_types import AnyPath
 
-_LONGEST_S = 60.0  # of one file; enough for any unit, and bounds the memory
+_LONGEST_S = 60.0  # used of one file; enough for any unit, and limits memory
 
 
 def of_folds(
@@ -24,7 +24,7 @@ def of_folds(
 
     Args:
         sound_set: a `sounds.SoundSet` of sound files.
-        folds: numbers of the folds to take; empty for all.
+        folds: numbers of the folds to use; empty for all.
 
     Returns:
         {class name: sorted paths}, and the numbers of the folds that these are.
@@ -49,11 +49,11 @@ def of_folds(
 
 
 def deal(classes: Mapping[str, Sequence], num_units: int, seed: int) -> dict[str, list]:
-    """Files of each unit of each class, every file in one unit only.
+    """Distributes files over the units of each class, every file to one unit only.
 
     Args:
-        classes: what `sounds.class_folders` gives.
-        num_units: units of a class: takes of all locations and subjects, or videos.
+        classes: from `sounds.class_folders`.
+        num_units: units per class: takes of all locations and subjects, or videos.
         seed: of the shuffle.
 
     Returns:
@@ -67,7 +67,7 @@ def deal(classes: Mapping[str, Sequence], num_units: int, seed: int) -> dict[str
         if len(files) < num_units:
             raise ValueError(
                 f'class "{name}" ({files[0].parent}): {len(files)} recordings for {num_units} '
-                'units of sound that must not share any; add recordings, or take fewer '
+                'units of sound that must not share any; add recordings, or use fewer '
                 '--subjects (make ... SUBJECTS=2), fewer --videos or a smaller --preset'
             )
         order = np.random.default_rng([seed, index]).permutation(len(files))
@@ -76,23 +76,23 @@ def deal(classes: Mapping[str, Sequence], num_units: int, seed: int) -> dict[str
 
 
 def names(dealt: Sequence | None) -> list[list[list[str]]]:
-    """What was dealt, for JSON; an empty list for None."""
+    """The distribution of files, for JSON; an empty list for None."""
     return [[[str(file) for file in unit] for unit in units] for units in dealt or ()]
 
 
 def unit_sound(files: Sequence[AnyPath], duration_s: float) -> np.ndarray:
-    """Dry sound of one unit from its files, one after the other, over again until it is full.
+    """Dry sound of one unit: its files concatenated, repeated as often as necessary.
 
     Args:
         files: paths.
         duration_s: of the result.
 
     Returns:
-        [samples] float64 at 12,288 Hz; silent ends are cut off each file and its loud parts
-        brought to an RMS of 0.1.
+        [samples] float64 at 12,288 Hz; each file's silent ends are trimmed and its loud parts
+        scaled to an RMS of 0.1.
 
     Raises:
-        ValueError: a file cannot be read, or holds no sound; the message names it.
+        ValueError: a file is unreadable or silent; the message names it.
     """
     parts = [read_recording(path) for path in files]
     joined = np.concatenate(parts)
@@ -112,7 +112,7 @@ def read_recording(path: AnyPath, wanted_hz: int = schema.ARRAY_RATE_HZ) -> np.n
     samples = np.concatenate(held)[:longest] if held else np.zeros((0, 1))
     mono = samples.mean(axis=1)
     if len(mono) < rate_hz // 20 or not np.all(np.isfinite(mono)) or np.ptp(mono) == 0:
-        raise ValueError(f'{path}: holds no sound; delete it or put another in its place')
+        raise ValueError(f'{path}: contains no sound; delete or replace it')
     common = np.gcd(rate_hz, wanted_hz)
     mono = scipy.signal.resample_poly(mono, wanted_hz // common, rate_hz // common)
     size = wanted_hz // 40  # 25 ms

@@ -1,19 +1,19 @@
-"""What sounds where: the three scenarios of AVIA as physics (WACV 2020).
+"""Acoustic scenes: the three scenarios of AVIA, simulated physically (WACV 2020).
 
-The actor stays near the middle of the view, where people on AVIA stand: each subject has a
-place in each scenario, 1.2 - 1.8 m away, moves about it slowly, and holds an action at the
-height it is done (a mouth is higher than a keyboard). Everything else comes from elsewhere:
+The actor stays near the centre of the view, like the people in AVIA: each subject has a position in
+each scenario, 1.2 - 1.8 m away, moves slowly around it, and performs each action at its natural
+height (a mouth is higher than a keyboard). Everything else comes from elsewhere:
 
 1. anechoic chamber: free field, faint hiss, a fan at the side;
 2. open-space office: a shoebox room (six wall reflections of the actor, a diffuse tail by
    Sabine's formula), colleagues at the sides who speak, type, click, knock and shuffle paper,
    and a diffuse ventilation noise;
-3. terrace: one reflection from the ground, traffic along the horizon, wind that each microphone
-   hears for itself, someone hammering, whistling or talking at the sides.
+3. terrace: one reflection from the ground, traffic along the horizon, independent wind noise in
+   each microphone, someone hammering, whistling or talking at the sides.
 
-Levels are ratios at the array centre over a take, so that a quiet action is not drowned. They
-leave to one microphone what a teacher with 128 can better: over takes of all actions, the actor is
-above everything else, from 200 Hz to 6.1 kHz and per band, by
+Levels are ratios at the array centre over a take, so that quiet actions are not drowned out. They
+leave room for a teacher with 128 microphones to improve on one: over takes of all actions, the
+actor is above everything else, from 200 Hz to 6.1 kHz and per band, by
 
 | | one microphone | image, at the actor | gain, 0.2 - 0.8 kHz | 0.8 - 2 kHz | 2 - 6.1 kHz |
 |---|---|---|---|---|---|
@@ -21,12 +21,11 @@ above everything else, from 200 Hz to 6.1 kHz and per band, by
 | open-space office | 4 dB | 11 dB | 1 dB | 11 dB | 23 dB |
 | terrace | -3 dB | 5 dB | 3 dB | 9 dB | 20 dB |
 
-128 microphones gain 10 log10(128) = 21 dB on noise that each hears for itself or that comes from
-all around, and less where 0.45 m are few wavelengths. In the chamber one microphone hears all
-there is; in the office and on the terrace, where others are as loud as the actor but elsewhere,
-it does not, and the image does. That is where supervision by the array can help, and why AVIA's
-subjects stand near the middle here as there. Levels were chosen by this table, not by any
-network's score.
+128 microphones gain 10 log10(128) = 21 dB over independent or diffuse noise, and less at
+wavelengths that are not small compared with 0.45 m. In the chamber one microphone suffices; in the
+office and on the terrace, where others are as loud as the actor but elsewhere, it does not, but the
+image does. That is where supervision by the array can help, and why subjects stand near the centre,
+as in AVIA. Levels were chosen by this table, not by any network's score.
 """
 
 import dataclasses
@@ -42,7 +41,7 @@ from records.synthetic import propagation
 
 _RATE_HZ = schema.ARRAY_RATE_HZ
 
-# Height of an action above the middle of its subject, metres, in the order of the classes.
+# Height of an action above the subject's centre, metres, in class order.
 _ACTION_HEIGHT_M = (
     0.05,
     0.05,
@@ -66,14 +65,14 @@ class Scenario:
     """The surroundings of a take.
 
     Attributes:
-        name: for people.
+        name: display name.
         room_m: width, height and depth of a shoebox, or None.
-        absorption: share of the energy that a wall takes.
-        ground_m: how far the ground lies below the array, or None for none.
-        ground_gain: pressure that the ground reflects.
-        others: classes that others at the sides may be busy with.
-        num_others: how many others a take has.
-        others_db: level of the actor above all the others together, from - to.
+        absorption: share of the energy that a wall absorbs.
+        ground_m: distance of the ground below the array, or None.
+        ground_gain: pressure reflection factor of the ground.
+        others: classes of sound that others at the sides may make.
+        num_others: number of others in a take.
+        others_db: level of the actor above all others together, from - to.
         diffuse_db: level of the actor above noise from all around.
         traffic_db: level of the actor above traffic, or None.
         wind_db: level of the actor above each microphone's own wind noise, or None.
@@ -124,8 +123,8 @@ class Take:
     """A simulated recording.
 
     Attributes:
-        frames: [frames, mics, 1024] int32, 2**19 a unit of pressure, clipped at 24 bits.
-        path_m: [frames, 3] where the actor's sound is.
+        frames: [frames, mics, 1024] int32, 2**19 per unit of pressure, clipped at 24 bits.
+        path_m: [frames, 3] position of the actor's sound.
         levels: [frames] 0 - 1, how loud it is.
     """
 
@@ -147,8 +146,8 @@ def record_take(
     Args:
         scenario: a `Scenario`.
         sound: [samples] the actor's dry sound, a multiple of 1024.
-        others: dry sounds of the same length, one for each of the others.
-        path_m: [frames + 1, 3] where the actor's sound is, see `wander`.
+        others: dry sounds of the same length, one per other person.
+        path_m: [frames + 1, 3] position of the actor's sound, see `wander`.
         positions_m: [mics, 3].
         rng: a `numpy.random.Generator`.
 
@@ -178,7 +177,7 @@ def record_take(
     if scenario.wind_db is not None:
         wind = _Wind(len(sound), reference * _gain(-scenario.wind_db), rng)
     counts = np.empty(signals.shape, np.int32)
-    for signal, count in zip(signals, counts, strict=True):  # a microphone at a time: in the cache
+    for signal, count in zip(signals, counts, strict=True):  # one microphone fits the cache
         signal += _white(len(sound), hiss, rng)
         if wind:
             signal += wind.at_a_microphone(rng)
@@ -190,17 +189,17 @@ def record_take(
 
 
 def subject_home(rng: np.random.Generator) -> np.ndarray:
-    """Where a subject stands in a scenario, [3] m."""
+    """Position of a subject in a scenario, [3] m."""
     return np.array([rng.uniform(-0.35, 0.35), rng.uniform(-0.15, 0.1), rng.uniform(1.2, 1.8)])
 
 
 def wander(
     home_m: np.ndarray, action: int, num_points: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """A slow walk about a home.
+    """A slow random walk around a home position.
 
     Args:
-        home_m: [3] where this subject stands in this scenario.
+        home_m: [3] this subject's position in this scenario.
         action: from 0; beyond the 14 actions its height repeats.
         num_points: frames + 1.
         rng: a `numpy.random.Generator`.
@@ -217,7 +216,7 @@ def wander(
 
 
 def _aside(rng):
-    """A place off the middle: 22 - 65 degrees to a side, 2 - 4 m away."""
+    """An off-centre position: 22 - 65 degrees to a side, 2 - 4 m away."""
     azimuth = np.deg2rad(rng.uniform(22.0, 65.0)) * rng.choice([-1.0, 1.0])
     elevation = np.deg2rad(rng.uniform(-12.0, 15.0))
     return rng.uniform(2.0, 4.0) * np.array(
@@ -233,7 +232,7 @@ def _reflections(scenario, actor):
     """First-order images of the actor in the room's walls or the ground."""
     if scenario.room_m is not None:
         width_m, height_m, depth_m = scenario.room_m
-        # The array stands in the middle of the wall behind it, 1.2 m up and 0.6 m away from it.
+        # The array is centred in front of the wall behind it, 1.2 m up and 0.6 m away from it.
         walls = [
             (0, -width_m / 2),
             (0, width_m / 2),
@@ -256,7 +255,7 @@ def _reflections(scenario, actor):
 
 
 def _diffuse(scenario, actor, reference, rng, num_waves=16):
-    """Reverberation and noise from all around, as plane waves from even directions."""
+    """Reverberation and diffuse noise, as plane waves from evenly spread directions."""
     num_samples = len(actor.signal)
     reverberation = np.zeros((num_waves, num_samples), np.float32)
     if scenario.room_m is not None:
@@ -286,7 +285,7 @@ def _diffuse(scenario, actor, reference, rng, num_waves=16):
 
 
 def _traffic(num_samples, level, rng):
-    """Cars along the horizon: rumble from a few directions that swells and fades."""
+    """Cars along the horizon: rumble from a few directions that fades in and out."""
     waves = []
     for _ in range(3):
         azimuth = np.deg2rad(rng.uniform(-70.0, 70.0))
@@ -305,9 +304,9 @@ def _traffic(num_samples, level, rng):
 
 
 class _Wind:
-    """Turbulence: noise in gusts that falls by 6 dB an octave above 100 Hz and below 40 Hz.
+    """Turbulence: noise in gusts that falls by 6 dB per octave above 100 Hz and below 40 Hz.
 
-    Gusts come to all microphones, turbulence to each for itself.
+    Gusts are common to all microphones, turbulence is independent in each.
     """
 
     def __init__(self, num_samples, level, rng):
@@ -327,9 +326,9 @@ class _Wind:
 
 
 def _white(num_samples, level, rng):
-    """White noise of an RMS, [samples] float32.
+    """White noise with a given RMS, [samples] float32.
 
-    Evenly distributed: five times as fast as normal, and normal too after a Fourier transform.
+    Uniformly distributed: five times as fast as normal, and also normal after a Fourier transform.
     """
     noise = rng.random(num_samples, np.float32)
     noise -= np.float32(0.5)
@@ -348,7 +347,7 @@ def _coloured(white, slope_db_per_octave_above_100):
 
 
 def _roll(signal, distance_m=50.0):
-    """Takes the travel time of a far plane wave out, as the sound goes on before the take."""
+    """Removes the travel time of a far plane wave, as the sound started before the take."""
     return np.roll(signal, -round(distance_m / SPEED_OF_SOUND * _RATE_HZ))
 
 

@@ -1,4 +1,4 @@
-"""Small sounds that actions are made of, all at 12,288 Hz: modes, bursts, glides, and placing."""
+"""Elementary sounds of actions, all at 12,288 Hz: modes, bursts, glides, and placement."""
 
 from collections.abc import Iterable, Sequence
 
@@ -28,7 +28,7 @@ def modes(
     duration_s: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """A struck body: decaying sines of random phase; those above 6 kHz are left out."""
+    """A struck body: decaying sines of random phase, without those above 6 kHz."""
     time = seconds(duration_s)
     sound = np.zeros_like(time)
     for hz, tau_s, gain in zip(frequencies_hz, taus_s, gains, strict=True):
@@ -77,7 +77,7 @@ def place(
 def regular_times(
     rate_hz: float, jitter: float, duration_s: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Times about 1 / rate_hz apart; `jitter` is the deviation as a share of that."""
+    """Times about 1 / rate_hz apart; `jitter` is the relative deviation."""
     gaps = np.maximum(0.15, 1 + jitter * rng.standard_normal(int(duration_s * rate_hz * 2) + 4))
     times = rng.uniform(0, 1 / rate_hz) + np.cumsum(gaps / rate_hz) - gaps[0] / rate_hz
     return times[times < duration_s]
@@ -86,7 +86,7 @@ def regular_times(
 def poisson_impulses(
     rate_hz: float | np.ndarray, num_samples: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Impulses of heavy-tailed strength, `rate_hz` a second on average (may vary by sample)."""
+    """Impulses of heavy-tailed strength, `rate_hz` per second on average (may vary by sample)."""
     hits = rng.random(num_samples) < np.broadcast_to(rate_hz, num_samples) / RATE_HZ
     return hits * rng.standard_normal(num_samples) * rng.exponential(1.0, num_samples)
 
@@ -104,7 +104,7 @@ def resonate(
 
 
 def smooth_noise(rate_hz: float, num_samples: int, rng: np.random.Generator) -> np.ndarray:
-    """A smooth random curve, standard deviation about 1, that turns `rate_hz` times a second."""
+    """A smooth random curve, standard deviation about 1, that turns `rate_hz` times per second."""
     points = max(4, int(num_samples / RATE_HZ * rate_hz * 2) + 4)
     curve = np.interp(
         np.linspace(0, points - 1, num_samples), np.arange(points), rng.standard_normal(points)

@@ -1,8 +1,8 @@
-"""Parametric sounds of AVIA's 14 actions: what is impulsive is impulsive, what sings is tonal.
+"""Parametric sounds of AVIA's 14 actions, impulsive or tonal like the real ones.
 
-Each take draws its own events, materials and strengths around its subject's. The result is
-pressure at 1 m, scaled so that the loud parts (frames within 20 dB of the loudest) have an RMS of
-0.1 for every action, give or take 3 dB from take to take.
+Each take draws its own events, materials and strengths around its subject's. The result is pressure
+at 1 m, scaled so that the loud parts (frames within 20 dB of the loudest) have an RMS of 0.1 for
+every action, with a variation of 3 dB between takes.
 """
 
 import numpy as np
@@ -27,10 +27,10 @@ def parametric_source(
         rng: a `numpy.random.Generator`; the same state gives the same sound.
 
     Returns:
-        [duration_s * 12,288] float64, see the module's text.
+        [duration_s * 12,288] float64; see the module docstring.
 
     Raises:
-        ValueError: no such action.
+        ValueError: there is no such action.
     """
     if not 0 <= action < len(_SOURCES):
         raise ValueError(
@@ -41,7 +41,7 @@ def parametric_source(
 
 
 def to_common_level(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A sound [samples] without what is below 40 Hz, scaled as the module's text says."""
+    """A sound [samples] high-passed at 40 Hz and scaled as in the module docstring."""
     sound = sound - scipy.signal.lfilter([0.02], [1, -0.98], sound)  # nothing below 40 Hz
     power = np.square(sound[: len(sound) // 256 * 256].reshape(-1, 256)).mean(axis=1)
     loud = power[power > power.max() * 0.01]

@@ -1,4 +1,4 @@
-"""The nine people of the embedded data set: how they sound, move and look."""
+"""The nine people of the embedded data: voice, movement and appearance."""
 
 import dataclasses
 
@@ -17,9 +17,9 @@ class Subject:
     Attributes:
         pitch_hz: of the voice.
         formant_scale: 1 for an average vocal tract, more for a shorter one.
-        whistle_hz: where the whistling is centred.
-        tempo: factor on the rate of all that is repeated.
-        brightness: factor on the resonances of what is hit, torn or clicked.
+        whistle_hz: centre frequency of whistling.
+        tempo: factor on the rate of repeated events.
+        brightness: factor on the resonances of hits, tears and clicks.
         height_m: of the eyes above the hands at rest.
         skin, hair, shirt: RGB.
     """

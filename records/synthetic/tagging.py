@@ -1,18 +1,18 @@
-"""The embedded default of AAAI 2021: clips in which some of ten events are heard, and seen or not.
+"""The embedded data for AAAI 2021: clips with some of ten events, heard and sometimes seen.
 
     python -m records.synthetic.tagging --out=RAW [--preset=demo] [--sources=DIR] [--seed=0]
 
-Writes what DCASE 2017 task 4 delivers: RAW/audio/*.wav, RAW/frames/<clip>/*.jpg at one a second,
-lists with tabs (file, onset, offset, label; a row for each event of a clip) for training and
-testing, and RAW/dataset.json. `records.convert_tagging` takes it from there.
+Writes the format of DCASE 2017 task 4: RAW/audio/*.wav, RAW/frames/<clip>/*.jpg at one per second,
+tab-separated lists (file, onset, offset, label; one row per event of a clip) for training and
+testing, and RAW/dataset.json. `records.convert_tagging` converts it.
 
-One to three of ACIVW's machines, vehicles and waters begin and end somewhere in each clip, faint
+Each clip has one to three of ACIVW's machines, vehicles and waters with random start and end, faint
 in noise. Frames show each of them with a probability of 0.7, from the first second to the last,
-loud or not. So the sound knows more events, the frames know those they show with less doubt, and
-both together know most. Every event has a machine of its own, that no other clip has. The sounds
-are the simulator's parametric ones, with nothing above 6.1 kHz, or recordings (--sources, a folder
-a class), each of which is heard in one split only; class by class they are drawn as the same ten
-objects. Clips that are complete are left as they are.
+loud or not. So sound reveals more events, frames reveal the visible ones more reliably, and both
+together reveal most. Every event has its own machine, which no other clip has. The sounds are the
+simulator's parametric ones, with nothing above 6.1 kHz, or recordings (--sources, one folder per
+class), each of which is used in one split only; they are drawn as the same ten objects, class by
+class. Complete clips are left unchanged.
 """
 
 import dataclasses
@@ -38,10 +38,10 @@ LISTS = {
 }
 _RATE_HZ = schema.CLIP_RATE_HZ
 _NUM_EVENTS_SHARES = (0.35, 0.40, 0.25)  # of clips with one, two, three events
-_SEEN = 0.7  # of the events
+_SEEN = 0.7  # share of the events
 _OVER_NOISE_DB = (-20.0, -4.0)  # an event's loud parts
 _TESTED_SHARE = 0.25  # of a class's recordings
-# What an object is about as wide as; of trains and traffic that is the first of them.
+# Approximate width of an object; for trains and traffic, of the first vehicle.
 _WIDTHS_M = (5.0, 3.6, 0.9, 2.6, 0.9, 0.6, 1.0, 1.3, 1.2, 4.2)
 _SIZE = (320, 240)  # of a frame
 
@@ -64,7 +64,7 @@ PRESETS = {
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What all clips have in common.
+    """Settings common to all clips.
 
     Attributes:
         out: the raw folder.
@@ -88,7 +88,7 @@ class Job:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Event:
-    """One sounding of a class within a clip.
+    """One event within a clip.
 
     Attributes:
         label: the class.
@@ -104,13 +104,13 @@ class Event:
 
 
 def clip_name(piece: tuple[str, int], clip_s: int) -> str:
-    """A clip's name in the manner of clips of YouTube: Y, video, first and last second."""
+    """A clip's name in the style of YouTube clips: Y, video, first and last second."""
     split, number = piece
     return f'Y{split}{number:05d}_0.000_{clip_s}.000'
 
 
 def draw_events(piece: tuple[str, int], job: Job) -> tuple[list[Event], np.random.Generator]:
-    """The events of a clip.
+    """Draws the events of a clip.
 
     Returns:
         `Event`s of different classes, ordered by class, and the generator that drew them, for
@@ -134,7 +134,7 @@ def mix(events: Sequence[Event], clip_s: int, rng: np.random.Generator) -> np.nd
     """Sound of a clip: its events over noise.
 
     Returns:
-        [clip_s * 32,000] float64 within 1.
+        [clip_s * 32,000] float64, full scale 1.
     """
     signal = _noise(clip_s * _RATE_HZ, rng)
     for event in events:
@@ -146,7 +146,7 @@ def render(events: Sequence[Event], clip_s: int, rng: np.random.Generator) -> li
     """Frames of a clip.
 
     Returns:
-        A list of uint8 [240, 320, 3] RGB, one a second.
+        A list of uint8 [240, 320, 3] RGB, one per second.
     """
     place = video.draw_place(int(rng.integers(3)), rng)
     slots = rng.permutation(len(_NUM_EVENTS_SHARES))
@@ -178,10 +178,10 @@ def render(events: Sequence[Event], clip_s: int, rng: np.random.Generator) -> li
 
 
 def write_clip(piece: tuple[str, int], job: Job) -> list[int]:
-    """Writes a clip's frames, then, whole or not at all, its sound, which says that all is there.
+    """Writes a clip's frames, then atomically its sound, which marks it as complete.
 
     Returns:
-        Numbers of its classes.
+        Indices of its classes.
     """
     events, rng = draw_events(piece, job)
     clip_s = job.preset.clip_s
@@ -202,7 +202,7 @@ def write_clip(piece: tuple[str, int], job: Job) -> list[int]:
 
 
 def write_lists(job: Job, labels: Iterable[Sequence[int]], classes: Sequence[str]) -> None:
-    """Writes the lists of all clips, as DCASE 2017 task 4 has them: no Y in front of names."""
+    """Writes the lists of all clips, as in DCASE 2017 task 4: without the Y in front of names."""
     rows: dict[str, list[str]] = {split: [] for split in LISTS}
     for piece, numbers in zip(job.pieces(), labels, strict=True):
         name = clip_name(piece, job.preset.clip_s)[1:]
@@ -214,7 +214,7 @@ def write_lists(job: Job, labels: Iterable[Sequence[int]], classes: Sequence[str
 
 
 def deal(sound_set: sound_folders.SoundSet) -> dict[str, tuple]:
-    """Files of each class for each split; of no recording are parts in both.
+    """Files of each class for each split; parts of one recording stay in one split.
 
     Args:
         sound_set: a `sounds.SoundSet` of sound files.
@@ -223,7 +223,7 @@ def deal(sound_set: sound_folders.SoundSet) -> dict[str, tuple]:
         {split: a tuple of paths for each class}
 
     Raises:
-        ValueError: a class has less than two recordings.
+        ValueError: a class has fewer than two recordings.
     """
     dealt: dict[str, list] = {split: [] for split in LISTS}
     for label, name in enumerate(sound_set.classes):
@@ -264,7 +264,7 @@ def _dry_sound(split, label, duration_s, job, rng):
 
 
 def _noise(num_samples, rng):
-    """Noise of a place, RMS 0.1: its slope differs from clip to clip, and it swells slowly."""
+    """Background noise, RMS 0.1, with a slope that differs by clip and slow level changes."""
     spectrum = np.fft.rfft(rng.standard_normal(num_samples))
     hz = np.fft.rfftfreq(num_samples, 1 / _RATE_HZ)
     slope = rng.uniform(0.2, 0.6)  # of the amplitude, 0.5 halves the power
@@ -277,7 +277,7 @@ def _noise(num_samples, rng):
 
 
 def _level(event, second):
-    """How loud an event is within a second of the clip, 0 - 1."""
+    """Loudness of an event in one second of the clip, 0 - 1."""
     first = max(0, second * _RATE_HZ - event.start)
     part = event.sound[first : max(0, (second + 1) * _RATE_HZ - event.start)]
     if not len(part):
@@ -286,7 +286,7 @@ def _level(event, second):
 
 
 def main(_: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     if options.preset not in PRESETS:
         raise ValueError(f'preset {options.preset!r}: expected one of {", ".join(PRESETS)}')
@@ -322,7 +322,7 @@ def main(_: list[str]) -> None:
 if __name__ == '__main__':
     flags.DEFINE_string('out', None, 'The raw folder to write.', required=True)
     flags.DEFINE_string('preset', 'demo', f'Size: {", ".join(PRESETS)}.')
-    flags.DEFINE_string('sources', None, 'Folder of real recordings, one folder a class.')
+    flags.DEFINE_string('sources', None, 'Folder of real recordings, one folder per class.')
     flags.DEFINE_integer('seed', 0, 'Same seed, same bytes.', lower_bound=0)
-    flags.DEFINE_integer('processes', None, 'How many work at a time; default one per core.')
+    flags.DEFINE_integer('processes', None, 'Number of processes; default one per core.')
     app.run(errors.clean_errors(main))

@@ -1,4 +1,4 @@
-"""What all layouts of the embedded data need: bystanders, files of channels, a folder's claim."""
+"""Shared by all layouts of the embedded data: bystanders, channel files, locking a folder."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ SETTINGS_FILE = 'synthetic.json'
 def draw_others(
     scenario: scenes.Scenario, take_s: float, seed: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Dry sounds of those at the sides of a take, as many as the scenario has: a list."""
+    """Dry sounds of the people at the sides of a take, as a list."""
     others = []
     for _ in range(scenario.num_others):
         passer_by = subjects.subject(int(rng.integers(subjects.NUM_SUBJECTS)), seed + 1)
@@ -39,22 +39,22 @@ def write_channels(frames: np.ndarray, folder: pathlib.Path, first: int = 1) -> 
 def claimed(
     out: pathlib.Path, settings: dict[str, Any], matfiles: pathlib.Path | None = None
 ) -> Iterator[None]:
-    """Keeps other processes from writing to a raw folder, and notes what it is made with.
+    """Locks a raw folder for writing, and records its settings.
 
-    Where another process writes there, waits until it ends.
+    If another process is writing there, waits until it ends.
 
     Args:
-        out: the raw folder, created if need be.
-        settings: what its bytes depend on, for JSON.
-        matfiles: where acoustic images are written besides, or None.
+        out: the raw folder, created if necessary.
+        settings: everything that its bytes depend on, for JSON.
+        matfiles: another folder, for acoustic images, or None.
 
     Raises:
-        ValueError: it holds something else already.
+        ValueError: it contains data with other settings.
     """
-    _check_same(out, settings)  # at once, not after having waited
+    _check_same(out, settings)  # before waiting
     folders = {folder.resolve() for folder in (out, matfiles) if folder}
     with contextlib.ExitStack() as stack:
-        for folder in sorted(folders):  # in one order, or two could wait for each other
+        for folder in sorted(folders):  # in a fixed order, to avoid deadlocks
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locking.held(folder / locking.LOCK_FILE, 'writes takes'))
         _check_same(out, settings)
@@ -64,11 +64,11 @@ def claimed(
 
 
 def _check_same(out, settings):
-    """A `ValueError` if a raw folder was made with other settings."""
+    """Raises a `ValueError` if a raw folder was made with other settings."""
     path = out / SETTINGS_FILE
     if path.exists() and json.loads(path.read_text(encoding='utf-8')) != settings:
         raise ValueError(
-            f'{out}: holds takes of another layout, preset, seed or set of '
+            f'{out}: contains takes of another layout, preset, seed or set of '
             f'sources (see {SETTINGS_FILE} there); choose another --out or '
             'delete it'
         )

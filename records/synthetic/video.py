@@ -1,7 +1,7 @@
-"""What the camera sees: the scenario, a person, and the action's object where the sound is.
+"""The camera's pictures: the scenario, a person, and the action's object at the sound's position.
 
-A drawing, not a photograph, but one with the geometry of the sound: the hands, the mouth or the
-object are at the projected place of the source and as large as their distance makes them.
+Drawings rather than photographs, but with the geometry of the sound: the hands, the mouth or the
+object are at the projected position of the source and scaled by its distance.
 """
 
 import io
@@ -17,9 +17,9 @@ from records.synthetic import subjects
 
 _HEIGHT, _WIDTH = schema.VIDEO_SHAPE[:2]
 _SPEAKING, _WHISTLING = 2, 3
-_NUM_GRAINS = 3  # frames take turns with as many different noises of the camera
+_NUM_GRAINS = 3  # different camera noises, used in turn
 
-# What is held or hit, in the order of the classes: shape, width and height in metres, RGB.
+# Objects that are held or hit, in class order: shape, width and height in metres, RGB.
 _OBJECTS = (
     None,  # clapping: the hands
     None,  # snapping fingers
@@ -39,7 +39,7 @@ _OBJECTS = (
 
 
 def render_frames(*take: Any, **view: Any) -> Iterator[np.ndarray]:
-    """Yields what `draw_frames` does as uint8 [480, 640, 3] RGB."""
+    """`draw_frames` as uint8 [480, 640, 3] RGB."""
     return map(np.asarray, draw_frames(*take, **view))
 
 
@@ -58,8 +58,8 @@ def draw_frames(
         action: from 0; beyond the 14 actions the objects repeat.
         subject: a `subjects.Subject`.
         location: scenario from 0 to 2.
-        path_m: [frames, 3] where the sound is.
-        levels: [frames] 0 - 1, how loud it is.
+        path_m: [frames, 3] position of the sound.
+        levels: [frames] 0 - 1, its loudness.
         rng: a `numpy.random.Generator`.
         view_deg: horizontal and vertical field of view.
 
@@ -67,11 +67,11 @@ def draw_frames(
         Pictures of 640 x 480, RGB.
 
     Raises:
-        ValueError: no such location.
+        ValueError: there is no such location.
     """
     if location not in range(3):
         raise ValueError(f'location {location}: expected 0, 1 or 2')
-    # No more grain than JPEG smooths: noise would make the records, raw pixels, six times as large.
+    # No more grain than JPEG smooths out: noise would make records (raw pixels) six times larger.
     empty = np.asarray(draw_place(location, rng)).astype(np.int16)
     grain = rng.integers(-1, 2, (_NUM_GRAINS, _HEIGHT, _WIDTH, 1), dtype=np.int16)
     backgrounds = [Image.fromarray(np.clip(empty + one, 0, 255).astype(np.uint8)) for one in grain]
@@ -92,7 +92,7 @@ def draw_frames(
 
 
 def project(place_m: np.ndarray, view_deg: tuple[float, float] = VIEW_DEG) -> tuple[float, float]:
-    """Video pixel (column, row) of a place [3] in metres, as floats."""
+    """Video pixel (column, row) of a position [3] in metres, as floats."""
     half_x, half_y = np.tan(np.deg2rad(view_deg) / 2)
     return (
         _WIDTH / 2 * (1 + place_m[0] / place_m[2] / half_x),
@@ -109,7 +109,7 @@ def encode_jpeg(frame: Image.Image | np.ndarray) -> bytes:
 
 
 def draw_place(location: int, rng: np.random.Generator) -> Image.Image:
-    """An empty scenario, from 0 to 2, in some light: a picture of 640 x 480."""
+    """An empty scenario, from 0 to 2, in random light: a picture of 640 x 480."""
     pixels = np.asarray(_background(location, rng)) * rng.uniform(0.85, 1.1)
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
@@ -160,7 +160,7 @@ def _background(location, rng):
 
 
 def _person(draw, subject, at, pixels_per_m, mouth, level):
-    """Head, hair, torso; the mouth lies at the sound for a voice, hands do otherwise."""
+    """Head, hair, torso; the mouth is at the sound for a voice, otherwise the hands are."""
     head = 0.11 * pixels_per_m
     x = at[0]
     eye_y = at[1] - 0.55 * head if mouth else at[1] - subject.height_m * pixels_per_m

@@ -1,4 +1,4 @@
-"""Commands as a user calls them: the whole way, the same bytes twice, and what bad input gets."""
+"""Commands as called by users: the whole pipeline, reproducible bytes, errors for bad input."""
 
 import dataclasses
 import hashlib
@@ -34,7 +34,7 @@ def digests(folder):
 
 @pytest.fixture(scope='module')
 def two_classes(tmp_path_factory):
-    """A folder of recordings with two classes: the smallest data set there is."""
+    """A folder of recordings with two classes, the smallest possible data set."""
     folder = tmp_path_factory.mktemp('recordings')
     for number, name in enumerate(('dog_bark', 'rain')):
         (folder / name).mkdir()

@@ -1,4 +1,4 @@
-"""From ACIVW's raw layout to records and back: what goes in comes out, what is damaged is named."""
+"""From ACIVW's raw layout to records and back: contents are preserved, damaged files named."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def cepstra(label, frame):
 
 @pytest.fixture(scope='module')
 def raw(tmp_path_factory):
-    """Two videos as they are delivered, small pictures aside."""
+    """Two videos in their original format, except for small pictures."""
     root = tmp_path_factory.mktemp('acivw')
     for (label, number), count in VIDEOS.items():
         folder = root / f'class_{label}' / f'data_{number:03d}'
@@ -132,7 +132,7 @@ def test_the_other_side_keeps_the_shape(size, wanted, tmp_path):
 
 
 def test_resizing_is_smooth(tmp_path):
-    """A linear ramp stays one: no steps of nearest neighbours, no shift."""
+    """A linear ramp stays linear: no nearest-neighbour steps, no shift."""
     ramp = np.tile(np.linspace(0, 255, 320)[None, :, None], (240, 1, 3))
     Image.fromarray(ramp.astype(np.uint8)).save(tmp_path / 'I_000001.bmp')
     got = frame_files.read_bmp(tmp_path / 'I_000001.bmp', 224)[100, :, 0].astype(float)

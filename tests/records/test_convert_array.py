@@ -1,4 +1,4 @@
-"""Own takes of any array become records: places, sounds, pictures, lists, counts."""
+"""Takes of any array become records: positions, sounds, pictures, lists, counts."""
 
 import csv
 import json

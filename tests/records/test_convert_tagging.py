@@ -1,4 +1,4 @@
-"""Delivered clips to records: what is kept, what is left out and named."""
+"""Original clips to records: what is kept, and what is left out and reported."""
 
 import csv
 import io
@@ -104,12 +104,12 @@ def test_sounds_that_no_row_names_are_counted(delivered, tmp_path):
     assert run(delivered, tmp_path / 'out', left_out=left_out) == (2, 0, [])
     assert [(str(one), one.count) for one in left_out] == [
         (f'{delivered}/audio: no row of list.csv names plain.wav', 1),
-        (f'{delivered}/audio: notes.txt is not named like sound', 1),
+        (f'{delivered}/audio: notes.txt is not named like audio', 1),
     ]
 
 
 def test_accents_may_be_composed_or_not(delivered, tmp_path):
-    """macOS takes them apart in names of files, lists mostly do not."""
+    """macOS decomposes accents in file names, most lists do not."""
     for folder, ending in (('audio', '.wav'), ('frames', '')):
         here = delivered / folder
         (here / f'plain{ending}').rename(here / f'Stra\u00dfe u\u0308ber{ending}')
@@ -119,7 +119,7 @@ def test_accents_may_be_composed_or_not(delivered, tmp_path):
 
 
 def break_clips(raw):
-    """One clip of each kind of damage: {name: what the message says of it}."""
+    """One clip with each kind of damage: {name: text in its message}."""
     (raw / 'audio' / 'plain.wav').unlink()
     broken = {'plain': 'no sound of this clip'}
     rows = []

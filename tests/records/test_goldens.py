@@ -1,4 +1,4 @@
-"""The authors' converter and list script, reproduced to the byte and to the path."""
+"""The authors' converter and list script, reproduced byte for byte and path for path."""
 
 import gzip
 import hashlib

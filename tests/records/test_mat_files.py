@@ -1,4 +1,4 @@
-"""MATLAB's files against SciPy's reader, and what is refused."""
+"""MATLAB files compared with SciPy's reader, and files that are refused."""
 
 import io
 import struct
@@ -33,7 +33,7 @@ def test_arrays_are_those_that_scipy_reads(dtype, compressed, rng):
 
 
 def test_numbers_of_the_other_byte_order_stored_small():
-    """As MATLAB does on big-endian machines: doubles that are whole fit into bytes."""
+    """As MATLAB does on big-endian machines: integral doubles are stored as bytes."""
 
     def element(kind, data):
         return struct.pack('>2I', kind, len(data)) + data + bytes(-len(data) % 8)

@@ -1,4 +1,4 @@
-"""The 14 sounds against each other: one scale, one person throughout, and told apart by ear."""
+"""The 14 sounds compared: a common scale, consistent persons, and distinguishable classes."""
 
 import itertools
 
@@ -64,7 +64,7 @@ def test_actions_are_told_apart_on_people_never_heard_before():
 
 @pytest.mark.parametrize('action', range(NUM_ACTIONS))
 def test_takes_of_a_second_or_less_hold_sound(action):
-    """Shortest takes still have an action in them, and lengths are rounded, not cut."""
+    """The shortest takes still contain an action, and lengths are rounded, not truncated."""
     for duration_s in (0.75, 1, 1.3):
         sound = sound_of(action, duration_s=duration_s)
         assert sound.shape == (round(duration_s * RATE_HZ),)
@@ -74,7 +74,7 @@ def test_takes_of_a_second_or_less_hold_sound(action):
 
 
 def test_subjects_keep_their_voice_and_lips_from_take_to_take():
-    """Whistles of one person lie closer together than those of people with other lips."""
+    """Whistles of one person are closer to each other than those of different people."""
     people = sorted(range(subjects.NUM_SUBJECTS), key=lambda i: subjects.subject(i).whistle_hz)
     low, high = people[0], people[-1]
 

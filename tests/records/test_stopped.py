@@ -1,4 +1,4 @@
-"""Conversions that are killed, or run out of disk, leave nothing half done and go on."""
+"""Conversions that are killed or run out of disk space leave nothing partial, and resume."""
 
 import contextlib
 import errno
@@ -52,7 +52,7 @@ def records(out):
 
 
 def is_listed(out):
-    """Whether the manifest has each record as it lies there, and no line that is none."""
+    """Whether the manifest matches each record on disk, and has no invalid line."""
     entries, broken = manifest.read(out)
     return (
         not broken
@@ -64,7 +64,7 @@ def is_listed(out):
 
 
 def members(group):
-    """How many processes of a group are alive; one that nobody waited for is not."""
+    """Number of live processes in a group, without zombies."""
     alive = 0
     for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
         with contextlib.suppress(OSError):  # ended meanwhile
@@ -154,7 +154,7 @@ def test_a_line_that_does_not_fit_on_the_disk_is_taken_back(tmp_path, monkeypatc
 
 
 def fill_disk_at(monkeypatch, number):
-    """The disk is full from the record `number` on, half of which it takes."""
+    """The disk fills up halfway through the record `number`."""
     write, begun = os.write, set()
 
     def full(descriptor, data):
@@ -198,7 +198,7 @@ def test_a_flush_that_finds_the_disk_full_leaves_no_record(raw, tmp_path, monkey
 
 
 def test_an_overwriting_call_that_stops_goes_on(converted, raw, tmp_path, rng, monkeypatch):
-    """Old and new records are never taken for each other, though their settings are the same."""
+    """Old and new records are never confused, although their settings are the same."""
     shutil.rmtree(raw)
     small_raw.write_avia(raw, rng)  # other numbers
     convert(raw, tmp_path / 'new')
@@ -289,7 +289,7 @@ def test_a_damaged_note_of_the_settings_is_named(converted, raw):
 
 @pytest.mark.slow
 def test_workers_end_with_the_command_that_is_killed(raw, tmp_path):
-    """Several processes, killed from outside: none goes on, and a second call ends the work."""
+    """Several processes, killed from outside: none continues; a second call finishes the work."""
     out = tmp_path / 'out'
     command = [
         sys.executable,

@@ -1,4 +1,4 @@
-"""The embedded default: physics with known answers, sounds that are what they are called."""
+"""The embedded data: physics with known results, and plausible sounds."""
 
 import dataclasses
 import io
@@ -149,7 +149,7 @@ def test_a_receding_source_is_lower_in_pitch():
 
 @pytest.mark.parametrize('scenario', scenes.SCENARIOS, ids=lambda s: s.name)
 def test_the_camera_finds_the_actor_where_the_take_says(scenario):
-    """Over a take's loud frames, the image's peak lies at the actor more often than not."""
+    """In most of a take's loud frames, the image's peak is at the actor."""
     rng = np.random.default_rng(5)
     mics, grid = microphones.built_in_array(), microphones.look_directions()
     sound = sound_of('paper shaking', duration_s=2)[: 24 * 1024]
@@ -174,7 +174,7 @@ def test_the_camera_finds_the_actor_where_the_take_says(scenario):
 
 
 def test_scenarios_rise_in_difficulty():
-    """What one microphone hears of the actor against all else, at the array centre."""
+    """Level of the actor above everything else in one microphone, at the array centre."""
     shares = []
     for scenario in scenes.SCENARIOS:
         both = []
@@ -327,7 +327,7 @@ def test_bad_recordings_are_named(tmp_path):
     with pytest.raises(ValueError, match=r'x\.wav: not a readable'):
         recordings.read_recording(tmp_path / 'a' / 'x.wav')
     soundfile.write(tmp_path / 'a' / 'y.wav', np.zeros(8000), 8000)
-    with pytest.raises(ValueError, match=r'y\.wav: holds no sound'):
+    with pytest.raises(ValueError, match=r'y\.wav: contains no sound'):
         recordings.read_recording(tmp_path / 'a' / 'y.wav')
 
 

@@ -1,4 +1,4 @@
-"""The embedded ACIVW: machines that are told apart, places that differ, pictures over sound."""
+"""The embedded ACIVW: distinguishable machines, different places, pictures aligned with sound."""
 
 import dataclasses
 import hashlib
@@ -69,7 +69,7 @@ def features(sound):
 
 
 def test_classes_are_told_apart_on_machines_never_heard_before():
-    """Trained on 8 videos a class, asked of 4 others; chance is 10 %."""
+    """Trained on 8 videos per class, tested on 4 others; chance is 10 %."""
     seen, asked = (
         [(label, number) for label in LABELS for number in numbers]
         for numbers in (range(8), range(8, 12))
@@ -202,7 +202,7 @@ def job(tmp_path_factory):
 def test_flipped_images_of_records_peak_at_the_drawn_object(
     label, number, job, beamformer, tmp_path
 ):
-    """Simulated, written, converted, read: the loader's flips bring sound and picture together."""
+    """Simulated, written, converted, read: the loader's flips align sound and picture."""
     assert not job.is_complete((label, number))
     job.write((label, number), beamformer.array, beamformer)
     assert job.is_complete((label, number))

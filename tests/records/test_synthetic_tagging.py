@@ -1,4 +1,4 @@
-"""The embedded tagged clips: what is heard, what is seen of it, and the way to records."""
+"""The embedded tagged clips: their sound, their frames, and conversion to records."""
 
 import pathlib
 

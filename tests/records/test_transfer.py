@@ -1,4 +1,4 @@
-"""Copies of records to and from stores: whole, checked, resumed; nothing lost."""
+"""Copies of records to and from stores: complete, checked, resumed; nothing lost."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from records import manifest, transfer
 
 @pytest.fixture
 def records(tmp_path):
-    """A folder with six records, their manifest, and files beside them."""
+    """A folder with six records, their manifest, and other files."""
     root = tmp_path / 'records'
     rng, entries = np.random.default_rng(0), []
     for number in range(1, 7):
@@ -98,7 +98,7 @@ def test_what_differs_is_kept_unless_it_is_to_be_overwritten(records, tmp_path, 
     entries[path] = manifest.entry_of(records, path, {'folder': 'f'})
     manifest.write(records, entries.values())
     before = tree(to)
-    with pytest.raises(ValueError, match=r'1 files are there and differ.*Action_002.*--overwrite'):
+    with pytest.raises(ValueError, match=r'1 existing files differ.*Action_002.*--overwrite'):
         transfer.transfer(str(records), str(to))
     assert tree(to) == before
     done = transfer.transfer(str(records), str(to), overwrite=True)
@@ -222,7 +222,7 @@ def test_the_command(records, tmp_path, command):
 
 @pytest.fixture(scope='module')
 def s3():
-    """A server that speaks S3, on this machine: options of fsspec for it."""
+    """An S3-compatible server on this machine; returns fsspec's options for it."""
     server = pytest.importorskip('moto.server')
     pytest.importorskip('s3fs')
     running = server.ThreadedMotoServer(ip_address='127.0.0.1', port=0, verbose=False)

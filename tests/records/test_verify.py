@@ -1,4 +1,4 @@
-"""Every kind of damage is found, nothing else is, and what has a source is made again."""
+"""Every kind of damage is found, without false alarms, and repaired if there is a source."""
 
 import json
 import shutil
@@ -62,7 +62,7 @@ def test_all_damage_is_found_and_nothing_else(many, tmp_path, rng):
 
 @pytest.mark.parametrize('kind', damage.DAMAGES, ids=lambda kind: kind.__name__)
 def test_damage_is_told_from_the_record_alone(kind, many, tmp_path, rng):
-    """Without a manifest: all but what only the manifest can know."""
+    """Without a manifest: everything except what only the manifest can reveal."""
     root, paths = many
     (tmp_path / 'Location_01/Subject_01/Action_001').mkdir(parents=True)
     for path in paths[:2]:
@@ -247,5 +247,5 @@ def test_damaged_sounds_are_told(tmp_path, rng):
 def test_what_is_no_records_folder_is_an_error(tmp_path, command):
     code, _, errors = command('-m', 'records.verify', f'--root={tmp_path}/nowhere')
     assert code == 1 and 'nowhere: no such folder' in errors and 'Traceback' not in errors
-    with pytest.raises(ValueError, match='holds no records'):
+    with pytest.raises(ValueError, match='contains no records'):
         verify.verify(tmp_path)

@@ -1,4 +1,4 @@
-"""Lists by video: no video in two of them, every class in each, the same for the same seed."""
+"""Lists by video: no video in two lists, every class in each, reproducible by seed."""
 
 import pytest
 
@@ -76,7 +76,7 @@ def test_written_lists_read_back(root, command):
         '--by_video',
         '--location=1',
     )
-    assert code == 1 and 'leave --split and --location out' in errors
+    assert code == 1 and 'omit --split and --location' in errors
     code, _, errors = command('-m', 'records.make_lists', f'--root={root}', '--num_seconds=2')
     assert code == 1 and '--by_video' in errors
 

@@ -1,4 +1,4 @@
-"""Examples that are written without TensorFlow: the bytes of TensorFlow's own."""
+"""Examples written without TensorFlow have the same bytes as TensorFlow's own."""
 
 import gzip
 

@@ -1,4 +1,4 @@
-"""Work of several processes, and what is left of it when it is killed."""
+"""Work of several processes, and what remains when it is killed."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ if __name__ == '__main__':
 
 
 def test_workers_end_with_the_process_they_work_for(tmp_path):
-    """A killed command leaves nobody behind who writes on."""
+    """A killed command leaves no process that keeps writing."""
     script = tmp_path / 'script.py'
     script.write_text(_SCRIPT)
     (tmp_path / 'out').mkdir()
