@@ -1,8 +1,8 @@
-"""Rates of the maps of the live view and of `dualcam camera`, beside acoular's of the same sound.
+"""Rates of the maps of the live view and of `dualcam camera`, and of acoular's for the same sound.
 
-One map is made of a twelfth of a second; live, twelve a second are needed. "Share of a core" counts
-the processor's time, so that other programs on the machine do not change it. How many maps come in
-time depends on them.
+One map is made from a twelfth of a second; the live view needs twelve per second. "Share of a core"
+is CPU time, which other programs on the machine do not change; how many maps arrive in time
+depends on them.
 """
 
 import statistics
@@ -18,7 +18,7 @@ from dualcam.live import engine, sound_sources
 
 MAPS_PER_S = 12
 _LIVE_S, _WARM_S = 10.0, 2.0
-_ARRAYS = (('uma16', 48_000, 40.0), ('dualcam', 12_288, 200.0))  # share that is aimed at
+_ARRAYS = (('uma16', 48_000, 40.0), ('dualcam', 12_288, 200.0))  # target share
 
 
 def live_maps(_):
@@ -38,7 +38,7 @@ def live_maps(_):
         title = f'maps of {array.num_mics} microphones at {rate_hz:,} Hz'
         share = [_share_of_a_core(ours) for _ in range(measure.RUNS)]
         yield measure.row(
-            f'{title}, processor time of 12',
+            f'{title}, CPU time of 12',
             '% of a second',
             share,
             reach=f'below {reach:g}',
@@ -57,7 +57,7 @@ def live_maps(_):
 
 
 def live_view(folder):
-    """All of `dualcam live` but the page, by replay at real time: is it kept up with?"""
+    """The whole of `dualcam live` except the page, replaying in real time: does it keep up?"""
     for name, rate_hz, reach in _ARRAYS:
         array = geometry_files.find_array(name)
         path = folder / f'{name}.wav'
@@ -65,16 +65,14 @@ def live_view(folder):
         runs = [_live(path, array) for _ in range(measure.RUNS)]
         title = f'live view of {array.num_mics} microphones at {rate_hz:,} Hz'
         shares, shown, lost, delays_ms = zip(*runs, strict=True)
-        yield measure.row(
-            f'{title}, processor time', '% of a core', shares, reach=f'below {reach:g}'
-        )
+        yield measure.row(f'{title}, CPU time', '% of a core', shares, reach=f'below {reach:g}')
         yield measure.row(f'{title}, maps shown', '/s', shown, reach=f'{MAPS_PER_S}')
-        yield measure.row(f'{title}, blocks dropped and maps left out', '', lost, reach='0')
+        yield measure.row(f'{title}, blocks dropped and maps skipped', '', lost, reach='0')
         yield measure.row(f'{title}, last sample to map, median', 'ms', delays_ms)
 
 
 def _write_source(path, array, rate_hz, seconds=4):
-    """A take of noise from 20 degrees to the right and 10 up, over noise of the microphones."""
+    """Writes a take: noise from 20 degrees to the right and 10 up, plus microphone noise."""
     rng = np.random.default_rng(0)
     spectrum = np.fft.rfft(rng.standard_normal(seconds * rate_hz))
     hz = np.fft.rfftfreq(seconds * rate_hz, 1 / rate_hz)
@@ -90,7 +88,7 @@ def _write_source(path, array, rate_hz, seconds=4):
 
 
 def _live(path, array):
-    """(% of a core, maps/s, blocks dropped and maps left out, ms from the last sample to a map)"""
+    """(% of a core, maps/s, blocks dropped and maps skipped, ms from the last sample to a map)"""
     seen, warm, done = [], threading.Event(), threading.Event()
 
     def publish(message):
@@ -128,7 +126,7 @@ def _live(path, array):
 
 
 def _share_of_a_core(work):
-    """Processor time of a second's maps, per cent of a second."""
+    """CPU time for one second's maps, per cent of a second."""
     began = time.process_time()
     work()
     return 100 * (time.process_time() - began)

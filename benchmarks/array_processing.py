@@ -1,6 +1,6 @@
-"""Rates of what makes acoustic images: beamforming, cepstra, the simulator.
+"""Rates of beamforming, cepstra and the simulator.
 
-"Times real time" is seconds of recording a second of work.
+"Times real time" is seconds of recording per second of work.
 """
 
 import concurrent.futures
@@ -20,7 +20,7 @@ _FRAMES = SECONDS * dimensions.FRAMES_PER_SECOND
 
 
 def beamform(_):
-    """Beamforming to 512 frequencies, beside a plain product of matrices."""
+    """Beamforming to 512 frequencies; peer: plain matrix products."""
     mics, grid = microphones.built_in_array(), microphones.look_directions()
     seconds = 3 * SECONDS
     frames = np.tile(noise(), (3, 1, 1))
@@ -39,7 +39,7 @@ def beamform(_):
     spectra = np.moveaxis(beamforming.frame_spectra(frames), -1, 0)[list(some_bins)]
 
     def plain():
-        """A tenth of the frequencies, for all of them take a gigabyte."""
+        """A tenth of the frequencies; all of them would take a gigabyte."""
         for spectrum, matrix in zip(spectra, steering, strict=True):
             pressures = spectrum @ matrix
             np.square(pressures.real) + np.square(pressures.imag)
@@ -55,7 +55,7 @@ def beamform(_):
         name, 'x real time', own, 'plain complex matrix products, spectra given', others, reach='25'
     )
     if measure.is_installed('acoular'):
-        # In a process of its own: it shares the processors only if NumPy is kept to one of them.
+        # In its own process: it only gets the processors if NumPy is limited to one of them.
         with (
             unittest.mock.patch.dict(os.environ, OPENBLAS_NUM_THREADS='1'),
             concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as pool,
@@ -73,7 +73,7 @@ def beamform(_):
     exact = beamforming.Beamformer(mics, grid, 1.5, rank_tolerance=0).power(frames[:2])
     close = beamformer.power(frames[:2])
     yield measure.Row(
-        'its largest difference from all singular values, of the loudest direction',
+        'its largest deviation from the full-rank result, relative to the loudest direction',
         float(np.abs(close - exact).max() / exact.max()),
         '',
         'below 1e-3',
@@ -81,7 +81,7 @@ def beamform(_):
 
 
 def _acoular(num_bins=8):
-    """Rates of acoular: a few frequencies of a frame, as their share of a second."""
+    """Rates of acoular on a few frequencies of a frame, scaled to their share of a second."""
     import acoular
 
     acoular.config.global_caching = 'none'
@@ -112,7 +112,7 @@ def _acoular(num_bins=8):
 
 
 def cepstral_images(_):
-    """512 frequencies to 12 cepstra, beside python_speech_features a direction at a time."""
+    """512 frequencies to 12 cepstra; peer: python_speech_features, one direction at a time."""
     rng = np.random.default_rng(0)
     power = rng.random((_FRAMES, 36, 48, dimensions.BINS), np.float32)
 
@@ -121,7 +121,7 @@ def cepstral_images(_):
         return SECONDS
 
     def each():
-        """Of a hundredth of the directions."""
+        """A hundredth of the directions."""
         some = power[:1, :6, :36].reshape(-1, dimensions.BINS)
         filters = cepstra.mel_filters()
         for spectrum in some:
@@ -133,14 +133,14 @@ def cepstral_images(_):
         '512 frequencies to 12 cepstra',
         'x real time',
         ours,
-        'a direction at a time',
+        'one direction at a time',
         each,
         reach='50',
     )
 
 
 def simulator(_):
-    """A take of 128 channels, beside pyroomacoustics with as many reflections."""
+    """A take of 128 channels; peer: pyroomacoustics with as many reflections."""
     mics = microphones.built_in_array()
     rng = np.random.default_rng(0)
     scenario = scenes.SCENARIOS[1]

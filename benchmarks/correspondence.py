@@ -1,4 +1,4 @@
-"""Rates of learning without labels: losses and their memory, retrieval."""
+"""Rates of correspondence training: losses and their memory, retrieval."""
 
 import concurrent.futures
 import multiprocessing
@@ -15,9 +15,9 @@ from dualcam.losses import triplet
 
 
 def losses(_):
-    """Losses and gradients of a batch of 64 maps, beside all products made one by one.
+    """Losses and gradients of a batch of 64 maps; peer: all products materialised.
 
-    Each form has a process of its own, whose largest memory is read.
+    Each variant runs in its own process, whose peak memory is read.
     """
     spent = []
     for direct in (False, True):
@@ -31,7 +31,7 @@ def losses(_):
         64 / ours,
         'clips/s',
         '5 times its peer',
-        peer='all products made',
+        peer='all products materialised',
         peer_value=64 / others,
     )
     yield measure.Row(
@@ -39,7 +39,7 @@ def losses(_):
         memory,
         'MiB',
         'below 200',
-        peer='all products made',
+        peer='all products materialised',
         peer_value=other_memory,
     )
 

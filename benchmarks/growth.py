@@ -1,4 +1,4 @@
-"""How rates grow with microphones, frequencies, clips and the batch, and what a step is made of."""
+"""How rates scale with microphones, frequencies, clips and batch size; breakdown of a step."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from dualcam.training import loop
 
 
 def microphone_counts(_):
-    """Beamforming by arrays of 32 - 128 microphones, all over one aperture."""
+    """Beamforming with arrays of 32 - 128 microphones of the same aperture."""
     full, grid = microphones.built_in_array(), microphones.look_directions()
     frames = array_processing.noise()
     for count in (32, 64, 128):
@@ -29,7 +29,7 @@ def microphone_counts(_):
 
 
 def frequencies(_):
-    """HearNet's step by how many frequency bins its recordings have."""
+    """HearNet's step by the number of frequency bins in use."""
     values = tf.random.normal((32, 500, 257))
     for bins in (64, 143, 257):
         yield measure.row(
@@ -40,7 +40,7 @@ def frequencies(_):
 
 
 def batches(_):
-    """HearNet's step by the size of its batch."""
+    """HearNet's step by batch size."""
     for size in (8, 32, 128):
         values = tf.random.normal((size, 500, 257))
         yield measure.row(
@@ -51,7 +51,7 @@ def batches(_):
 
 
 def clips(_):
-    """Retrieval by how many clips there are: each is set against each."""
+    """Retrieval by number of clips; all pairs are compared."""
     rng = np.random.default_rng(0)
     for count in (350, 700, 1400):
         maps, video = (rng.random((count, 12, 16, 128), np.float32) for _ in range(2))
@@ -67,7 +67,7 @@ def clips(_):
 
 
 def parts_of_a_step(_):
-    """What of a training step goes forward, back, and into the weights."""
+    """Time of a training step's forward pass, forward and backward pass, and weight update."""
     for name, (shape, options) in networks.NETWORKS.items():
         keras.utils.set_random_seed(0)
         model = models.build(name, 14, **options)
@@ -102,5 +102,5 @@ def parts_of_a_step(_):
             return [1e3 / rate for rate in measure.rates(one)[0]]
 
         spent = times(forward), times(backward), times(update)
-        for what, found in zip(('forward', 'forward and back', 'Adam'), spent, strict=True):
+        for what, found in zip(('forward', 'forward and backward', 'Adam'), spent, strict=True):
             yield measure.row(f'step of {name}, batch of {shape[0]}: {what}', 'ms', found)

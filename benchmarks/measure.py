@@ -1,4 +1,4 @@
-"""What the benchmarks share: a row of the table, and works that are timed by turns."""
+"""Shared by the benchmarks: table rows, and functions that time work alternately."""
 
 import dataclasses
 import importlib.util
@@ -15,12 +15,12 @@ class Row:
 
     Attributes:
         name: what was measured.
-        value: median of the runs; None where it could not be measured here.
-        unit: of it.
-        reach: what is aimed at, in words; empty where nothing is.
-        authors: the authors' programs on such a machine (2 processors), in the same unit, or None.
-        peer: another program, measured by turns in the same process; empty for none.
-        peer_value: its median in the same unit; None where it is not installed.
+        value: median of the runs; None if it could not be measured here.
+        unit: of the value.
+        reach: the target, in words; empty for none.
+        authors: the authors' programs on a similar machine (2 processors), same unit, or None.
+        peer: another program, measured alternately in the same process; empty for none.
+        peer_value: its median in the same unit; None if it is not installed.
         spread: smallest and largest of the runs, or None.
     """
 
@@ -35,21 +35,21 @@ class Row:
 
     @property
     def ratio(self):
-        """How many times the peer's value ours is; None without one."""
+        """Our value divided by the peer's; None without a peer."""
         if not self.peer_value or self.value is None:
             return None
         return self.value / self.peer_value
 
 
 def rates(*works, runs=RUNS):
-    """Rates of works that are done by turns.
+    """Rates of functions that are run alternately.
 
     Args:
-        works: functions that do something and return how much; each is called once before.
-        runs: of each.
+        works: functions that do something and return how much; each is called once to warm up.
+        runs: number of timed runs of each.
 
     Returns:
-        A list of rates a second for each work.
+        A list of rates per second for each function.
     """
     found = [[] for _ in works]
     for work in works:
@@ -76,15 +76,15 @@ def row(name, unit, values, peer='', peer_values=None, **more):
 
 
 def compared(name, unit, work, peer, peer_work, **more):
-    """A `Row` of a work's rate beside a peer's, by turns; the peer may be None."""
+    """A `Row` of our rate and a peer's, measured alternately; the peer may be None."""
     own, *others = rates(*filter(None, (work, peer_work)))
     return row(name, unit, own, peer, *others, **more)
 
 
 def largest_mib():
-    """The largest memory that this process has had, MiB.
+    """Peak memory of this process, MiB.
 
-    Not `getrusage`'s, which counts that of the process it was forked from.
+    `getrusage` would include the process that it was forked from.
     """
     fields = pathlib.Path('/proc/self/status').read_text().split()
     return int(fields[fields.index('VmHWM:') + 1]) / 2**10

@@ -1,4 +1,4 @@
-"""Memory of the long jobs: an epoch over as many records as AVIA has, and a conversion."""
+"""Memory of long jobs: an epoch over as many records as AVIA has, and a conversion."""
 
 import multiprocessing
 import os
@@ -16,8 +16,8 @@ _MIB = 2**20
 def epoch(folder):
     """Memory of one epoch of 1 s acoustic images and one of 5 s sound, from records to batches.
 
-    Few records on disk have many names. Kept copies lie on disk and are mapped: what is mapped
-    the system takes back when it needs the room, so what counts is what the process holds.
+    A few records on disk have many names. Cached copies are memory-mapped files, whose pages the
+    system can reclaim, so only memory that the process itself holds is counted.
     """
     paths = records.write_seconds(folder / 'few', sequences=3, seconds=30)
     names = []
@@ -36,13 +36,13 @@ def epoch(folder):
         held, rate = _in_a_child(
             _one_epoch, names, folder / f'cache-{modality}', modality, kind, seconds
         )
-        what = f'{_AVIA_RECORDS:,} records, an epoch of {seconds} s {kind} clips'
+        what = f'{_AVIA_RECORDS:,} records, one epoch of {seconds} s {kind} clips'
         yield measure.Row(f'{what}: memory held', held, 'MiB', 'below 6,144')
-        yield measure.Row(f'{what}: rate, records read and packed first', rate, 'clips/s')
+        yield measure.Row(f'{what}: rate, including reading and packing', rate, 'clips/s')
 
 
 def conversion(folder):
-    """The largest memory of a process of convert_avia, all modalities, two processes."""
+    """Peak memory of a convert_avia process, all modalities, two processes."""
     raw_folder = records.raw_avia(folder / 'raw', sequences=4, seconds=10)
     largest, _ = _in_a_child(_convert, raw_folder, folder / 'records')
     yield measure.Row(
@@ -66,7 +66,7 @@ def _report(send, work, arguments):
 
 
 def _one_epoch(names, cache, modality, kind, seconds):
-    """(MiB held at most, clips/s)"""
+    """(peak MiB held, clips/s)"""
     from dualcam.data import stores
     from dualcam.data.clips import record_clips
     from dualcam.data.packers import record_packer
@@ -103,7 +103,7 @@ def _convert(raw_folder, out):
 
 
 class _Watch:
-    """The largest memory that this process holds for itself while it is entered."""
+    """Measures the peak memory that this process itself holds inside the `with` block."""
 
     def __enter__(self):
         self.largest_mib, self._done = 0.0, threading.Event()
@@ -121,7 +121,7 @@ class _Watch:
 
 
 def _held_mib():
-    """Anonymous and shared memory; mapped files do not count."""
+    """Anonymous and shared memory, without mapped files."""
     fields = dict(
         line.split(':', 1)
         for line in pathlib.Path('/proc/self/status').read_text().splitlines()

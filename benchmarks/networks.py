@@ -1,4 +1,4 @@
-"""Rates of training: single steps beside PyTorch's, whole pipelines, and networks' features."""
+"""Rates of training: single steps (peer: PyTorch), whole pipelines, and frozen features."""
 
 import json
 
@@ -19,7 +19,7 @@ from dualcam.training.recipes import supervised
 from records import writer
 
 _STEPS = 6
-# A training set of 12,288 Hz recordings leaves nothing above bin 142.
+# 12,288 Hz recordings have nothing above bin 142.
 HEARD = 143
 # name: (shape of a batch, options)
 NETWORKS = {
@@ -28,12 +28,12 @@ NETWORKS = {
     'dualcamnet': ((32, 12, 36, 48, 12), {}),
     'tagging_audio': ((8, 640, 64), {}),
 }
-_PEERS = ('hearnet', 'oursoundnet')  # networks that were written in PyTorch too
+_PEERS = ('hearnet', 'oursoundnet')  # networks also implemented in PyTorch
 _GOALS = {'hearnet': (99, '420'), 'oursoundnet': (15.6, '80'), 'dualcamnet': (4.4, '100')}
 
 
 def steps(_):
-    """Training steps of batches that are there already, beside torch.compile's."""
+    """Training steps on batches in memory; peer: torch.compile."""
     for name, (shape, options) in NETWORKS.items():
         authors, reach = _GOALS.get(name, (None, ''))
         keras.utils.set_random_seed(0)
@@ -60,7 +60,7 @@ def steps(_):
 
 
 def pipelines(folder):
-    """Distillation from records on disk, epoch 2 on: what `run.train` writes of its own rate."""
+    """Distillation from records on disk, from epoch 2 on: the rate that `run.train` logs."""
     paths = records.write_seconds(folder / 'records', 24, 10, ['audio'])
     held = stores.open_store(paths, record_packer.RecordPacker(['audio']), folder / 'cache')
     info = datasets.read_description(folder / 'records')
@@ -86,7 +86,7 @@ def pipelines(folder):
 
 
 def resnet_features(folder):
-    """Records on disk to kept features of ResNet-50, all frames asked for."""
+    """Records on disk to cached ResNet-50 features of all frames."""
     rng = np.random.default_rng(0)
     picture = np.kron(
         rng.integers(0, 256, (30, 40, 3), dtype=np.uint8), np.ones((16, 16, 1), np.uint8)
@@ -115,7 +115,7 @@ def resnet_features(folder):
 
 
 def our_step(name, options, values, precision='float32'):
-    """A function that trains some steps on a batch of `values` and returns how many clips."""
+    """A function that trains some steps on a batch of `values` and returns the number of clips."""
     params = loop.LoopParams(precision=precision)
     with hardware.building(params):
         model = models.build(name, 14, **options)
@@ -143,7 +143,7 @@ def batch_of(name, model, values):
 
 
 def regime(name, model):
-    """The `step.Step` that a network learns by here."""
+    """The `step.Step` used to train a network here."""
     if models.network(name).input == 'tagging':
         from dualcam.training.recipes import tagging_steps
 

@@ -19,7 +19,7 @@ _FRAMES = schema.FRAMES_PER_SECOND
 
 
 def conversion(folder):
-    """convert_avia by two processes, whose start is part of it: 120 and 1,200 records."""
+    """convert_avia with two processes, their startup included: 120 and 1,200 records."""
     raw_folder = raw_avia(folder / 'raw', sequences=4, seconds=5)
     numbers = {
         'all modalities': ((0, 1, 2), 30, 3.4, '14'),
@@ -53,7 +53,7 @@ def conversion(folder):
                 reach=reach if level == 1 else '',
                 authors=authors if level == 1 else None,
             )
-            yield measure.Row('size of one of them', sizes[-1] / 1e6, 'MB')
+            yield measure.Row('size of one record', sizes[-1] / 1e6, 'MB')
 
 
 def loading(folder):
@@ -99,13 +99,13 @@ def loading(folder):
             measure.rates(lambda made=made: _pass(made))[0],
             reach=reach[1],
             authors=authors,
-            peer='librosa, a clip at a time' if kind == 'spectrogram' else '',
+            peer='librosa, one clip at a time' if kind == 'spectrogram' else '',
             peer_values=_librosa() if kind == 'spectrogram' else None,
         )
 
 
 def write_seconds(root, sequences, seconds, modalities=('acoustic', 'audio')):
-    """AVIA's records of noise, sequence after sequence: their paths, in order."""
+    """Writes AVIA records of noise, sequence by sequence; returns their paths, in order."""
     rng, paths = np.random.default_rng(0), []
     for sequence in range(sequences):
         for second in range(seconds):
@@ -136,7 +136,7 @@ def _pass(made):
 
 
 def _librosa(seconds=5, count=20):
-    """Rates of the authors' way with a library of today: resample, transform, a clip at a time."""
+    """Rates of the authors' method with a current library, one clip at a time."""
     if not measure.is_installed('librosa'):
         return None
     import librosa
@@ -166,7 +166,7 @@ def _librosa(seconds=5, count=20):
 
 
 def raw_avia(root, sequences, seconds):
-    """A raw AVIA folder of noise and of pictures as grainy as video."""
+    """Writes a raw AVIA folder of noise and of pictures as grainy as video."""
     rng = np.random.default_rng(0)
     coarse = np.kron(rng.integers(0, 256, (30, 40, 3)), np.ones((16, 16, 1)))
     for sequence in range(sequences):

@@ -1,12 +1,12 @@
-"""How fast the parts are on this machine: one command, one table.
+"""Measures how fast the parts are on this machine: one command, one table.
 
     python benchmarks/run.py --out=DIR [--only=networks,records]
 
-Each row is a rate or a size, measured on data that is made up for it, three runs, the median; the
-machine and the versions stand above. Peers (extra `bench`: torch, acoular, librosa,
-pyroomacoustics) are measured by turns in the same process; without them their cells are blank. The
-authors' programs were measured on another day, on 2 processors. Writes <out>/benchmarks.md, .json
-and .png, and prints the table.
+Each row is a rate or a size, the median of three runs on synthetic data; the machine and the
+versions are stated above the table. Peers (extra `bench`: torch, acoular, librosa,
+pyroomacoustics) are measured alternately with ours in the same process; without them their cells
+are blank. The authors' programs were measured on another day, on 2 processors. Writes
+<out>/benchmarks.md, .json and .png, and prints the table.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ import traceback
 
 # The checkout's root in place of this folder, whose modules are imported as `benchmarks.NAME`.
 sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its startup is verbose
 
 import matplotlib
 import numpy as np
@@ -43,7 +43,7 @@ _VERSIONS = (
 
 
 def main(_):
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     unknown = sorted(set(options.only) - set(PARTS))
     if unknown:
@@ -62,7 +62,7 @@ def main(_):
                         f'{part}: {row.name}: {row.value:.4g} {row.unit}', sys.stdout
                     )
         except Exception:
-            # The other parts' minutes are not to be lost.
+            # Keep the other parts' results.
             progress_bars.write(f'{part}: {traceback.format_exc()}', sys.stderr)
             failed.append(part)
     machine = _machine()
@@ -78,15 +78,15 @@ def main(_):
     chart(rows, machine, out / 'benchmarks.png')
     print(f'\n{text}written: {out}/benchmarks.md, .json, .png')
     if failed:
-        sys.exit(f'failed, and not in the table: rows of {", ".join(failed)}')
+        sys.exit(f'failed, so missing from the table: rows of {", ".join(failed)}')
 
 
 def markdown(rows, machine):
-    """The table for people."""
+    """The table in Markdown."""
     lines = [
-        f'Measured on {machine}. Medians; in brackets the smallest and largest run.',
+        f'Measured on {machine}. Medians, with the minimum and maximum in brackets.',
         '',
-        "| row | measured | reach | authors' programs | peer | ratio to it |",
+        "| row | measured | target | authors' programs | peer | ratio to peer |",
         '|---|---|---|---|---|---|',
     ]
     for row in rows:
@@ -102,7 +102,7 @@ def markdown(rows, machine):
 
 
 def chart(rows, machine, path):
-    """Bars of how many times as fast as the authors' programs, and as the peers."""
+    """A bar chart of speed-ups over the authors' programs and the peers."""
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
 
@@ -166,7 +166,7 @@ def _measurements(only):
 
 
 def _limits(_):
-    """What the machine itself can do: matrix products and GZIP."""
+    """The machine's own limits: matrix products and GZIP."""
     import gzip
 
     import tensorflow as tf
@@ -197,7 +197,7 @@ def _limits(_):
         gzip.decompress(packed)
         return len(noise) / 1e6
 
-    yield measure.row('its decompression', 'MB/s', *measure.rates(unpack))
+    yield measure.row('decompressing it', 'MB/s', *measure.rates(unpack))
 
 
 def _machine():
@@ -227,6 +227,6 @@ def _number(value):
 
 
 if __name__ == '__main__':
-    flags.DEFINE_string('out', None, 'Where the table goes.', required=True)
+    flags.DEFINE_string('out', None, 'Folder to write the table to.', required=True)
     flags.DEFINE_list('only', list(PARTS), f'Some of {", ".join(PARTS)}.')
     app.run(main)

@@ -1,4 +1,4 @@
-"""Rates of trained students at work: embedding files, serving a SavedModel."""
+"""Rates of trained students: embedding files, serving a SavedModel."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from dualcam.data.signal import frontends
 from dualcam.data.sources import datasets
 from dualcam.export import saved_models
 
-# `dualcam`, which at its end prints the largest memory it has had.
+# `dualcam`, printing its peak memory at exit.
 _WATCHED = (
     'import atexit, sys; from benchmarks import measure; from dualcam.cli import main; '
     'atexit.register(lambda: print(measure.largest_mib())); sys.exit(main.main())'
@@ -22,7 +22,7 @@ _WATCHED = (
 
 
 def embedding(folder, count=1000, seconds=5):
-    """The command that embeds many files: its rate and its largest memory."""
+    """The command that embeds many files: its rate and its peak memory."""
     rng = np.random.default_rng(0)
     model = models.build('hearnet', 10, seconds=seconds)
     frontend = frontends.Frontend(
@@ -58,10 +58,10 @@ def embedding(folder, count=1000, seconds=5):
         )
         found.append(count / (time.perf_counter() - started))
     yield measure.row(
-        'dualcam embed, HearNet, 5 s files of 44.1 kHz, start included', 'clips/s', found
+        'dualcam embed, HearNet, 5 s files at 44.1 kHz, startup included', 'clips/s', found
     )
     yield measure.Row(
-        'its largest memory for 1,000 files',
+        'its peak memory for 1,000 files',
         float(done.stdout.split()[-1]) / 2**10,
         'GiB',
         'below 1.5',

@@ -1,23 +1,23 @@
-"""The papers' figures from records and results.
+"""Draws the papers' figures from records and results.
 
     python -m experiments.figures --out=DIR [--records=RECORDS] [--acivw=RECORDS] [--acivw_raw=RAW]
         [--aaai=RESULTS] [--band=900-6400] [--seconds=3]
 
-`make figures` gives it what there is. Files, by what they need:
+`make figures` passes what is available. Output files, by input:
 
---records, AVIA or what is laid out like it: wacv2020_scenarios_N.png, actions by scenarios, and
+--records, AVIA or data in its layout: wacv2020_scenarios_N.png, actions by scenarios, and
 wacv2020_subjects_N.png, subjects by actions in the first scenario: frame with its acoustic image
-beside waveform and spectrogram (WACV 2020, Figures 2 and 6 - 9; its supplement, Figures 1 - 4);
+next to waveform and spectrogram (WACV 2020, Figures 2 and 6 - 9; its supplement, Figures 1 - 4);
 and eccv2020_fig2_avia.png, as below.
 --acivw, records of ACIVW, or --acivw_raw, its 128 channels: eccv2020_fig2.png, a frame of each
-class with the energy of all frequencies, or of --band, over it (ECCV 2020, Figure 2). Records hold
-12 cepstra, and energies are those of the smooth spectrum that they tell; 128 channels are
-beamformed, which takes an --array that is known.
+class overlaid with the energy of all frequencies, or of --band (ECCV 2020, Figure 2). Records have
+12 cepstra, and energies are those of the smoothed spectrum that they determine; 128 channels are
+beamformed, which needs a known --array.
 --aaai, the folder with a finished table's JSON: aaai2021_fig4.png, each event's average precision
 (AAAI 2021, Figure 4).
 
 Records without video show their maps on grey. --view_deg, --calibration, --mirrored, --upside_down
-and --video_offset_s tell what the camera saw, if not the acoustic images' 60 x 45 degrees.
+and --video_offset_s describe the camera's view, if it is not the acoustic images' 60 x 45 degrees.
 """
 
 import functools
@@ -28,7 +28,7 @@ import pathlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its startup is verbose
 
 import numpy as np
 from absl import app, flags
@@ -49,7 +49,7 @@ _PLACE = re.compile(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)')
 _ALL_HZ = (0.0, math.inf)
 _DPI = 120
 
-# Figure 4's curves: name, (table, row there) that have it, the command that makes it.
+# Figure 4's curves: name, (table, row) that have it, the command that makes it.
 CURVES = (
     (
         'audio network',
@@ -65,16 +65,16 @@ CURVES = (
 )
 
 Place = tuple[int, int, int]  # scenario, subject, action, from 1
-See = Callable[[look.Take], look.Take]  # a take as its camera saw it
+See = Callable[[look.Take], look.Take]  # aligns a take with its camera
 
 
 def as_stored(take: look.Take) -> look.Take:
-    """A take whose pictures show what its acoustic images do."""
+    """A take whose pictures already match its acoustic images."""
     return take
 
 
 def take_folders(root: pathlib.Path) -> dict[Place, pathlib.Path]:
-    """The first folder of each scenario, subject and action of AVIA's layout.
+    """The first folder of each scenario, subject and action in AVIA's layout.
 
     Raises:
         ValueError: there are no records.
@@ -96,13 +96,13 @@ def avia_figures(
     band_hz: tuple[float, float] | None,
     see: See = as_stored,
 ) -> dict[str, Callable[[], Figure]]:
-    """{name: what draws it} of records of AVIA's layout.
+    """{name: function that draws it} for records in AVIA's layout.
 
     Args:
         root: of the records.
         seconds: of each take.
         band_hz: of the acoustic images; default the first cepstrum, in Figure 2 of ECCV 2020 all.
-        see: what each take goes through.
+        see: applied to each take.
     """
     folders = take_folders(root)
     info = datasets.read_description(root)
@@ -172,14 +172,14 @@ def acivw_figure(
     array: microphones.MicArray | None = None,
     see: See = as_stored,
 ) -> Figure:
-    """Figure 2 of ECCV 2020: a frame of each class, the energy over it.
+    """Figure 2 of ECCV 2020: a frame of each class, overlaid with the energy.
 
     Args:
         root: of the records, or, with an array, of the raw folder.
         seconds: of each class's first video.
         band_hz: default all frequencies.
         array: the microphones of the 128 channels.
-        see: what each take goes through.
+        see: applied to each take.
     """
     firsts: dict[int, str] = {}
     for label, number in acivw_layout.video_folders(root):
@@ -231,8 +231,8 @@ def precisions_of(
         folder: with aaai2021_tableN.json.
 
     Returns:
-        ({curve: {event: average precision}}, what the data are, lines about curves that are
-        missing and how they are made).
+        ({curve: {event: average precision}}, description of the data, lines about curves that are
+        missing and how to make them).
     """
     tables = {}
     for number in range(1, 7):
@@ -249,15 +249,15 @@ def precisions_of(
                 found[name] = table['average_precision'][row]
                 break
         else:
-            missing.append(f'no curve of the {name}: {command} makes it')
+            missing.append(f'no curve for the {name}: {command} makes it')
     return found, note, missing
 
 
 def parse_band(text: str | None) -> tuple[float, float] | None:
-    """'900-6400' as two numbers of hertz; None stays so.
+    """Parses '900-6400' to two numbers in hertz; None stays None.
 
     Raises:
-        ValueError: it is another text, or the band is empty.
+        ValueError: it is malformed, or the band is empty.
     """
     if text is None:
         return None
@@ -274,7 +274,7 @@ def save(figure: Figure, path: pathlib.Path) -> None:
 
 
 def main(_: Sequence[str]) -> None:
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     band_hz = parse_band(options.band)
     out = pathlib.Path(options.out)
@@ -296,11 +296,11 @@ def main(_: Sequence[str]) -> None:
             see,
         )
     else:
-        said.append('no Figure 2 of ACIVW: it takes its records, which make eccv makes')
+        said.append('no Figure 2 of ACIVW: it needs records, which make eccv makes')
     curves, note, missing = (
         precisions_of(pathlib.Path(options.aaai))
         if options.aaai
-        else ({}, '', ['no Figure 4 of AAAI 2021: it takes results, which make aaai makes'])
+        else ({}, '', ['no Figure 4 of AAAI 2021: it needs results, which make aaai makes'])
     )
     said += missing
     if curves:
@@ -323,7 +323,7 @@ def main(_: Sequence[str]) -> None:
 
 
 def _see(options):
-    """What --view_deg and the like make of a take."""
+    """A function that applies --view_deg and the other view flags to a take."""
     view = array_flags.view_of(schema.VIDEO_SHAPE[1::-1])
     if view is None and not options.video_offset_s:
         return as_stored
@@ -346,13 +346,13 @@ def _energy_figure(frames, band_hz, made_from, note):
 
 
 if __name__ == '__main__':
-    flags.DEFINE_string('records', None, "Records of AVIA's layout, with video.")
-    flags.DEFINE_string('acivw', None, "Records of ACIVW's layout, with video.")
-    flags.DEFINE_string('acivw_raw', None, 'Its raw folder, whose 128 channels are beamformed.')
+    flags.DEFINE_string('records', None, "Records in AVIA's layout, with video.")
+    flags.DEFINE_string('acivw', None, "Records in ACIVW's layout, with video.")
+    flags.DEFINE_string('acivw_raw', None, 'Raw ACIVW folder, whose 128 channels are beamformed.')
     flags.DEFINE_string('aaai', None, 'Folder with aaai2021_tableN.json.')
     flags.DEFINE_string('out', None, 'Folder for the figures.', required=True)
-    flags.DEFINE_string('band', None, 'LOW-HIGH in hertz; default all, and WACV: first cepstrum.')
-    flags.DEFINE_integer('seconds', 3, 'Of each take, from its beginning.', lower_bound=1)
+    flags.DEFINE_string('band', None, 'LOW-HIGH in hertz; default all, WACV: first cepstrum.')
+    flags.DEFINE_integer('seconds', 3, 'Seconds of each take, from its beginning.', lower_bound=1)
     array_flags.define()
     array_flags.define_view()
     array_flags.define_video_offset()

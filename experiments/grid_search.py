@@ -1,12 +1,12 @@
-"""WACV 2020, supplement: learning rate, temperature and imitation chosen on the validation split.
+"""WACV 2020, supplement: grid search of learning rate, temperature and imitation.
 
     python experiments/grid_search.py --records=DIR --out=DIR --network=hearnet --train_on=all \\
         [--column=D] [--preset=demo] [--learning_rates=1e-3,1e-4,1e-5] \\
         [--temperatures=1,2,5,10] [--imitations=0,0.25,0.5,0.75,1] [--seeds=0]
 
-Trains one student per point and seed: 51 at the values above (a teacher that is not imitated has no
-temperature), and their teacher once; for column G, one per learning rate. Stopped and called again
-it resumes. The result is in <out>/grid/<network>-<column>-<train_on>/.
+Chooses on the validation split. Trains one student per point and seed: 51 at the values above (at
+imitation 0 the temperature has no effect), and their teacher once; for column G, one per learning
+rate. A stopped search resumes. The result is in <out>/grid/<network>-<column>-<train_on>/.
 """
 
 import math
@@ -27,7 +27,7 @@ def _body(options, preset, seeds):
             if options[name].present:
                 raise ValueError(
                     f'--{name}: column {search.column} has no teacher to imitate; '
-                    'leave it out, or choose --column=D'
+                    'omit it, or choose --column=D'
                 )
     grid = grids.points(
         search.column,

@@ -1,13 +1,13 @@
-"""AAAI 2021, Tables 1 - 6: audio tagging, alone, from a teacher, and by mutual learning.
+"""AAAI 2021, Tables 1 - 6: audio tagging alone, with a teacher, and by mutual learning.
 
     python experiments/run_aaai2021.py --table=1|..|6 --records=DIR --out=DIR [--preset=demo]
         [--seeds=0,1,2] [--vgg16=FILE] [--soundnet8=FILE] [--vggish=CHECKPOINT]
 
-Records are those of records.convert_tagging. Without --vgg16 the frames are seen by a small network
-that learns from the training clips, which titles say; without --soundnet8 and --vggish rows with
-their features stay blank, and Table 6's student hears log-mel alone. Three seeds are the paper's;
-each is judged by itself, and so are their averaged predictions. The paper preset was not run: its
-data are given out on request only.
+Records come from records.convert_tagging. Without --vgg16 a small network trained on the training
+clips provides the frames' features, as titles say; without --soundnet8 and --vggish rows with their
+features stay blank, and Table 6's student uses log-mel only. The paper has three seeds; each is
+scored separately, and so are their averaged predictions. The paper preset was not run: its data are
+only available on request.
 """
 
 import pathlib
@@ -53,9 +53,9 @@ def _body(options, _, seeds):
         workshop.info,
         workshop.note,
         f'Test clips: {len(workshop.source.labels)}. Mean ± deviation over {len(seeds)} '
-        f'seed{"s" if len(seeds) > 1 else ""}, each judged by itself, in brackets 95 % intervals '
-        'by bootstrap over clips and seeds, and scores of the averaged predictions. In italics '
-        'what the paper printed of its data; a blank was not measured.',
+        f'seed{"s" if len(seeds) > 1 else ""}, each scored separately, with 95 % bootstrap '
+        'intervals over clips and seeds in brackets, and scores of the averaged predictions. '
+        "Italics: published values for the paper's data; a blank was not measured.",
         {'preset': preset.name, 'records': workshop.store.digest, 'average_precision': precisions},
     )
     print('\n' + command.write(table, options, seeds, workshop.store.digest))
@@ -66,12 +66,12 @@ def _body(options, _, seeds):
         written += f', {path.name}'
     compared = comparison.gather(number, lines, rows, precisions, workshop, seeds)
     page = comparison_pages.write(table, compared, options.out)
-    print(f'{written}; the runs side by side: {page}')
+    print(f'{written}; comparison of the runs: {page}')
     print(f'runs: {options.out}/runs; curves: make tensorboard LOGS={options.out}/runs')
 
 
 def _pieces(wanted):
-    """Runs that share a teacher together, the teacher first; the longest piece first."""
+    """Runs grouped by teacher, the teacher first; the longest group first."""
     pieces = {}
     for run in wanted:
         key = run.teacher or run
@@ -84,7 +84,7 @@ def _pieces(wanted):
 
 
 if __name__ == '__main__':
-    flags.DEFINE_enum('table', '3', ['1', '2', '3', '4', '5', '6'], 'Which one.')
+    flags.DEFINE_enum('table', '3', ['1', '2', '3', '4', '5', '6'], 'Number of the table.')
     flags.DEFINE_string('vgg16', None, 'Weights of keras.applications.VGG16 with its top (.h5).')
     flags.DEFINE_string('soundnet8', None, 'SoundNet-8, as its authors published it (.t7).')
     flags.DEFINE_string('vggish', None, 'VGGish, as its authors published it (checkpoint).')

@@ -2,9 +2,9 @@
 
     python experiments/run_confusion.py --records=DIR --out=DIR [--preset=demo] [--seeds=0,1,2]
 
-Teachers and students, and ResNet-50 trained and tested on each scenario; what needs video is left
-out where the records have none. The runs are those of Tables 1 - 3: what they have trained in the
-same --out is not trained again. With several seeds the counts are summed.
+Teachers and students, and ResNet-50 trained and tested on each scenario; networks that need video
+are left out if the records have none. The runs are those of Tables 1 - 3: runs that they have
+trained in the same --out are reused. With several seeds the counts are summed.
 """
 
 import pathlib

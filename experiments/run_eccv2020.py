@@ -1,4 +1,4 @@
-"""ECCV 2020, Tables 1 - 4: what is learned without labels, by retrieval and by neighbours.
+"""ECCV 2020, Tables 1 - 4: features learned without labels, by retrieval and k-NN.
 
     python experiments/run_eccv2020.py --table=1|2 --records=DIR --out=DIR [--preset=demo]
         [--seeds=0,1,2] [--complete] [--lists=DIR]
@@ -6,16 +6,16 @@
     python experiments/run_eccv2020.py --table=4 --records=DIR --out=DIR
         --target=dcase2018:DIR|folder:DIR
 
-Records are ACIVW's, or the embedded ones. Table 1: a sound looks for pictures of its class among
-the audio-visual features of the test clips. Tables 2 - 4: k-NN on features of clips of 2 s, k
-chosen on validation clips, on ACIVW itself, on AVIA's records, and on whole files of sound; the
-supervised rows of Table 2 are the networks' own accuracies, and its last row says how often L3-Net
-knows whether a sound and frames are of one clip. All networks learn from ACIVW; the paper has five
-runs, which the paper preset takes. The demo and smoke presets fill some rows; --complete fills all
+Records are ACIVW's, or the embedded ones. Table 1: retrieval of pictures of a sound's class among
+the audio-visual features of the test clips. Tables 2 - 4: k-NN on features of 2 s clips, k chosen
+on validation clips, on ACIVW itself, on AVIA's records, and on whole sound files; the supervised
+rows of Table 2 are the networks' own accuracies, and its last row is L3-Net's accuracy at deciding
+whether sound and frames are from the same clip. All networks are trained on ACIVW; the paper has
+five runs, as does the paper preset. The demo and smoke presets fill some rows; --complete fills all
 of them.
 
 With --complete the demo takes hours, most of them for L3-Net and ResNet-18 (not run at that size).
-The paper preset was not run: its data are given out on request only.
+The paper preset was not run: its data are only available on request.
 """
 
 import functools
@@ -40,7 +40,7 @@ _FILES = {
     3: 'eccv2020_table3_avia.csv',
     4: 'eccv2020_table4_dcase2018.csv',
 }
-_CORRESPONDENCE = 'eccv2020_l3_correspondence.csv'  # stands in the text, beside Table 2
+_CORRESPONDENCE = 'eccv2020_l3_correspondence.csv'  # from the paper's text on Table 2
 _ACCURACY = 'accuracy'
 SEEDS = command.SEEDS | {'paper': (0, 1, 2, 3, 4)}
 
@@ -72,8 +72,8 @@ def _body(options, _, seeds):
     table = results.Table(
         f'eccv2020_table{number}',
         f'ECCV 2020, Table {number}: {_TITLES[number]}. {workshop.note}{target.note}',
-        f'{target.explained} {results.HOW_SURE}, and in italics what the paper printed; a blank '
-        'was not measured.',
+        f'{target.explained} {results.HOW_SURE}; italics: published values; a blank was not '
+        'measured.',
         ('features', 'training', 'alpha'),
         tuple(columns),
         rows,
@@ -89,24 +89,23 @@ def _body(options, _, seeds):
     print('\n' + command.write(table, options, seeds, workshop.store.digest))
     compared = comparison.gather(specs, rows, target, workshop, seeds)
     page = comparison_pages.write(table, compared, options.out)
-    print(f'{command.written(table, options)}; the runs side by side: {page}')
+    print(f'{command.written(table, options)}; comparison of the runs: {page}')
     print(f'runs: {options.out}/runs; curves: make tensorboard LOGS={options.out}/runs')
 
 
 if __name__ == '__main__':
-    flags.DEFINE_enum('table', '2', ['1', '2', '3', '4'], 'Which one.')
-    flags.DEFINE_string('target', None, 'What Tables 3 and 4 are judged on.')
+    flags.DEFINE_enum('table', '2', ['1', '2', '3', '4'], 'Number of the table.')
+    flags.DEFINE_string('target', None, 'Data on which Tables 3 and 4 are evaluated.')
     flags.DEFINE_string(
         'lists',
         None,
         'Folder with training.txt, validation.txt and testing.txt, '
-        'from any machine; default lists by video.',
+        'from any machine; default: lists by video.',
     )
-    flags.DEFINE_bool('complete', False, 'Fill every row, also those the preset leaves out.')
+    flags.DEFINE_bool('complete', False, 'Fill all rows, including those the preset leaves out.')
     flags.DEFINE_bool(
         'flip_target',
         False,
-        'Table 3: flip the acoustic images of the target too, '
-        "as the authors' loader does with all.",
+        "Table 3: also flip the acoustic images of the target, as the authors' loader always does.",
     )
     command.start(_body, seeds=SEEDS)

@@ -1,15 +1,15 @@
-"""ESC-10, or any folder of sound with folds: students trained from scratch on sound alone.
+"""ESC-10, or any folder of sound files with folds: students trained from scratch.
 
     python experiments/run_esc10.py --input=DIR --out=DIR [--preset=demo] [--seeds=0,1,2]
         [--records=DIR]
 
-Each fold is tested on once, by students that learned from all others (published baseline: a random
-forest on MFCC, five folds, Piczak 2015). Beside them the floor that learning must beat, k nearest
-neighbours and a linear probe on statistics of MFCC, and the same two on the students' features.
+Each fold is tested once, with students trained on all others (published baseline: a random forest
+on MFCC, five folds, Piczak 2015). For comparison: k nearest neighbours and a linear probe on MFCC
+statistics, the baseline that training must beat, and the same two on the students' features.
 With --records, simulated from recordings of some folds of the same set
-(records.synthetic --sources=DIR --folds=1,2), also students that learned on those records, from
-labels (G) and from DualCamNet too (D), as they are and trained on with the clips; on the folds
-that the records do not hold.
+(records.synthetic --sources=DIR --folds=1,2), also students trained on those records, from labels
+(G) and with DualCamNet as teacher (D), directly and fine-tuned on the clips; tested on the folds
+that the records do not contain.
 """
 
 import pathlib
@@ -93,7 +93,7 @@ def _body(options, _, seeds):
     ]
     table = results.Table(
         'esc10',
-        f'Students on a folder of sound. {source.note}',
+        f'Students on a folder of sound files. {source.note}',
         'Accuracy over the test files, mean ± deviation over folds and seeds: of the trained '
         'network itself, and of its features (or MFCC) with k-NN and a linear probe. '
         f'{results.HOW_SURE}; a blank was not measured.',
@@ -110,7 +110,7 @@ def _body(options, _, seeds):
     page = comparison_pages.write(table, compared, options.out)
     print(
         f'{command.written(table, options)}; confusion matrices: {options.out}/esc10/; '
-        f'the runs side by side: {page}; runs: {options.out}/runs'
+        f'comparison of the runs: {page}; runs: {options.out}/runs'
     )
 
 
@@ -143,8 +143,8 @@ def _taught_rows(options, seeds, workshop):
     }
     if not untouched:
         raise ValueError(
-            f'{options.records}: made from recordings of every fold, so that none is '
-            'left to test on; make them with records.synthetic --folds=1,2 (make '
+            f'{options.records}: made from recordings of every fold, so none is left to '
+            'test on; make them with records.synthetic --folds=1,2 (make '
             'tfrecords SOURCES=DIR FOLDS=1,2)'
         )
     rows, of_students = [], {}
@@ -166,7 +166,7 @@ def _taught_rows(options, seeds, workshop):
         tested = f'tested on {", ".join(split.name for split in untouched.values())}'
         for name, tests in (
             (f'{title} {column}', as_is),
-            (f'{title} {column}, trained on with the clips', trained_on),
+            (f'{title} {column}, fine-tuned on the clips', trained_on),
         ):
             cells = {ACCURACY: results.of_tests(tests)}
             rows.append(results.Row((name, where), cells, note=tested))

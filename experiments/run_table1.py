@@ -3,11 +3,11 @@
     python experiments/run_table1.py --records=DIR --out=DIR [--preset=demo] [--seeds=0,1,2]
         [--backbone=resnet50.weights.h5]
 
-DualCamNet sees acoustic images, ResNet-50 and Temporal ResNet-50 see video, AVNet both. Four
+DualCamNet gets acoustic images, ResNet-50 and Temporal ResNet-50 video, AVNet both. Four
 training settings (each scenario, and all), tested on their own test split and on all data of the
 other scenarios.
 
-The paper preset was not run: its data are given out on request only.
+The paper preset was not run: its data are only available on request.
 """
 
 import pathlib

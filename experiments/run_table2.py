@@ -1,13 +1,13 @@
-"""WACV 2020, Table 2: OurSoundNet from hard labels (G) and from its teachers' soft labels too.
+"""WACV 2020, Table 2: OurSoundNet from hard labels (G), and with its teachers' soft labels.
 
     python experiments/run_table2.py --records=DIR --out=DIR [--preset=demo] [--seeds=0,1,2]
         [--backbone=resnet50.weights.h5] [--soundnet=soundnet5.weights.h5]
 
-D learns from DualCamNet, R from ResNet-50; both teachers' own accuracies stand beside. Four
+D has DualCamNet as teacher, R ResNet-50; both teachers' own accuracies are included. Four
 training settings (each scenario, and all), tested on their own test split and on all data of the
 other scenarios. Records without video leave the columns of ResNet-50 blank.
 
-The paper preset was not run: its data are given out on request only.
+The paper preset was not run: its data are only available on request.
 """
 
 import pathlib

@@ -1,16 +1,16 @@
-"""WACV 2020, Table 4: features of the students carried to another data set, by nearest neighbours.
+"""WACV 2020, Table 4: the students' features transferred to another data set, by k-NN.
 
     python experiments/run_table4.py --records=DIR --out=DIR --target=dcase2018:DIR
         [--preset=demo] [--seeds=0,1,2] [--soundnet=soundnet5.weights.h5]
     python experiments/run_table4.py --records=DIR --out=DIR --target=folder:DIR
 
-Rows: students taught by DualCamNet on all scenarios of the records, as feature extractors (mean
-over each file's windows); SoundNet-5 where its weights are given, its conv5 too where the file was
-imported as soundnet5; and two floors that nothing was learned for, statistics of MFCC and randomly
-initialised students. k is odd and chosen on validation data; features are compared as they are,
-with those of training files (--standardise does otherwise). Published values stand beside where the
-target is theirs, DCASE 2018 task 1A: its development set, fold 1. A folder with ESC's fold names is
-tested on each fold, any other one on a fifth of its files.
+Rows: students trained with DualCamNet on all scenarios of the records, as feature extractors (mean
+over each file's windows); SoundNet-5 if its weights are given, with conv5 if the file was imported
+as soundnet5; and two untrained baselines, MFCC statistics and randomly initialised students. k is
+odd and chosen on validation data; unnormalised features are compared with those of training files
+(--standardise changes both). Published values are shown for the papers' target, DCASE 2018 task 1A:
+its development set, fold 1. A folder with ESC's fold names is tested on each fold, any other on a
+fifth of its files.
 """
 
 import pathlib
@@ -23,7 +23,7 @@ from absl import flags
 from experiments.shared import command
 
 COLUMNS = ('k-NN', 'linear probe')
-_TITLE = 'WACV 2020, Table 4: features carried to another data set'
+_TITLE = 'WACV 2020, Table 4: features transferred to another data set'
 
 
 def _body(options, preset, seeds):
@@ -85,7 +85,7 @@ def _body(options, preset, seeds):
         for seed in seeds:
             keras.utils.set_random_seed(seed)
             model = models.build(one.network, workshop.info.num_classes)
-            # Without a training set's range there is none to normalise by but their own.
+            # Without a training set, their own range is the only one to normalise by.
             frontend = frontends.Frontend(models.network(one.network).input)
             untrained[seed] = target.by_listener(
                 network_students.from_model(
@@ -117,8 +117,8 @@ def _body(options, preset, seeds):
             )
         if 'conv5' not in layers:
             print(
-                f'SoundNet-5 conv5: left blank, {options.soundnet} holds conv1 - conv4 only; '
-                'dualcam import-weights --model=soundnet5 takes conv5 too'
+                f'SoundNet-5 conv5: left blank, {options.soundnet} has conv1 - conv4 only; '
+                'dualcam import-weights --model=soundnet5 also imports conv5'
             )
     shown = {one.key[0] for one in made}
     made += [
@@ -167,7 +167,7 @@ if __name__ == '__main__':
     flags.DEFINE_bool(
         'standardise',
         False,
-        'k-NN: bring features to zero mean and unit deviation, and let validation files count as '
-        'neighbours once k is chosen.',
+        'k-NN: normalise features to zero mean and unit deviation, and use validation files as '
+        'neighbours too once k is chosen.',
     )
     command.start(_body, soundnet=True, networks=True)

@@ -1,5 +1,4 @@
-"""What results.html shows of AAAI 2021's tables: gathered from what runs stored, nothing is
-trained."""
+"""Contents of results.html for AAAI 2021's tables, gathered from stored runs without training."""
 
 import functools
 import os
@@ -14,8 +13,8 @@ from dualcam.reports import overlays
 from experiments.aaai2021 import runs, tables
 from experiments.shared import comparison_pages, results, run_comparisons, workshops
 
-_MOST_PAIRS = 3  # whose clips are shown
-# Whose clips come first: the proposed student's beside its own teacher's, say.
+_MOST_PAIRS = 3  # pairs whose clips are shown
+# Pairs whose clips come first, such as the proposed student and its own teacher.
 _FIRST = ('mutual_teacher', 'standard_backpropagation', 'teacher')
 _MAP = 'validation/mAP'
 
@@ -28,13 +27,13 @@ def gather(
     workshop: workshops.Workshop,
     seeds: Sequence[int],
 ) -> comparison_pages.Compared:
-    """Curves of all runs; of the table's pairs the events they differ on, and clips of some.
+    """Curves of all runs; for the table's pairs, differences by event, and clips of some.
 
     Args:
         number: of the table.
         lines: of the table.
-        rows, precisions: what `tables.fill` made of them.
-        workshop: in which the runs were trained and tested.
+        rows, precisions: results of `tables.fill`.
+        workshop: that trained and tested the runs.
         seeds: of the runs.
     """
     filled = {line.key: line for line in lines if line.run is not None}
@@ -51,7 +50,7 @@ def gather(
         {
             line.name: [workshop.folder(line.run, seed) for seed in seeds]
             for line in filled.values()
-            if line.test == runs.TEST  # the teacher of a mutual run has no curve of its own
+            if line.test == runs.TEST  # a mutual run's teacher has no curve of its own
         },
         _MAP,
     )
@@ -65,7 +64,7 @@ def gather(
             for a, b in pairs
         ],
         disagreements=[_disagreement(a, b, workshop, seeds[0]) for a, b in shown[:_MOST_PAIRS]],
-        curves_heading='mAP of the validation clips while training',
+        curves_heading='mAP of the validation clips during training',
         class_score="average precision of the seeds' averaged predictions",
     )
 
@@ -98,12 +97,12 @@ def _disagreement(a, b, workshop, seed):
             for line in (a, b)
         ),
         clip,
-        note=f'Predicted are the events with a probability of {tagging_scores.THRESHOLD:g} or '
-        'more; right are clips whose events are all predicted, and no others.',
-        pictured='the frame in the middle',
+        note=f'Events with a probability of at least {tagging_scores.THRESHOLD:g} are '
+        'predicted; a clip is right if exactly its events are predicted.',
+        pictured='the middle frame',
     )
 
 
 def _events(there, classes):
-    """Names of the events of clips, [clips] of texts, of [clips, classes] bool."""
+    """Names of the events of clips, [clips] strings, from [clips, classes] bool."""
     return np.array([', '.join(classes[i] for i in np.flatnonzero(row)) or 'none' for row in there])

@@ -1,4 +1,4 @@
-"""Sizes of AAAI 2021's experiments, and the methods that they compare."""
+"""Sizes of AAAI 2021's experiments, and the methods compared."""
 
 import dataclasses
 
@@ -10,17 +10,17 @@ TERMS = ('soft', 'single_modal', 'cross_modal')
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One way to learn, without seed and size.
+    """One training method, without seed and size.
 
     Attributes:
-        network: what is judged, see `models.TAGGING_NAMES`.
+        network: that is evaluated, see `models.TAGGING_NAMES`.
         method: see `tagging.METHODS`.
-        terms: of the transfer, some of `TERMS`; the others have the weight 0.
-        sound: what is heard.
-        visual: what is seen of the frames, by the network or its teacher: 'fc2' or 'predictions'
-            of VGG-16, 'frames' of the network that stands in for it, or None.
+        terms: of the transfer, some of `TERMS`; the others have weight 0.
+        sound: its sound inputs.
+        visual: features of the frames, for the network or its teacher: 'fc2' or 'predictions' of
+            VGG-16, 'frames' of its substitute, or None.
         teacher: the `Run` of a trained teacher, or None.
-        labels: whether a taught network learns from the labels too.
+        labels: whether a network with a teacher also learns from labels.
     """
 
     network: str
@@ -33,7 +33,7 @@ class Run:
 
     @property
     def name(self):
-        """For folders."""
+        """Name for folders."""
         parts = [self.network, self.method, *self.terms, *self.sound[1:]]
         if not self.labels:
             parts.insert(2, 'unlabelled')
@@ -43,11 +43,11 @@ class Run:
 
 
 def methods(visual, sound=('audio',)):
-    """The rows of Table 3 by their published names, and the teacher by itself.
+    """The rows of Table 3 by their published names, and the teacher alone.
 
     Args:
         visual: see `Run`.
-        sound: what teacher and student hear.
+        sound: inputs of teacher and student.
 
     Returns:
         {name: `Run`}
@@ -74,13 +74,13 @@ class AaaiPreset:
     """How networks are trained.
 
     Attributes:
-        name: for titles.
+        name: used in titles.
         loop: a `loop.LoopParams`.
         width: factor on CNN8's filters.
         weights: of the terms of the transfer, by `TERMS`.
-        hint_share: of the epochs, FitNets' first stage.
-        held_out: share of the training clips that validates, where there is no list for it.
-        note: for titles; empty where the settings are the paper's.
+        hint_share: share of the epochs for FitNets' first stage.
+        held_out: share of the training clips for validation, if there is no list for it.
+        note: for titles; empty if the settings are the paper's.
     """
 
     name: str
@@ -92,7 +92,7 @@ class AaaiPreset:
     note: str = ''
 
     def params(self, run, seed, clip_s, visual=None, visual_size=None):
-        """`tagging.TaggingParams` of a `Run`; `visual` says in words what is seen."""
+        """`tagging.TaggingParams` of a `Run`; `visual` describes the visual input."""
         transfer = None
         if run.terms:
             transfer = tagging_steps.Transfer(
@@ -118,27 +118,27 @@ class AaaiPreset:
         )
 
 
-_MEASURED = {'batch_norm_averages': 'measured'}  # moving ones lag behind in short trainings
+_MEASURED = {'batch_norm_averages': 'measured'}  # moving averages lag in short trainings
 
 PRESETS = {
-    # The paper gives no number of epochs, no hint stage and no share of clips that validate.
+    # The paper gives no number of epochs, hint stage or share of validation clips.
     'paper': AaaiPreset('paper', loop.LoopParams(40, 32, 1e-3)),
-    # At weights of 1 the short training brings features together and learns little else; chosen on
-    # validation clips by another seed than the tables'.
+    # With weights of 1 the short training brings features together and learns little else; chosen
+    # on validation clips with a seed other than the tables'.
     'demo': AaaiPreset(
         'demo',
         loop.LoopParams(10, 32, 2e-3, schedule='cosine', **_MEASURED),
         0.125,
         (1.0, 0.01, 0.01),
         note='demo preset: short training of networks an eighth '
-        'as wide, distances of features weigh 0.01',
+        'as wide, feature distances are weighted by 0.01',
     ),
     'smoke': AaaiPreset(
         'smoke',
         loop.LoopParams(2, 16, 1e-3, **_MEASURED),
         1 / 16,
         held_out=0.25,
-        note='smoke preset: proves the path, not the numbers',
+        note='smoke preset: tests the pipeline; numbers mean nothing',
     ),
 }
 

@@ -1,4 +1,4 @@
-"""AAAI 2021's runs: networks that tag the clips of one folder of records."""
+"""AAAI 2021's runs: networks that tag the clips in one folder of records."""
 
 import dataclasses
 import functools
@@ -22,13 +22,13 @@ from experiments.aaai2021 import presets
 from experiments.shared import outcomes, workshops
 
 TEST = 'test'
-TEACHER_TEST = 'teacher_test'  # the same clips, of the teacher of a mutual run
+TEACHER_TEST = 'teacher_test'  # the same clips, for a mutual run's teacher
 _HOLD_OUT_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """Files of networks that their authors trained; None for those that are not there.
+    """Files of pretrained networks; None for missing ones.
 
     Attributes:
         vgg16: see `frame_networks.vgg16`.
@@ -41,11 +41,11 @@ class Weights:
 
     @property
     def visuals(self) -> tuple[str, ...]:
-        """What there is to see, see `presets.Run.visual`, the best first."""
+        """Available visual features, see `presets.Run.visual`, the best first."""
         return ('fc2', 'predictions') if self.vgg16 else ('frames',)
 
     def allow(self, run: presets.Run) -> bool:
-        """Whether what a `Run` hears and sees can be had."""
+        """Whether a `Run`'s inputs are available."""
         return set(run.sound) <= {
             'audio',
             *(kind for kind in sound_features.KINDS if getattr(self, kind)),
@@ -53,24 +53,23 @@ class Weights:
 
 
 class Source:
-    """Tagged clips' records in one folder.
+    """One folder of tagged clips' records.
 
     Attributes:
         info: the `datasets.DatasetInfo`.
         store: the `tagged_packer.TaggedStore` of all records.
         rows: {'training', 'validation', 'testing'}: rows of the store.
-        features: {name: file} of features of frames and of sound.
+        features: {name: file} of features of frames and sound.
 
     Args:
         records: folder of the records, with training.txt and testing.txt; without validation.txt
-            some training clips are held out, the same ones for all.
+            some training clips are held out, the same ones for all runs.
         out: folder for packed records and features.
         preset: how networks are trained.
-        wanted: all `presets.Run`s that will be asked for, which decides what features are worked
-            out.
-        weights: those that allow them.
-        max_bad: records that cannot be read and may be left out.
-        features: as above, of another source of the same records; None makes them.
+        wanted: all `presets.Run`s that will be requested, which decides the features to compute.
+        weights: pretrained weights for them.
+        max_bad: number of unreadable records that may be left out.
+        features: as above, from another source of the same records; None computes them.
     """
 
     def __init__(
@@ -124,7 +123,7 @@ class Source:
 
     @property
     def labels(self) -> np.ndarray:
-        """Of the test clips, [clips, classes]."""
+        """Labels of the test clips, [clips, classes]."""
         return self.store.columns['label'][self.rows['testing']]
 
     @property
@@ -172,13 +171,13 @@ class Source:
         return workshop.network(resolved.teacher)
 
     def file_of(self, test: str) -> tuple[str, type[outcomes.Tagged]]:
-        """See `workshops.Source`; tests are `TEST` and, of mutual runs, `TEACHER_TEST`."""
+        """See `workshops.Source`; tests are `TEST` and, for mutual runs, `TEACHER_TEST`."""
         return f'{test}_probabilities.npy', outcomes.Tagged
 
     def test(
         self, workshop: workshops.Workshop, resolved: workshops.Resolved, test: str
     ) -> outcomes.Tagged:
-        """Probabilities of the test clips' events; the scores land in the run's folder."""
+        """Probabilities of the test clips' events; writes the scores to the run's folder."""
         network, folder = workshop.network(resolved), resolved.folder
         if test == TEACHER_TEST:
             network = load_networks(folder)[tagging.TEACHER]
@@ -188,7 +187,7 @@ class Source:
         return outcomes.Tagged(probabilities)
 
     def _make_features(self, folder, visuals, sounds):
-        """{name: file} of features of frames and of sound."""
+        """{name: file} of features of frames and sound."""
         made = {}
         for name in sorted(visuals):
             features, what = frame_network.visual_features(
@@ -199,7 +198,7 @@ class Source:
                 *([name] if self._weights.vgg16 else []),
             )
             made[name] = features.array.filename
-            print(f'What the visual branch sees: {what}')
+            print(f'Input of the visual branch: {what}')
         for kind in sorted(sounds):
             made[kind] = sound_features.open_features(
                 self.store, kind, getattr(self._weights, kind), folder
@@ -217,7 +216,7 @@ def open_workshop(
     max_bad: int = 0,
     features: Mapping[str, str] | None = None,
 ) -> workshops.Workshop:
-    """The workshop of a folder of records, see `Source` and `workshops.Workshop`."""
+    """The workshop for a folder of records; see `Source` and `workshops.Workshop`."""
     source = Source(records, out, preset, wanted, weights, max_bad, features)
     arguments = records, out, preset, wanted, weights, profile, max_bad, source.features
     return workshops.Workshop(source, out, profile, functools.partial(open_workshop, *arguments))

@@ -1,10 +1,10 @@
-"""AAAI 2021's tables: rows of the published CSV files, what fills them, and rows of our own.
+"""AAAI 2021's tables: rows of the published CSV files, the runs for them, and our own rows.
 
-A cell has the mean of the seeds, each judged by itself, and the score of their ensemble: the paper
-averages the predictions of three seeds. Tables 2, 3 and 5 have gains: the mAP of a row less that of
-the same network on the same sound by plain backpropagation, ours beside the published ones. The
-published numbers are those of the paper's data sets, and stand beside for comparison; ours are of
-the data that the title names.
+A cell has the mean over seeds, each scored separately, and the score of their ensemble: the paper
+averages the predictions of three seeds. Tables 2, 3 and 5 have gains: the mAP of a row minus that
+of the same network on the same sound with plain backpropagation, next to the published gains. The
+published numbers are for the paper's data sets and shown for comparison; ours are for the data
+named in the title.
 """
 
 import dataclasses
@@ -25,10 +25,10 @@ _RANKED = {'mAP': 'mean_average_precision', 'mAUC': 'mean_auc'}
 _COUNTED = {'precision': 'precision', 'recall': 'recall', 'F1': 'f1'}
 _TITLES = {
     1: 'features',
-    2: 'what mutual learning is made of',
-    3: 'ways to learn from a teacher',
+    2: 'components of mutual learning',
+    3: 'methods of learning from a teacher',
     4: 'pretrained acoustic features',
-    5: 'students with further acoustic features',
+    5: 'students with additional acoustic features',
     6: 'events reported or missed',
 }
 _NAMES = {
@@ -38,8 +38,8 @@ _NAMES = {
     'fitnets': 'FitNets',
     'deep_mutual_learning': 'deep mutual learning',
     'proposed_student': 'proposed student',
-    'teacher': 'teacher by itself, which sees too (our upper line)',
-    'mutual_teacher': 'teacher of the proposed student, which sees too',
+    'teacher': 'teacher alone, with frames (our upper bound)',
+    'mutual_teacher': 'teacher of the proposed student, with frames',
     'mutual_learning': 'mutual learning',
     'without_mutual_learning': 'without mutual learning (a trained teacher)',
     'logmel': 'log-mel',
@@ -82,16 +82,16 @@ _FILES = {
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """What fills one line of a table.
+    """The run behind one line of a table.
 
     Attributes:
-        key: in the published file, or a name of our own.
+        key: in the published file, or our own name.
         run: the `presets.Run` that fills it, or None.
         published: {(column, set): number}, the sets as in `SETS`' values.
-        plain: the same without a teacher, which the row's gain is over; None for no gain.
+        plain: the run without a teacher, over which the row's gain is; None for no gain.
         plain_published: {(column, set): number} of it.
         test: name of the test, see `runs.Source`.
-        note: a few words, where the row is not all that its name says.
+        note: a few words, if the row differs from its name.
     """
 
     key: str
@@ -104,18 +104,18 @@ class Spec:
 
     @property
     def wanted(self) -> list[tuple[presets.Run, str]]:
-        """(run, test) of all that fills it."""
+        """(run, test) of all its runs."""
         asked = [(self.run, self.test)] if self.run else []
         return [*asked, *([(self.plain, runs.TEST)] if self.run and self.plain else [])]
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Display name."""
         return _NAMES.get(self.key, self.key.replace('_', ' '))
 
 
 def title(number: int) -> str:
-    """What a table is about."""
+    """A table's title."""
     return f'AAAI 2021, Table {number}: {_TITLES[number]}'
 
 
@@ -129,8 +129,8 @@ def specs(number: int, weights: runs.Weights) -> list[Spec]:
 
     Args:
         number: of the table.
-        weights: lines that it does not allow have no run. Of what there is to see, Tables 2 - 6
-            take the best.
+        weights: lines that need missing weights have no run. Tables 2 - 6 use the best available
+            visual features.
     """
     published = _read(number)
     fills = {key: run for key, run in _fills(number, weights).items() if weights.allow(run)}
@@ -149,7 +149,7 @@ def specs(number: int, weights: runs.Weights) -> list[Spec]:
                 run,
                 plain_published.get(plain_key, {}),
                 runs.TEACHER_TEST if key == 'mutual_teacher' else runs.TEST,
-                'hears log-mel alone, the published one VGGish too (--vggish)'
+                'uses log-mel only; the published one also VGGish (--vggish)'
                 if best and not weights.vggish
                 else '',
             )
@@ -158,7 +158,7 @@ def specs(number: int, weights: runs.Weights) -> list[Spec]:
 
 
 def _plain(number, visual):
-    """{row: (the `Run` that its gain is over, its published name)}; none without gains."""
+    """{row: (the `Run` that its gain refers to, its published name)}; empty without gains."""
     if number in (2, 3):
         rows = [*_fills(number, runs.Weights()), *_read(number)]
         return dict.fromkeys(rows, (presets.methods(visual)[_PLAIN], _PLAIN))
@@ -170,7 +170,7 @@ def _plain(number, visual):
 
 
 def _fills(number, weights):
-    """{row: the `Run` that fills it}; rows that are not published come last."""
+    """{row: its `Run`}; unpublished rows come last."""
     visuals = weights.visuals
     visual = visuals[0]
     methods = presets.methods(visual)
@@ -230,7 +230,7 @@ def _read(number):
 def fill(
     lines: Sequence[Spec], number: int, workshop: workshops.Workshop, seeds: Sequence[int]
 ) -> tuple[list[results.Row], dict[str, dict[str, float | None]]]:
-    """Trains and tests what has not been.
+    """Trains and tests all missing runs.
 
     Args:
         lines: of the table.
@@ -240,7 +240,7 @@ def fill(
 
     Returns:
         (the rows, {row's name: {class: average precision of the seeds' averaged predictions}} of
-        those that were measured).
+        measured rows).
     """
     rows, precisions, source = [], {}, workshop.source
     for line in lines:
@@ -267,12 +267,12 @@ def fill(
 
 
 def _probabilities(workshop, run, test, seeds):
-    """Of the test clips' events, [seeds, clips, classes]."""
+    """Probabilities of the test clips' events, [seeds, clips, classes]."""
     return np.stack([workshop.scores(run, [test], seed)[test].probabilities for seed in seeds])
 
 
 def _with_gain(cell, line, workshop, seeds):
-    """The cell of mAP with its gains, measured and published, beside it."""
+    """The cell for mAP, with its measured and published gains."""
     gains = {
         f'{results.PUBLISHED_KEY}_{_GAIN}_{name}': value - line.plain_published[column, name]
         for (column, name), value in line.published.items()
@@ -286,9 +286,9 @@ def _with_gain(cell, line, workshop, seeds):
 
 
 def pairs(rows: Sequence[results.Row]) -> list[tuple[results.Row, results.Row]]:
-    """Rows whose difference the paper is about: the proposed student and every other one.
+    """Pairs of rows that the paper compares: the proposed student and every other row.
 
-    Where all rows are of one method (Tables 1 and 5), each row and the first one.
+    If all rows use one method (Tables 1 and 5): each row and the first one.
     """
     proposed = [row for row in rows if row.key[0] in _PROPOSED]
     if proposed:
@@ -309,10 +309,10 @@ def table(
     Args:
         number: of the table.
         rows: see `fill`.
-        info: the data set, whose published numbers stand beside; all, where it has none.
-        note: what data it ran on.
-        explained: what the numbers are.
-        extra: further entries of the JSON.
+        info: the data set, whose published numbers are shown; all, if it has none.
+        note: describes the data.
+        explained: meaning of the numbers.
+        extra: additional entries of the JSON.
     """
     names = tuple(columns(number))
     return results.Table(

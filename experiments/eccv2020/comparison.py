@@ -1,4 +1,4 @@
-"""What results.html shows of ECCV 2020's tables: from what runs stored and the target judged."""
+"""Contents of results.html for ECCV 2020's tables, from stored runs and the target's scores."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,8 @@ from experiments.eccv2020 import tables, targets
 from experiments.shared import comparison_pages, results, run_comparisons, workshops
 
 _LOSSES = (
-    'Losses are of validation clips, the sum of all terms: those with an alpha have the transfer '
-    'besides, and can be compared with themselves alone.'
+    'Losses are for validation clips, the sum of all terms: those with an alpha include the '
+    'transfer, so they only compare with each other.'
 )
 
 
@@ -18,14 +18,14 @@ def gather(
     workshop: workshops.Workshop,
     seeds: Sequence[int],
 ) -> comparison_pages.Compared:
-    """Curves of all runs; confusions of the table's pairs of lines where its target tells classes
-    (not in Table 1, which is of retrieval), and clips where it is of records (Tables 2 and 3).
+    """Curves of all runs; confusion matrices of the table's pairs of lines if its target predicts
+    classes (not in Table 1, retrieval), and clips if it consists of records (Tables 2 and 3).
 
     Args:
         specs: lines of the table.
-        rows: what `tables.fill` made of them.
-        target: with what it judged.
-        workshop: in which the runs were trained.
+        rows: from `tables.fill`.
+        target: with its predictions.
+        workshop: that trained the runs.
         seeds: of the runs.
     """
     measured = {row.key for row in rows if any(cell.scores for cell in row.cells.values())}
@@ -35,7 +35,7 @@ def gather(
         if all((row.key, seed) in target.confusions for row in (a, b) for seed in seeds)
     ]
     disagreements = []
-    if isinstance(target, targets.Records):  # files of sound are judged split by split
+    if isinstance(target, targets.Records):  # sound files are scored split by split
         disagreements = [_disagreement(a, b, target, seeds[0]) for a, b in pairs]
     return comparison_pages.Compared(
         target.classes,
@@ -44,13 +44,13 @@ def gather(
         _curves([spec for spec in specs if spec.line in measured], workshop, seeds),
         [_difference(a, b, target, seeds) for a, b in pairs],
         disagreements=disagreements,
-        curves_heading='While training',
+        curves_heading='During training',
         curves_note=_LOSSES,
     )
 
 
 def _curves(specs, workshop, seeds):
-    """Accuracies of runs that learn from labels, losses of those that learn without."""
+    """Accuracies of runs with labels, losses of runs without."""
     folders = {}
     for spec in specs:
         name = _pair_name(spec.run) if spec.training == tables.SELF else spec.name
@@ -74,7 +74,7 @@ def _curves(specs, workshop, seeds):
 
 
 def _pair_name(run):
-    """Of the two networks of a run without labels, of which lines have one, the other, or both."""
+    """Name of a line's part of a run without labels: one network, the other, or both."""
     sound = next(name for network, _, name in tables.ROWS.values() if network == run.network)
     name = sound.partition(',')[0]
     return f'{name}, alpha {run.alpha:g}' if run.alpha else name

@@ -1,6 +1,6 @@
-"""Features of clips by ECCV 2020's networks, of any store: what all of them are judged by.
+"""Features of clips by ECCV 2020's networks, for any store, by which all are evaluated.
 
-Each is of length 1 and has one row a clip: a network's own, and of a pair of networks that of
+Features have unit length and one row per clip: a network's own, and for a pair of networks that of
 both together, for a clip's own sound and frames.
 """
 
@@ -16,13 +16,13 @@ from dualcam.training import run_data
 from dualcam.training.recipes import correspondence
 
 SOUND, VISION, BOTH = 'sound', 'vision', 'audio-visual'
-PAIRS = 'pairs'  # of L3-Net: not features, but whether a sound and frames are of one clip
-UNIT = 'unit_embedding'  # layer of listeners: the feature of a window, of length 1
+PAIRS = 'pairs'  # L3-Net: not features, but whether sound and frames are from the same clip
+UNIT = 'unit_embedding'  # layer of listeners: the unit-length feature of a window
 _BATCH = 32
 
 
 class PairFeatures:
-    """Of two networks that learned without labels.
+    """Features of two networks trained without labels.
 
     Attributes:
         params: a `correspondence.CorrespondenceParams`.
@@ -37,9 +37,9 @@ class PairFeatures:
         """Features of clips.
 
         Args:
-            store: holds the records.
+            store: contains the records.
             windows: [clips, 2] rows of it.
-            wanted: names, of `SOUND`, `VISION` and `BOTH`.
+            wanted: names, some of `SOUND`, `VISION` and `BOTH`.
 
         Returns:
             {name: [clips, features] float32}.
@@ -68,7 +68,7 @@ class PairFeatures:
         return {name: np.concatenate(values) for name, values in parts.items()}
 
     def maps(self, store, windows):
-        """What the two networks say of clips: [clips, ...] each."""
+        """Outputs of the two networks for clips: [clips, ...] each."""
         heard, seen = zip(*self._pairs(store, windows), strict=True)
         return np.concatenate(heard), np.concatenate(seen)
 
@@ -88,7 +88,7 @@ class PairFeatures:
 
 
 class NetworkFeatures:
-    """Of one network that learned from labels.
+    """Features of one network trained on labels.
 
     Attributes:
         params: a `supervised.RunParams`.
@@ -108,7 +108,7 @@ class NetworkFeatures:
         made = []
         for values in _answers(part, clips, _BATCH):
             size = min(_BATCH, len(clips) - _BATCH * len(made))
-            # Frames and places are averaged; the length is 1 afterwards anyway.
+            # Frames and positions are averaged; the result is normalised afterwards anyway.
             values = tf.reduce_mean(tf.reshape(values, [size, -1, values.shape[-1]]), axis=1)
             made.append(tf.math.l2_normalize(values, axis=-1).numpy())
         return {name: np.concatenate(made)}
@@ -119,7 +119,7 @@ class NetworkFeatures:
 
 
 def _with_unit(listener):
-    """Adds a window's feature as all tables compare it: after a ReLU, of length 1."""
+    """Adds a window's feature as compared in all tables: after a ReLU, unit length."""
     return listener.with_layer(
         UNIT,
         'embedding',

@@ -1,4 +1,4 @@
-"""Sizes of ECCV 2020's experiments: paper settings, the demo, and a smoke test of the path."""
+"""Sizes of ECCV 2020's experiments: paper settings, the demo, and a smoke test."""
 
 import dataclasses
 
@@ -18,19 +18,19 @@ _NORMALISATIONS = {'l3_audio': 'log', 'l3_vision': 'log'}  # others: mean and de
 
 @dataclasses.dataclass(frozen=True)
 class EccvPreset:
-    """How networks are trained, and which rows of the tables are filled.
+    """How networks are trained, and which table rows are filled.
 
     Attributes:
         name: for titles.
-        pretext: `loop.LoopParams` of runs without labels.
-        supervised: likewise of runs with labels; their best validation accuracy is kept.
+        pretext: `loop.LoopParams` for runs without labels.
+        supervised: likewise for runs with labels, which keep the best validation accuracy.
         all_epochs: epochs in which all triplets count.
-        alphas: shares of the transfer whose rows are filled.
-        networks: whose rows are filled, see `eccv_tables.NETWORKS`.
-        options: {network: further arguments, as (name, value) pairs}.
-        standardise: acoustic images, by training statistics.
-        note: for titles; empty where the settings are the paper's.
-        supervised_rates: {(network, whether it is taught): learning rate} that differ from
+        alphas: shares of the transfer for which to fill rows.
+        networks: for which to fill rows, see `eccv_tables.NETWORKS`.
+        options: {network: additional arguments, as (name, value) pairs}.
+        standardise: whether to standardise acoustic images by training statistics.
+        note: for titles; empty if the settings are the paper's.
+        supervised_rates: {(network, whether it has a teacher): learning rate} that differ from
             `supervised`'s.
     """
 
@@ -46,7 +46,7 @@ class EccvPreset:
     supervised_rates: dict = dataclasses.field(default_factory=dict)
 
     def pretext_params(self, network, alpha, seed):
-        """`correspondence.CorrespondenceParams`; alpha is None where there is no teacher."""
+        """`correspondence.CorrespondenceParams`; alpha is None without a teacher."""
         video_network = _VIDEO_NETWORKS[network]
         return correspondence.CorrespondenceParams(
             network,
@@ -62,7 +62,7 @@ class EccvPreset:
         )
 
     def supervised_params(self, network, taught, seed):
-        """`supervised.RunParams`; a taught network learns from a teacher's answers too."""
+        """`supervised.RunParams`; a taught network also learns from a teacher's predictions."""
         shared = 0.5 if taught else None, 1.0 if taught else None
         return supervised.RunParams(
             network,
@@ -89,10 +89,10 @@ _SHORT_OPTIONS = {
     'l3_vision': (('num_frames', 1), ('width', 0.125)),
 }
 
-_MEASURED = {'batch_norm_averages': 'measured'}  # moving ones lag behind in short trainings
+_MEASURED = {'batch_norm_averages': 'measured'}  # moving averages lag in short trainings
 
 PRESETS = {
-    # The paper gives no rate for its supervised networks; WACV 2020's are taken.
+    # The paper gives no rate for its supervised networks; WACV 2020's are used.
     'paper': EccvPreset(
         'paper',
         loop.LoopParams(20, 64, 1e-5),
@@ -104,7 +104,7 @@ PRESETS = {
         False,
         supervised_rates={('dualcamnet_eccv', False): 1e-3, ('hearnet_eccv', True): 1e-3},
     ),
-    # At this rate the hardest triplets make all features alike.
+    # At this rate the hardest triplets collapse all features.
     'demo': EccvPreset(
         'demo',
         loop.LoopParams(20, 64, 3e-4, **_MEASURED),
@@ -115,7 +115,7 @@ PRESETS = {
         _SHORT_OPTIONS,
         True,
         'demo preset: short training on all triplets, a narrow ResNet-18 that '
-        'sees one frame a clip, acoustic images at 2 frames/s',
+        'gets one frame per clip, acoustic images at 2 frames/s',
     ),
     'smoke': EccvPreset(
         'smoke',
@@ -126,7 +126,7 @@ PRESETS = {
         ('hearnet', 'dualcamnet'),
         _SHORT_OPTIONS | {'resnet18_eccv': (('num_frames', 1), ('width', 0.125))},
         True,
-        'smoke preset: proves the path, not the numbers',
+        'smoke preset: tests the pipeline; numbers mean nothing',
     ),
 }
 

@@ -1,7 +1,8 @@
-"""ECCV 2020's runs: networks that learn from ACIVW's records, with labels or without.
+"""ECCV 2020's runs: networks trained on ACIVW's records, with labels or without.
 
-Self-supervised ones learn sound and video from each other (`training/recipes/correspondence.py`),
-HearNet also from the trained DualCamNet; supervised ones, for comparison, from labels.
+Self-supervised ones learn from the correspondence of sound and video
+(`training/recipes/correspondence.py`), HearNet also from the trained DualCamNet; supervised ones,
+for comparison, from labels.
 """
 
 import dataclasses
@@ -36,11 +37,11 @@ class Run:
     """One trained network, or pair of networks.
 
     Attributes:
-        network: on sound: 'dualcamnet_eccv', 'hearnet_eccv' or 'l3_audio'; of supervised runs
+        network: on sound: 'dualcamnet_eccv', 'hearnet_eccv' or 'l3_audio'; for supervised runs
             also 'resnet18_eccv' or 'l3_vision'.
-        kind: `PRETEXT` learns sound and frames from each other, `SUPERVISED` from labels,
-            `TAUGHT` from the supervised DualCamNet's predictions too.
-        alpha: of pretext runs, share of the transfer from DualCamNet's own.
+        kind: `PRETEXT` learns from the correspondence of sound and frames, `SUPERVISED` from
+            labels, `TAUGHT` also from the supervised DualCamNet's predictions.
+        alpha: for pretext runs, share of the transfer from DualCamNet's own run.
     """
 
     network: str
@@ -49,19 +50,19 @@ class Run:
 
     @property
     def teacher(self) -> 'Run | None':
-        """The run of DualCamNet that this one learns from."""
+        """The DualCamNet run that is this one's teacher."""
         if self.kind == TAUGHT:
             return Run(_TEACHER, SUPERVISED)
         return Run(_TEACHER, PRETEXT) if self.alpha else None
 
     @property
     def name(self) -> str:
-        """For folders."""
+        """Name for folders."""
         return f'{self.network}-{self.kind}' + (f'-alpha{self.alpha:g}' if self.alpha else '')
 
 
 class Source:
-    """ACIVW's records, or what stands in for them, in one folder.
+    """One folder of ACIVW records, or of a data set in its place.
 
     Attributes:
         info: the `datasets.DatasetInfo`.
@@ -73,9 +74,9 @@ class Source:
         records: folder of the records.
         out: folder for packed records.
         preset: as above.
-        lists: folder with training.txt, validation.txt and testing.txt, the authors' say; what
-            stands before class_C/... in them is replaced by `records`. None makes lists by video.
-        max_bad: records that cannot be read and may be left out, each with its whole sequence.
+        lists: folder with training.txt, validation.txt and testing.txt, such as the authors'; what
+            precedes class_C/... in them is replaced by `records`. None makes lists by video.
+        max_bad: number of unreadable records that may be left out, each with its sequence.
     """
 
     def __init__(
@@ -127,27 +128,27 @@ class Source:
         return workshops.Specification(recipe, params, self._data, f'{run.name}-seed{seed}')
 
     def teaching(self, workshop: workshops.Workshop, resolved: workshops.Resolved) -> np.ndarray:
-        """What DualCamNet says of each record: logits [records, classes], or, without labels, its
+        """DualCamNet's outputs for each record: logits [records, classes], or, without labels, its
         maps summed over space [records, 128]."""
         teacher = resolved.teacher
         if teacher.run.kind != PRETEXT:
             return workshop.record_logits(teacher)
         params = workshops.one_second(teacher.params.sound)
         trained, _ = correspondence.split(teacher.params, workshop.network(teacher))
-        network = run_data.build_map(params, teacher.folder)  # its statistics are there by now
+        network = run_data.build_map(params, teacher.folder)  # its statistics exist by now
         network.set_weights(trained.get_weights())
         summed = correspondence_steps.summed(network)
         return workshop.record_predictions(summed, params, teacher.folder)
 
     def file_of(self, test: str) -> tuple[str, type[outcomes.Tested]]:
-        """See `workshops.Source`; tests are `TEST` of supervised runs, and `CORRESPONDENCE` of
+        """See `workshops.Source`; tests are `TEST` for supervised runs, and `CORRESPONDENCE` for
         L3-Net."""
         return f'{test}.json', outcomes.Tested
 
     def test(
         self, workshop: workshops.Workshop, resolved: workshops.Resolved, test: str
     ) -> outcomes.Tested:
-        """The network's own predictions of the test clips, or of pairs of them."""
+        """The network's own predictions for the test clips, or for pairs of them."""
         network, windows = workshop.network(resolved), self.windows[2]
         if test == CORRESPONDENCE:
             return test_pairs(network, resolved.params, resolved.folder, self.store, windows)
@@ -164,15 +165,15 @@ def test_pairs(
     store: record_packer.RecordStore,
     windows: np.ndarray,
 ) -> outcomes.Tested:
-    """Whether L3-Net tells a clip's own sound from another video's.
+    """Tests whether L3-Net distinguishes a clip's own sound from another video's.
 
-    Each clip's frames stand with their own sound and, as in training, with that of the next clip,
-    in a shuffled order, that is of another video.
+    Each clip's frames are paired with their own sound and, as in training, with that of the next
+    clip from another video, in a shuffled order.
 
     Args:
         network: from `l3net.build_correspondence`, trained.
         params, folder: of its run.
-        store: holds the records.
+        store: contains the records.
         windows: [clips, seconds] rows of it.
 
     Returns:
@@ -199,7 +200,7 @@ def test_pairs(
 def features_of(
     workshop: workshops.Workshop, run: Run, seed: int
 ) -> PairFeatures | NetworkFeatures:
-    """Features of a run, which is trained if need be."""
+    """Features of a run, which is trained if necessary."""
     resolved = workshop.resolve(run, seed)
     network = workshop.network(resolved)
     if run.kind == PRETEXT:
@@ -219,15 +220,15 @@ def untrained_features(workshop: workshops.Workshop, network: str, seed: int) ->
 
 
 class Target:
-    """Other records that features are judged on.
+    """Other records on which features are evaluated.
 
     Args:
-        folder: of AVIA's records, or what stands in for them.
+        folder: of AVIA's records, or of a data set in their place.
         cache: folder for packed records.
-        flip: whether acoustic images are to be flipped, as the authors' loader does with all.
+        flip: whether to flip acoustic images, as the authors' loader always does.
 
     Attributes:
-        info, store, windows: as of a `Source`.
+        info, store, windows: as in `Source`.
     """
 
     def __init__(self, folder: str | pathlib.Path, cache: str | pathlib.Path, flip: bool = False):

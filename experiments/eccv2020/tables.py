@@ -1,8 +1,8 @@
-"""ECCV 2020's tables: rows of the published CSV files, filled as far as a preset goes.
+"""ECCV 2020's tables: rows of the published CSV files, filled as far as a preset allows.
 
-A row says whose features are judged, and how they were learned; a cell has a score for each seed,
-beside the printed mean and deviation. Below stand rows of our own: what chance, or a network that
-learned nothing, would give.
+A row states which features are evaluated, and how they were learned; a cell has a score per seed
+and the published mean and deviation. Our own rows follow: scores of chance, or of an untrained
+network.
 """
 
 import dataclasses
@@ -15,21 +15,21 @@ from experiments.shared import results
 if TYPE_CHECKING:
     from experiments.eccv2020 import targets
 
-Line = tuple[str, str, float | None]  # what tells the lines of a table apart
+Line = tuple[str, str, float | None]  # identifies a line of a table
 SELF, SUPERVISED, OWN = 'self-supervised', 'supervised', 'our baseline'
 _UNTRAINED = 'HearNet, untrained'
 
-# Features of a row in the published files: (network, whose part of a pair, name for people).
+# Features of a row in the published files: (network, part of a pair, display name).
 ROWS = {
     'l3_audio': ('l3_audio', features.SOUND, 'L3-Net, audio'),
     'l3_vision': ('l3_audio', features.VISION, 'L3-Net, vision'),
     'hearnet': ('hearnet_eccv', features.SOUND, 'HearNet'),
-    'hearnet_transfer': ('hearnet_eccv', features.SOUND, 'HearNet taught by DualCamNet'),
+    'hearnet_transfer': ('hearnet_eccv', features.SOUND, 'HearNet with DualCamNet as teacher'),
     'resnet18': ('resnet18_eccv', features.VISION, 'ResNet-18'),
     'dualcamnet': ('dualcamnet_eccv', features.SOUND, 'DualCamNet'),
     'audio_visual_hearnet': ('hearnet_eccv', features.BOTH, 'HearNet and ResNet-18'),
     'audio_visual_dualcamnet': ('dualcamnet_eccv', features.BOTH, 'DualCamNet and ResNet-18'),
-    'l3_correspondence': ('l3_audio', features.PAIRS, 'L3-Net, do sound and frames correspond?'),
+    'l3_correspondence': ('l3_audio', features.PAIRS, 'L3-Net, correspondence of sound and frames'),
 }
 _FAMILY = {
     'l3_audio': 'l3',
@@ -42,14 +42,14 @@ _FAMILY = {
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """What fills one line of a table.
+    """The runs behind one line of a table.
 
     Attributes:
-        key: of `ROWS`, or a name for people.
+        key: of `ROWS`, or a display name.
         training: `SELF`, `SUPERVISED` or `OWN`.
         alpha: share of the transfer, or None.
         published: {column: {'published': mean, 'published_std': deviation}}.
-        note: a few words, where the numbers are not those of the other lines.
+        note: a few words, if the numbers differ in kind from the other lines.
     """
 
     key: str
@@ -65,12 +65,12 @@ class Spec:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Display name."""
         return ROWS[self.key][2] if self.key in ROWS else self.key
 
     @property
     def run(self) -> runs.Run:
-        """The networks whose features are judged."""
+        """The networks whose features are evaluated."""
         network = ROWS[self.key][0]
         if self.training == SELF:
             return runs.Run(network, runs.PRETEXT, self.alpha or 0.0)
@@ -80,7 +80,7 @@ class Spec:
         return runs.Run(network, kind)
 
     def row(self, cells: Mapping[str, results.Cell]) -> results.Row:
-        """The row with these cells; the published numbers of the others stand alone."""
+        """The row with these cells; the others only have published numbers."""
         alone = {column: results.Cell(beside=of) for column, of in self.published.items()}
         alpha = '' if self.alpha is None else f'{self.alpha:g}'
         return results.Row(
@@ -97,9 +97,9 @@ def read_specs(
     """Lines of a published file.
 
     Args:
-        file_name: in published/, with features, training and alpha, and perhaps a note.
+        file_name: in published/, with features, training, alpha, and optionally a note.
         columns: {our column: (its column of means, its column of deviations)}.
-        unit: what its numbers are shares of: 100 for percentages.
+        unit: scale of its numbers: 100 for percentages.
     """
     found = []
     for line in results.read_published(file_name):
@@ -138,12 +138,12 @@ def fill(
     preset: presets.EccvPreset,
     seeds: Sequence[int],
 ) -> list[results.Row]:
-    """Trains and judges what a preset fills.
+    """Trains and evaluates the lines of a preset.
 
     Args:
-        specs: lines of the table; those of our own are `target.baselines`.
-        target: what features are judged on.
-        preset: which lines.
+        specs: lines of the table; our own are `target.baselines`.
+        target: on which features are evaluated.
+        preset: decides which lines.
         seeds: of the runs.
     """
     rows = target.baselines(seeds)
@@ -164,10 +164,10 @@ def fill(
 
 
 def pairs(rows: Sequence[results.Row]) -> list[tuple[results.Row, results.Row]]:
-    """Rows whose difference the paper is about, (a, b) for a - b.
+    """Pairs of rows that the paper compares, (a, b) for a - b.
 
-    Each share of the transfer and alpha 0; without labels and untrained; taught by DualCamNet and
-    from labels alone; DualCamNet and HearNet.
+    Each share of the transfer and alpha 0; without labels and untrained; with DualCamNet as teacher
+    and from labels alone; DualCamNet and HearNet.
     """
     by_key = {row.key: row for row in rows}
     wanted = []

@@ -1,4 +1,4 @@
-"""What ECCV 2020's features are judged on: the records themselves, AVIA's, or files of sound."""
+"""Targets on which ECCV 2020's features are evaluated: its records, AVIA's, or sound files."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -13,21 +13,21 @@ from dualcam.evaluation import neighbours
 from experiments.eccv2020 import features, runs, tables
 from experiments.shared import evaluators, results, transfer, workshops
 
-# What a store holds of what a network on sound takes.
+# What a store needs for a network on sound.
 _STORED = {'acoustic': 'acoustic', 'spectrogram': 'audio'}
 _CLIPS = 'clips of 2 s, mean ± deviation over the seeds.'
 
 
 class Target(Protocol):
-    """What a table judges features on.
+    """The data on which a table evaluates features.
 
     Attributes:
         name: of the data.
-        note: what a title says of it.
-        explained: what the numbers are.
-        classes: names of those that are told apart.
+        note: its description in titles.
+        explained: meaning of the numbers.
+        classes: names of the classes to predict.
         confusions: {(a `Spec.line`, seed): counts [classes, classes]} of lines that were scored;
-            none where classes are not told, as in retrieval.
+            empty if no classes are predicted, as in retrieval.
     """
 
     name: str
@@ -37,25 +37,25 @@ class Target(Protocol):
     confusions: dict[tuple[tables.Line, int], np.ndarray]
 
     def score(self, spec: tables.Spec, seed: int) -> dict[str, results.Outcome]:
-        """{column: outcome} of a line, whose networks are trained if need be; empty where the
-        records lack what it sees."""
+        """{column: outcome} of a line, whose networks are trained if necessary; empty if the
+        records lack its inputs."""
 
     def baselines(self, seeds: Sequence[int]) -> list[results.Row]:
-        """Rows of our own: what chance, or a network that learned nothing, would give."""
+        """Our own rows: scores of chance, or of an untrained network."""
 
 
 class Records:
-    """Clips of records: those of ACIVW that the networks learn from, or others.
+    """Clips of records: those of ACIVW on which the networks are trained, or others.
 
     Args:
-        workshop: of `runs.Source`.
-        judged: records that features are judged on; None takes the workshop's own.
+        workshop: for `runs.Source`.
+        judged: records on which features are evaluated; None for the workshop's own.
         by_training: {`tables.SELF`, ...: name of the evaluator}.
         explained: see `Target`.
 
     Attributes:
-        predictions: {(a `Spec.line`, seed): of the test clips, [clips] int64}, of the lines that
-            `confusions` has.
+        predictions: {(a `Spec.line`, seed): of the test clips, [clips] int64}, for the lines in
+            `confusions`.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Records:
         self._known = {}
 
     def test_origin(self) -> record_parts.RecordOrigin:
-        """The test clips, to look at and to listen to."""
+        """The test clips, for their pictures and sound."""
         return record_parts.RecordOrigin(self._judged.store, self._judged.windows[2])
 
     def score(self, spec, seed):
@@ -101,7 +101,7 @@ class Records:
         extractor = runs.features_of(self._workshop, spec.run, seed)
         if evaluator == evaluators.RETRIEVAL:
             return _tests(self._judge(evaluator, maps=lambda: self._maps(extractor)))
-        # Audio-visual rows have the networks of audio rows: their features come with those.
+        # Audio-visual rows use the networks of audio rows: their features are computed together.
         if (spec.run, seed) not in self._known:
             wanted = {name}
             if spec.training == tables.SELF and 'frames' in self._judged.store.arrays:
@@ -114,7 +114,7 @@ class Records:
         return self._kept(spec, seed, found)
 
     def baselines(self, seeds):
-        """Rows for chance, of retrieval, and for randomly initialised networks."""
+        """Rows for chance, in retrieval, and for randomly initialised networks."""
         evaluator = self._by_training[tables.OWN]
         if evaluator == evaluators.RETRIEVAL:
             chance = {
@@ -144,7 +144,7 @@ class Records:
         return evaluators.judge(evaluator, subject)
 
     def _kept(self, spec, seed, found):
-        """The tests of a line, whose predictions are remembered."""
+        """The tests of a line; stores their predictions."""
         judged = found[evaluators.ACCURACY]
         self.confusions[spec.line, seed] = judged.confusion
         self.predictions[spec.line, seed] = judged.predictions
@@ -161,11 +161,11 @@ class Records:
 
 
 class Sounds:
-    """Files of sound, each the mean of the features, of length 1, of its windows of 2 s."""
+    """Sound files, each represented by the mean unit-length feature of its 2 s windows."""
 
     explained = (
-        'Accuracy of k-NN on files, each the mean of the features (of length 1) of its windows of '
-        '2 s; mean ± deviation over seeds and splits.'
+        'Accuracy of k-NN on files, each represented by the mean unit-length feature of its 2 s '
+        'windows; mean ± deviation over seeds and splits.'
     )
 
     def __init__(self, workshop: workshops.Workshop, options: Any):
@@ -206,7 +206,7 @@ def _tests(judged):
 
 
 def _untrained_row(workshop, network, name, seeds, judge):
-    """A row for a randomly initialised network; `judge` gives {column: outcome} of features."""
+    """A row for a randomly initialised network; `judge` maps features to {column: outcome}."""
     found = [judge(runs.untrained_features(workshop, network, seed), seed) for seed in seeds]
     return tables.Spec(f'{name}, untrained', tables.OWN).row(
         {column: results.of_tests([one[column] for one in found]) for column in found[0]}
@@ -232,7 +232,7 @@ def _all(evaluator):
 TARGETS: dict[int, Callable[[workshops.Workshop, Any], Target]] = {
     1: _of_records(
         _all(evaluators.RETRIEVAL),
-        'Share of sounds that have a picture of their class among the k nearest.',
+        'Fraction of sounds with a picture of their class among the k nearest.',
     ),
     2: _of_records(
         _all(evaluators.KNN) | {tables.SUPERVISED: evaluators.CLASSIFIER},

@@ -1,4 +1,4 @@
-"""Charts of tables: bars or lines with their intervals as error bars, published values as marks."""
+"""Charts of tables: bars or lines with intervals as error bars, published values as markers."""
 
 import pathlib
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from experiments.shared.results import Cell, Table
 
 _DPI = 120
-_MARKS = 'x+1'  # of further numbers
+_MARKS = 'x+1'  # for additional numbers
 
 
 def bars(table: 'Table', path: pathlib.Path) -> None:
-    """Horizontal bars, the columns of a row side by side."""
+    """Horizontal bars, grouped by row."""
     width = 0.8 / len(table.columns)
     inches = 1.6 + len(table.rows) * (0.2 + 0.17 * len(table.columns))
     figure, axes = _figure(table.title, (10, inches))
@@ -53,7 +53,7 @@ def bars(table: 'Table', path: pathlib.Path) -> None:
 
 
 def over_key(table: 'Table', path: pathlib.Path, key: str) -> None:
-    """Lines of the first column over a numeric key; rows without that key are levels."""
+    """Lines of the first column over a numeric key; rows without it are horizontal lines."""
     figure, axes = _figure(table.title, (10, 6.5))
     column, place = table.columns[0], table.keys.index(key)
     groups: dict[str, list[tuple[float | None, Cell]]] = {}
@@ -115,7 +115,7 @@ def _line(
 
 
 def _errors(cells: 'Sequence[Cell]') -> np.ndarray:
-    """Distances to the lower and upper limits, [2, cells]; deviations where there is no test."""
+    """Distances to the lower and upper limits, [2, cells]; deviations if there is no test."""
     errors = np.zeros((2, len(cells)))
     for number, cell in enumerate(cells):
         if cell.interval:

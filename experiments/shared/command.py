@@ -1,25 +1,25 @@
-"""What the commands here share: their flags, their seeds, and how they end."""
+"""Shared by the commands: flags, seeds, and final output."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from experiments.shared import provenance  # first of all: the wall time counts from here
+from experiments.shared import provenance  # first: the wall time is measured from here
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its startup is verbose
 
 from absl import app, flags, logging
 
 SEEDS = {'paper': (0, 1, 2), 'demo': (0, 1, 2), 'smoke': (0,)}
-NEEDS_VIDEO = 'it takes records with video (records.convert_avia --modalities=0,1,2)'
+NEEDS_VIDEO = 'this needs records with video (records.convert_avia --modalities=0,1,2)'
 
 
 def run(spec, soundnet=False):
-    """Parses the flags, fills a `wacv2020.tables.Spec`, and prints where it was written.
+    """Parses the flags, fills and writes a `wacv2020.tables.Spec`, and prints where.
 
     Args:
         spec: of the table.
-        soundnet: whether OurSoundNet is in it.
+        soundnet: whether the table includes OurSoundNet.
     """
 
     def body(options, preset, seeds):
@@ -65,21 +65,21 @@ def run(spec, soundnet=False):
         made = tables.table(spec, rows, workshop.note, described(workshop))
         print('\n' + write(made, options, seeds, workshop.store.digest))
         page = comparison_pages.write(made, comparison.gather(spec, workshop, seeds), options.out)
-        print(f'{written(made, options)}; the runs side by side: {page}')
+        print(f'{written(made, options)}; comparison of the runs: {page}')
         print(f'runs: {options.out}/runs; curves: make tensorboard')
 
     start(body, video=True, soundnet=soundnet, jobs=True, networks=True)
 
 
 def write(table, options, seeds, data, folder=None):
-    """Writes a `results.Table` as the flags ask for; returns its Markdown.
+    """Writes a `results.Table` according to the flags; returns its Markdown.
 
     Args:
         table: what to write.
         options: the flags.
         seeds: of the runs.
         data: digest of the records or files.
-        folder: where to; default the results' own.
+        folder: where to write; default the results' own.
     """
     from experiments.shared import results
 
@@ -90,7 +90,7 @@ def write(table, options, seeds, data, folder=None):
 
 
 def written(table, options, folder=None):
-    """Where a table is, for the last line of a command."""
+    """Location of a table, for the last line of a command."""
     text = f'written: {folder or options.out}/{table.name}.md, .csv, .json, .png'
     if not options.publish:
         return text
@@ -98,7 +98,7 @@ def written(table, options, folder=None):
 
 
 def described(workshop):
-    """What the JSON of a table says of a `workshops.Workshop`."""
+    """A table's JSON entries for a `workshops.Workshop`."""
     return {
         'preset': workshop.source.preset.name,
         'records': workshop.store.digest,
@@ -107,10 +107,10 @@ def described(workshop):
 
 
 def chosen_preset(options, preset):
-    """A preset of any kind, with the precision and devices that the flags ask for.
+    """A preset of any kind, with the precision and devices from the flags.
 
     Raises:
-        ValueError: this machine cannot work in that precision.
+        ValueError: this machine does not support the precision.
     """
     from dualcam.training import hardware
     from experiments.wacv2020 import presets
@@ -120,12 +120,12 @@ def chosen_preset(options, preset):
 
 
 def open_workshop(options, preset, wanted):
-    """The workshop of a command, of `wacv2020.runs.Source`.
+    """The workshop of a command, for `wacv2020.runs.Source`.
 
     Args:
-        options: the flags; what the command does not have is left at its default.
+        options: the flags; missing ones have their defaults.
         preset: a `presets.Preset`.
-        wanted: all `runs.Run`s that will be asked for.
+        wanted: all `runs.Run`s that will be requested.
     """
     from experiments.wacv2020 import runs
 
@@ -183,30 +183,30 @@ def start(
     from experiments.wacv2020 import presets
 
     flags.DEFINE_string('records', None, 'Folder with the records.', required=records)
-    flags.DEFINE_string('out', None, 'Where runs and results go.', required=True)
+    flags.DEFINE_string('out', None, 'Folder for runs and results.', required=True)
     flags.DEFINE_string('preset', 'demo', 'Size: paper, demo or smoke.')
     if video:
         flags.DEFINE_string(
             'backbone', None, 'Weights of ResNet-50 (.weights.h5); default randomly initialised.'
         )
-        flags.DEFINE_bool('bgr', False, 'Feed video as the authors do, for weights they trained.')
+        flags.DEFINE_bool('bgr', False, "Video in the authors' BGR order, for their weights.")
         flags.DEFINE_enum(
             'batch_norm',
             'frozen',
             ['frozen', 'authors'],
-            'Of ResNet-50 while its logits are trained; authors takes days.',
+            'Of ResNet-50 while its logits are trained; "authors" takes days.',
         )
     if soundnet:
         flags.DEFINE_string(
             'soundnet',
             None,
-            'Weights of SoundNet-5 (.weights.h5) that OurSoundNet starts from; default randomly '
+            'Weights of SoundNet-5 (.weights.h5) to initialise OurSoundNet; default randomly '
             'initialised.',
         )
     flags.DEFINE_integer(
         'max_bad',
         0,
-        'Unreadable records, or sound files, that may be left out (a record with its sequence); '
+        'Number of unreadable records (with their sequence) or sound files that may be left out; '
         'they are listed.',
         lower_bound=0,
     )
@@ -215,15 +215,14 @@ def start(
         flags.DEFINE_integer(
             'jobs',
             None,
-            'Runs that are trained at the same time; default one per core, up to 4, and one with '
-            'a GPU.',
+            'Runs trained at the same time; default one per core, up to 4, and one with a GPU.',
             lower_bound=1,
         )
     if networks:
         flags.DEFINE_list(
             'network_options',
             [],
-            'Further arguments of networks, as in dualcamnet.batch_norm=true,hearnet.dropout=0.5.',
+            'Arguments of networks, such as dualcamnet.batch_norm=true,hearnet.dropout=0.5.',
         )
     flags.DEFINE_enum(
         'precision',
@@ -243,7 +242,7 @@ def start(
 
     def main(_):
         logging.set_verbosity(logging.WARNING)
-        # A new network is a new trace: TensorFlow takes a table's many networks for a mistake.
+        # Each network is traced anew: TensorFlow warns about a table's many networks.
         tf.get_logger().setLevel('ERROR')
         options = flags.FLAGS
         preset = presets.preset_named(options.preset)
@@ -260,7 +259,7 @@ def start(
 
 
 def read_seeds(texts: Sequence[str]) -> list[int]:
-    """Seeds of the flag, each once, in their order; others than whole numbers are an error."""
+    """Seeds of the flag, without repetition, in order; anything but integers is an error."""
     try:
         found = list(dict.fromkeys(int(text) for text in texts))
     except ValueError:

@@ -1,7 +1,7 @@
-"""Confusion matrices: runs in, counts out, as pictures, CSV, and images in TensorBoard.
+"""Confusion matrices of runs, as pictures, CSV, and images in TensorBoard.
 
-The runs are those of the tables. Where several seeds are asked for, a matrix holds the sum of
-their counts: each test clip is counted once a seed, and the accuracy is the mean of theirs.
+The runs are those of the tables. With several seeds, a matrix has the sum of their counts: each
+test clip is counted once per seed, and the accuracy is the mean over seeds.
 """
 
 import dataclasses
@@ -26,8 +26,8 @@ class Matrix:
     """A counted confusion matrix.
 
     Attributes:
-        title: for people.
-        name: of its files, without an ending.
+        title: display name.
+        name: of its files, without extension.
         counts: [classes, classes], rows are true classes; summed over the seeds.
         test: the `uncertainty.Accuracy` of the same predictions.
     """
@@ -39,17 +39,17 @@ class Matrix:
 
     @property
     def num_clips(self) -> int:
-        """Clips of the test, whatever the number of seeds."""
+        """Number of clips in the test, independent of the number of seeds."""
         return int(self.counts.sum()) // self.test.num_seeds
 
 
 def name(run, test):
-    """Name of a matrix's files, without an ending."""
+    """Name of a matrix's files, without extension."""
     return f'{run.network}-{run.column}-{run.train_on}-test_{test}'
 
 
 def fill(wanted, workshop, seeds):
-    """Trains and tests what has not been, and counts.
+    """Trains and tests missing runs, and counts.
 
     Args:
         wanted: (title, `runs.Run`, test) of each matrix.
@@ -78,7 +78,7 @@ def fill(wanted, workshop, seeds):
 
 
 def table(matrices: Sequence[Matrix], note: str, extra: Mapping[str, Any]) -> results.Table:
-    """The list of the matrices with their accuracies, then their pictures."""
+    """A list of the matrices with their accuracies, then their pictures."""
     rows = [
         results.Row(
             (one.name,),
@@ -104,7 +104,7 @@ def table(matrices: Sequence[Matrix], note: str, extra: Mapping[str, Any]) -> re
 def write_matrices(
     matrices: Sequence[Matrix], classes: Sequence[str], note: str, folder: pathlib.Path
 ) -> None:
-    """Writes a .png and a .csv of each matrix."""
+    """Writes a .png and a .csv for each matrix."""
     for one in matrices:
         title = one.title
         if one.test.num_seeds > 1:
@@ -113,7 +113,7 @@ def write_matrices(
 
 
 def _write_image(folder, figure):
-    """An image summary in a folder of its own, instead of what an earlier call left there."""
+    """Writes an image summary to its own folder, replacing that of an earlier call."""
     with locking.held_folder(folder.parent, 'writes pictures'):
         _replace_image(folder, figure)
 

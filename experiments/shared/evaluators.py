@@ -1,8 +1,8 @@
-"""How a network or its features are judged, by name: each evaluator makes a `Subject` `Judged`.
+"""Evaluators of a network or its features, by name: from a `Subject` to a `Judged`.
 
-'k-NN' and 'linear probe' learn from features of training clips and choose on those of validation
-clips; 'classifier' takes the network's own predictions; 'retrieval' lets each sound look for
-pictures of its class.
+'k-NN' and 'linear probe' are fitted to features of training clips and tuned on those of validation
+clips; 'classifier' uses the network's own predictions; 'retrieval' retrieves pictures of each
+sound's class.
 """
 
 import dataclasses
@@ -18,17 +18,17 @@ ACCURACY = 'accuracy'
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Subject:
-    """What is judged; what an evaluator does not take may be missing.
+    """What is evaluated; parts that an evaluator does not use may be missing.
 
     Attributes:
         labels: of training, validation and test clips, [clips] each.
         takes: of the test clips, see `takes`.
         num_classes: of the labels.
-        features: gives those of training, validation and test clips, [clips, features] each.
-        predictions: gives the network's own of the test clips, [clips].
-        maps: gives what the networks on sound and on frames say of the test clips: maps [clips,
-            rows, cols, channels], or vectors [clips, channels].
-        ks: odd numbers that k is chosen from.
+        features: returns those of training, validation and test clips, [clips, features] each.
+        predictions: returns the network's own for the test clips, [clips].
+        maps: returns the outputs of the networks on sound and on frames for the test clips: maps
+            [clips, rows, cols, channels], or vectors [clips, channels].
+        ks: odd candidates for k.
         plain: see `neighbours.nearest_neighbours`.
     """
 
@@ -49,14 +49,14 @@ class Subject:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Judged:
-    """How a subject did on its test clips.
+    """A subject's result on its test clips.
 
     Attributes:
-        right: of each, whether it is, [clips] bool.
-        takes: of each, see `takes`.
-        choice: k, or the linear probe's inverse penalty; None where nothing was chosen.
-        confusion: counts [classes, classes], the row is the label; None of retrieval.
-        predictions: [clips] int64; None of retrieval.
+        right: whether each is right, [clips] bool.
+        takes: of each clip, see `takes`.
+        choice: k, or the linear probe's inverse penalty; None if nothing was chosen.
+        confusion: counts [classes, classes], the row is the label; None for retrieval.
+        predictions: [clips] int64; None for retrieval.
     """
 
     right: np.ndarray
@@ -72,20 +72,20 @@ class Judged:
 
 
 def judge(name: str, subject: Subject) -> dict[str, Judged]:
-    """Judges a subject.
+    """Evaluates a subject.
 
     Args:
         name: of the evaluator, one of `EVALUATORS`.
-        subject: has what it takes.
+        subject: with the parts that it uses.
 
     Returns:
-        {column: how it did}; the column is `ACCURACY`, or 'rank 1' and so on.
+        {column: result}; the column is `ACCURACY`, or 'rank 1' and so on.
     """
     return EVALUATORS[name](subject)
 
 
 def chance_ranks(labels: np.ndarray) -> dict[str, float]:
-    """{'rank k': share} of retrieval where pictures come in any order."""
+    """{'rank k': fraction} of retrieval with pictures in random order."""
     return {_rank(k): share for k, share in retrieval.chance(labels).items()}
 
 

@@ -1,8 +1,8 @@
-"""A grid search on the validation split: points in, validation scores out, the best one first.
+"""A grid search on the validation split: points in, validation scores out, best first.
 
-Learning rate, temperature T and imitation lambda of a student (WACV 2020). Runs are found again by
-their content, as those of the tables are, so a search that was stopped goes on, and a point with
-the preset's values is the table's own run. Test splits are not looked at.
+Learning rate, temperature T and imitation lambda of a student (WACV 2020). Runs are found by their
+content, like those of the tables, so a stopped search resumes, and a point with the preset's values
+is the table's own run. Test splits are not used.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ _COLUMNS = {column: name for name, column in _METRICS.items()}
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """One setting of the grid; None where a column has no teacher."""
+    """One setting of the grid; None for values that need a teacher, if there is none."""
 
     learning_rate: float
     temperature: float | None = None
@@ -38,7 +38,7 @@ class Point:
 
     @property
     def values(self):
-        """{name: value} of what is set."""
+        """{name: value} of the values that are set."""
         return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
 
     def __str__(self):
@@ -49,11 +49,11 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a point scored.
+    """A point's scores.
 
     Attributes:
         point: the `Point`.
-        validations: a `outcomes.Validation` for each seed; empty if a loss was not finite.
+        validations: an `outcomes.Validation` per seed; empty if a loss was not finite.
         folders: names of the runs' folders, in the same order.
     """
 
@@ -87,7 +87,7 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """Whose grid it is: a student, its column and its training setting."""
+    """What a grid is for: a student, its column and its training setting."""
 
     network: str
     column: str
@@ -113,18 +113,18 @@ class Search:
         )
 
     def folder(self, out):
-        """Where the results go."""
+        """Folder of the results."""
         return pathlib.Path(out) / 'grid' / f'{self.network}-{self.column}-{self.train_on}'
 
 
 def read_numbers(flag, texts, low, high, low_is_in=False):
-    """Numbers of a flag, each once, in their order.
+    """Numbers of a flag, without repetition, in order.
 
     Args:
         flag: its name, for messages.
-        texts: what was given.
-        low, high: the range; `high` is inside, `low` only if `low_is_in`.
-        low_is_in: whether it is.
+        texts: the given values.
+        low, high: the range, including `high`, and `low` if `low_is_in`.
+        low_is_in: whether `low` is included.
 
     Raises:
         ValueError: nothing was given, or something other than numbers of that range.
@@ -143,9 +143,9 @@ def read_numbers(flag, texts, low, high, low_is_in=False):
 
 
 def points(column, learning_rates, temperatures, imitations):
-    """All points of a column's grid: of learning rates alone where there is no teacher.
+    """All points of a column's grid: only learning rates if there is no teacher.
 
-    A teacher that is not imitated (0) has no temperature: such a point is there once, with 1.
+    At imitation 0 the temperature has no effect: there is one such point, with temperature 1.
     """
     if TEACHERS[column] is None:
         return [Point(rate) for rate in learning_rates]
@@ -159,12 +159,12 @@ def points(column, learning_rates, temperatures, imitations):
 
 
 def fill(search, grid, workshop, seeds, out):
-    """Trains and validates what has not been; the `Result` of each point, best first.
+    """Trains and validates missing points; returns the `Result` of each, best first.
 
     TensorBoard's HParams page, in the folder of the search, grows with each run.
     """
     logs = search.folder(out) / 'tensorboard'
-    shutil.rmtree(logs, ignore_errors=True)  # finished runs are written to it again below
+    shutil.rmtree(logs, ignore_errors=True)  # finished runs are written again below
     _write_config(logs, grid)
     found = []
     for number, point in enumerate(grid, 1):
@@ -188,13 +188,13 @@ def fill(search, grid, workshop, seeds, out):
 def ranked(found):
     """Sorted by validation accuracy, then validation loss; points without any come last.
 
-    Of numbers that differ by no more than rounding the first point's counts.
+    Among numbers that differ only by rounding, the first point's counts.
     """
     scored = [result for result in found if result.validations]
     if not scored:
         return found
     seeds = max(len(result.validations) for result in scored)
-    # Means of equal counts are equal whichever seed was right; losses are in float32.
+    # Means of equal counts are equal whichever seed was right; losses are float32.
     accuracies = ties.merged([-result.accuracy for result in scored], ties.tolerance(seeds))
     losses = ties.merged(
         [result.loss for result in scored],
@@ -210,13 +210,13 @@ def ranked(found):
 def table(
     search: Search, found: Sequence[Result], note: str, extra: Mapping[str, Any]
 ) -> results.Table:
-    """All points, best first, below the choice.
+    """The table of all points, best first, below the choice.
 
     Args:
-        search: whose grid it is.
-        found: what `fill` gives.
-        note: what data it ran on.
-        extra: further entries of the JSON.
+        search: what the grid is for.
+        found: from `fill`.
+        note: describes the data.
+        extra: additional entries of the JSON.
     """
     keys = ('rank', *(found[0].point.values))
     rows = []
@@ -245,7 +245,7 @@ def table(
         measure='mean',
         above=(
             'On the validation split, mean ± deviation over the seeds, best first: by accuracy, '
-            'then by cross-entropy with the labels. Test splits were not looked at.',
+            'then by cross-entropy with the labels. Test splits were not used.',
         ),
         extra=dataclasses.asdict(search)
         | {
@@ -270,12 +270,12 @@ def table(
 
 
 def _chart(table, path):
-    """Accuracies alone: losses are no shares."""
+    """Charts accuracies only: losses have another scale."""
     charts.bars(dataclasses.replace(table, columns=tuple(_COLUMNS)[:1]), path)
 
 
 def chosen(found):
-    """The best point and its scores in words."""
+    """A sentence on the best point and its scores."""
     best = found[0]
     if not best.validations:
         return 'nothing, as no point had finite losses; try lower learning rates'
@@ -298,7 +298,7 @@ def _write_config(logs, grid):
 
 
 def _write_session(logs, point, validation):
-    """One run; the page groups the seeds of a point, whose values are equal."""
+    """Writes one run; the page groups a point's seeds, which have equal values."""
     writer = tf.summary.create_file_writer(str(logs))
     with writer.as_default():
         hparams.hparams(point.values)

@@ -1,4 +1,4 @@
-"""What a test of a run leaves in its folder, clip by clip, so that it is made once."""
+"""Test results in a run's folder, clip by clip, so that each test runs once."""
 
 import dataclasses
 import json
@@ -17,8 +17,8 @@ class Tested(saved_tests.Predictions):
 
     Attributes:
         labels, predictions: [clips] int64.
-        takes: of each clip, which recording it is from, see `takes`.
-        files: of each clip, where it is a file of its own.
+        takes: of each clip, its recording, see `takes`.
+        files: of each clip, if clips are files.
     """
 
     takes: tuple[str, ...]
@@ -51,18 +51,18 @@ class Tested(saved_tests.Predictions):
 
     @classmethod
     def is_saved(cls, path: pathlib.Path) -> bool:
-        """Whether a test is there; what older versions wrote lacks the takes."""
+        """Whether a test exists; those of older versions lack the takes."""
         return path.exists() and 'takes' in json.loads(path.read_text(encoding='utf-8'))
 
 
 @dataclasses.dataclass(frozen=True)
 class Validation:
-    """How the best weights of a run do on its validation split.
+    """Scores of a run's best weights on its validation split.
 
     Attributes:
-        accuracy: share of the clips that are right.
-        loss: mean cross-entropy with the labels, in nats. The loss that is trained weighs and
-            softens it differently in each run; this one compares them.
+        accuracy: fraction of correct clips.
+        loss: mean cross-entropy with the labels, in nats. The training losses have different
+            weights and temperatures; this one is comparable between runs.
         num_clips: of the split.
         seed: of the run.
     """
@@ -83,7 +83,7 @@ class Validation:
 
     @classmethod
     def is_saved(cls, path: pathlib.Path) -> bool:
-        """Whether it is there."""
+        """Whether it exists."""
         return path.exists()
 
 
@@ -105,5 +105,5 @@ class Tagged:
 
     @classmethod
     def is_saved(cls, path: pathlib.Path) -> bool:
-        """Whether it is there."""
+        """Whether it exists."""
         return path.exists()

@@ -1,8 +1,8 @@
-"""Runs of a table trained side by side, each process with its share of the cores.
+"""Trains a table's runs concurrently, each process with its share of the cores.
 
-A small network leaves a core idle while it is traced, saved, tested and exported; another one
-learns in that time. A setting with its teachers and students is one piece of work, so that no
-process waits for another's teacher. What is done here, `tables.fill` finds.
+A small network leaves cores idle while it is traced, saved, tested and exported; another one can
+train in that time. A setting with its teachers and students is one piece of work, so that no
+process waits for another's teacher. `tables.fill` then finds the finished runs.
 """
 
 import functools
@@ -26,7 +26,7 @@ def train_ahead(
     pieces: Sequence[Sequence[tuple[Any, Sequence[str], int]]],
     jobs: int | None = None,
 ) -> None:
-    """Trains and tests what is missing.
+    """Trains and tests missing runs.
 
     Args:
         workshop: one that can be reopened in another process.

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-_STARTED = time.monotonic()  # imported by `command`, first of all
+_STARTED = time.monotonic()  # `command` imports this module first
 _PACKAGES = ('tensorflow', 'keras', 'numpy', 'scipy', 'scikit-learn')
 
 
 def describe(seeds: Sequence[int], data: str) -> dict[str, Any]:
-    """For the JSON of a table.
+    """Provenance for a table's JSON.
 
     Args:
         seeds: of the runs.
@@ -23,7 +23,7 @@ def describe(seeds: Sequence[int], data: str) -> dict[str, Any]:
 
     Returns:
         {'commit', 'machine', 'versions', 'seeds', 'data', 'date', 'wall_s'}. The wall time is that
-        of this command, in which runs that were there already cost nothing.
+        of this command, without existing runs.
     """
     return {
         'commit': commit(),

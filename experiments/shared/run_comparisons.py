@@ -1,5 +1,5 @@
-"""What results.html shows of a table's runs, as far as all tables have it alike: their curves from
-their folders, and the clips on which two of them differ."""
+"""Contents of results.html common to all tables: curves from the runs' folders, and clips on which
+two runs disagree."""
 
 import json
 import os
@@ -19,11 +19,11 @@ VALIDATION_ACCURACY, VALIDATION_LOSS = 'validation/accuracy', 'validation/total'
 
 
 def curves(folders: Mapping[str, Sequence[pathlib.Path]], measure: str) -> dict[str, list[float]]:
-    """The mean curve of each run over the folders that it has, one per seed or fold.
+    """The mean curve of each run over its folders, one per seed or fold.
 
     Args:
         folders: {name of the run: its folders}.
-        measure: name of a scalar in metrics.json; runs without it are left out.
+        measure: name of a scalar in metrics.json; runs without it are omitted.
 
     Returns:
         {name: value of each epoch}.
@@ -50,14 +50,14 @@ def disagreement(
     note: str = '',
     pictured: str = comparison_pages.ACOUSTIC_PICTURE,
 ) -> comparison_pages.Disagreement:
-    """The clips on which two runs differ, counted, and some of them to see and hear.
+    """Counts of the clips on which two runs disagree, and some of them to see and hear.
 
     Args:
         names: of the runs.
-        labels: [clips], numbers of classes, or texts.
+        labels: [clips], class indices or strings.
         predictions: of the two runs, likewise.
-        clip: makes a clip to show of its number and {run: what it predicts}.
-        classes: names, where labels are numbers.
+        clip: makes a clip to show, given its number and {run: prediction}.
+        classes: names, if labels are indices.
         note, pictured: see `comparison_pages.Disagreement`.
     """
     labels, of_a, of_b = (np.asarray(one) for one in (labels, *predictions))
@@ -109,15 +109,15 @@ def record_clip(
 
 
 def below(path: str, root: str) -> str:
-    """A file's name below a folder, without its ending."""
+    """A file's name relative to a folder, without extension."""
     return pathlib.PurePath(os.path.relpath(path, root)).with_suffix('').as_posix()
 
 
 def chosen(kinds: Sequence[np.ndarray], labels: np.ndarray) -> list[int]:
-    """Up to `NUM_CLIPS` numbers, of each kind in turn, each of a class that was seldom chosen.
+    """Up to `NUM_CLIPS` indices, of each kind in turn, preferring rarely chosen classes.
 
     Args:
-        kinds: of each kind of clips, their numbers [n].
+        kinds: for each kind of clips, their indices [n].
         labels: [clips].
     """
     left, found = [[int(number) for number in kind] for kind in kinds], []

@@ -1,4 +1,4 @@
-"""How far features carry to another data set: embeddings, k-NN and a linear probe on its splits."""
+"""Transfer of features to another data set: embeddings, k-NN and a linear probe on its splits."""
 
 import dataclasses
 import pathlib
@@ -14,7 +14,7 @@ from dualcam.files import atomic, locking, progress_bars
 from dualcam.inference import embeddings
 from experiments.shared import evaluators
 
-FEATURES = (evaluators.KNN, evaluators.PROBE)  # what judges features
+FEATURES = (evaluators.KNN, evaluators.PROBE)  # evaluators of features
 _DCASE = 'dcase2018'
 _KINDS = (_DCASE, 'folder')
 
@@ -40,7 +40,7 @@ def find_target(kind, folder):
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """How features did on the splits of a set: {name of the evaluator: of each split}."""
+    """Results of features on the splits of a set: {name of the evaluator: one per split}."""
 
     by_evaluator: dict[str, list[evaluators.Judged]]
 
@@ -61,13 +61,13 @@ class Judged:
 
 
 class Target:
-    """A data set that features are judged on.
+    """A data set on which features are evaluated.
 
     Args:
         sound_set: a labelled `sounds.SoundSet`.
-        cache: folder for embeddings, which are found again there.
-        max_bad: files that may be left out.
-        ks: odd numbers to choose k from.
+        cache: folder of cached embeddings.
+        max_bad: number of files that may be left out.
+        ks: odd candidates for k.
         plain: see `neighbours.nearest_neighbours`.
 
     Attributes:
@@ -76,7 +76,7 @@ class Target:
 
     def __init__(self, sound_set, cache, max_bad=0, ks=neighbours.ODD_KS, plain=True):
         if not sound_set.classes:
-            raise ValueError(f'{sound_set.root}: has no classes; expected one folder a class')
+            raise ValueError(f'{sound_set.root}: has no classes; expected one folder per class')
         self.sound_set = sound_set
         self.skipped = ()
         self._cache, self._max_bad = pathlib.Path(cache), max_bad
@@ -101,7 +101,7 @@ class Target:
             return file['features'], file['files']
 
     def by_mfcc(self):
-        """Statistics of MFCC of each file, likewise."""
+        """MFCC statistics of each file, in the same form."""
         path = self._cache / f'mfcc-{self._digest}.npz'
         if not path.exists():
             features, files, bad = [], [], []
@@ -125,11 +125,11 @@ class Target:
         Args:
             features: [files, n].
             files: [files] their paths.
-            seed: of splits that are drawn.
-            only: number of the one split to judge on; None takes all.
+            seed: of random splits.
+            only: index of the only split to use; None for all.
 
         Returns:
-            What was `Judged`.
+            The results, `Judged`.
         """
         place = {path: row for row, path in enumerate(files)}
         sounds, labels = self.sound_set.sounds, self.sound_set.labels

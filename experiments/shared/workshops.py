@@ -1,9 +1,9 @@
-"""Runs that tables are made of: trained once for all tables, tested once, found again.
+"""The runs behind tables: trained once for all tables, tested once, and found again.
 
-A run is a small frozen dataclass that says what is learned from what, with whose help: its fields
-are the paper's, `teacher` is the teacher's own run or None. A `Source` knows the data and makes it
-concrete; the `Workshop` trains it, tests it and keeps both in a folder whose name ends in a digest
-of all parameters and data, so that equal runs of different tables are one folder.
+A run is a small frozen dataclass that states what is trained on what, and with which teacher: its
+fields are the paper's, `teacher` is the teacher's own run or None. A `Source` knows the data and
+makes the run concrete; the `Workshop` trains and tests it in a folder whose name ends in a digest
+of all parameters and data, so that equal runs of different tables share one folder.
 """
 
 import dataclasses
@@ -29,14 +29,14 @@ _NETWORKS_KEPT = 2  # a teacher and a student at a time
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Specification:
-    """What a source says of a run.
+    """A source's specification of a run.
 
     Attributes:
         recipe: see `run.train`.
         params: likewise, with the seed.
-        data: likewise; runs that learn from the same share one object.
-        name: of its folder, to which the digest is added.
-        made_of: what else decides the outcome, such as names of features.
+        data: likewise; runs on the same data share one object.
+        name: of its folder, to which the digest is appended.
+        made_of: anything else that affects the result, such as names of features.
     """
 
     recipe: Recipe
@@ -48,12 +48,12 @@ class Specification:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Resolved:
-    """A run with everything that it takes to train and test it.
+    """A run with everything needed to train and test it.
 
     Attributes:
-        run: what was asked for.
+        run: the requested run.
         recipe, params, data: see `Specification`.
-        folder: where it is, or will be.
+        folder: where it is or will be.
         teacher: its teacher, or None.
     """
 
@@ -66,12 +66,12 @@ class Resolved:
 
     @property
     def seed(self) -> int:
-        """Of the run and its teacher."""
+        """Digest of the run and its teacher."""
         return self.params.loop.seed
 
 
 class Outcome(Protocol):
-    """What a test leaves in a file, see `outcomes`."""
+    """Result of a test in a file, see `outcomes`."""
 
     def save(self, path: pathlib.Path) -> None: ...
 
@@ -83,7 +83,7 @@ class Outcome(Protocol):
 
 
 class Source(Protocol):
-    """A data set and the runs that learn from it.
+    """A data set and the runs trained on it.
 
     Attributes:
         info: the `datasets.DatasetInfo`.
@@ -101,13 +101,13 @@ class Source(Protocol):
         """The run made concrete."""
 
     def teaching(self, workshop: 'Workshop', resolved: Resolved) -> Any:
-        """What `run.train` takes as the teacher of a run that has one."""
+        """The `teacher` argument of `run.train` for a run that has one."""
 
     def file_of(self, test: str) -> tuple[str, type[Outcome]]:
-        """Name of a test's file in the folder of a run, and what is in it."""
+        """Name of a test's file in a run's folder, and the type of its content."""
 
     def test(self, workshop: 'Workshop', resolved: Resolved, test: str) -> Outcome:
-        """Tests a run, which is trained if need be."""
+        """Tests a run, which is trained if necessary."""
 
 
 class Workshop:
@@ -117,7 +117,7 @@ class Workshop:
         source: the data set.
         out: folder for the runs.
         profile: trace some steps of each new run for TensorBoard's profile page.
-        reopen: makes another one like it in another process; None where that is not needed.
+        reopen: recreates the workshop in another process; None if not needed.
 
     Attributes:
         source, out, reopen: as above.
@@ -152,7 +152,7 @@ class Workshop:
         return self.source.note
 
     def resolve(self, run: Any, seed: int) -> Resolved:
-        """A run made concrete; worked out once for each seed."""
+        """A run made concrete; computed once per seed."""
         if (run, seed) not in self._resolved:
             teacher = self.resolve(run.teacher, seed) if run.teacher else None
             made = self.source.specify(run, seed)
@@ -175,16 +175,16 @@ class Workshop:
         return self._resolved[run, seed]
 
     def folder(self, run: Any, seed: int) -> pathlib.Path:
-        """Where a run is, or will be."""
+        """Where a run is or will be."""
         return self.resolve(run, seed).folder
 
     def train(self, run: Any, seed: int) -> pathlib.Path:
-        """Trains a run if need be; its folder."""
+        """Trains a run if necessary; returns its folder."""
         self.network(self.resolve(run, seed))
         return self.folder(run, seed)
 
     def network(self, resolved: Resolved) -> keras.Model:
-        """The trained network of a run, which is trained if need be."""
+        """The network of a run, which is trained if necessary."""
         folder = resolved.folder
         if folder not in self._networks:
             while len(self._networks) >= _NETWORKS_KEPT:
@@ -193,11 +193,11 @@ class Workshop:
         return self._networks[folder]
 
     def scores(self, run: Any, tests: Iterable[str], seed: int) -> dict[str, Any]:
-        """Trains a run if need be, and tests it.
+        """Trains a run if necessary, and tests it.
 
         Args:
-            run: as its source knows it.
-            tests: names that its source knows.
+            run: of the source.
+            tests: names of the source's tests.
             seed: of the run and its teacher.
 
         Returns:
@@ -239,7 +239,7 @@ class Workshop:
     def record_predictions(
         self, network: keras.Model, params: Any, folder: pathlib.Path
     ) -> np.ndarray:
-        """What a network on clips of one second says of every record, computed once."""
+        """Outputs of a network on 1 s clips for every record, computed once."""
         return distillation.record_predictions(
             network,
             run_data.second_clips(params, self.store, folder),
@@ -270,7 +270,7 @@ class Workshop:
 
 
 def one_second(params: Any) -> Any:
-    """Parameters of the same network on single records, which it sees one at a time."""
+    """Parameters of the same network for single records."""
     if params.clips.sample_length == 1:
         return params
     return dataclasses.replace(params, clips=record_clips.ClipParams(1, 1, 1))

@@ -1,4 +1,4 @@
-"""What results.html shows of students on a folder of sound: gathered from their tests."""
+"""Contents of results.html for students on a folder of sound files, from their tests."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 from experiments.shared import comparison_pages, outcomes, run_comparisons, workshops
 from experiments.sounds import runs
 
-_LONGEST_S = 10  # of a file that is heard
+_LONGEST_S = 10  # of an embedded file
 _TRAINING_ACCURACY = 'train/accuracy'
 
 
@@ -18,13 +18,13 @@ def gather(
     workshop: workshops.Workshop,
     seeds: Sequence[int],
 ) -> comparison_pages.Compared:
-    """Curves of the students; confusions and files on which two of them differ.
+    """Curves of the students; confusion differences and files on which two of them disagree.
 
     Args:
-        students: {name: its network}, of those that were trained on the folder alone.
-        pairs: (a, b), names in `tests`; both were tested on the same files.
-        tests: {name: of each seed, its test of each split}.
-        workshop: in which the students were trained.
+        students: {name: its network}, for those trained on the folder alone.
+        pairs: (a, b), names in `tests`; both tested on the same files.
+        tests: {name: for each seed, its test of each split}.
+        workshop: that trained the students.
         seeds: of the runs.
     """
     curves = run_comparisons.curves(
@@ -52,9 +52,9 @@ def gather(
         disagreements=[
             _disagreement((a, b), (tests[a][0], tests[b][0]), workshop) for a, b in pairs
         ],
-        curves_heading='Training accuracy while training',
-        curves_note='Of clips as they were changed for training; all files but those tested on '
-        'are trained on, so that there are no validation clips. Mean of the folds.',
+        curves_heading='Training accuracy',
+        curves_note='For augmented training clips; all files except those tested are used for '
+        'training, so there are no validation clips. Mean over folds.',
     )
 
 

@@ -1,4 +1,4 @@
-"""How students are trained on a folder of sound: chosen settings, and a smoke test of the path."""
+"""How students are trained on a folder of sound files: chosen settings, and a smoke test."""
 
 import dataclasses
 
@@ -10,13 +10,13 @@ from dualcam.training.recipes import supervised
 
 @dataclasses.dataclass(frozen=True)
 class SoundPreset:
-    """How students are trained on a folder of sound.
+    """How students are trained on a folder of sound files.
 
     Attributes:
-        epochs: {network: epochs}; the last one's weights are kept, since a fold of a small set
+        epochs: {network: epochs}; the last epoch's weights are used, since a fold of a small set
             has no clips to spare for choosing one.
         seconds: {network: length of a clip}.
-        learning_rate: {network: rate at the start}, which falls as a cosine to zero.
+        learning_rate: {network: initial rate}, with cosine decay to zero.
         weight_decay: of the L2 terms.
         dropout: rate before fc1 and fc2.
         augment: an `augmentation.Augmentation`.
@@ -55,7 +55,7 @@ class SoundPreset:
         )
 
 
-# Chosen by training on one fold and judging by another, the third untouched, over all pairs.
+# Chosen by training on one fold and validating on another, over all pairs, without the third.
 _FULL = SoundPreset(
     epochs={'hearnet': 80, 'oursoundnet': 40},
     seconds={'hearnet': 3, 'oursoundnet': 5},
@@ -70,6 +70,6 @@ PRESETS = {
     'smoke': dataclasses.replace(
         _FULL,
         epochs={'hearnet': 2, 'oursoundnet': 1},
-        note='smoke preset: proves the path, not the numbers',
+        note='smoke preset: tests the pipeline; numbers mean nothing',
     ),
 }

@@ -1,4 +1,4 @@
-"""Students trained on folders of sound from labels alone, tested on each of the set's splits."""
+"""Students trained on folders of sound files from labels alone, tested on each split."""
 
 import dataclasses
 import pathlib
@@ -21,32 +21,32 @@ TEST = 'test'
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A student of one split: trained on all files that it does not test on.
+    """A student for one split: trained on all files that it is not tested on.
 
     Attributes:
         network: name, see `models.build`.
         split: number of the split.
-        start: folder of the run whose weights it starts from, and whose input it takes; empty for
-            a randomly initialised one.
+        start: folder of the run whose weights and front end it starts from; empty for a randomly
+            initialised one.
     """
 
     network: str
     split: int
     start: str = ''
-    teacher: ClassVar[None] = None  # a folder of sound has no acoustic images for one
+    teacher: ClassVar[None] = None  # a teacher would need acoustic images
 
 
 class Source:
-    """The splits of one folder of sound.
+    """The splits of one folder of sound files.
 
     Args:
         sound_set: a labelled `sound_folders.SoundSet`.
         out: folder for packed sounds.
         preset: how students are trained.
-        max_bad: files that may be left out.
+        max_bad: number of files that may be left out.
 
     Attributes:
-        sound_set: the files without those that were left out; splits number them.
+        sound_set: the files without those left out; splits index them.
         splits: the set's `splits.Split`s.
         store: the packed `sound_packer.SoundStore`.
         info: the `datasets.DatasetInfo`.
@@ -78,7 +78,7 @@ class Source:
         return text + (f'; {self._preset.note}' if self._preset.note else '')
 
     def specify(self, run: Run, seed: int) -> workshops.Specification:
-        """See `workshops.Source`; a split's validation files are learned from too."""
+        """See `workshops.Source`; a split's validation files are used for training too."""
         params = self._preset.run_params(run.network, seed)
         if run.start:
             like = described(run.start).params
@@ -110,11 +110,11 @@ class Source:
         )
 
     def teaching(self, workshop: workshops.Workshop, resolved: workshops.Resolved) -> None:
-        """There is none."""
-        raise ValueError('a folder of sound has no acoustic images for a teacher')
+        """Raises a `ValueError`: there is no teacher."""
+        raise ValueError('a folder of sound files has no acoustic images for a teacher')
 
     def file_of(self, test: str) -> tuple[str, type[outcomes.Tested]]:
-        """See `workshops.Source`; the only test is `TEST`, of the run's split."""
+        """See `workshops.Source`; the only test is `TEST`, on the run's split."""
         return f'{test}.json', outcomes.Tested
 
     def test(
@@ -133,7 +133,7 @@ class Source:
         return self._tested(listener, self.splits[resolved.run.split], listener.clip_samples // 2)
 
     def test_student(self, listener: students.Listener, split: splits.Split) -> outcomes.Tested:
-        """Of a trained student with the same classes: its predictions of a split's test files."""
+        """A trained student's predictions for a split's test files; it has the same classes."""
         return self._tested(listener, split, listener.clip_samples)
 
     def _tested(self, listener, split, hop_samples, batch_size=32):

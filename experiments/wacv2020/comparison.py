@@ -1,4 +1,4 @@
-"""What results.html shows of a table's runs: gathered from what they stored, nothing is trained."""
+"""Contents of results.html for WACV 2020's tables, gathered from stored runs without training."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from experiments.wacv2020 import runs, tables
 def gather(
     spec: tables.Spec, workshop: workshops.Workshop, seeds: Sequence[int]
 ) -> comparison_pages.Compared:
-    """Curves of all runs; confusions and clips of those on the widest setting, in its own test.
+    """Curves of all runs; confusions and clips for the widest setting, on its own test.
 
     Args:
         spec: of the table.
@@ -69,9 +69,9 @@ def gather(
 def teacher_predictions(
     workshop: workshops.Workshop, student: runs.Run, test: str, seed: int
 ) -> np.ndarray:
-    """What a student's teacher says of the student's test clips, [clips] int64.
+    """A teacher's predictions for its student's test clips, [clips] int64.
 
-    A clip's logits are the mean of the teacher's logits of its seconds, as they taught the student.
+    A clip's logits are the mean of the teacher's logits of its seconds, as in distillation.
     """
     resolved = workshop.resolve(student, seed)
     windows = workshop.source.test_origin(resolved, test).windows
@@ -105,6 +105,6 @@ def _disagreement(column, columns, workshop, test, seed):
         (taught, tested.predictions),
         clip,
         classes,
-        f'{teacher} predicts a clip by the mean of its logits of the seconds, which is what the '
-        'student learned from.',
+        f'{teacher} predicts a clip by the mean of its logits over the seconds, as used to train '
+        'the student.',
     )

@@ -1,4 +1,4 @@
-"""Sizes of the experiments: paper settings, the demo, and a smoke test of the whole path."""
+"""Sizes of the experiments: paper settings, the demo, and a smoke test."""
 
 import dataclasses
 import inspect
@@ -18,20 +18,20 @@ class Preset:
         name: for titles.
         total_length: records in a sequence of the lists.
         learning_rates: {(network, column): rate}; a column is 'hard' for teachers, G, D or R.
-        scenario_1_rates: what differs from them on scenario 1.
+        scenario_1_rates: different rates for scenario 1.
         epochs: {network: epochs}.
-        crops: {network: clips from a sequence in an epoch}.
-        standardise: what teachers see, by training statistics.
-        frame_strides: {network: n} for teachers that answer for every n-th frame only.
-        temporal_frames: how many frames of a clip Temporal ResNet-50 sees.
+        crops: {network: clips per sequence and epoch}.
+        standardise: whether to standardise teachers' inputs by training statistics.
+        frame_strides: {network: n} for teachers that predict for every n-th frame only.
+        temporal_frames: number of frames of a clip for Temporal ResNet-50.
         batch_norm_averages: see `loop.LoopParams`.
         batch_norm_clips: see `loop.LoopParams`.
         batch_size: of training.
         temperature: of the teachers' predictions.
         schedule: of the learning rate, see `loop.LoopParams`.
-        note: for titles; empty where the settings are the papers'.
-        hardware: further arguments of `loop.LoopParams`, see `with_hardware`.
-        network_options: {network: {name: value}}, further arguments of its `build`.
+        note: for titles; empty if the settings are the papers'.
+        hardware: additional arguments of `loop.LoopParams`, see `with_hardware`.
+        network_options: {network: {name: value}}, additional arguments of its `build`.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Preset:
     network_options: dict = dataclasses.field(default_factory=dict)
 
     def run_params(self, network, column, train_on, seed):
-        """`supervised.RunParams` of one cell of a table."""
+        """`supervised.RunParams` for one cell of a table."""
         key = (network, column)
         rate = self.learning_rates[key]
         if train_on == 'scenario_1':
@@ -102,14 +102,14 @@ _PUBLISHED_RATES = {
     ('oursoundnet', 'R'): 1e-4,
 }
 _SCENARIO_1_RATES = {('hearnet', 'D'): 1e-4}
-# Few clips and few epochs call for steps of one size for all; chosen on validation data.
+# With few clips and epochs one learning rate suits all; chosen on validation data.
 _SHORT_RATES = dict.fromkeys(_PUBLISHED_RATES, 1e-3)
-# Inputs that few epochs do well with, and answers for fewer frames than the papers'.
+# Inputs that suit few epochs, and predictions for fewer frames than in the papers.
 _SHORT = {
     'standardise': True,
     'temporal_frames': 3,
-    'batch_norm_averages': 'measured',  # moving ones lag behind in short trainings
-    'batch_norm_clips': 128,  # each gives hundreds of positions; all of them cost a third more
+    'batch_norm_averages': 'measured',  # moving averages lag in short trainings
+    'batch_norm_clips': 128,  # each gives hundreds of positions; using all costs a third more
     'frame_strides': {'dualcamnet': 3, 'resnet50': 12, 'avnet': 12},
 }
 
@@ -129,8 +129,8 @@ PRESETS = {
             'oursoundnet': 6,
         },
     ),
-    # A rate that falls to zero and softened teachers: with them HearNet's scores vary less between
-    # seeds, and the teacher helps it in each (validation data of simulator seed 101).
+    # With a learning rate that decays to zero and softened teachers, HearNet's scores vary less
+    # between seeds, and the teacher helps in each (validation data of simulator seed 101).
     'demo': Preset(
         'demo',
         5,  # takes of the embedded data have no more
@@ -149,12 +149,12 @@ PRESETS = {
             'resnet50': 3,
             'temporal_resnet50': 1,
             'avnet': 2,
-            'hearnet': 1,  # of 5 s; a take has no other
+            'hearnet': 1,  # of 5 s; a take has only one
             'oursoundnet': 1,
         },
-        batch_size=16,  # twice the steps for the same time
-        # As the paper's text has it. Without, so few steps bring a teacher nowhere: 0.17 of the
-        # validation clips of scenario 3 where it has 0.33 (simulator seed 0).
+        batch_size=16,  # twice the steps in the same time
+        # As in the paper's text. Without it, a teacher learns little in so few steps: validation
+        # accuracy on scenario 3 is 0.17 instead of 0.33 (simulator seed 0).
         network_options={'dualcamnet': {'batch_norm': True}, 'avnet': {'batch_norm': True}},
         temperature=4.0,
         schedule='cosine',
@@ -176,7 +176,7 @@ PRESETS = {
             'oursoundnet': 1,
         },
         **_SHORT,
-        note='smoke preset: proves the path, not the numbers',
+        note='smoke preset: tests the pipeline; numbers mean nothing',
     ),
 }
 
@@ -198,19 +198,19 @@ def preset_named(name):
     return PRESETS[name]
 
 
-# Arguments of networks that runs or the data decide.
+# Arguments of networks that are determined by runs or the data.
 _GIVEN = ('num_classes', 'seconds', 'num_frames', 'bins_heard', 'mean', 'std_dev', 'layout')
 
 
 def with_network_options(preset, texts):
-    """A `Preset` whose networks are built with further arguments.
+    """A `Preset` whose networks are built with additional arguments.
 
     Args:
         preset: as above.
-        texts: of the flag, as in 'dualcamnet.batch_norm=true'.
+        texts: of the flag, such as 'dualcamnet.batch_norm=true'.
 
     Raises:
-        ValueError: no such network or argument, or a value of another type.
+        ValueError: the network or argument does not exist, or a value has the wrong type.
     """
     chosen = {network: dict(values) for network, values in preset.network_options.items()}
     for text in texts:
@@ -245,11 +245,11 @@ def with_network_options(preset, texts):
 
 
 def with_hardware(preset, precision, devices):
-    """A preset of any kind here whose runs are trained in a precision on some devices.
+    """A preset of any kind, with runs trained in a given precision and on given devices.
 
     Args:
         preset: a dataclass with a `note`, and with `loop.LoopParams` among its fields or a field
-            `hardware` of further arguments of theirs.
+            `hardware` of additional arguments of theirs.
         precision, devices: see `dualcam.training.hardware`.
     """
     chosen = {'precision': precision, 'devices': devices}

@@ -1,4 +1,4 @@
-"""WACV 2020's runs: teachers and students that learn from AVIA's records, scenario by scenario."""
+"""WACV 2020's runs: teachers and students trained on AVIA's records, by scenario."""
 
 import dataclasses
 import functools
@@ -23,8 +23,8 @@ from experiments.shared import outcomes, workshops
 from experiments.wacv2020 import presets
 
 SCENARIOS = ('scenario_1', 'scenario_2', 'scenario_3')
-SETTINGS = (*SCENARIOS, 'all')  # of AVIA; other data have what `settings_of` says
-UNSEEN_SUBJECTS = 'unseen_subjects'  # a test of every setting, where the data set holds some out
+SETTINGS = (*SCENARIOS, 'all')  # of AVIA; see `settings_of` for other data
+UNSEEN_SUBJECTS = 'unseen_subjects'  # a test of every setting, if the data set holds some out
 VALIDATION = 'validation'
 
 _MODALITIES = {
@@ -41,12 +41,12 @@ class Run:
 
     Attributes:
         network: name, see `models.build`.
-        column: what the papers call its supervision: 'hard' for a teacher, 'G' for a student
-            that learns from labels, 'D' or 'R' for one that learns from a teacher too.
+        column: its supervision in the papers' terms: 'hard' for a teacher, 'G' for a student
+            trained on labels, 'D' or 'R' for one that also has a teacher.
         train_on: 'scenario_1' - 'scenario_3' or 'all'.
         teacher: the teacher's own run, or None.
-        overrides: what differs from the preset, as (name, value) pairs: 'learning_rate',
-            'temperature', 'imitation'. A value equal to the preset's makes an equal run.
+        overrides: differences from the preset, as (name, value) pairs: 'learning_rate',
+            'temperature', 'imitation'. A value equal to the preset's gives an equal run.
     """
 
     network: str
@@ -56,18 +56,18 @@ class Run:
     overrides: tuple[tuple[str, float], ...] = ()
 
     def modalities(self):
-        """Names of what is read of the records for it and its teacher."""
+        """Names of what it and its teacher read from the records."""
         own = {_MODALITIES[part] for part in models.network(self.network).clip_parts}
         return own | (self.teacher.modalities() if self.teacher else set())
 
 
 @dataclasses.dataclass(frozen=True)
 class VideoParams:
-    """How teachers that see video are made.
+    """How teachers on video are built.
 
     Attributes:
         backbone: file with the weights of ResNet-50; None for a randomly initialised one.
-        bgr: feed frames as the authors do, see `video.preprocess`.
+        bgr: frames in the authors' order, see `video.preprocess`.
         batch_norm: see `supervised.RunParams`.
     """
 
@@ -77,35 +77,35 @@ class VideoParams:
 
 
 def scenarios_of(info: datasets.DatasetInfo, places: Iterable[int] = ()) -> tuple[str, ...]:
-    """The scenarios of a data set: one per place that it names or has records of."""
+    """The scenarios of a data set: one per place that it declares or has records of."""
     numbers = {*range(1, info.num_locations + 1), *places}
     return tuple(f'scenario_{number}' for number in sorted(numbers))
 
 
 def settings_of(info: datasets.DatasetInfo, places: Iterable[int] = ()) -> tuple[str, ...]:
-    """What its runs are trained on: each scenario, and all where there are several."""
+    """Training settings of its runs: each scenario, and all if there are several."""
     scenarios = scenarios_of(info, places)
     return scenarios if len(scenarios) == 1 else (*scenarios, 'all')
 
 
 class Source:
-    """AVIA's records, or what stands in for them, in one folder.
+    """One folder of AVIA's records, or of a data set in its place.
 
     Attributes:
         info: the `datasets.DatasetInfo`.
         settings: of the data set, see `settings_of`; `blank_settings` have no records.
-        scenarios: those that there are records of.
+        scenarios: those with records.
         store: the `record_packer.RecordStore` of all records.
-        start: {layer: weights} that OurSoundNet starts from; empty without them.
+        start: {layer: weights} to initialise OurSoundNet; may be empty.
 
     Args:
-        records: folder of the records; its lists are made if they are not there.
+        records: folder of the records; missing lists are created.
         out: folder for packed records.
         preset: a `presets.Preset`.
-        wanted: all `Run`s that will be asked for, which decides what is read of the records.
-        video: how teachers that see video are made.
-        soundnet_file: with SoundNet-5's weights, which OurSoundNet then starts from.
-        max_bad: records that cannot be read and may be left out, each with its whole sequence.
+        wanted: all `Run`s that will be requested, which decides what is read from the records.
+        video: how teachers on video are built.
+        soundnet_file: with SoundNet-5's weights, to initialise OurSoundNet.
+        max_bad: number of unreadable records that may be left out, each with its sequence.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Source:
         if wanted and not any(self.has(run.train_on) for run in wanted):
             missing = ', '.join(dict.fromkeys(run.train_on for run in wanted))
             raise ValueError(
-                f'{records}: no records of {missing}; the settings there are: '
+                f'{records}: no records of {missing}; available settings: '
                 f'{", ".join((*self.scenarios, "all"))}'
             )
         self._lists = self._make_lists()
@@ -146,7 +146,7 @@ class Source:
         needed = {part for run in possible for part in run.modalities()}
         if not needed:
             raise ValueError(
-                f'{records}: its records hold {" and ".join(self._holds)} only; '
+                f'{records}: its records only contain {" and ".join(self._holds)}; '
                 'convert them again with --modalities=0,1,2'
             )
         self.store = stores.open_store(
@@ -185,17 +185,17 @@ class Source:
 
     @property
     def is_like_avia(self) -> bool:
-        """Whether what the paper measured on AVIA may stand beside."""
+        """Whether to show the paper's numbers, which were measured on AVIA."""
         return self.info.name.startswith('avia')
 
     @property
     def has_unseen_subjects(self) -> bool:
-        """Whether the data set keeps subjects that nothing is trained on."""
+        """Whether the data set holds out subjects."""
         return take_lists.UNSEEN_SUBJECTS in self._lists['all']
 
     @property
     def blank_settings(self) -> tuple[str, ...]:
-        """Those of `settings` that there are no records of."""
+        """The `settings` without records."""
         return tuple(one for one in self.settings if not self.has(one))
 
     def has(self, setting: str) -> bool:
@@ -203,15 +203,15 @@ class Source:
         return setting == 'all' or setting in self.scenarios
 
     def can_train(self, run: Run) -> bool:
-        """Whether there are records of a run's setting that hold what it and its teacher see."""
+        """Whether there are records of a run's setting with its and its teacher's inputs."""
         return self.has(run.train_on) and run.modalities() <= set(self._holds)
 
     def prepare_features(
         self, workshop: workshops.Workshop, wanted: Sequence[tuple[Run, Sequence[str]]], seed: int
     ) -> None:
-        """Works out all features that runs and their tests will ask for, in one pass.
+        """Computes all features that runs and their tests will need, in one pass.
 
-        Asked for run by run, a record would be read again for each of its frames.
+        Computed run by run, a record would be read again for each of its frames.
 
         Args:
             workshop: of this source.
@@ -293,7 +293,7 @@ class Source:
                 resolved.seed,
             )
         if run in self._teachers and clips.origin.seconds == 1:
-            # It will be asked for every record anyway.
+            # It will be evaluated on every record anyway.
             logits = workshop.record_logits(resolved)[clips.origin.windows[:, 0]]
         else:
             logits = loop.predict(network, clips)
@@ -301,7 +301,7 @@ class Source:
         return outcomes.Tested(labels, np.argmax(logits, -1), tuple(names))
 
     def test_origin(self, resolved: workshops.Resolved, test: str) -> record_parts.RecordOrigin:
-        """The clips of a run's test, in the order of its outcome, to look at and to listen to."""
+        """The clips of a run's test, in the order of its outcome, for their pictures and sound."""
         params = resolved.params.clips
         rows = record_clips.sequence_rows(
             self.store, self._test_paths(resolved.run.train_on, test), params.total_length
@@ -358,7 +358,7 @@ def open_workshop(
     profile: bool = False,
     max_bad: int = 0,
 ) -> workshops.Workshop:
-    """The workshop of a folder of records, see `Source` and `workshops.Workshop`."""
+    """The workshop for a folder of records; see `Source` and `workshops.Workshop`."""
     arguments = records, out, preset, wanted, video, soundnet_file, profile, max_bad
     return workshops.Workshop(
         Source(records, out, preset, wanted, video, soundnet_file, max_bad),
@@ -369,7 +369,7 @@ def open_workshop(
 
 
 def _backbone(path):
-    """ResNet-50 below its logits, with the weights of a file, or untrained, the same each time."""
+    """ResNet-50 below its logits, with weights from a file, or untrained with a fixed seed."""
     if path is None:
         keras.utils.set_random_seed(0)
         print('No weights for ResNet-50 (--backbone=FILE): it stays randomly initialised.')
@@ -383,10 +383,10 @@ def _backbone(path):
 
 
 def open_soundnet(path: str | pathlib.Path) -> keras.Model:
-    """SoundNet-5 from a file that dualcam import-weights made.
+    """SoundNet-5 from a file written by dualcam import-weights.
 
     Returns:
-        'soundnet5', or, where the file was made for it, 'oursoundnet', which has SoundNet-5's
+        'soundnet5', or, if the file was made for it, 'oursoundnet', which has SoundNet-5's
         weights up to conv4 only.
     """
     is_whole = weights.network_of(path) == 'soundnet5'
@@ -410,7 +410,7 @@ def _digest(start):
 
 
 def _overridden(params, values):
-    """`supervised.RunParams` with some values changed, the learning rate among them."""
+    """`supervised.RunParams` with some values changed, including the learning rate."""
     if 'learning_rate' in values:
         values = values | {
             'loop': dataclasses.replace(params.loop, learning_rate=values.pop('learning_rate'))

@@ -1,7 +1,7 @@
-"""WACV 2020's Tables 1 - 3: columns of runs in, accuracies and their differences out.
+"""WACV 2020's Tables 1 - 3: accuracies of columns of runs, and their differences.
 
 A row is a training setting and a test; ten rows are the paper's. The published accuracies on AVIA
-stand beside ours.
+are shown next to ours.
 """
 
 import dataclasses
@@ -13,19 +13,19 @@ from experiments.shared import outcomes, results, workshops
 from experiments.wacv2020 import runs
 
 _EXPLAINED = 'Accuracy, mean ± deviation over the seeds. {}{}.'
-_BESIDE = ', and in italics what the paper printed on AVIA'
+_BESIDE = '; italics: published values on AVIA'
 
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """What a table shows.
+    """Specification of a table.
 
     Attributes:
-        title: for people.
-        name: of the files, without an ending.
+        title: display name.
+        name: of the files, without extension.
         columns: function from a training setting to {column: `runs.Run`}.
         published: {column: (CSV in published/ with train and test, column there)}.
-        pairs: columns whose difference the paper is about: (a, b) for a - b.
+        pairs: columns that the paper compares: (a, b) for a - b.
     """
 
     title: str
@@ -44,18 +44,18 @@ def row_keys(settings: Sequence[str] = runs.SETTINGS) -> list[tuple[str, str]]:
 
 
 def all_keys(workshop: workshops.Workshop) -> list[tuple[str, str]]:
-    """The papers' rows, and a test on subjects that nothing was trained on, where there are."""
+    """The papers' rows, and a test on unseen subjects, if there are any."""
     source = workshop.source
     own = [(source.settings[-1], runs.UNSEEN_SUBJECTS)] if source.has_unseen_subjects else []
     return [*row_keys(source.settings), *own]
 
 
 def student_spec(number: int, title: str, network: str, published: str) -> Spec:
-    """A student's table: its teachers, and itself without and with them.
+    """A student's table: its teachers, and the student without and with them.
 
     Args:
         number: of the table.
-        title: the student's name for people.
+        title: the student's display name.
         network: its name, see `models.build`.
         published: CSV of the student's own columns.
     """
@@ -94,7 +94,7 @@ def student_spec(number: int, title: str, network: str, published: str) -> Spec:
 def wanted(
     spec: Spec, workshop: workshops.Workshop
 ) -> dict[str, dict[str, tuple[runs.Run, list[str]]]]:
-    """What a table needs and the records allow: {training setting: {column: (`Run`, tests)}}."""
+    """The table's runs that the records allow: {training setting: {column: (`Run`, tests)}}."""
     source = workshop.source
 
     def tests(run):
@@ -116,7 +116,7 @@ def wanted(
 
 
 def _tested_on(run, setting):
-    """The run that would learn from what another one is tested on."""
+    """The run that would be trained on the data on which another one is tested."""
     return dataclasses.replace(run, train_on=setting)
 
 
@@ -160,8 +160,8 @@ def compare(
 ) -> list[uncertainty.Comparison]:
     """Differences of pairs of columns in each row, then of the mean of rows on seen subjects.
 
-    Rows in which nothing was measured do not count. Pairs of which a column was not measured in
-    some other row are left out.
+    Unmeasured rows are ignored. Pairs with a column that was not measured in some other row are
+    left out.
     """
     found = []
     rows = [row for row in rows if any(cell.parts for cell in row.cells.values())]
@@ -182,7 +182,7 @@ def compare(
 def table(
     spec: Spec, rows: Sequence[results.Row], note: str, extra: Mapping[str, Any]
 ) -> results.Table:
-    """The whole table; `note` says what data it ran on."""
+    """The whole table; `note` describes the data."""
     comparisons = compare(rows, spec.pairs)
     beside = any(cell.beside for row in rows for cell in row.cells.values())
     return results.Table(

@@ -1,4 +1,4 @@
-"""The tables of AAAI 2021, from records to picture."""
+"""AAAI 2021's tables, from records to charts."""
 
 import csv
 import dataclasses
@@ -20,7 +20,7 @@ INFO = datasets.DatasetInfo('toy', CLASSES, 'made up', num_locations=1)
 
 
 class Workshop:
-    """Knows answers of two seeds: one ranks class a right, the other class b."""
+    """Has predictions of two seeds: one ranks class a correctly, the other class b."""
 
     labels = np.array([[1, 0], [0, 1], [1, 0], [0, 1]])
     answers = (
@@ -307,7 +307,7 @@ def test_the_runs_of_a_table_are_side_by_side(tmp_path):
     page = comparison_pages.write(
         tables.table(3, rows, INFO, 'D', 'E', {}), compared, tmp_path
     ).read_text()
-    assert page.count('<audio') == 6 and '0 - 16 kHz' in page and 'the frame in the middle' in page
+    assert page.count('<audio') == 6 and '0 - 16 kHz' in page and 'the middle frame' in page
     assert page.count('<svg class="bars"') == 7
 
 
@@ -347,7 +347,7 @@ def test_tables_are_made_from_records_to_picture(tagged, command):
 
     code, out, errors = table(3)
     assert code == 0, errors
-    assert 'ways to learn from a teacher' in out and 'simulated' in out
+    assert 'methods of learning from a teacher' in out and 'simulated' in out
     assert 'smoke preset' in out and 'no weights of VGG-16' in out
     saved = json.loads((tagged / 'results' / 'aaai2021_table3.json').read_text())
     for cell in saved['cells']:
@@ -383,7 +383,7 @@ def test_tables_are_made_from_records_to_picture(tagged, command):
 
 
 def _check_page(folder, mutual, student, teacher, precisions):
-    """results.html has what the runs stored: events that differ, and clips to see and hear."""
+    """results.html shows the runs' results: differing events, and clips to see and hear."""
     page = (folder / 'results' / 'results.html').read_text()
     assert '<section id="aaai2021_table3">' in page and 'FitNets' in page
     names = [tables._NAMES[key] for key in ('proposed_student', 'standard_backpropagation')]

@@ -1,4 +1,4 @@
-"""The commands' flags: those that a command has no use for are refused; seeds."""
+"""The commands' flags: unused flags are refused; seeds."""
 
 import dataclasses
 import pathlib

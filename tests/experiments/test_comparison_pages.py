@@ -1,4 +1,4 @@
-"""results.html: the runs of a table side by side."""
+"""results.html: comparison of a table's runs."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ CLASSES = ('rain', 'dog <bark>', 'vacuum cleaner')
 
 
 def made_up(name):
-    """A table of one row, and what is compared beside it."""
+    """A table with one row, and its comparisons."""
     right = np.arange(20) % 3 > 0
     takes = [f'take {n}' for n in range(20)]
     cells = {

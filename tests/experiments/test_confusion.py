@@ -1,4 +1,4 @@
-"""Confusion matrices: counts that are right, pictures that show them, runs of the tables."""
+"""Confusion matrices: correct counts, their pictures, the tables' runs."""
 
 import numpy as np
 import pytest

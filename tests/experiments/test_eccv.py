@@ -1,4 +1,4 @@
-"""The tables of ECCV 2020, from records to picture."""
+"""ECCV 2020's tables, from records to charts."""
 
 import csv
 import dataclasses
@@ -209,7 +209,7 @@ def test_l3_s_correspondence_is_a_row_of_table_2(tmp_path, monkeypatch):
     text = results.write(
         results.Table('t', 'T', 'E', keys, ('accuracy',), rows, chart=chart), tmp_path
     )
-    assert '| L3-Net, do sound and frames correspond? | self-supervised |  | ' in text
+    assert '| L3-Net, correspondence of sound and frames | self-supervised |  | ' in text
     assert '*0.8386 ± 0.0035* | share of test pairs' in text
     with open(tmp_path / 't.csv', newline='') as file:
         (line,) = csv.DictReader(file)
@@ -347,7 +347,7 @@ def test_table_2_is_made_from_records_to_picture(made):
     for name in ('HearNet', 'HearNet and ResNet-18'):
         alpha, none = (f'{name}, self-supervised, alpha {alpha}' for alpha in ('0.5', '0'))
         assert (alpha, none) in compared
-    assert ('HearNet taught by DualCamNet, supervised', 'HearNet, supervised') in compared
+    assert ('HearNet with DualCamNet as teacher, supervised', 'HearNet, supervised') in compared
     # Ten videos are tested on, each of which is a take.
     assert {one['takes'] for one in whole['comparisons']} == {10}
     assert (folder / 'results' / 'eccv2020_table2.png').read_bytes()[:4] == b'\x89PNG'
@@ -361,9 +361,9 @@ def test_table_2_is_made_from_records_to_picture(made):
 
 
 def _check_page(folder):
-    """results.html compares what the runs stored."""
+    """results.html compares the runs' results."""
     page = (folder / 'results' / 'results.html').read_text()
-    taught, plain = 'HearNet taught by DualCamNet, supervised', 'HearNet, supervised'
+    taught, plain = 'HearNet with DualCamNet as teacher, supervised', 'HearNet, supervised'
     tests = []
     for name in ('hearnet_eccv-taught', 'hearnet_eccv-supervised'):
         (path,) = (folder / 'results' / 'runs').glob(f'{name}-*/test.json')
@@ -433,7 +433,12 @@ def test_the_other_tables_take_the_same_runs(made, smoke, command, tmp_path):
     sections = page.split('<section id="eccv2020_table')[1:]
     assert [section[0] for section in sections] == ['1', '2', '3', '4']
     # Retrieval tells no classes, and files of sound are judged split by split.
-    assert ['<h3>Which confusions' in section for section in sections] == [False, True, True, True]
+    assert ['<h3>Differences between confusion' in section for section in sections] == [
+        False,
+        True,
+        True,
+        True,
+    ]
     assert ['<h3>Where ' in section for section in sections] == [False, True, True, False]
     after = {path: path.stat().st_mtime_ns for path in (folder / 'results').rglob('metrics.json')}
     assert before == after  # nothing was trained again

@@ -1,4 +1,4 @@
-"""Evaluators by name: each one's columns on a subject whose answer is known."""
+"""Evaluators by name: each one's columns for a subject with a known result."""
 
 import numpy as np
 import pytest

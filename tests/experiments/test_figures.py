@@ -1,4 +1,4 @@
-"""The papers' figures: what is loud lies where its source is, and every page has its file."""
+"""The papers' figures: loud areas are at the sources, and every page has its file."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ SIZE = overlays.SIZE
 
 
 def image_of(power_db, row, col):
-    """Cepstra [36, 48, 12] of directions that are alike, but for one that is louder."""
+    """Cepstra [36, 48, 12] with equal directions except for a louder one."""
     made = np.zeros(schema.ACOUSTIC_SHAPE, np.float32)
     made[row, col, 0] = power_db
     return made
@@ -84,7 +84,9 @@ def test_the_band_of_cepstra_is_the_energy_of_its_filters(rng):
         10 * np.log10(energies[:, some].sum(axis=1)),
         atol=1e-4,
     )
-    with pytest.raises(ValueError, match=r'a band of 10 - 20 Hz: expected one with a mel filter'):
+    with pytest.raises(
+        ValueError, match=r'a band of 10 - 20 Hz: expected one containing a mel filter'
+    ):
         cepstra.band_db(made, 10, 20, params)
 
 
@@ -98,7 +100,9 @@ def test_maps_take_a_band_of_either_kind_of_image():
             if images is power or band_hz[0]:
                 assert np.unravel_index(found.argmax(), found.shape) == place
     assert overlays.maps(power, (0, 9e9)).max() == pytest.approx(10 * np.log10(4.0), abs=0.01)
-    with pytest.raises(ValueError, match='a band of 7000 - 9000 Hz: expected one with frequencies'):
+    with pytest.raises(
+        ValueError, match='the band 7000 - 9000 Hz contains none of the frequencies'
+    ):
         overlays.maps(power, (7000.0, 9000.0))
 
 
@@ -188,7 +192,7 @@ def test_the_command_writes_what_there_is_and_says_what_is_missing(avia, tmp_pat
         f'--out={tmp_path}/out', '--seconds=1',
     )  # fmt: skip
     assert done == 0, errors
-    assert 'no curve of the student, VGGish: make aaai TABLE=5 VGGISH=FILE makes it' in out
+    assert 'no curve for the student, VGGish: make aaai TABLE=5 VGGISH=FILE makes it' in out
     assert 'no Figure 2 of ACIVW' in out
     names = out.splitlines()[-1].rpartition('/: ')[2].split(', ')
     assert sorted(names) == sorted(path.name for path in (tmp_path / 'out').iterdir())

@@ -1,4 +1,4 @@
-"""Grid search: its points, their order, what is written, and that test splits stay unread."""
+"""Grid search: points, their order, outputs, and that test splits are not read."""
 
 import csv
 import dataclasses
@@ -260,7 +260,7 @@ def test_a_second_call_trains_nothing_and_a_wider_grid_only_what_is_new(made, sm
 
 
 class Watched:
-    """An array that notes which of its rows are asked for."""
+    """An array that records which of its rows are read."""
 
     def __init__(self, array, seen):
         self.array, self.seen = array, seen

@@ -1,4 +1,4 @@
-"""Own takes of an own array, from a table of files to a table of results."""
+"""Takes of a user's own array, from a table of files to a table of results."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Runs side by side: what is left to do, and what is not."""
+"""Concurrent runs: what remains to be done, and what does not."""
 
 import pytest
 
@@ -30,7 +30,7 @@ PIECES = [
 
 @pytest.fixture
 def started(monkeypatch):
-    """What is handed to other processes: [(pieces, processes, threads)]."""
+    """Work passed to other processes: [(pieces, processes, threads)]."""
     calls = []
     monkeypatch.setattr(parallel.os, 'cpu_count', lambda: 6)
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""One form for all tables: Markdown, CSV, JSON and chart say the same, blanks stay blank."""
+"""One format for all tables: Markdown, CSV, JSON and chart agree, blanks stay blank."""
 
 import csv
 import functools
@@ -15,7 +15,7 @@ TAKES = [f'take {i}' for i in range(10)]
 
 
 def outcomes(*right):
-    """Of each seed, how many of ten takes are right."""
+    """For each seed, how many of ten takes are right."""
     return [[(np.arange(10) < count, TAKES)] for count in right]
 
 

@@ -66,7 +66,7 @@ def test_students_are_compared_on_the_same_files(tmp_path):
 
 @pytest.fixture(scope='module')
 def made(tmp_path_factory, command):
-    """Students of a folder of sound, and of records simulated from two of its folds.
+    """Students trained on a folder of sound files, and on records simulated from two of its folds.
 
     Gives (folder, the call, what it printed).
     """
@@ -149,7 +149,7 @@ def test_esc10_runs_the_whole_way_and_nothing_twice(made, command):
 
 
 def _check_page(root, num_files):
-    """results.html shows files on which two students differ, to be heard."""
+    """results.html has files on which two students disagree, to listen to."""
     page = (root / 'out' / 'results.html').read_text()
     answers = {'hearnet': {}, 'oursoundnet': {}}
     for network, of_files in answers.items():
@@ -184,9 +184,9 @@ def test_students_of_records_are_tested_on_folds_that_those_do_not_hold(made, tm
     ]
     assert [row['name'] for row in taught] == [
         'HearNet G',
-        'HearNet G, trained on with the clips',
+        'HearNet G, fine-tuned on the clips',
         'HearNet D',
-        'HearNet D, trained on with the clips',
+        'HearNet D, fine-tuned on the clips',
     ]
     assert all(cell['note'] == 'tested on fold 2' for cell in taught)
     assert all(len(cell['scores']) == 1 for cell in taught)

@@ -1,4 +1,4 @@
-"""Runs are worked out once, trained once, tested once, and found again by their content."""
+"""Runs are resolved once, trained once, tested once, and found again by their content."""
 
 import dataclasses
 
@@ -37,7 +37,7 @@ class Data:
 
 
 class Source:
-    """One data set for all runs; counts what is asked of it."""
+    """One data set for all runs; counts requests."""
 
     store = info = None
     note = 'Data: toy'
