@@ -1,11 +1,11 @@
-"""Fixtures: golden files, generators, and a tiny data set that goes the whole way once."""
+"""Fixtures: golden files, generators, and a tiny data set that runs through the whole pipeline."""
 
 import os
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-# Sums of several threads may be rounded in another order: equal bits need one. Commands that tests
-# call have as many as their users'.
-# `proofs/kernels.py` asks for more: numeric tests must hold with any number.
+# Sums over several threads may round differently: bit equality needs one thread. Commands called by
+# tests use as many as for users.
+# `proofs/kernels.py` sets more: numeric tests must pass with any number.
 THREADS = dict.fromkeys(
     ('TF_NUM_INTRAOP_THREADS', 'TF_NUM_INTEROP_THREADS'),
     os.environ.get('DUALCAM_TEST_THREADS', '1'),
@@ -38,7 +38,7 @@ def rng():
 
 @pytest.fixture(scope='session')
 def golden():
-    """Folder of numbers measured on the authors' programs."""
+    """Folder of numbers measured with the authors' programs."""
     return GOLDEN
 
 
@@ -66,9 +66,9 @@ def command():
 
 @pytest.fixture(scope='session')
 def program():
-    """Runs a program of experiments/ within this process, see `programs.run`.
+    """Runs a program of experiments/ within this process; see `programs.run`.
 
-    As `command`, for tests that are not about processes: none of them loads TensorFlow again.
+    Like `command`, for tests that do not need a separate process: saves loading TensorFlow again.
     """
     return programs.run
 
@@ -92,7 +92,7 @@ def summaries():
 
 @pytest.fixture(scope='session')
 def shared(tmp_path_factory):
-    """Folders that all test processes share: `shared(name, make)` fills one, once."""
+    """Folders shared by all test processes: `shared(name, make)` fills one, once."""
     root = tmp_path_factory.getbasetemp()
     if 'PYTEST_XDIST_WORKER' in os.environ:
         root = root.parent
@@ -163,6 +163,6 @@ def _call(command, *arguments):
 
 
 def pytest_collection_modifyitems(items):
-    """Long files first, experiments before all: no worker then waits for the last one."""
+    """Sorts long test files first, experiments before all, so that no worker waits for the last."""
     slow = {item.path for item in items if item.get_closest_marker('slow')}
     items.sort(key=lambda item: (item.path not in slow, 'experiments' not in item.path.parts))

@@ -1,4 +1,4 @@
-"""What the documents show exists: commands with their options, links of the site, its picture."""
+"""Everything in the documents exists: commands with their options, links, pictures."""
 
 import ast
 import functools
@@ -21,7 +21,7 @@ FIRST_PARTY = ('dualcam', 'records', 'experiments', 'benchmarks', 'tests', 'docs
 
 
 def shown(text):
-    """Calls in a page's indented or fenced blocks and between backticks, without comments."""
+    """Commands in a page's indented or fenced blocks and between backticks, without comments."""
     text = re.sub(r'```(?:python|json)\n.*?```', '', text, flags=re.S)
     text = text.replace('\\\n', ' ')
     blocks = re.findall(r'^(?: {4}|\t)(.+)$', text, re.M)
@@ -74,7 +74,7 @@ def options_of(module):
 
 
 def missing(call):
-    """What of a call does not exist, None if all does."""
+    """The part of a command that does not exist, or None."""
     words = shlex.split(call.replace('[', '').replace(']', ''))
     if words[0] == 'make':
         for word in words[1:]:
@@ -162,7 +162,7 @@ def test_the_picture_of_imports_is_current(command, tmp_path):
 
 
 def test_pages_name_each_record_key_of_the_schema():
-    """docs/formats.md is what other programs are written by."""
+    """Other programs are written according to docs/formats.md."""
     from dualcam.data import schema
 
     text = (ROOT / 'docs/formats.md').read_text(encoding='utf-8')

@@ -1,4 +1,4 @@
-"""Damaged files: those that found bugs, a sample of `tests/proofs/fuzz.py`, and what it finds."""
+"""Damaged files: those that exposed bugs, a sample of `tests/proofs/fuzz.py`, and its detection."""
 
 import pathlib
 
@@ -39,7 +39,7 @@ def test_a_number_makes_the_same_file_again(tmp_path):
 
 @pytest.mark.filterwarnings('ignore:.*:RuntimeWarning')
 def test_damaged_files_are_read_rightly_or_refused_clearly(tmp_path):
-    """In this process, whose TensorFlow is loaded; the command's own stands by for a crash."""
+    """Runs in this process, which has TensorFlow loaded; the command itself isolates crashes."""
     corpus = fuzz.Corpus(fuzz_kinds.KINDS, tmp_path, seed=1)
     for number in range(150):
         name, path = corpus.damaged(number)

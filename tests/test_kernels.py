@@ -1,4 +1,4 @@
-"""Numeric tests under other kernels than this machine's own, in short: see `proofs/kernels.py`."""
+"""A short form of the numeric tests under other processors' kernels; see `proofs/kernels.py`."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def test_numbers_hold_under_other_kernels(name, threads):
 
 
 def test_a_kernel_is_the_one_that_computes():
-    """The variables that are set reach OpenBLAS and NumPy."""
+    """The environment variables reach OpenBLAS and NumPy."""
     kernel = kernels.KERNELS['old']
     if missing := kernel.missing():
         pytest.skip(f'old: this processor has no {" or ".join(missing)}')

@@ -1,4 +1,4 @@
-"""Rules of the code base that no linter knows: names, types, and which test may import what."""
+"""Rules of the code base beyond linters: names, types, and imports between tests."""
 
 import ast
 import functools
@@ -12,7 +12,7 @@ from tests.helpers.checkout import ROOT
 
 PROGRAMS = ('dualcam', 'records', 'experiments', 'benchmarks', 'tests')
 TYPED = ('dualcam', 'records')
-# Names that are short by everybody's habit, or tell two libraries' modules apart.
+# Conventional short names, or names that distinguish two libraries' modules.
 ALIASES = {
     'hypothesis.strategies': 'st',
     'matplotlib.pyplot': 'plt',
@@ -40,7 +40,7 @@ def parse(path):
 
 
 def imports(tree):
-    """(full name, name that it gets in the file or None, line) of all imports."""
+    """(full name, local name or None, line) of all imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -57,7 +57,7 @@ def is_test(module):
 
 
 def public_functions(body, owner=''):
-    """(name, function) of what others may call: of functions, classes and their methods."""
+    """(name, function) of the public interface: functions, classes and their methods."""
     for node in body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith('_'):
             yield from public_functions(node.body, f'{node.name}.')
@@ -94,7 +94,7 @@ def test_no_test_imports_another():
 
 
 def test_no_text_names_a_test_module_as_code():
-    """Programs for child processes are texts, which `imports` does not see."""
+    """Programs for child processes are strings, which `imports` does not see."""
     found = [
         f'{path}:{node.lineno}'
         for path in sources('tests')
@@ -118,7 +118,7 @@ def module_file(name):
 
 @functools.cache
 def module_names(name):
-    """What a module of ours offers: names that it binds, and submodules."""
+    """Names available in one of our modules: those it binds, and submodules."""
     file, found = module_file(name), {*dir(types.ModuleType('any')), '__file__'}
     if file.name == '__init__.py':
         found |= {path.stem for path in file.parent.iterdir()}
@@ -133,9 +133,9 @@ def module_names(name):
 
 
 def missing_names(tree):
-    """(line, name) of attributes of our modules that these do not have.
+    """(line, name) of attributes that our modules do not have.
 
-    Names that the file binds to something else too, such as parameters, are left out.
+    Names that the file also binds to something else, such as parameters, are skipped.
     """
     modules, bound = {}, set()
     for node in ast.walk(tree):
@@ -157,7 +157,7 @@ def missing_names(tree):
 
 
 def test_names_of_our_modules_exist():
-    """Also where only a rare command would find out: mypy does not see experiments and tests."""
+    """Including rarely run commands: mypy does not check experiments and tests."""
     found = [
         f'{path}:{line} {name}'
         for path in sources(*PROGRAMS)
@@ -193,7 +193,7 @@ def test_public_functions_have_types():
 
 
 def test_tests_lie_where_what_they_test_lies():
-    """A folder of tests stands for a folder of the programs."""
+    """Each folder of tests corresponds to a folder of the programs."""
     found = {
         str(pathlib.PurePosixPath(path).parent)
         for path in sources('tests')

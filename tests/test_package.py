@@ -1,4 +1,4 @@
-"""What is built is what runs: the sdist's wheel, installed, in a folder that is no checkout."""
+"""The built package works: the sdist's wheel, installed, in a folder outside the checkout."""
 
 import importlib
 import os

@@ -1,4 +1,4 @@
-"""The README's Python runs in a fresh checkout, and its pages are where it says."""
+"""The README's Python runs in a fresh checkout, and its links lead to files."""
 
 import ast
 import pathlib

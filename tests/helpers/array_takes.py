@@ -1,4 +1,4 @@
-"""Takes of arrays by physics: sources at known places, as a microphone array hears them."""
+"""Simulated array recordings: sources at known positions."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ def noise(num_samples, rng, rate_hz=RATE_HZ, band_hz=(500, 6000)):
 def heard(signal, positions_m, place_deg, distance_m=1.5, rate_hz=RATE_HZ):
     """[samples, mics] of a source at (azimuth, elevation), as loud as at the array's centre.
 
-    Delays are exact in the frequency domain, of the signal as if it repeated.
+    Delays are applied in the frequency domain, exact for a periodic signal.
     """
     source_m = distance_m * views.direction(*place_deg)
     delays_s = (np.linalg.norm(source_m - positions_m, axis=1) - distance_m) / SPEED_OF_SOUND
@@ -30,7 +30,7 @@ def heard(signal, positions_m, place_deg, distance_m=1.5, rate_hz=RATE_HZ):
 
 
 def heard_moving(signal, positions_m, azimuths_deg, distance_m=1.5, rate_hz=RATE_HZ):
-    """[samples, mics] of a source on the horizon that moves; azimuths for each sample."""
+    """[samples, mics] of a moving source on the horizon, given an azimuth per sample."""
     slopes = np.tan(np.deg2rad(azimuths_deg))
     directions = np.stack([slopes, np.zeros_like(slopes), np.ones_like(slopes)], axis=1)
     sources_m = distance_m * directions / np.linalg.norm(directions, axis=1, keepdims=True)
@@ -43,7 +43,7 @@ def heard_moving(signal, positions_m, azimuths_deg, distance_m=1.5, rate_hz=RATE
 
 
 def uma16_take(places_deg, seconds, rng, rate_hz=RATE_HZ, noise_rms=0.01, rms=0.1):
-    """[samples, 16] float32 of noise sources, unlike each other, before a UMA-16."""
+    """[samples, 16] float32 of independent noise sources in front of a UMA-16."""
     positions_m = geometry_files.uma16().positions_m
     size = round(seconds * rate_hz)
     sound = noise_rms * rng.standard_normal((size, 16))

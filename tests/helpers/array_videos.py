@@ -1,20 +1,20 @@
-"""Videos whose pictures say where and when they are."""
+"""Videos whose frames encode position and time."""
 
 import av
 import numpy as np
 
 
 def write_video(path, size, rate, seconds, mark=None, sound=None, sound_rate=48_000):
-    """A film: dark, a white square at `mark`, and brightness of the top left corner that grows.
+    """Writes a dark video with a white square at `mark` and a top left corner that brightens.
 
     Args:
         path: of the file.
         size: (width, height).
-        rate: pictures per second.
-        seconds: long.
+        rate: frames per second.
+        seconds: length.
         mark: (x, y) within 0 - 1, or None.
-        sound: [samples, channels] within 1 as a second stream, 24-bit PCM, or None.
-        sound_rate: of it.
+        sound: [samples, channels], full scale 1, as a second stream, 24-bit PCM, or None.
+        sound_rate: its sample rate.
     """
     width, height = size
     with av.open(str(path), 'w') as film:
@@ -46,6 +46,6 @@ def write_video(path, size, rate, seconds, mark=None, sound=None, sound_rate=48_
 
 
 def white_at(picture):
-    """(x, y) within 0 - 1 of the middle of what is white in a picture [height, width, 3]."""
+    """(x, y), 0 - 1, of the centre of the white area in a picture [height, width, 3]."""
     rows, cols = np.nonzero(picture.min(axis=2) > 180)
     return (cols.mean() + 0.5) / picture.shape[1], (rows.mean() + 0.5) / picture.shape[0]

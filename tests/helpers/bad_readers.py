@@ -1,4 +1,4 @@
-"""Readers with all faults that `tests/proofs/fuzz.py` looks for."""
+"""Readers with each kind of fault that `tests/proofs/fuzz.py` detects."""
 
 import os
 import signal

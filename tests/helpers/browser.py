@@ -1,4 +1,4 @@
-"""Debian's Chromium without a screen, for tests of pages."""
+"""Headless Debian Chromium, for tests of pages."""
 
 import contextlib
 import os
@@ -8,10 +8,10 @@ import time
 import pytest
 
 CHROMIUM, DRIVER = '/usr/bin/chromium', '/usr/bin/chromedriver'
-# Screenshots stay here, to be looked at.
+# Screenshots are kept here for inspection.
 ARTEFACTS = pathlib.Path(__file__).parents[2] / 'work' / 'screenshots'
 
-# All text that a page shows, that of shadow trees and frames included.
+# All visible text of a page, including shadow trees and frames.
 _TEXT = """
 const walk = node => {
   let text = '';
@@ -28,7 +28,7 @@ return walk(document.body);
 
 @contextlib.contextmanager
 def opened(*more):
-    """A driver, with more arguments of the browser; skips the test where there is no Chromium."""
+    """A driver with additional browser arguments; skips the test if there is no Chromium."""
     if not (os.access(CHROMIUM, os.X_OK) and os.access(DRIVER, os.X_OK)):
         pytest.skip('no Chromium here; as root: apt-get install chromium chromium-driver')
     from selenium import webdriver
@@ -59,7 +59,7 @@ def opened(*more):
 
 
 def text_with(driver, wanted, timeout_s=60):
-    """The page's text as soon as it has all of `wanted`, or what it has by then."""
+    """The page's text once it has all of `wanted`, or at the timeout."""
     end = time.monotonic() + timeout_s
     while True:
         text = driver.execute_script(_TEXT)
@@ -69,13 +69,13 @@ def text_with(driver, wanted, timeout_s=60):
 
 
 def keep(driver, name):
-    """A screenshot among the artefacts."""
+    """Saves a screenshot among the artefacts."""
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
     assert driver.save_screenshot(str(ARTEFACTS / f'{name}.png'))
 
 
 def emulate(driver, width, scheme, height=844):
-    """A window of so many pixels, of a reader who prefers a 'light' or a 'dark' page."""
+    """Sets the window size in pixels and the preferred colour scheme, 'light' or 'dark'."""
     driver.execute_cdp_cmd(
         'Emulation.setDeviceMetricsOverride',
         {'width': width, 'height': height, 'deviceScaleFactor': 1, 'mobile': width < 600},
@@ -87,14 +87,14 @@ def emulate(driver, width, scheme, height=844):
 
 
 def overflow(driver):
-    """Pixels that the page is wider than its window; below 1 it does not scroll sideways."""
+    """Horizontal overflow of the page in pixels; below 1 it does not scroll sideways."""
     return driver.execute_script(
         'return document.documentElement.scrollWidth - document.documentElement.clientWidth'
     )
 
 
 def brightness(driver):
-    """Brightness, 0 - 255, of the page's paper and of its text."""
+    """Brightness, 0 - 255, of the page's background and text."""
     return driver.execute_script(
         'const style = getComputedStyle(document.body);'
         'const mean = text => text.match(/[0-9]+/g).slice(0, 3).reduce((a, b) => +a + +b) / 3;'
@@ -103,5 +103,5 @@ def brightness(driver):
 
 
 def errors(driver):
-    """What the console complains of."""
+    """Errors in the console."""
     return [entry['message'] for entry in driver.get_log('browser') if entry['level'] == 'SEVERE']

@@ -1,4 +1,4 @@
-"""Runs a SavedModel's signature through TensorFlow's C API alone: no Python of TensorFlow's.
+"""Runs a SavedModel's signature through TensorFlow's C API alone, without its Python.
 
     python tests/helpers/c_api.py LIBRARY_FOLDER SAVED_MODEL INPUT_TENSOR OUTPUT_TENSOR IN OUT.npy
 
@@ -24,8 +24,8 @@ class _TString(ctypes.Structure):
 
 
 def load(folder):
-    """The C library, with the types of what is called here."""
-    # Its other half first: the C API lies in the first, its symbols refer to the second.
+    """The C library, with types for the functions called here."""
+    # Load the other half first: the C API's symbols refer to it.
     ctypes.CDLL(str(folder / 'libtensorflow_framework.so.2'), ctypes.RTLD_GLOBAL)
     lib = ctypes.CDLL(str(folder / 'libtensorflow_cc.so.2'), ctypes.RTLD_GLOBAL)
     pointers = (
@@ -41,7 +41,7 @@ def load(folder):
 
 
 def main(library, model, input_name, output_name, source, out):
-    """Runs it; the exit code."""
+    """Runs the command; returns the exit code."""
     lib = load(pathlib.Path(library))
     status = ctypes.c_void_p(lib.TF_NewStatus())
 

@@ -1,4 +1,4 @@
-"""Two epochs of clips, described: a process of its own, as numbers of threads are set at its start.
+"""Describes two epochs of clips, in a separate process, since threads are set at its start.
 
     python -m tests.helpers.clip_epochs
 

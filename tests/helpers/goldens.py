@@ -1,4 +1,4 @@
-"""The weights and inputs that the golden numbers were measured with: formulas of their names."""
+"""The weights and inputs behind the golden numbers: generated from their names."""
 
 import zlib
 
@@ -12,12 +12,12 @@ def relative_l2(got, want):
 
 
 def random(name):
-    """The generator that a name stands for."""
+    """The generator for a name."""
     return np.random.RandomState(zlib.crc32(f'A:{name}'.encode()) & 0xFFFFFFFF)
 
 
 def weights(name, shape):
-    """The weights of golden/README: a formula of the variable's name."""
+    """The weights of golden/README: a function of the variable's name."""
     value = random(name).standard_normal(shape)
     return {
         'weights': lambda: value * np.sqrt(2 / np.prod(shape[:-1])),

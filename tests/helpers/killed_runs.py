@@ -1,4 +1,4 @@
-"""Small runs of every regime, trained in processes that are killed, and what they leave.
+"""Small runs of every regime, trained in processes that are killed, and their results.
 
 `tests/proofs/kill_training.py` is the command; this is what its processes load.
 """
@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its startup is verbose
 
 import numpy as np
 import tensorflow as tf
@@ -30,7 +30,7 @@ _RATE = 'clips_per_second'
 
 @dataclasses.dataclass(frozen=True)
 class Kill:
-    """When a process is killed: at its n-th write, from 1, or after a time; neither lets it end."""
+    """When to kill a process: at its n-th write, from 1, or after a time; with neither, never."""
 
     write: int | None = None
     after_s: float | None = None
@@ -50,7 +50,7 @@ class Killer:
         self._context.set_forkserver_preload([__name__])  # loads TensorFlow once
 
     def train(self, regime, name, kill=Kill()):
-        """Trains a run in a process of its own; goes on where the last one was.
+        """Trains a run in a separate process; resumes where the last one stopped.
 
         Args:
             regime: one of `small_runs.REGIMES`.
@@ -58,7 +58,7 @@ class Killer:
             kill: when the process is killed.
 
         Returns:
-            (whether it came to its end, number of its writes, seconds it took).
+            (whether it finished, number of its writes, seconds it took).
         """
         count = self._context.Value('q', 0, lock=False)
         process = self._context.Process(
@@ -75,17 +75,17 @@ class Killer:
         return process.exitcode == 0, count.value, time.perf_counter() - started
 
     def left(self, name):
-        """What a run left: {what: digest}, all but rates."""
+        """A run's results: {item: digest}, without rates."""
         return left(self._scratch / name)
 
 
 def _train(scratch, regime, name, last_write, count):
     """The work of a child process."""
-    # Sums of several threads may be rounded in another order: equal bits need one.
+    # Sums over several threads may round differently: bit equality needs one thread.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     progress_bars.hide()
-    tqdm.set_lock(threading.RLock())  # its own one would outlive a killed process
+    tqdm.set_lock(threading.RLock())  # its default lock would outlive a killed process
     folder = scratch / name
 
     def audit(event, arguments):
@@ -102,7 +102,7 @@ def _train(scratch, regime, name, last_write, count):
 
 
 def left(folder):
-    """What a run's folder holds, see `Killer.left`."""
+    """Contents of a run's folder, see `Killer.left`."""
     found = {}
     for path in sorted(path for path in folder.rglob('*') if path.is_file()):
         name = path.relative_to(folder).as_posix()
@@ -116,7 +116,7 @@ def left(folder):
                 del record[_RATE]
             found[name] = saved
         elif path.name == '.lock' or path.suffix == '.pb' or '.data-' in path.name:
-            found[name] = None  # times and names of the process are in them
+            found[name] = None  # these contain times and process names
         else:
             content = path.read_bytes().replace(folder.name.encode(), b'')  # a report's title
             found[name] = hashlib.sha256(content).hexdigest()
@@ -124,7 +124,7 @@ def left(folder):
 
 
 def _events(path, folder, others):
-    """{'folder: tag, step': digest} of an event file; a second one of a name counts up."""
+    """{'folder: tag, step': digest} of an event file; repeated names are numbered."""
     found = {}
     for serialized in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
         event = event_pb2.Event.FromString(serialized)
@@ -149,7 +149,7 @@ def _variables(index):
 
 
 def differences(found, wanted):
-    """Names of what is not equal in two results of `left`."""
+    """Names of the items that differ between two results of `left`."""
     return sorted(
         name
         for name in {*found, *wanted}

@@ -1,4 +1,4 @@
-"""Clips in memory, with what training asks of `dualcam.data.clips.clip_sets.Clips`."""
+"""Clips in memory, with the part of `dualcam.data.clips.clip_sets.Clips` that training uses."""
 
 import numpy as np
 import tensorflow as tf

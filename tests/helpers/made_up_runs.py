@@ -1,4 +1,4 @@
-"""A finished run as far as its report looks at it, made of nothing but files, and its clips."""
+"""A finished run's files as far as its report needs them, and its clips."""
 
 import json
 
@@ -10,7 +10,7 @@ CLASSES = ('rain', 'dog bark', 'clock <tick>')
 
 
 class Clips:
-    """Stands in for `clip_sets.Clips`: 7 clips, classes 0, 0, 0, 1, 1, 2, 2."""
+    """Replaces `clip_sets.Clips`: 7 clips, classes 0, 0, 0, 1, 1, 2, 2."""
 
     def __init__(self):
         self.columns = {

@@ -1,4 +1,4 @@
-"""A folder in memory, where the system has such: flushing to disk takes no time there."""
+"""A folder in memory, if the system has one: flushing takes no time there."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""Damage to files: what disks, networks, other programs and ill will do to bytes."""
+"""Damage to files, as by disks, networks, other programs and malice."""
 
 import re
 
@@ -79,12 +79,12 @@ def mutate(data, rng, others):
     """Damaged bytes.
 
     Args:
-        data: bytes, whole.
+        data: the intact bytes.
         rng: a NumPy generator.
         others: list of bytes of other files, which get mixed in.
 
     Returns:
-        Bytes; as many as given, or up to some thousands more.
+        Bytes; as many as given, or up to a few thousand more.
     """
     for _ in range(rng.geometric(0.5)):
         data = _KINDS[rng.integers(len(_KINDS))](bytearray(data), rng, others)
@@ -92,12 +92,12 @@ def mutate(data, rng, others):
 
 
 def number(rng):
-    """An integer that programs stumble over, up to 64 bits."""
+    """An integer that often breaks programs, up to 64 bits."""
     return int(_NUMBERS[rng.integers(len(_NUMBERS))])
 
 
 def _place(data, rng):
-    """Where to damage; beginnings, which say what follows, more often."""
+    """Where to damage; more often at the beginning, where headers are."""
     end = len(data) if rng.random() < 0.5 else min(len(data), 128)
     return int(rng.integers(end + 1))
 

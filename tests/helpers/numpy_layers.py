@@ -1,4 +1,4 @@
-"""Layers in NumPy and double precision, to compare networks with."""
+"""Layers in double-precision NumPy, as references for networks."""
 
 import numpy as np
 
@@ -14,14 +14,14 @@ def convolve(x, kernel, bias=0.0):
 
 
 def pool(x):
-    """Largest of 2 x 2, what does not fill one is dropped."""
+    """Max pooling by 2 x 2; incomplete windows are dropped."""
     batch, rows, cols, channels = x.shape
     x = x[:, : rows // 2 * 2, : cols // 2 * 2]
     return x.reshape(batch, rows // 2, 2, cols // 2, 2, channels).max(axis=(2, 4))
 
 
 def normalise(x, gamma, beta, mean=None, variance=None, epsilon=1e-3):
-    """Batch normalisation over all axes but the last; by the batch itself without a mean."""
+    """Batch normalisation over all axes but the last; uses batch statistics without a mean."""
     if mean is None:
         axes = tuple(range(x.ndim - 1))
         mean, variance = x.mean(axis=axes), x.var(axis=axes)

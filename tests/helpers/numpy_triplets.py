@@ -1,10 +1,10 @@
-"""Audio-visual features and triplet losses by plain NumPy."""
+"""Audio-visual features and triplet losses in plain NumPy."""
 
 import numpy as np
 
 
 def naive_features(audio, video):
-    """[sounds, pictures, channels] float64: each product made, summed up, brought to length 1."""
+    """[sounds, pictures, channels] float64: explicit products, summed and normalised."""
     products = audio[:, None].astype(np.float64) * video * video
     features = products.sum(axis=(2, 3))
     return features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-6)

@@ -1,8 +1,8 @@
-"""VGGish by plain NumPy, and the shapes of its weights."""
+"""VGGish in plain NumPy, and the shapes of its weights."""
 
 from tests.helpers import numpy_layers
 
-# The published network's, with the first dense layers' sizes left open: h.
+# The published network's shapes, with h for the sizes of the first dense layers.
 SHAPES = {
     'conv1': (3, 3, 1, 64),
     'conv2': (3, 3, 64, 128),

@@ -1,4 +1,4 @@
-"""Other programs that ours is compared with, where they are installed."""
+"""Other programs for comparison, if they are installed."""
 
 import warnings
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def acoular():
-    """The package acoular; the test is skipped where it does not load."""
+    """The package acoular; the test is skipped if it cannot be imported."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # it asks NumPy how it was built, which warns

@@ -1,6 +1,6 @@
-"""A program of experiments/ within this process, where a test is not about the process itself.
+"""Runs a program of experiments/ within this process, for tests that need no separate one.
 
-Each process of its own takes seconds to load TensorFlow, of which a whole suite has no need.
+Each separate process takes seconds to load TensorFlow.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ _LOGGERS = ('absl', 'tensorflow')
 
 
 def run(script, *arguments):
-    """What a program does with its flags, as `python SCRIPT ARGUMENTS` would.
+    """Runs a program like `python SCRIPT ARGUMENTS`.
 
     Args:
         script: its path in the checkout.
@@ -46,7 +46,7 @@ def run(script, *arguments):
     except SystemExit as ended:
         return ended.code or 0, out.getvalue(), errors.getvalue()
     finally:
-        # The next program defines its own, and some of them anew.
+        # The next program defines its own flags, some with the same names.
         for name in set(flags.FLAGS) - known:
             delattr(flags.FLAGS, name)
         if not was_parsed:
@@ -58,7 +58,7 @@ def run(script, *arguments):
 
 
 def _run_main(main):
-    """`app.run` without what it leaves to a process: handlers of logs and of crashes."""
+    """`app.run` without its process-wide handlers for logs and crashes."""
     try:
         rest = flags.FLAGS(sys.argv)
     except flags.Error as error:

@@ -1,4 +1,4 @@
-"""A page's application, served by a thread of the test's own process."""
+"""Serves a page's application in a thread of the test process."""
 
 import contextlib
 import threading
@@ -24,5 +24,5 @@ def served(app):
 
 
 def host_and_port(bound):
-    """Of a listening socket, as addresses have it."""
+    """'host:port' of a listening socket."""
     return '{}:{}'.format(*bound.getsockname())

@@ -1,4 +1,4 @@
-"""Raw recordings of every layout that are converted within a blink."""
+"""Tiny raw recordings of every layout, fast to convert."""
 
 import numpy as np
 import scipy.io
@@ -20,7 +20,7 @@ def write_avia(root, rng, sequences=((1, 1, 0), (2, 3, 5)), num_frames=19):
 
 
 def write_acivw(root, rng, videos=((0, 1), (3, 17)), num_frames=26):
-    """Videos (class, number) of small cepstra alone below `root`."""
+    """Videos (class, number) of small cepstra only below `root`."""
     for label, number in videos:
         folder = root / f'class_{label}' / f'data_{number:03d}'
         (folder / 'MFCC_Image').mkdir(parents=True)
@@ -38,7 +38,7 @@ def write_sounds(root, rng):
 
 
 def write_clips(root, rng):
-    """Four tagged clips of 1 s as they are delivered, below `root`."""
+    """Four tagged clips of 1 s in their original format below `root`."""
     write_delivered(root, {f'clip{i}': (i % 3,) for i in range(4)}, 1, rng)
 
 

@@ -1,4 +1,4 @@
-"""Records of one second, of noise: small where the schema allows it."""
+"""Records of one second of noise, as small as the schema allows."""
 
 import pathlib
 
@@ -22,13 +22,13 @@ def noise(rng, modalities=('acoustic', 'audio'), mics=2, video_size=(48, 64)):
 
 
 def write_second(path, frames, labels=LABELS):
-    """Writes a record; its path as a string."""
+    """Writes a record; returns its path as a string."""
     writer.write_record(pathlib.Path(path), writer.second_to_example(labels, frames))
     return str(path)
 
 
 def write_seconds(folder, rng, count=5):
-    """Writes records of one folder, the action of each its number from 0; their paths."""
+    """Writes records of one folder, each with its number from 0 as action; returns their paths."""
     return [
         write_second(folder / f'Data_{i + 1:03d}.tfrecord', noise(rng), LABELS | {'action': i})
         for i in range(count)

@@ -1,4 +1,4 @@
-"""A small run of every regime, on data made up in memory: seconds each."""
+"""A small run of every regime, on synthetic data in memory, taking seconds each."""
 
 import keras
 import numpy as np
@@ -96,7 +96,7 @@ def _tagging(scratch, folder, network, method, loop_changes, teacher=None, **cha
         paths, tagged_packer.TaggedPacker(tagged_clips.INFO.num_classes), scratch / 'cache'
     )
     rows = np.arange(len(store.paths))
-    seen = np.repeat(store.columns['label'][:, None], _CLIP_S, axis=1)  # what frames would show
+    seen = np.repeat(store.columns['label'][:, None], _CLIP_S, axis=1)  # stands for frames
     data = tagging_data.TaggingData(
         store,
         rows[:_NUM_TRAINING],
@@ -153,8 +153,8 @@ def _visual(scratch, folder, **loop_changes):
     return _tagging(scratch, folder, 'tagging_visual', 'alone', loop_changes)
 
 
-# Functions of the folder of records, that of the run and what differs in its `LoopParams`; each
-# returns the trained network.
+# Functions of the records folder, the run's folder and changes to its `LoopParams`; each returns
+# the trained network.
 REGIMES = {
     'supervised': _supervised,
     'distilled': _distilled,

@@ -1,4 +1,4 @@
-"""A sound in every file format that is read, by its ending."""
+"""A sound in every supported file format, by extension."""
 
 import pathlib
 
@@ -34,7 +34,7 @@ _FFMPEG = {
     '.rm': ('rm', 'ac3'), '.nut': ('nut', 'aac'),
 }  # fmt: skip
 SUFFIXES = (*_LIBSNDFILE, *_FFMPEG)
-# What only decoders know; by the bytes that such files begin with: {ending: (bytes, demuxer)}
+# Formats that can only be decoded, by their first bytes: {ending: (bytes, demuxer)}
 ONLY_READ = {
     '.ape': (b'MAC \x96\x0f', 'ape'), '.dts': (b'\x7f\xfe\x80\x01\xfc', 'dts'),
     '.mpc': (b'MPCKSH', 'mpc8'), '.tak': (b'tBaK', 'tak'), '.dsf': (b'DSD \x1c', 'dsf'),
@@ -44,11 +44,11 @@ ONLY_READ = {
 
 
 def write(path: pathlib.Path, signal: np.ndarray, suffix: str = '') -> None:
-    """Writes a sound in the format that belongs to an ending.
+    """Writes a sound in the format of an extension.
 
     Args:
         path: of the file.
-        signal: [samples] within 1 at 48 kHz; at 8 kHz for AMR.
+        signal: [samples], full scale 1, at 48 kHz; at 8 kHz for AMR.
         suffix: by default the path's own.
     """
     suffix = suffix or path.suffix

@@ -1,4 +1,4 @@
-"""Small tagged clips: tones that tell their classes, pictures in their colours."""
+"""Small tagged clips: each class has a tone and a picture colour."""
 
 import io
 
@@ -17,7 +17,7 @@ RATE_HZ = schema.CLIP_RATE_HZ
 
 
 def sound(labels, clip_s, rng, rate_hz=RATE_HZ):
-    """[samples] float64: the tones of some classes over faint noise."""
+    """[samples] float64: the tones of some classes plus faint noise."""
     seconds = np.arange(round(clip_s * rate_hz)) / rate_hz
     signal = 0.001 * rng.standard_normal(len(seconds))
     for label in labels:
@@ -33,7 +33,7 @@ def jpeg(colour, size=(40, 30)):
 
 
 def write_records(root, labels, clip_s, rng, split='training'):
-    """Records of clips with these labels, their list and description; their paths."""
+    """Writes records of clips with these labels, list and description; returns their paths."""
     paths = []
     for number, (numbers, hot) in enumerate(
         zip(labels, tagging_lists.multi_hot(labels, INFO.num_classes), strict=True)
@@ -49,7 +49,7 @@ def write_records(root, labels, clip_s, rng, split='training'):
 
 
 def write_delivered(root, clips, clip_s, rng):
-    """Sound and frames of {name: labels} as they are delivered, and a list as DCASE 2017's."""
+    """Writes sound and frames of {name: labels} in original format, with a DCASE 2017 list."""
     (root / 'audio').mkdir(parents=True)
     rows = []
     for name, labels in clips.items():

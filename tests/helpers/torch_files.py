@@ -4,7 +4,7 @@ import struct
 
 
 class TorchWriter:
-    """Writes the format, as far as these tests need it."""
+    """Writes the format as far as the tests need it."""
 
     def __init__(self, long_format='q'):
         self.data, self.count, self.long_format = b'', 0, long_format

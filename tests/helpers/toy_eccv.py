@@ -1,4 +1,4 @@
-"""Eight sequences of 2 s, two classes that differ in pitch, place and colour."""
+"""Eight sequences of 2 s, with two classes that differ in pitch, position and colour."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Files of weights in the formats of other programs, and a check that one is refused."""
+"""Weight files in other programs' formats, and a check that one is refused."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from tests.helpers.torch_files import TorchWriter
 
 
 def write_checkpoint(path, arrays):
-    """A TensorFlow 1 checkpoint, as a Saver writes it."""
+    """Writes a TensorFlow 1 checkpoint with a Saver."""
     names = sorted(arrays)
     tf.raw_ops.SaveV2(
         prefix=str(path),
@@ -23,9 +23,9 @@ def write_checkpoint(path, arrays):
 
 
 def soundnet_file(path, arrays, places, old_norm=False, edit=None):
-    """A SoundNet as Torch keeps it: an nn.Sequential, its kernels [out, in, height, width].
+    """A SoundNet in Torch's form: an nn.Sequential with kernels [out, in, height, width].
 
-    `edit` may change the modules, {place from 1: (class, fields)}, before they are written.
+    `edit` may change the modules, {position from 1: (class, fields)}, before they are written.
     """
     modules = {}
     for number, place in enumerate(places, 1):
@@ -62,7 +62,7 @@ def soundnet_file(path, arrays, places, old_norm=False, edit=None):
 
 
 def soundnet_5_file(path, places=(0, 4, 8, 12)):
-    """SoundNet-5 with its own end; the arrays that it holds, conv5's two parts joined."""
+    """SoundNet-5 with its original end, and its arrays, with conv5's two parts joined."""
     arrays = soundnet_arrays(soundnet.build_5())
     kernel, bias = arrays['SoundNet/conv5/weights'], arrays['SoundNet/conv5/biases']
 

@@ -1,8 +1,8 @@
-"""A records folder with damage of every kind at random places: does `records.verify` find it all?
+"""Damages a records folder in every way at random: does `records.verify` find it all?
 
     python -m tests.proofs.damage --records=2000 --damaged=500 [--seed=0]
 
-Prints what was missed, what was a false alarm, and how long reading took.
+Prints missed damage, false alarms, and the time taken to read.
 """
 
 import gzip
@@ -11,7 +11,7 @@ import pathlib
 import shutil
 import time
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its startup is verbose
 
 import numpy as np
 import tensorflow as tf
@@ -28,7 +28,7 @@ _SECONDS = 10  # records of a sequence
 
 
 def write_records(root, count, rng):
-    """A folder of AVIA's records with its manifest; their paths below `root`, sorted."""
+    """Writes a folder of AVIA records with its manifest; returns their sorted relative paths."""
     paths = []
     for number in progress_bars.bar(range(count), desc='writing', unit='record'):
         sequence, second = divmod(number, _SECONDS)
@@ -49,7 +49,7 @@ def write_records(root, count, rng):
     return sorted(paths)
 
 
-# Damage of a file. Each returns the kinds that `verify` may call it.
+# Damage to a file. Each returns the kinds that `verify` may report.
 
 
 def truncated(path, rng):
@@ -217,7 +217,7 @@ DAMAGES = (
 )
 
 
-# Damage of the folder: each changes what stands about a record elsewhere, too.
+# Damage to the folder: each also changes other files' information about a record.
 
 
 def fewer_modalities(root, path, rng):
@@ -236,7 +236,7 @@ def unlisted(root, path, rng):
 
 
 def removed_and_unlisted(root, path, rng):
-    if path.endswith(record_lists.record_name(_SECONDS)):  # nothing would tell of it any more
+    if path.endswith(record_lists.record_name(_SECONDS)):  # nothing would refer to it any more
         return unlisted(root, path, rng)
     _strike(root, path)
     (root / path).unlink()
@@ -253,7 +253,7 @@ FOLDER_DAMAGES = (fewer_modalities, unlisted, removed_and_unlisted, foreign_file
 
 
 def damage(root, paths, count, rng):
-    """Damages some records, by all kinds in turn; {path: kinds that `verify` may call it}."""
+    """Damages some records, in all ways in turn; {path: kinds that `verify` may report}."""
     expected = {}
     kinds = [*DAMAGES, *FOLDER_DAMAGES]
     for number, row in enumerate(rng.permutation(len(paths))[:count]):
@@ -266,7 +266,7 @@ def damage(root, paths, count, rng):
 
 
 def judge(findings, expected):
-    """Lines about what `verify` missed, called by a wrong name, or found where nothing is."""
+    """Lines on damage that `verify` missed or misnamed, and on false alarms."""
     found = {one.path: one.kind for one in findings}
     missed = [f'missed: {path}, {kinds}' for path, kinds in expected.items() if path not in found]
     return missed + [
@@ -295,7 +295,7 @@ def _strike(root, path):
 
 
 def main(_):
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     rng = np.random.default_rng(options.seed)
     with memory.folder() as folder:
@@ -318,8 +318,8 @@ def main(_):
 
 
 if __name__ == '__main__':
-    flags.DEFINE_integer('records', 2000, 'To be written.', lower_bound=1)
-    flags.DEFINE_integer('damaged', 500, 'Of them.', lower_bound=1)
-    flags.DEFINE_integer('seed', 0, 'Of the data and the damage.')
-    flags.DEFINE_integer('processes', jobs.default_processes(), 'That read.')
+    flags.DEFINE_integer('records', 2000, 'Number of records to write.', lower_bound=1)
+    flags.DEFINE_integer('damaged', 500, 'Number of records to damage.', lower_bound=1)
+    flags.DEFINE_integer('seed', 0, 'Seed of the data and the damage.')
+    flags.DEFINE_integer('processes', jobs.default_processes(), 'Number of processes that read.')
     app.run(errors.clean_errors(main))

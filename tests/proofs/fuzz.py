@@ -1,12 +1,12 @@
-"""Damaged files, thousands of them: each is read rightly, or refused with a clear error.
+"""Damages thousands of files: each must be read correctly or refused with a clear error.
 
     python -m tests.proofs.fuzz --inputs=5000 [--out=DIR]
 
-Records, lists, manifests, .mat, .npy, .dc, pictures, .t7 and WAV files, and the served WAV
-decoder. One child process reads them; it may take 2 s of processor time and 1 GiB for each, and a
-crash, a hang or any other error is a failure, which is printed with its number and copied to
---out. So is a record that cannot be read and that `records.verify` finds nothing wrong with. The
-seed and the number make the file again (--first, --inputs=1).
+Covers records, lists, manifests, .mat, .npy, .dc, pictures, .t7 and WAV files, and the served WAV
+decoder. One child process reads them, with 2 s of CPU time and 1 GiB for each; a crash, a hang or
+any other error is a failure, which is printed with its number and copied to --out. So is an
+unreadable record in which `records.verify` finds nothing wrong. The seed and the number recreate
+the file (--first, --inputs=1).
 """
 
 import collections.abc
@@ -20,7 +20,7 @@ import shutil
 import signal
 import tempfile
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its startup is verbose
 
 import numpy as np
 from absl import app, flags
@@ -29,7 +29,7 @@ from tests.helpers import mutations
 
 PROCESSOR_S = 2.0  # for one file
 _MEMORY_BYTES = 1 << 30  # for one file
-_SILENT_S = 1800  # after which a child is lost, whatever it waits for
+_SILENT_S = 1800  # after which a child counts as lost
 _REBUILT_SHARE = 0.8  # of files whose kind can be damaged below its checksums
 
 
@@ -38,7 +38,7 @@ class Kind:
     """One kind of file.
 
     Attributes:
-        name: of the file that is damaged; its folder holds what it refers to.
+        name: of the file to damage; its folder contains the files it refers to.
         seeds: function of the empty folder, which may fill it: whole files, a list of bytes.
         read: function of the path; checks what it gets, and returns False for nothing.
         share: of all inputs, relative to the others.
