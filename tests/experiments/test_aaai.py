@@ -406,7 +406,7 @@ def _check_page(folder, mutual, student, teacher, precisions):
         if told(one) != told(other)
     ]
     own_teacher = tables._NAMES['mutual_teacher']
-    shown = page.split(f'<h3>Where {names[0]} and {own_teacher} differ')[1].split('<h3>')[0]
+    shown = page.split(f'<h3>Where {names[0]} and {own_teacher} disagree')[1].split('<h3>')[0]
     assert f'On {len(differing)} of {len(student)} clips' in shown
     captions = re.findall(
         rf'{names[0]}: ([^<]*)</span>, <span class="\w+">{own_teacher}: ([^<]*)<', shown

@@ -371,7 +371,7 @@ def _check_page(folder):
     labels, *answers = (
         np.array(one) for one in (tests[0]['labels'], *(t['answers'] for t in tests))
     )
-    section = page.split(f'<h3>Where {taught} and {plain} differ')[1].split('<h3>')[0]
+    section = page.split(f'<h3>Where {taught} and {plain} disagree')[1].split('<h3>')[0]
     counts = [
         (answers[0] != answers[1]) & right
         for right in (
@@ -390,7 +390,7 @@ def _check_page(folder):
     assert f'data-difference="{taught} minus {plain}"' in page
     # Lines without labels are compared by their nearest neighbours.
     alphas = [f'HearNet, self-supervised, alpha {alpha}' for alpha in ('0.5', '0')]
-    assert f'<h3>Where {alphas[0]} and {alphas[1]} differ' in page
+    assert f'<h3>Where {alphas[0]} and {alphas[1]} disagree' in page
     assert page.count('<svg class="chart"') == 2 and 'loss, without labels' in page
 
 

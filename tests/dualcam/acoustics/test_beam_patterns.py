@@ -81,9 +81,9 @@ def test_the_command_draws_and_says_what_an_array_can(tmp_path, capsys):
     [
         ('--array=none.csv', 'none.csv: cannot be read'),
         ('--frequencies=5,2', 'expected two, the lower one first'),
-        ('--frequencies=a', 'expected 2 numbers'),
+        ('--frequencies=a', 'expected 2 comma-separated numbers'),
         ('--view_deg=200', 'field of view of 200'),
-        ('--camera_m=1,2', 'expected 3 numbers'),
+        ('--camera_m=1,2', 'expected 3 comma-separated numbers'),
         ('--focus_m=-1', 'expected a distance'),
     ],
 )

@@ -133,7 +133,7 @@ def test_the_gain_tells_a_source_from_noise(mics, rng):
 def test_parameters_that_cannot_be_are_refused(mics):
     with pytest.raises(ValueError, match='expected one of sum'):
         _maker(mics, method='music')
-    with pytest.raises(ValueError, match='holds 0 frequencies'):
+    with pytest.raises(ValueError, match='contains 0 frequencies'):
         _maker(mics, low_hz=30_000, high_hz=40_000)
     with pytest.raises(ValueError, match='maps per second'):
         _maker(mics, maps_per_s=0)

@@ -216,7 +216,7 @@ def test_no_sounds_no_set(tmp_path):
     for folder, message in ((tmp_path / 'none', 'no such folder'), (tmp_path, '0 class folders')):
         with pytest.raises(ValueError, match=message):
             sound_folders.find_sounds(folder)
-    with pytest.raises(ValueError, match=r'no sound file in it or below; expected \.wav'):
+    with pytest.raises(ValueError, match=r'no sound file in it or below it; expected \.wav'):
         sound_folders.find_files(tmp_path)
     soundfile.write(tmp_path / 'x.wav', tone(100, 0.1), 22_050)
     assert [s.label for s in sound_folders.find_files(tmp_path).sounds] == [-1]

@@ -141,7 +141,9 @@ def test_some_bad_records_may_be_skipped(paths, tmp_path, rng):
     damage_missing_modality(paths[2], rng)
     damage_not_finite(paths[3], rng)
     cache = tmp_path / 'cache'
-    with pytest.raises(ValueError, match=r'3 of 5 records are bad, of which 2 may be: .*Data_002'):
+    with pytest.raises(
+        ValueError, match=r'3 of 5 records are bad, where at most 2 may be: .*Data_002'
+    ):
         stores.open_store(paths, BOTH, cache, max_bad=2)
     assert not list(cache.iterdir())
     # Sound is packed by itself first: what is bad for it is not what is bad for images.
@@ -168,7 +170,7 @@ def test_some_bad_records_may_be_skipped(paths, tmp_path, rng):
         both.rows(paths)
     assert both.whole_sequences([*paths, paths[0]], 2) == [paths[4], paths[0]]
     assert heard.whole_sequences([*paths[3:], *paths[:2]], 2) == paths[3:]
-    with pytest.raises(ValueError, match='2 of 5 records are bad, of which 0 may be'):
+    with pytest.raises(ValueError, match='2 of 5 records are bad, where at most 0 may be'):
         stores.open_store(paths, SOUND, cache)
 
 

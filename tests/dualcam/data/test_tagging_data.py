@@ -145,7 +145,7 @@ def test_bad_records_are_left_out_on_request(store, paths, tmp_path, rng):
     everything = paths + other
     with pytest.raises(ValueError, match=r'clip_001\.tfrecord: not a whole record'):
         stores.open_store(everything, PACKER, tmp_path / 'cache')
-    with pytest.raises(ValueError, match='2 of 6 records are bad, of which 1 may be'):
+    with pytest.raises(ValueError, match='2 of 6 records are bad, where at most 1 may be'):
         stores.open_store(everything, PACKER, tmp_path / 'cache', max_bad=1)
     for _ in range(2):  # packed, then from the cache
         rest = stores.open_store(everything, PACKER, tmp_path / 'cache', max_bad=2)
@@ -158,7 +158,7 @@ def test_bad_records_are_left_out_on_request(store, paths, tmp_path, rng):
                 np.testing.assert_array_equal(
                     held[name][rest.rows(good)], whole[name][store.rows(good)]
                 )
-    with pytest.raises(ValueError, match='2 of 6 records are bad, of which 0 may be'):
+    with pytest.raises(ValueError, match='2 of 6 records are bad, where at most 0 may be'):
         stores.open_store(everything, PACKER, tmp_path / 'cache')
 
 

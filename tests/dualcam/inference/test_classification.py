@@ -106,7 +106,7 @@ def test_the_command_writes_tables_that_agree(saved, folder, tmp_path, capsys):
         )
     printed = capsys.readouterr().out
     assert '3 files, 3 rows by hearnet; 0 already existed, 0 left out' in printed
-    assert 'accuracy over 2 files' in printed  # nobody knows "other"
+    assert 'accuracy on 2 files' in printed  # nobody knows "other"
     with open(tmp_path / 'a.csv', newline='') as file:
         table = list(csv.DictReader(file))
     lines = [json.loads(line) for line in (tmp_path / 'a.jsonl').read_text().splitlines()]

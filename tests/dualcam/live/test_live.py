@@ -228,7 +228,7 @@ def test_a_taken_port_is_told(take, capsys):
         (('--host=0.0.0.0',), 'could look and listen; protect it with --token=WORD'),
         (('--array=dualcam',), '16 channels, but the array'),
         (('--video=none.webm',), 'none.webm: no such file'),
-        (('--band=1,2',), 'holds 0 frequencies'),
+        (('--band=1,2',), 'contains 0 frequencies'),
     ],
 )
 def test_mistakes_are_told_before_anything_is_served(take, capsys, options, message):

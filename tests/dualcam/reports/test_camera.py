@@ -238,10 +238,10 @@ def test_a_quiet_channel_is_told(folder, tmp_path, capsys):
     [
         (('--array=dualcam',), '16 channels, but the array "built-in" has 128'),
         (('--channels=17',), 'the channels are 1 - 16'),
-        (('--band=1,2',), 'holds 0 frequencies'),
+        (('--band=1,2',), 'contains 0 frequencies'),
         (('--method=orthogonal',), '--method=orthogonal needs --engine=acoular'),
         (('--video=none.mp4',), 'none.mp4: no such file'),
-        (('--view_deg=60,45,1',), 'expected 1 or 2 numbers'),
+        (('--view_deg=60,45,1',), 'expected 1 or 2 comma-separated numbers'),
         (('--listen=100,0',), 'within 90 degrees'),
         (('--maps_per_s=0',), 'expected more than 0'),
         (('--unit=km',), 'invalid choice'),
