@@ -26,8 +26,8 @@ _STUDENT_S = 1.0  # between two predictions of a student
 _RATE_SHARE = 0.49  # upper limit of the band, as a share of the sample rate
 _FOCUS_M = 0.1, 1000.0
 _KEPT_S = 10.0  # of sound that may wait for the disk
-_TRACK_PEAKS = 24  # of a source that are remembered; a fan sounds for hours
-_LATE = 1.2  # spans of sound that wait, from which on a map is left out
+_TRACK_PEAKS = 24  # remembered per source; a fan may sound for hours
+_LATE = 1.2  # with so many spans of sound waiting, a map is skipped
 METHODS = ('sum', 'diagonal', 'functional')
 
 
