@@ -57,7 +57,7 @@ def write_mat(path: pathlib.Path, image: np.ndarray) -> None:
 
 
 def remove_partials(matfiles: AnyPath) -> None:
-    """Removes partial images, which processes that were killed left."""
+    """Removes partial images left by killed processes."""
     for path in pathlib.Path(matfiles).rglob(f'.*{atomic.PARTIAL}'):
         path.unlink(missing_ok=True)
 
@@ -101,7 +101,7 @@ def cut(sequence: avia_layout.RawSequence) -> list[Piece]:
 def beamform_piece(
     piece: Piece, out: AnyPath, beam: steering.Steering, overwrite: bool = False
 ) -> int:
-    """Writes the images of a piece, unless they are all there and are to stay.
+    """Writes the images of a piece, unless all of them exist and are to be kept.
 
     Args:
         piece: the frames.
@@ -135,10 +135,10 @@ def beamform(
 
     Args:
         sequences: with files of the modality 'array'.
-        out: folder for the .mat files, which exists.
+        out: existing folder for the .mat files.
         beam: how they are beamformed.
         overwrite: replace existing images.
-        cluster: whose workers do the work; None for this process, with all cores.
+        cluster: its workers do the work; None for this process, with all cores.
 
     Returns:
         Numbers of images written, and of those that already existed.
@@ -166,7 +166,7 @@ def beamform(
             folder=out,
         )
     finally:
-        if cluster is not None:  # of workers that were killed
+        if cluster is not None:  # left by killed workers
             remove_partials(out)
     return sum(counts), num_frames - sum(counts)
 

@@ -1,4 +1,4 @@
-"""Flags of commands whose work a cluster can do."""
+"""Flags of commands that can run on a cluster."""
 
 import contextlib
 from typing import Any

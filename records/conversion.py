@@ -178,7 +178,7 @@ def writing(
         processes: on this machine.
         check: raises a `ValueError` where the records that are there are of other inputs; called
             again where another call was waited for.
-        cluster: whose workers do the work, instead of processes of this machine.
+        cluster: its workers do the work, instead of processes of this machine.
 
     Yields:
         The `Task` of the body.
@@ -200,7 +200,7 @@ def writing(
             try:
                 yield Task(root, missing, rewriting, *workers)
             finally:
-                if cluster is not None:  # of workers that were killed
+                if cluster is not None:  # left by killed workers
                     _remove_partials(root)
             if only is None:
                 _note(root, settings, call)

@@ -110,7 +110,7 @@ def convert(
         compression_level: of GZIP.
         processes: their number.
         only: paths below `out` of records of one video, to be rewritten; no others then.
-        cluster: whose workers do the work, instead of processes of this machine.
+        cluster: its workers do the work, instead of processes of this machine.
 
     Returns:
         Numbers of records written, of records that already existed, and of unused frames at the

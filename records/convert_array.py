@@ -123,7 +123,7 @@ def convert(
         compression_level: of GZIP.
         processes: not needed: beamforming takes all processors by itself.
         only: paths below `out` of records of one take, to be rewritten; no others then.
-        cluster: whose workers do the work, a take at a time, instead of this machine.
+        cluster: its workers do the work, one take at a time, instead of this machine.
 
     Returns:
         Numbers of records and seconds.

@@ -105,7 +105,7 @@ def convert(
         only: paths below `out` of records of one sequence, to be rewritten; no others then.
         changed: list that texts about takes longer or shorter than a sequence are added to.
         dataset: 'avia' where recordings without a dataset.json are AVIA's; None says nothing.
-        cluster: whose workers do the work, instead of processes of this machine.
+        cluster: its workers do the work, instead of processes of this machine.
 
     Returns:
         Numbers of records written, and of records that already existed.

@@ -78,7 +78,7 @@ def convert(
         only: paths below `out` of records to be rewritten; no others then.
         left_out: list that the `folder_scan.LeftOut`s of the folder are added to.
         layout: see `sound_folders.find_sounds`.
-        cluster: whose workers do the work, instead of processes of this machine.
+        cluster: its workers do the work, instead of processes of this machine.
 
     Returns:
         Numbers of records written and of records that already existed, and messages about files

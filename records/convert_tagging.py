@@ -105,7 +105,7 @@ def convert(
         processes: their number.
         only: paths below `out` of records to be rewritten; no others then.
         left_out: list that files of `audio` that no row names are added to.
-        cluster: whose workers do the work, instead of processes of this machine.
+        cluster: its workers do the work, instead of processes of this machine.
 
     Returns:
         Numbers of records written and of records that already existed, and messages about clips

@@ -23,21 +23,21 @@ from dualcam.jobs import workers
 _Piece = TypeVar('_Piece')
 _CONNECT_S = 10
 _POLL_S = 2.0
-_PATIENCE_S = 30.0  # without any worker, before a line says so
+_PATIENCE_S = 30.0  # without any worker, before a message says so
 _AHEAD = 2  # pieces in flight per thread of a worker, so that none waits for the next
 _RETRIES = 2  # of a piece whose file system or network failed
 
 
 @contextlib.contextmanager
 def connected(address: str | None, file: path_types.AnyPath | None) -> Iterator['Cluster | None']:
-    """The cluster that flags ask for, whose workers have the versions of this process.
+    """Connects to the cluster that flags ask for, whose workers have the versions of this process.
 
     Args:
         address: of its scheduler, tcp://HOST:PORT or tls://HOST:PORT; None or '' for none.
-        file: that the scheduler wrote (--scheduler-file), instead of an address.
+        file: written by the scheduler (--scheduler-file), instead of an address.
 
     Yields:
-        A `Cluster`; None where neither is given.
+        A `Cluster`; None if neither is given.
 
     Raises:
         ValueError: no such address or file, Dask is not installed, or workers have other versions.
@@ -60,7 +60,7 @@ def connected(address: str | None, file: path_types.AnyPath | None) -> Iterator[
         raise ValueError(
             '--cluster and --cluster_file need Dask: install dualcam[cluster], or dask[distributed]'
         ) from error
-    # Errors here say what concerns the caller; Dask logs lost workers and connections by the dozen.
+    # Errors here tell callers what they need; Dask logs dozens of lost workers and connections.
     for name in [one for one in logging.root.manager.loggerDict if one.startswith('distributed')]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
@@ -80,7 +80,7 @@ def connected(address: str | None, file: path_types.AnyPath | None) -> Iterator[
 
 
 def shared_path(path: Any, cluster: 'Cluster | None') -> Any:
-    """A path that workers, who run in other folders, can open; unchanged without a cluster."""
+    """A path that workers, which run in other folders, can open; unchanged without a cluster."""
     if cluster is None or path is None:
         return path
     return type(path)(os.path.abspath(path))
@@ -119,7 +119,7 @@ class Cluster:
                     raise workers.unequal(where, {'Python': its}, {'Python': own})
             if workers.is_checkout():
                 self._client.register_plugin(workers.path_plugin())
-            # on_error: a worker that dies meanwhile is no reason to stop.
+            # on_error: a worker that dies meanwhile should not stop the call.
             found = self._client.run(workers.probe(), on_error='ignore')
         for where, one in found.items():
             if one['versions'] != workers.versions():
@@ -147,7 +147,7 @@ class Cluster:
             work: a picklable function; warnings that it prints are printed here.
             pieces: its arguments.
             name_of: names a piece in messages.
-            folder: that exists and that each worker must share with this process.
+            folder: an existing one that each worker must share with this process.
 
         Yields:
             (number of the piece, result), in the order in which they are done.
@@ -161,11 +161,11 @@ class Cluster:
             yield from _Run(self, self._client, work, pieces, name_of, mark).results()
 
     def num_threads(self) -> int:
-        """Threads of all workers that are there now."""
+        """The current number of threads of all workers."""
         return sum(self._client.nthreads().values())
 
     def max_in_flight(self) -> int:
-        """How many pieces may be in flight; prints a line where there is no worker for long."""
+        """How many pieces may be in flight; prints a line if there is no worker for long."""
         now = time.monotonic()
         if now - self._asked_s >= _POLL_S:
             self._asked_s, self._threads = now, self.num_threads()
@@ -180,7 +180,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def noticing_loss(self, state: Callable[[], str] = str) -> Iterator[None]:
-        """Turns what Dask raises without its scheduler into an `OSError` of one line.
+        """Turns what Dask raises without its scheduler into a one-line `OSError`.
 
         Args:
             state: returns what was done so far, to be added to the line.
@@ -266,7 +266,7 @@ class _Run:
         return [one for one in self._running if one.done()]
 
     def _answer(self, future, number):
-        """(result,) of a piece; None where it has none, which is noted."""
+        """(result,) of a piece; None if it has none, which is noted."""
         import distributed
 
         with self._noticing_loss():
@@ -294,7 +294,7 @@ class _Run:
             with self._cluster.noticing_loss(lambda: state):
                 yield
         except OSError:
-            self._running = {}  # nobody is left to cancel them
+            self._running = {}  # no scheduler is left to cancel them
             raise
 
 
@@ -328,7 +328,7 @@ def _address_in(file):
 
 
 def _cancellations():
-    """What futures raise whose scheduler is gone."""
+    """What futures raise when their scheduler is gone."""
     import asyncio
     import concurrent.futures
 

@@ -38,10 +38,10 @@ def run_all(
         work: a picklable function.
         pieces: a list of its arguments.
         processes: their number; 1 does the work in this process.
-        unit: of the progress bar: a piece, or what `size_of` counts.
+        unit: what the progress bar counts: pieces, or what `size_of` returns.
         start_method: 'fork' if workers should share the memory of this process.
-        cluster: whose workers do the work, instead of processes of this machine.
-        done: called in this process with each result as soon as it is there.
+        cluster: its workers do the work, instead of processes of this machine.
+        done: called in this process with each result as soon as it arrives.
         size_of: returns how far a piece moves the progress bar; by default 1.
         name_of, folder: with a cluster, see `clusters.Cluster.run`.
 
@@ -59,7 +59,7 @@ def run_all(
     else:
         answers = _by_processes(work, pieces, processes, start_method)
     results: list[Any] = [None] * len(pieces)
-    # Closing: an error here ends what is under way too.
+    # Closing: an error here also ends the pieces in progress.
     with (
         contextlib.closing(answers),
         progress_bars.bar(total=sum(sizes), unit=unit) as bar,

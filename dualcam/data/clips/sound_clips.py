@@ -1,6 +1,6 @@
 """Clips from folders of sound files.
 
-Training takes one clip per stretch of each file, shifted and augmented anew in every epoch
+Training takes one clip per stretch of each file, shifted and augmented afresh in every epoch
 (`data/signal/augmentation.py`); inference covers each file with windows.
 """
 

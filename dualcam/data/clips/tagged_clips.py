@@ -1,8 +1,8 @@
 """Clips for audio tagging (AAAI 2021).
 
 A clip consists of a log-mel spectrogram, features of one frame per second, any further features
-that a network fuses, and a multi-hot label. Training may use a random stretch of each clip, drawn
-anew in every epoch; inference uses its middle. Stretches start at whole seconds, so that sound and
+that a network fuses, and a multi-hot label. Training may use a random stretch of each clip, redrawn
+in every epoch; inference uses its middle. Stretches start at whole seconds, so that sound and
 frames stay aligned, and are cut from the whole clip's spectrogram.
 """
 
