@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import threadpoolctl
 
 from dualcam.acoustics import localisation, maps, microphones, steered_sound, views
 from dualcam.inference import source_classes
@@ -28,6 +29,7 @@ _FOCUS_M = 0.1, 1000.0
 _KEPT_S = 10.0  # of sound that may wait for the disk
 _TRACK_PEAKS = 24  # remembered per source; a fan may sound for hours
 _LATE = 1.2  # with so many spans of sound waiting, a map is skipped
+_ONE_THREAD = 0.6  # share of its span that a map may take on one BLAS thread
 METHODS = ('sum', 'diagonal', 'functional')
 
 
@@ -189,7 +191,14 @@ class Engine:
                     self._next_maker = made
 
     def _work(self):
+        # Between two maps, idle BLAS threads would spin: with 16 microphones that takes four times
+        # the processor time of the maps themselves.
+        with threadpoolctl.threadpool_limits(1, 'blas') as threads:
+            self._make_maps(threads.restore_original_limits)
+
+    def _make_maps(self, use_more_threads):
         held: list[np.ndarray] = []
+        map_s = 0.0  # processor time of the last one
         count = number = 0
         following: int | None = None  # position of the next expected sample
         span = self.source.rate_hz / self._maker.params.maps_per_s
@@ -212,9 +221,13 @@ class Engine:
                 stretch = samples[-max(int(span), self._maker.block_samples) :]
                 if self._queue.waiting_s * self.source.rate_hz < _LATE * span:
                     number += 1
+                    shown_from = time.thread_time()
                     self._show(stretch, following, number, block.heard_at)
+                    map_s = time.thread_time() - shown_from
                 else:
                     self._late += 1
+                    if map_s > _ONE_THREAD * span / self.source.rate_hz:
+                        use_more_threads()
                 rest = count - int(span)
                 held = [samples[len(samples) - rest :]] if 0 < rest < span else []
                 count = rest if held else 0

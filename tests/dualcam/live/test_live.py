@@ -15,6 +15,7 @@ import urllib.request
 import numpy as np
 import pytest
 import soundfile
+import threadpoolctl
 
 pytest.importorskip('starlette', reason='pip install "dualcam[live]"')
 pytest.importorskip('uvicorn')
@@ -112,6 +113,53 @@ def test_maps_of_a_replay_peak_where_the_source_is(take):
             assert peak['elevation_deg'] == pytest.approx(PLACE[1], abs=0.6)
             assert header['gain_db'] > 8 and header['state'] == ''
             assert 0 <= 1000 * time.time() - header['heard_ms'] < 5000
+
+
+def _blas_threads():
+    return [
+        one['num_threads'] for one in threadpoolctl.threadpool_info() if one['user_api'] == 'blas'
+    ]
+
+
+def test_idle_threads_do_not_spin_between_maps(take):
+    seen, shown = [], threading.Event()
+
+    def publish(message):
+        seen.append(_blas_threads())
+        shown.set()
+
+    before = _blas_threads()
+    running = _engine(take, publish=publish, loop=True)
+    running.start()
+    try:
+        assert shown.wait(60)
+    finally:
+        running.stop()
+    assert set(seen[0]) == {1}
+    assert _blas_threads() == before
+
+
+def test_maps_that_come_late_get_all_threads(take):
+    seen, wanted = [], threading.Event()
+    before = _blas_threads()
+
+    def publish(message):
+        header, _ = message.packed()
+        seen.append((header['late'], _blas_threads()))
+        if header['late'] and seen[-1][1] == before:
+            wanted.set()
+        until = time.thread_time() + 0.3  # of a map that shows a twelfth of a second
+        while time.thread_time() < until:
+            pass
+
+    running = _engine(take, publish=publish, loop=True)
+    running.start()
+    try:
+        assert wanted.wait(60), seen
+    finally:
+        running.stop()
+    assert all(set(threads) == {1} for late, threads in seen if not late)
+    assert _blas_threads() == before
 
 
 def test_sliders_change_the_maps_and_nonsense_is_told(take):
