@@ -27,7 +27,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument('--model', required=True, help="a run's folder, or a SavedModel")
     parser.add_argument('--out', required=True, help='folder to write to')
-    parser.add_argument('--kinds', default='float32,float16,int8', help='kinds to write')
+    parser.add_argument(
+        '--kinds',
+        help='kinds to write: float32, float16, int8; default all, int8 only with --examples',
+    )
     parser.add_argument(
         '--examples',
         nargs='+',
@@ -55,7 +58,8 @@ def _run(options):
     from dualcam.export import tflite
     from dualcam.inference import students
 
-    kinds = options.kinds.split(',')
+    possible = [kind for kind in tflite.KINDS if options.examples or kind != 'int8']
+    kinds = options.kinds.split(',') if options.kinds else possible
     unknown = sorted(set(kinds) - set(tflite.KINDS))
     if unknown:
         raise ValueError(
@@ -83,6 +87,8 @@ def _run(options):
     with open(out / 'tflite.csv', 'w', newline='', encoding='utf-8') as file:
         csv.writer(file).writerows([rows[0].keys(), *(row.values() for row in rows)])
     print(f'\n{text}\nwritten: {out}/tflite.md, .csv')
+    if not options.kinds and not options.examples:
+        print('not written: int8, which needs --examples=PATH, typical sounds')
 
 
 def _windows(places, listener, count, root):

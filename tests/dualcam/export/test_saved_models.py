@@ -325,7 +325,7 @@ def test_what_cannot_be_converted_or_opened_is_named(student, tmp_path, capsys):
     folder = student[2]
     for arguments, message in (
         ([f'--model={folder}', '--kinds=int4'], "'int4' is none of float32"),
-        ([f'--model={folder}'], 'int8 needs --examples'),
+        ([f'--model={folder}', '--kinds=float16,int8'], 'int8 needs --examples'),
         ([f'--model={tmp_path}', '--kinds=float32'], 'nor a SavedModel'),
     ):
         assert main.main(['tflite', f'--out={tmp_path}', *arguments]) == 1
@@ -339,6 +339,13 @@ def test_what_cannot_be_converted_or_opened_is_named(student, tmp_path, capsys):
         students.open_listener(tmp_path / 'x.tflite')
     with pytest.raises(ValueError, match=r'has no assets/class_names\.txt'):
         tflite.convert(tmp_path, tmp_path / 'y.tflite', 'float32')
+
+
+def test_without_examples_all_but_int8_is_written(student, tmp_path, capsys):
+    assert main.main(['tflite', f'--model={student[2]}', f'--out={tmp_path}']) == 0
+    written = sorted(path.name.split('.')[1] for path in tmp_path.glob('*.tflite'))
+    assert written == ['float16', 'float32']
+    assert 'not written: int8, which needs --examples=PATH' in capsys.readouterr().out
 
 
 def test_requests_of_random_lengths_leave_memory_where_it_is(signatures):
