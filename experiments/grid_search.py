@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from
 
 from absl import flags
 
-from experiments.shared import command, grids
+from experiments.shared import command, grids, workers
 
 
 def _body(options, preset, seeds):
@@ -39,6 +39,8 @@ def _body(options, preset, seeds):
     workshop = command.open_workshop(options, preset, wanted)
     if not workshop.source.can_train(wanted[0]):
         raise ValueError(f'--column={options.column}: {command.NEEDS_VIDEO}')
+    if workers.follow(workshop):
+        return
     found = grids.fill(search, grid, workshop, seeds, options.out)
     folder = search.folder(options.out)
     table = grids.table(search, found, workshop.note, command.described(workshop))

@@ -22,7 +22,7 @@ from experiments.shared import command
 
 def _body(options, _, seeds):
     from experiments.aaai2021 import comparison, presets, runs, tables
-    from experiments.shared import comparison_pages, parallel
+    from experiments.shared import comparison_pages, parallel, workers
 
     number = int(options.table)
     weights = runs.Weights(options.vgg16, options.soundnet8, options.vggish)
@@ -37,6 +37,8 @@ def _body(options, _, seeds):
         options.records, options.out, preset, wanted, weights, options.profile, options.max_bad
     )
     command.list_skipped(workshop.store)
+    if workers.follow(workshop):
+        return
     parallel.train_ahead(
         workshop,
         [

@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from the checkout
 
-from experiments.shared import command, confusion
+from experiments.shared import command, confusion, workers
 from experiments.wacv2020 import runs
 from experiments.wacv2020.runs import Run
 
@@ -42,6 +42,8 @@ MATRICES = [
 
 def _body(options, preset, seeds):
     workshop = command.open_workshop(options, preset, [run for _, run, _ in MATRICES])
+    if workers.follow(workshop):
+        return
     possible = [one for one in MATRICES if workshop.source.can_train(one[1])]
     if len(possible) < len(MATRICES):
         blank = [run.train_on for _, run, _ in MATRICES if not workshop.source.has(run.train_on)]

@@ -48,7 +48,7 @@ SEEDS = command.SEEDS | {'paper': (0, 1, 2, 3, 4)}
 def _body(options, _, seeds):
     from dualcam.evaluation import retrieval
     from experiments.eccv2020 import comparison, presets, runs, tables, targets
-    from experiments.shared import charts, comparison_pages, results, workshops
+    from experiments.shared import charts, comparison_pages, results, workers, workshops
 
     number = int(options.table)
     if number > 2 and not options.target:
@@ -60,6 +60,8 @@ def _body(options, _, seeds):
     source = runs.Source(options.records, options.out, preset, options.lists, options.max_bad)
     workshop = workshops.Workshop(source, options.out, options.profile)
     command.list_skipped(workshop.store)
+    if workers.follow(workshop):
+        return
     columns, unit = {_ACCURACY: (_ACCURACY, 'std')}, 1.0
     if number == 1:
         unit = 100.0  # printed as percentages

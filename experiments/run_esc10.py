@@ -35,13 +35,16 @@ PUBLISHED = (
 def _body(options, _, seeds):
     from dualcam.data.sources import sound_folders
     from dualcam.inference import students
-    from experiments.shared import comparison_pages, results, transfer, workshops
+    from experiments.shared import comparison_pages, results, transfer, workers, workshops
     from experiments.sounds import comparison, presets, runs
 
     found = sound_folders.find_sounds(options.input)
     preset = command.chosen_preset(options, presets.PRESETS[options.preset])
     source = runs.Source(found, options.out, preset, options.max_bad)
     workshop = workshops.Workshop(source, options.out, options.profile)
+    arrays = _open_arrays(options, workshop) if options.records else None
+    if workers.follow(workshop, *([arrays] if arrays else [])):
+        return
     # Not as a paper has it: features of networks and statistics of MFCC differ in scale.
     target = transfer.Target(source.sound_set, f'{options.out}/cache/embeddings', plain=False)
     rows = []
@@ -80,8 +83,8 @@ def _body(options, _, seeds):
         )
     pairs = [(rows[1], rows[0]), (rows[2], rows[0]), (rows[1], rows[2])]
     names = [tuple(of_students)]
-    if options.records:
-        taught, of_taught = _taught_rows(options, seeds, workshop)
+    if arrays:
+        taught, of_taught = _taught_rows(options, seeds, workshop, arrays)
         rows += taught
         (g, g_on, d, d_on) = taught
         pairs += [(d, g), (d_on, g_on), (d_on, d)]
@@ -114,28 +117,39 @@ def _body(options, _, seeds):
     )
 
 
-def _taught_rows(options, seeds, workshop):
+def _taught_runs():
+    """{(title, column): `Run`} of students of simulated records."""
+    from experiments.wacv2020.runs import Run
+
+    teacher = Run('dualcamnet', 'hard', 'all')
+    return {
+        (title, column): Run(network, column, 'all', teacher if column == 'D' else None)
+        for title, network in NETWORKS[:1]
+        for column in 'GD'
+    }
+
+
+def _open_arrays(options, workshop):
+    """The workshop of the simulated records, which have the classes of the folder of sound."""
+    from experiments.wacv2020 import presets
+
+    arrays = command.open_workshop(
+        options,
+        command.chosen_preset(options, presets.preset_named(options.preset)),
+        list(_taught_runs().values()),
+    )
+    if arrays.info.classes != workshop.info.classes:
+        raise ValueError(f'{options.records}: its classes are not those of {options.input}')
+    return arrays
+
+
+def _taught_rows(options, seeds, workshop, arrays):
     """Students of simulated records, on the folds whose recordings those do not hold: the rows,
     and {name: of each seed, its test of each fold} of those that were not trained on."""
     from dualcam.inference import students
     from experiments.shared import results
     from experiments.sounds import runs
-    from experiments.wacv2020 import presets
-    from experiments.wacv2020.runs import Run
 
-    teacher = Run('dualcamnet', 'hard', 'all')
-    wanted = {
-        (title, column): Run(network, column, 'all', teacher if column == 'D' else None)
-        for title, network in NETWORKS[:1]
-        for column in 'GD'
-    }
-    arrays = command.open_workshop(
-        options,
-        command.chosen_preset(options, presets.preset_named(options.preset)),
-        list(wanted.values()),
-    )
-    if arrays.info.classes != workshop.info.classes:
-        raise ValueError(f'{options.records}: its classes are not those of {options.input}')
     untouched = {
         number: split
         for number, split in enumerate(workshop.source.splits)
@@ -149,7 +163,7 @@ def _taught_rows(options, seeds, workshop):
         )
     rows, of_students = [], {}
     where = f'simulated array, folds {",".join(map(str, arrays.info.folds))}'
-    for (title, column), one in wanted.items():
+    for (title, column), one in _taught_runs().items():
         as_is, trained_on = [], []
         of_students[f'{title} {column}'] = []
         for seed in seeds:

@@ -32,7 +32,7 @@ def _body(options, preset, seeds):
     from dualcam import models
     from dualcam.data.signal import frontends
     from dualcam.inference import network_students, students
-    from experiments.shared import evaluators, results, transfer
+    from experiments.shared import evaluators, results, transfer, workers
     from experiments.wacv2020 import runs
 
     kind, folder = transfer.read_target(options.target)
@@ -43,6 +43,8 @@ def _body(options, preset, seeds):
         for name, network in (('HearNet', 'hearnet'), ('OurSoundNet', 'oursoundnet'))
     }
     workshop = command.open_workshop(options, preset, list(wanted.values()))
+    if workers.follow(workshop):
+        return
     target = transfer.Target(
         found,
         f'{options.out}/cache/embeddings',

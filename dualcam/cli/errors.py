@@ -15,7 +15,7 @@ INTERRUPTED = 130  # the shells' convention
 def exit_code(action: Callable[[], int | None]) -> int:
     """Runs a command's work; returns 0 or its result, or 1 after printing a user error.
 
-    Ctrl-C is `INTERRUPTED`, and a line too.
+    Ctrl-C is `INTERRUPTED`, and a line too; an error that has an `exit_code` has that one.
     """
     try:
         return action() or 0
@@ -28,16 +28,16 @@ def exit_code(action: Callable[[], int | None]) -> int:
     except (ValueError, OSError) as error:
         message = ' '.join(str(error).splitlines())
         print('error:', text_files.printable(message), file=sys.stderr)
-        return 1
+        return getattr(error, 'exit_code', 1)
 
 
 def leave(code: int) -> int:
-    """The exit code of a process; one that was interrupted ends here.
+    """The exit code of a process; one that was interrupted, or whose peers are gone, ends here.
 
-    Threads that still read ahead hold objects of native libraries, which report them as leaks
-    when the interpreter is taken down. All that counts is on disk by now.
+    Threads that still read ahead, or wait for a peer, hold objects of native libraries, which
+    report them as leaks when the interpreter is taken down. All that counts is on disk by now.
     """
-    if code == INTERRUPTED:
+    if code > 1:
         logging.shutdown()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):  # the reader is gone

@@ -71,6 +71,21 @@ class Progress:
         self._note(latest)
         return history[:latest]
 
+    def follow(self, number: int) -> None:
+        """Restores what another process has saved or restored after `number` epochs.
+
+        Nothing is removed: the folder is the other's.
+
+        Raises:
+            ValueError: it is not there, or damaged.
+        """
+        _read(self._state, self._folder / _LATEST, number)
+        self._note(number)
+
+    def history(self) -> list[dict]:
+        """The curves of the complete epochs, as they are on disk."""
+        return _history(self._folder)
+
     def save(self, history: list[dict], keep: bool) -> None:
         """Saves the state after `len(history)` epochs, and with `keep` the weights as the best.
 

@@ -8,7 +8,9 @@
 Weights, the optimizer's state and losses are float32 in any case. Several devices each take their
 share of a batch; gradients are summed, so that a step is that of the whole batch, except that batch
 normalisation has each device's own statistics; its moving averages are the mean of all devices'.
-The network that a run returns and exports is in float32 on one device.
+The devices are those of one process, or one of each of the processes that train together
+(`hosts.py`): the numbers are the same. The network that a run returns and exports is in float32 on
+one device.
 """
 
 import contextlib
@@ -18,6 +20,8 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+
+from dualcam.training import hosts
 
 PRECISIONS = ('float32', 'mixed_bfloat16', 'mixed_float16')
 
@@ -95,13 +99,27 @@ def _convolution_gradients(kernel, dtype):
     return tape.gradient(total, [images, kernel])
 
 
-@functools.lru_cache(maxsize=4)
 def strategy(devices: int) -> tf.distribute.Strategy:
     """A `tf.distribute.Strategy` for so many GPUs or, without any, logical processors.
 
+    Where several processes train together, it is theirs.
+
     Raises:
-        ValueError: there are fewer.
+        ValueError: there are fewer, or not as many as processes.
     """
+    together = hosts.strategy()
+    if together is None:
+        return _of_this_process(devices)
+    if devices != hosts.count():
+        raise ValueError(
+            f'{devices} devices asked for, but {hosts.count()} processes train together, with one '
+            'each'
+        )
+    return together
+
+
+@functools.lru_cache(maxsize=4)
+def _of_this_process(devices):
     if devices == 1:
         return tf.distribute.get_strategy()
     found = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
@@ -134,6 +152,8 @@ def settled(params: Any, model: keras.Model, rebuild: Callable[[], keras.Model])
 
 def part_of(batch: Any, devices: int) -> tuple[Any, tf.Tensor]:
     """The part of a batch for the device that this is called on, within `Strategy.run`.
+
+    Parts are cut by the device's number among all, those of other processes too.
 
     Args:
         batch: nested tensors whose first axis is the clips.

@@ -6,6 +6,9 @@ ones with the smaller validation loss. Where there is no such measure, the loss 
 request the last epoch's weights are chosen. A run that was stopped resumes after its last complete
 epoch and ends with the weights, scores and curves that it would have had (`checkpoints.py`,
 `curve_files.py`).
+
+Processes that train together (`hosts.py`) all go through the steps. The chief alone validates,
+chooses and writes; the others wait for it at the next step, and restore what it has saved.
 """
 
 import contextlib
@@ -27,6 +30,7 @@ from dualcam.training import (
     checkpoints,
     curve_files,
     hardware,
+    hosts,
     nonfinite,
     optimizers,
     population_statistics,
@@ -51,7 +55,7 @@ class LoopParams:
     Attributes:
         epochs, batch_size, learning_rate, seed: of the training.
         schedule: 'constant', or 'cosine', which lets the rate fall to zero over the epochs.
-        precision, devices: see `hardware`.
+        precision, devices: see `hardware`. Devices may be those of several processes.
         batch_norm_averages: of the normalisations that are trained: 'moving', as the authors have
             them, or 'measured' over the training clips before each validation and at the end, see
             `population_statistics`. Moving ones lag behind the weights in short trainings.
@@ -150,15 +154,13 @@ def fit(
     with hardware.strategy(params.devices).scope():  # its averages are placed as the variables are
         optimizer.build(step.variables)
     progress = checkpoints.Progress(step.model, optimizer, folder / 'checkpoints')
-    history = progress.restore()
-    if history is None:
-        history = []
-        progress.save(
-            history, keep=False
-        )  # something to resume from, and proof that it can be saved
-    progress.check_room()
-    (folder / nonfinite.FILE).unlink(missing_ok=True)
-    curve_files.forget_after(folder / 'tensorboard', len(history))
+    leads = hosts.is_chief()
+    history = _resume(progress, folder) if leads else []
+    completed = int(hosts.from_chief(np.array(len(history))))
+    if not leads:
+        progress.follow(completed)
+        history = progress.history()[:completed]
+        observers, profile = (), False
     train_step = make_train_step(step, optimizer, params.devices)
     join_averages = population_statistics.make_join(step.model, params.devices)
     predict_batch = tf.function(
@@ -205,6 +207,9 @@ def fit(
                 population.measure(
                     training, params.batch_size, (params.seed, epoch), params.batch_norm_clips
                 )
+            if not leads:
+                history.append(record)
+                continue
             if validation is not None:
                 logits, curves = _predict_all(step, predict_batch, validation, params, epoch, stop)
                 if logits is not None:
@@ -225,8 +230,22 @@ def fit(
             epochs.set_postfix(shown, refresh=False)
     except KeyboardInterrupt as interrupt:
         raise Stopped(f'stopped: {progress.kept}; the same call resumes from there') from interrupt
-    progress.restore_best()
+    with hosts.chief_first():
+        progress.restore_best()
     written.close()
+    return history if leads else progress.history()
+
+
+def _resume(progress, folder):
+    """Restores a run, or saves its beginning; returns the curves of its complete epochs."""
+    history = progress.restore()
+    if history is None:
+        history = []
+        # Something to resume from, and proof that it can be saved.
+        progress.save(history, keep=False)
+    progress.check_room()
+    (folder / nonfinite.FILE).unlink(missing_ok=True)
+    curve_files.forget_after(folder / 'tensorboard', len(history))
     return history
 
 

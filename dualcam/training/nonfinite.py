@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam.files import atomic
+from dualcam.training import hosts
 
 FILE = 'not_finite.json'  # in the run's folder
 _NAMED = 3  # clips in the message
@@ -43,18 +44,13 @@ def error(
         }
         for place, number in enumerate(batch['clip'].numpy())
     ]
-    atomic.write_text(
-        folder / FILE,
-        json.dumps(
-            {
-                'where': where,
-                'losses': {name: str(value) for name, value in losses.items()},
-                'clips': entries,
-            },
-            indent=1,
-        )
-        + '\n',
-    )
+    listed = {
+        'where': where,
+        'losses': {name: str(value) for name, value in losses.items()},
+        'clips': entries,
+    }
+    if hosts.is_chief():
+        atomic.write_text(folder / FILE, json.dumps(listed, indent=1) + '\n')
     damaged = [entry for entry in entries if not entry['input_is_finite']]
     named = [record for entry in damaged or entries for record in entry['records']]
     more = f' and {len(named) - _NAMED} more' if len(named) > _NAMED else ''

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from dualcam import models
 from dualcam.models import layers
-from dualcam.training import hardware, steps
+from dualcam.training import hardware, hosts, steps
 
 
 class PopulationStatistics:
@@ -50,6 +50,8 @@ class PopulationStatistics:
     ) -> None:
         """Replaces the averages; nothing else of the network changes.
 
+        Of processes that train together the chief measures, and all take what it finds.
+
         Args:
             clips: training clips. They are shuffled, since lists hold clips of a class side by
                 side, and go through in batches of as equal a size as can be.
@@ -57,6 +59,13 @@ class PopulationStatistics:
             shuffle_seed: chooses the batches.
             max_clips: how many clips are looked at; None for all.
         """
+        if hosts.is_chief():
+            self._measure(clips, batch_size, shuffle_seed, max_clips)
+        for norm in self.norms:
+            for average in (norm.moving_mean, norm.moving_variance):
+                average.assign(hosts.from_chief(average.numpy()))
+
+    def _measure(self, clips, batch_size, shuffle_seed, max_clips):
         if not self.norms:
             return
         count = min(len(clips), max_clips or len(clips))

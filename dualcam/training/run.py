@@ -21,7 +21,7 @@ from typing import Any
 import keras
 
 from dualcam.export import model_cards
-from dualcam.training import hardware, loop, run_folder
+from dualcam.training import hardware, hosts, loop, run_folder
 from dualcam.training.observers import MakeObserver, WatchedRun
 from dualcam.training.recipes import ALL, Recipe
 from dualcam.training.recipes.recipe import NETWORK
@@ -54,6 +54,9 @@ def train(
 ) -> keras.Model:
     """Trains a network and fills the run's folder; resumes a run that was stopped.
 
+    Processes that train together, see `hosts.join`, all make the same call; the folder is one that
+    all of them see, and only the chief writes to it.
+
     Args:
         recipe: one of `dualcam.training.recipes`, which says what params, data and teacher are.
         params: all that decides the outcome next to the data.
@@ -72,10 +75,14 @@ def train(
         ValueError: the folder belongs to a run with other parameters or data; a teacher is
             missing, or not wanted.
         loop.NotFinite, loop.Stopped, OSError: see `loop.fit`.
+        hosts.LostPeer: another of the processes that train together is gone.
     """
     folder = pathlib.Path(folder)
     recipe.check(params, teacher)
-    with run_folder.claimed(folder, recipe.kind, params, data) as is_trained:
+    with (
+        hosts.watched(),
+        run_folder.claimed_together(folder, recipe.kind, params, data) as is_trained,
+    ):
         if not is_trained:
             return _train(recipe, params, data, folder, teacher, name, profile, observers)
     return load(folder)
@@ -83,31 +90,36 @@ def train(
 
 def _train(recipe, params, data, folder, teacher, name, profile, observers):
     keras.utils.set_random_seed(params.loop.seed)
-    training, validation = recipe.clips(params, data, folder, teacher)
+    with hosts.chief_first():  # statistics of the training set are made once
+        training, validation = recipe.clips(params, data, folder, teacher)
     num_classes = data.info.num_classes
     with hardware.building(params.loop):
         networks = recipe.networks(params, num_classes, folder)
         recipe.start(params, data, networks)
         step = recipe.step(params, networks, teacher)
         optimizer = loop.make_optimizer(params.loop, len(training))
-    watched = WatchedRun(folder, recipe.kind, params, data.info, validation)
-    watching = [observe(watched) for observe in observers]
+    watching = []
+    if hosts.is_chief():
+        watched = WatchedRun(folder, recipe.kind, params, data.info, validation)
+        watching = [observe(watched) for observe in observers]
     keep = recipe.keep(params)
     history = loop.fit(
         step, training, validation, params.loop, folder, optimizer, name, watching, profile, keep
     )
-    best = loop.chosen_epoch(history, keep, step.measure)
     network = hardware.settled(
         params.loop,
         networks[NETWORK],
         lambda: recipe.networks(params, num_classes, folder)[NETWORK],
     )
-    recipe.export(params, network, data.info, folder)
-    metrics = run_folder.metrics(history, best, training, validation)
-    for observer in watching:
-        observer.end(network, metrics)
-    model_cards.renew_of_run(folder, metrics)  # with the scores that the observers left
-    run_folder.complete(folder, metrics)
+    with hosts.chief_first():
+        if hosts.is_chief():
+            recipe.export(params, network, data.info, folder)
+            best = loop.chosen_epoch(history, keep, step.measure)
+            metrics = run_folder.metrics(history, best, training, validation)
+            for observer in watching:
+                observer.end(network, metrics)
+            model_cards.renew_of_run(folder, metrics)  # with the scores that the observers left
+            run_folder.complete(folder, metrics)
     return network
 
 

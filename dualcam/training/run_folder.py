@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from dualcam.data.sources import datasets
 from dualcam.files import atomic, locking, text_files
-from dualcam.training import checkpoints
+from dualcam.training import checkpoints, hosts
 
 METRICS_FILE = 'metrics.json'  # written last: the run is then trained
 _RUN_FILE = 'run.json'
@@ -43,14 +43,7 @@ def claimed(folder: pathlib.Path, kind: str, params: Any, data: Any) -> Iterator
         ValueError: the folder belongs to a run with other parameters or data.
         OSError: the folder cannot be written.
     """
-    made_with = {
-        'kind': kind,
-        'params': dataclasses.asdict(params),
-        'classes': list(data.info.classes),
-        'origin': data.info.origin,
-        **data.described(),
-    }
-    made_with = json.loads(json.dumps(made_with))
+    made_with = _made_with(kind, params, data)
     _check_same(folder, made_with)
     if is_complete(folder):
         yield True
@@ -83,6 +76,45 @@ def claimed(folder: pathlib.Path, kind: str, params: Any, data: Any) -> Iterator
                 },
             )
         yield is_complete(folder)
+
+
+@contextlib.contextmanager
+def claimed_together(folder: pathlib.Path, kind: str, params: Any, data: Any) -> Iterator[bool]:
+    """`claimed` by the chief of the processes that train together, for all of them.
+
+    Args, yields, raises: as of `claimed`. A process whose run is another than the chief's has a
+    `ValueError` as well.
+    """
+    with contextlib.ExitStack() as claim:
+        is_trained = False
+        if hosts.is_chief():
+            is_trained = claim.enter_context(claimed(folder, kind, params, data))
+        if hosts.count() > 1:
+            own = json.dumps(_made_with(kind, params, data), sort_keys=True)
+            theirs = hosts.bytes_from_chief(own.encode())
+            if own.encode() != theirs:
+                other = [
+                    key
+                    for key, value in json.loads(own).items()
+                    if json.loads(theirs).get(key) != value
+                ]
+                raise ValueError(
+                    f'{folder}: the chief trains a run with other {", ".join(other)}; all '
+                    'processes take the same flags and see the same files'
+                )
+        yield bool(hosts.from_chief(np.array(int(is_trained))))
+
+
+def _made_with(kind, params, data):
+    """What run.json states of a run, apart from versions."""
+    made_with = {
+        'kind': kind,
+        'params': dataclasses.asdict(params),
+        'classes': list(data.info.classes),
+        'origin': data.info.origin,
+        **data.described(),
+    }
+    return json.loads(json.dumps(made_with))
 
 
 def _check_same(folder, made_with):

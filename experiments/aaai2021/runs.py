@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -71,6 +72,8 @@ class Source:
         max_bad: number of unreadable records that may be left out.
         features: as above, from another source of the same records; None computes them.
     """
+
+    run_type: ClassVar[type] = presets.Run
 
     def __init__(
         self,

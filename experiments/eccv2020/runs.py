@@ -7,6 +7,7 @@ for comparison, from labels.
 
 import dataclasses
 import pathlib
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -78,6 +79,8 @@ class Source:
             precedes class_C/... in them is replaced by `records`. None makes lists by video.
         max_bad: number of unreadable records that may be left out, each with its sequence.
     """
+
+    run_type: ClassVar[type] = Run
 
     def __init__(
         self,

@@ -10,6 +10,8 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its sta
 
 from absl import app, flags, logging
 
+from dualcam.files import progress_bars
+
 SEEDS = {'paper': (0, 1, 2), 'demo': (0, 1, 2), 'smoke': (0,)}
 NEEDS_VIDEO = 'this needs records with video (records.convert_avia --modalities=0,1,2)'
 
@@ -25,7 +27,7 @@ def run(spec, soundnet=False):
     def body(options, preset, seeds):
         from dualcam.data.records import record_lists
         from dualcam.data.sources import datasets
-        from experiments.shared import comparison_pages, parallel
+        from experiments.shared import comparison_pages, parallel, workers
         from experiments.wacv2020 import comparison, runs, tables
 
         places = record_lists.locations(options.records)
@@ -51,6 +53,8 @@ def run(spec, soundnet=False):
             workshop.source.prepare_features(
                 workshop, [pair for columns in wanted.values() for pair in columns.values()], seed
             )
+        if workers.follow(workshop):
+            return
         parallel.train_ahead(
             workshop,
             [
@@ -179,7 +183,8 @@ def start(
     import tensorflow as tf
 
     from dualcam.cli import errors
-    from dualcam.training import hardware
+    from dualcam.training import hardware, hosts
+    from experiments.shared import workers
     from experiments.wacv2020 import presets
 
     flags.DEFINE_string('records', None, 'Folder with the records.', required=records)
@@ -231,6 +236,15 @@ def start(
         'Of training; mixed ones suit GPUs, and processors with bfloat16.',
     )
     flags.DEFINE_integer('devices', 1, 'GPUs that share each batch.', lower_bound=1)
+    flags.DEFINE_list(
+        'workers',
+        [],
+        'host:port of each process that trains together with this one, the same list for all; '
+        'default TF_CONFIG, or this process alone.',
+    )
+    flags.DEFINE_integer(
+        'worker', None, 'Which of --workers this process is, from 0, the chief.', lower_bound=0
+    )
     flags.DEFINE_string('publish', None, 'Folder that the JSON of the table is copied to.')
     flags.DEFINE_string(
         'publish_suffix', '', "After the table's name in that copy; tells other data apart: -data1."
@@ -245,6 +259,7 @@ def start(
         # Each network is traced anew: TensorFlow warns about a table's many networks.
         tf.get_logger().setLevel('ERROR')
         options = flags.FLAGS
+        _join(options)
         preset = presets.preset_named(options.preset)
         if networks:
             preset = presets.with_network_options(preset, options.network_options)
@@ -253,9 +268,32 @@ def start(
             chosen = read_seeds(options.seeds)
         if jobs and options.devices > 1:
             options.jobs = 1  # runs side by side would share them
-        return body(options, chosen_preset(options, preset), chosen)
+        with hosts.ending():
+            workers.wait_for_chief()
+            code = body(options, chosen_preset(options, preset), chosen)
+            workers.dismiss()
+        return code
 
     app.run(errors.clean_errors(main))
+
+
+def _join(options):
+    """Meets the other processes that train together, if the flags or TF_CONFIG name any."""
+    from dualcam.training import hosts
+
+    cluster = hosts.cluster(options.workers, options.worker, os.environ.get('TF_CONFIG'))
+    if cluster is None:
+        return
+    count = len(cluster.addresses)
+    if options.devices not in (1, count):
+        raise ValueError(
+            f'--devices={options.devices}: {count} processes have one each; start one per GPU'
+        )
+    print(f'worker {cluster.number} of {count} waits for the others', flush=True)
+    hosts.join(cluster)
+    options.devices = count
+    if not hosts.is_chief():
+        progress_bars.hide()
 
 
 def read_seeds(texts: Sequence[str]) -> list[int]:

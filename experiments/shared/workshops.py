@@ -20,9 +20,10 @@ from dualcam.data.clips import record_clips
 from dualcam.data.sources import datasets
 from dualcam.export import model_cards
 from dualcam.reports import run_page, run_reports
-from dualcam.training import run_data, run_folder
+from dualcam.training import hosts, run_data, run_folder
 from dualcam.training.recipes import Recipe, distillation
 from dualcam.training.run import load, train
+from experiments.shared import workers
 
 _NETWORKS_KEPT = 2  # a teacher and a student at a time
 
@@ -89,10 +90,12 @@ class Source(Protocol):
         info: the `datasets.DatasetInfo`.
         store: holds all records or files.
         note: for titles: the data and, where they are not the paper's, the training.
+        run_type: of its runs.
     """
 
     info: datasets.DatasetInfo
     store: Any
+    run_type: type
 
     @property
     def note(self) -> str: ...
@@ -252,11 +255,12 @@ class Workshop:
     def _trained(self, resolved: Resolved) -> keras.Model:
         folder = resolved.folder
         if run_folder.is_complete(folder):
-            if not (folder / run_page.FILE).exists():
+            if hosts.is_chief() and not (folder / run_page.FILE).exists():
                 run_page.write(folder)
             return load(folder)
         teacher = self.source.teaching(self, resolved) if resolved.teacher else None
         print(f'training  {folder.name}')
+        workers.announce(resolved.run, resolved.seed)
         return train(
             resolved.recipe,
             resolved.params,

@@ -52,6 +52,8 @@ class Source:
         info: the `datasets.DatasetInfo`.
     """
 
+    run_type: ClassVar[type] = Run
+
     def __init__(
         self,
         sound_set: sound_folders.SoundSet,

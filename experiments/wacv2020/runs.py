@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -107,6 +108,8 @@ class Source:
         soundnet_file: with SoundNet-5's weights, to initialise OurSoundNet.
         max_bad: number of unreadable records that may be left out, each with its sequence.
     """
+
+    run_type: ClassVar[type] = Run
 
     def __init__(
         self,

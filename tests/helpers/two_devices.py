@@ -2,7 +2,8 @@
 
     python -m tests.helpers.two_devices FOLDER
 
-Prints JSON for `tests/dualcam/training/test_hardware.py`.
+Prints JSON for `tests/dualcam/training/test_hardware.py`; the runs stay in the folder
+(`recipe-devices`).
 """
 
 import collections
@@ -31,7 +32,7 @@ RECIPES = {
     'mutual': (2,),
     'visual': (2,),
 }
-_OPTIONS = collections.defaultdict(
+OPTIONS = collections.defaultdict(
     dict, supervised={'dropout': 0.0}, visual={'batch_norm_averages': 'measured'}
 )
 
@@ -177,7 +178,7 @@ def train_runs(scratch):
         made[name] = []
         for devices in numbers:
             folder = scratch / f'{name}-{devices}'
-            model = small_runs.REGIMES[name](scratch, folder, devices=devices, **_OPTIONS[name])
+            model = small_runs.REGIMES[name](scratch, folder, devices=devices, **OPTIONS[name])
             made[name].append(_described(folder, model))
     folder = scratch / 'stopped'
     train = functools.partial(small_runs.REGIMES['taught'], scratch, folder, devices=2)

@@ -15,3 +15,24 @@ def eccv_store():
 def eccv_data(eccv_store):
     """Six of them to learn from, two to validate on."""
     return toy_eccv.make_data(eccv_store)
+
+
+@pytest.fixture(scope='session')
+def device_runs(shared, command):
+    """Folder of the runs of `tests/helpers/two_devices.py`, and of what it prints."""
+
+    def make(folder):
+        code, out, errors = command(
+            '-W',
+            'ignore',
+            '-m',
+            'tests.helpers.two_devices',
+            folder,
+            # Sums of several threads may be rounded in another order.
+            TF_NUM_INTRAOP_THREADS='1',
+            TF_NUM_INTEROP_THREADS='1',
+        )
+        assert code == 0, errors[-3000:]
+        (folder / 'printed.json').write_text(out.splitlines()[-1])
+
+    return shared('device_runs', make)

@@ -1,0 +1,291 @@
+"""Several processes, on one host or many, that train a network together.
+
+Every process is started with the same call and its own number. They share each batch as several
+devices of one process do (`hardware.part_of`), sum their gradients, and so hold the same weights.
+Process 0, the chief, owns the run's folder: it alone validates, chooses, exports and writes, while
+the others wait. What it decides, or reads from disk, it hands to them by `from_chief`.
+
+The engine is `tf.distribute.MultiWorkerMirroredStrategy` over gRPC: it starts the processes'
+servers, sends the first values of the variables from the chief, sums in rings, and notices by its
+coordination service when a process is gone. `model.fit` and the tf.data service have no part in it:
+the loop is this package's own, and the service's workers could not run its pipelines, which call
+back into this process's Python.
+
+Whoever loses another process ends with the exit code `LOST`: none of them can go on alone. Started
+again, all of them restore the chief's last checkpoint.
+"""
+
+import contextlib
+import dataclasses
+import json
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.eager import context  # no public module has what `_tell` needs
+
+LOST = 75  # as sysexits.h has it for what may work later: the same call resumes
+
+_TOLD = 'an error of its own, '  # before what `_tell` reports
+_ADDRESS = re.compile(r'[^\s:/,]+:\d{1,5}')
+_GONE = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+)
+
+
+class LostPeer(OSError):
+    """Another of the processes that train together is gone, or cannot be reached."""
+
+    exit_code = LOST
+
+
+class FailedPeer(OSError):
+    """Another of them has ended by an error of its own, which the same call would meet again."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """The processes that train together.
+
+    Attributes:
+        addresses: host:port of each; the first is the chief's.
+        number: of this process among them, from 0.
+    """
+
+    addresses: tuple[str, ...]
+    number: int
+
+    def __post_init__(self):
+        for address in self.addresses:
+            if not _ADDRESS.fullmatch(address) or not 0 < int(address.rpartition(':')[2]) < 65536:
+                raise ValueError(f'worker {address!r}: expected host:port, as in node1:12345')
+        if len(set(self.addresses)) < len(self.addresses):
+            raise ValueError(f'workers {",".join(self.addresses)}: an address is there twice')
+        if not 0 <= self.number < len(self.addresses):
+            raise ValueError(
+                f'worker {self.number}: expected 0 - {len(self.addresses) - 1}, the place of this '
+                f'process in {",".join(self.addresses)}'
+            )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Joined:
+    cluster: Cluster
+    strategy: tf.distribute.Strategy
+
+
+_joined: _Joined | None = None  # this process's part; it has one, as TensorFlow has
+
+
+def cluster(workers: Sequence[str], worker: int | None, tf_config: str | None) -> Cluster | None:
+    """The processes that a command's flags name, or else TF_CONFIG; None for this one alone.
+
+    Args:
+        workers: host:port of each; empty where the flag is not given.
+        worker: number of this process among them, or None.
+        tf_config: the variable of the environment, JSON with a `cluster` of the jobs chief and
+            worker, or of one of them, and a `task`; None or empty without one.
+
+    Raises:
+        ValueError: an address or a number is missing or not one.
+    """
+    if workers:
+        if worker is None:
+            raise ValueError(
+                f'--workers={",".join(workers)}: --worker=N must say which of them this process '
+                'is, from 0'
+            )
+        found = Cluster(tuple(workers), worker)
+    elif worker is not None:
+        raise ValueError(f'--worker={worker}: goes with --workers=host:port,host:port')
+    else:
+        found = _of_tf_config(tf_config)
+    return found if found and len(found.addresses) > 1 else None
+
+
+def _of_tf_config(text):
+    """A `Cluster`, or None where TF_CONFIG names none."""
+    if not text:
+        return None
+    try:
+        config = json.loads(text)
+        jobs = dict(config.get('cluster') or {})
+        if not jobs:
+            return None
+        kind, index = config['task']['type'], int(config['task']['index'])
+        others = set(jobs) - {'chief', 'worker'}
+        if others:
+            raise ValueError(f'it has the jobs {", ".join(sorted(others))}')
+        counted = {job: list(jobs.get(job, [])) for job in ('chief', 'worker')}
+        if not 0 <= index < len(counted[kind]):
+            raise ValueError(f'no {kind} {index} in its cluster')
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f'TF_CONFIG: {error!r}; expected JSON with a cluster of chief and worker, and a task '
+            'of type and index'
+        ) from error
+    number = index + (len(counted['chief']) if kind == 'worker' else 0)
+    return Cluster((*counted['chief'], *counted['worker']), number)
+
+
+def join(cluster: Cluster) -> None:
+    """Waits until all processes are there, and makes this one of them.
+
+    It must come before anything that TensorFlow computes. A process has one GPU, the first that it
+    sees, or its processor.
+
+    Raises:
+        ValueError: the port is taken, or TensorFlow has begun to compute.
+        LostPeer: the others did not come, or one is gone already.
+    """
+    global _joined
+    gpus = tf.config.list_physical_devices('GPU')[:1]
+    implementations = tf.distribute.experimental.CommunicationImplementation
+    try:
+        tf.config.set_visible_devices(gpus, 'GPU')
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(
+            tf.distribute.cluster_resolver.SimpleClusterResolver(
+                tf.train.ClusterSpec({'worker': list(cluster.addresses)}),
+                task_type='worker',
+                task_id=cluster.number,
+                num_accelerators={'GPU': len(gpus)},
+                rpc_layer='grpc',
+            ),
+            tf.distribute.experimental.CommunicationOptions(
+                implementation=implementations.AUTO if gpus else implementations.RING
+            ),
+        )
+    except RuntimeError as error:
+        raise ValueError(f'{cluster.addresses[cluster.number]}: {error}') from error
+    except tf.errors.OpError as error:
+        raise LostPeer(
+            f'worker {cluster.number}, {cluster.addresses[cluster.number]}: did not meet the '
+            f'others ({_reason(error)})'
+        ) from error
+    _joined = _Joined(cluster, strategy)
+
+
+def strategy() -> tf.distribute.Strategy | None:
+    """What networks of several processes are built and trained in; None for a single process."""
+    return _joined.strategy if _joined else None
+
+
+def count() -> int:
+    """How many processes train together."""
+    return len(_joined.cluster.addresses) if _joined else 1
+
+
+def number() -> int:
+    """Of this process, from 0."""
+    return _joined.cluster.number if _joined else 0
+
+
+def is_chief() -> bool:
+    """Whether this process owns what is written; true of a single one."""
+    return number() == 0
+
+
+def from_chief(values: np.ndarray) -> np.ndarray:
+    """The chief's values, in every process; all of them have to call it.
+
+    Args:
+        values: integers or floats; those of the other processes say only shape and type.
+
+    Raises:
+        LostPeer: a process is gone.
+    """
+    values = np.asarray(values)
+    if _joined is None:
+        return values
+    own = values if is_chief() else np.zeros_like(values)
+    with watched():
+        # Zeros and the chief's values: a sum that is exact.
+        return _joined.strategy.reduce('SUM', tf.identity(own), axis=None).numpy()
+
+
+def bytes_from_chief(content: bytes = b'') -> bytes:
+    """Likewise, bytes of any length; the other processes need not give any."""
+    length = int(from_chief(np.array(len(content), np.int64)))
+    own = np.zeros(length, np.uint8)
+    if is_chief():
+        own[:] = np.frombuffer(content, np.uint8)
+    return from_chief(own.astype(np.int32)).astype(np.uint8).tobytes()
+
+
+def wait() -> None:
+    """Returns once every process is here."""
+    from_chief(np.zeros((), np.int32))
+
+
+@contextlib.contextmanager
+def ending() -> Iterator[None]:
+    """Tells the others of an error within: they end as `FailedPeer` then, and not as `LOST`.
+
+    Without an error it waits for the others' end. Nothing is trained together afterwards.
+    """
+    try:
+        yield
+    except (LostPeer, FailedPeer):
+        raise
+    except BaseException as error:
+        if _joined is not None:
+            _tell(error)
+        raise
+    wait()
+
+
+@contextlib.contextmanager
+def chief_first() -> Iterator[None]:
+    """The chief does the work within first; the others then find the files that it has left.
+
+    Raises:
+        LostPeer: a process is gone.
+    """
+    if not is_chief():
+        wait()
+    yield
+    if is_chief():
+        wait()
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """TensorFlow's errors within become a `LostPeer` where they come of a process that is gone."""
+    try:
+        yield
+    except _GONE as error:
+        if _joined is None:
+            raise
+        told = re.search(f'{_TOLD}(.*)', error.message or '')
+        if told:
+            raise FailedPeer(
+                f'worker {number()} of {count()} ends, as another one has by {told.group(1)}'
+            ) from error
+        raise LostPeer(
+            f'worker {number()} of {count()} has lost another one ({_reason(error)}); none '
+            'can go on alone. The same call on all of them resumes after the last complete epoch'
+        ) from error
+
+
+def _reason(error):
+    """What TensorFlow says of an error, in one line, without where it stands in the graph."""
+    text = error.message or type(error).__name__
+    aborted = re.search(r'aborted by: *(.+)', text)
+    if aborted:
+        return aborted.group(1).strip()
+    lines = [line.strip() for line in text.splitlines()]
+    left_out = ('Graph execution error', 'Detected at node', '<stack traces')
+    return next((line for line in lines if line and not line.startswith(left_out)), lines[0])
+
+
+def _tell(error):
+    """Reports an error of this process to all."""
+    text = ' '.join(f'{type(error).__name__}: {error}'.split())
+    with contextlib.suppress(tf.errors.OpError):  # it may have been told of another one's
+        context.context().report_error_to_cluster(tf.errors.ABORTED, f'{_TOLD}{text}')

@@ -1,0 +1,116 @@
+"""Processes of this host that train small runs together; one may be killed, or fail, on its way."""
+
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from dualcam.cli import errors
+from dualcam.files import progress_bars
+from dualcam.reports import run_reports
+from dualcam.training import hosts, observers, steps
+from tests.helpers import small_runs, two_devices
+
+_PATIENCE_S = 240
+
+
+@dataclasses.dataclass(frozen=True)
+class End:
+    """Before a batch of an epoch, both from 0, a process is killed, or fails by itself."""
+
+    epoch: int
+    batch: int
+    is_kill: bool = True
+
+
+class Unwatched(observers.Observer):
+    """Leaves nothing in a run's folder."""
+
+    def __init__(self, watched):
+        del watched
+
+
+def addresses(count):
+    """So many host:port that nobody listens to, with commas between."""
+    with contextlib.ExitStack() as ports:
+        free = [ports.enter_context(socket.create_server(('127.0.0.1', 0))) for _ in range(count)]
+        return ','.join(f'127.0.0.1:{one.getsockname()[1]}' for one in free)
+
+
+def train(scratch, runs, ends=(None, None)):
+    """Lets processes train together until all have ended.
+
+    Args:
+        scratch: folder with the records of `small_runs.write_records`, and of the runs.
+        runs: [(regime, name)], in this order.
+        ends: `End` or None, of each process.
+
+    Returns:
+        [(exit code, stderr)] of each.
+    """
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload([__name__])  # loads TensorFlow once
+    workers = addresses(len(ends))
+    with contextlib.ExitStack() as files:
+        said = [files.enter_context(tempfile.NamedTemporaryFile('r+')) for _ in ends]
+        started = [
+            context.Process(target=_process, args=(scratch, workers, number, runs, end, file.name))
+            for number, (end, file) in enumerate(zip(ends, said, strict=True))
+        ]
+        try:
+            for one in started:
+                one.start()
+            for one in started:
+                one.join(_PATIENCE_S)
+            return [(one.exitcode, file.read()) for one, file in zip(started, said, strict=True)]
+        finally:
+            for one in started:
+                one.kill()
+
+
+def _process(scratch, workers, number, runs, end, stderr):
+    """The work of a child process, which ends as commands do."""
+    with open(stderr, 'w', encoding='utf-8') as file:
+        os.dup2(file.fileno(), 2)
+    # Sums of several threads may be rounded in another order.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    progress_bars.hide()
+    run_reports.observe = Unwatched  # reports are the chief's alone, and take long
+    tqdm.set_lock(threading.RLock())  # its own one would outlive a killed process
+    if end:
+        _end_at(end)
+
+    def work():
+        hosts.join(hosts.cluster(workers.split(','), number, None))
+        with hosts.ending():
+            for regime, name in runs:
+                small_runs.REGIMES[regime](
+                    scratch, scratch / name, devices=hosts.count(), **two_devices.OPTIONS[regime]
+                )
+
+    sys.exit(errors.leave(errors.exit_code(work)))
+
+
+def _end_at(end):
+    place = [None, 0]
+
+    def start_epoch(_, number):
+        place[:] = number, 0
+
+    def usable(_, __):
+        if place == [end.epoch, end.batch] and end.is_kill:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if place == [end.epoch, end.batch]:
+            raise OSError('no space left')
+        place[1] += 1
+        return True
+
+    steps.Step.start_epoch, steps.Step.usable = start_epoch, usable
