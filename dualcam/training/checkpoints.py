@@ -1,13 +1,13 @@
-"""What a run resumes from: the state after its last complete epoch, and the chosen weights.
+"""Checkpoints of a run: the state after its last complete epoch, and the chosen weights.
 
     history.json      the curves of the complete epochs
-    latest/ckpt-N     model, optimizer and random numbers' state after epoch N; ckpt-0 is what the
-                      run began with
-    best/ckpt-N       only the weights, of the best epoch so far
+    latest/ckpt-N     state of model, optimizer and random number generators after epoch N; ckpt-0
+                      is the initial state
+    best/ckpt-N       the weights of the best epoch so far
 
-`history.json` is replaced last, atomically, and says how many epochs are complete: readers ignore
-checkpoints of later epochs, and those of earlier ones are removed only afterwards. So a process may
-be killed at any instruction.
+`history.json` is replaced last, atomically, and determines how many epochs are complete: readers
+ignore checkpoints of later epochs, and older checkpoints are removed only afterwards. So a process
+may be killed at any instruction.
 """
 
 import json
@@ -30,18 +30,18 @@ class Progress:
     """Checkpoints of a run.
 
     Args:
-        model: what learns.
-        optimizer: built.
+        model: the network that is trained.
+        optimizer: already built.
         folder: a `pathlib.Path`, the run's `checkpoints`.
 
     Attributes:
-        kept: where the last complete epoch's state is, in words.
+        kept: where the last complete epoch's state is, as text for messages.
     """
 
     def __init__(
         self, model: keras.Model, optimizer: keras.optimizers.Optimizer, folder: pathlib.Path
     ):
-        # Keras does not save the state of its dropout's random numbers.
+        # Keras does not save the random state of its dropout layers.
         self._state = tf.train.Checkpoint(
             model=model,
             optimizer=optimizer,
@@ -52,45 +52,45 @@ class Progress:
         self.kept = 'nothing is kept yet'
 
     def restore(self) -> list[dict] | None:
-        """Restores model and optimizer as they were after the last complete epoch.
+        """Restores the state of model and optimizer after the last complete epoch.
 
         Returns:
-            The curves up to it, a list; None where nothing was saved.
+            The curves up to it, a list; None if nothing was saved.
 
         Raises:
-            ValueError: the checkpoint is damaged, or another model's; the message names it.
+            ValueError: the checkpoint is damaged or belongs to another model; the message names it.
         """
         history = _history(self._folder)
         latest, best = (_newest(self._folder / name, len(history)) for name in (_LATEST, _BEST))
         if latest is None:
             return None
         _read(self._state, self._folder / _LATEST, latest)
-        # Of incomplete epochs: they might pass for what will be written in their place.
+        # Those of incomplete epochs could be mistaken for the ones about to be written.
         _keep_only(self._folder / _LATEST, latest)
         _keep_only(self._folder / _BEST, best)
         self._note(latest)
         return history[:latest]
 
     def follow(self, number: int) -> None:
-        """Restores what another process has saved or restored after `number` epochs.
+        """Restores the state that another process saved or restored after `number` epochs.
 
-        Nothing is removed: the folder is the other's.
+        Nothing is removed, since the folder belongs to that process.
 
         Raises:
-            ValueError: it is not there, or damaged.
+            ValueError: it is missing or damaged.
         """
         _read(self._state, self._folder / _LATEST, number)
         self._note(number)
 
     def history(self) -> list[dict]:
-        """The curves of the complete epochs, as they are on disk."""
+        """The curves of the complete epochs, read from disk."""
         return _history(self._folder)
 
     def save(self, history: list[dict], keep: bool) -> None:
-        """Saves the state after `len(history)` epochs, and with `keep` the weights as the best.
+        """Saves the state after `len(history)` epochs; with `keep`, also the weights as the best.
 
         Raises:
-            OSError: it cannot be written; what was saved before is unchanged.
+            OSError: it cannot be written; earlier checkpoints are unchanged.
         """
         number = len(history)
         written = [(_LATEST, self._state)] + ([(_BEST, self._weights)] if keep else [])
@@ -111,13 +111,13 @@ class Progress:
             _keep_only(self._folder / name, number)
 
     def check_room(self) -> None:
-        """Allocates, for a moment, the disk space that the run will need beyond what it has.
+        """Briefly allocates the additional disk space that the run will need.
 
-        Between two epochs that is a second state and two copies of the best weights, at the end
-        the exported network: twice a state, in which Adam has two numbers beside each weight.
+        Between epochs, that is a second state and two copies of the best weights; at the end, the
+        exported network. Twice the size of a state covers it, as Adam has two numbers per weight.
 
         Raises:
-            OSError: there is less.
+            OSError: there is less space.
         """
         state = sum(path.stat().st_size for path in (self._folder / _LATEST).iterdir())
         needed = 2 * state + _OTHER_BYTES
@@ -151,7 +151,7 @@ def restore_best(folder: pathlib.Path, weights: tf.train.Checkpoint) -> None:
         weights: a `tf.train.Checkpoint` of the model.
 
     Raises:
-        ValueError: there are none, or they are damaged; the message names the folder.
+        ValueError: they are missing or damaged; the message names the folder.
     """
     number = _newest(folder / _BEST, len(_history(folder)))
     if number is None:
@@ -162,7 +162,7 @@ def restore_best(folder: pathlib.Path, weights: tf.train.Checkpoint) -> None:
 
 
 def _history(folder):
-    """The curves of the complete epochs; none where there is no such file."""
+    """The curves of the complete epochs; empty if there is no such file."""
     path = folder / _HISTORY
     try:
         return list(text_files.read_json(path)) if path.exists() else []
@@ -171,7 +171,7 @@ def _history(folder):
 
 
 def _newest(folder, count):
-    """The highest number of a checkpoint in a folder, up to `count`, or None."""
+    """The highest checkpoint number in a folder, up to `count`, or None."""
     if not folder.is_dir():
         return None
     numbers = [int(match.group(1)) for match in map(_INDEX.fullmatch, os.listdir(folder)) if match]
@@ -190,9 +190,9 @@ def _read(checkpoint, folder, number):
 
 
 def _keep_only(folder, number):
-    """Removes everything in a folder but one checkpoint; None removes all."""
+    """Removes everything in a folder except one checkpoint; None removes all."""
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.is_dir():  # of an interrupted write
+        if path.is_dir():  # left by an interrupted write
             shutil.rmtree(path)
         elif not path.name.startswith(f'ckpt-{number}.'):
             path.unlink()

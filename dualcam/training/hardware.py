@@ -1,16 +1,15 @@
-"""What a run computes on, and in what numbers: mixed precision, several devices.
+"""Hardware and number formats of a run: mixed precision, several devices.
 
-    float32            the default, of the goldens and the published tables too
+    float32            the default, also for the goldens and the published tables
     mixed_bfloat16     16-bit products with the range of float32, on recent GPUs and processors
-    mixed_float16      16-bit products for older GPUs; the loss is scaled, so that small gradients
-                       are kept, and steps with infinite ones are skipped
+    mixed_float16      16-bit products for older GPUs; the loss is scaled so that small gradients do
+                       not vanish, and steps with infinite gradients are skipped
 
-Weights, the optimizer's state and losses are float32 in any case. Several devices each take their
-share of a batch; gradients are summed, so that a step is that of the whole batch, except that batch
-normalisation has each device's own statistics; its moving averages are the mean of all devices'.
-The devices are those of one process, or one of each of the processes that train together
-(`hosts.py`): the numbers are the same. The network that a run returns and exports is in float32 on
-one device.
+Weights, optimizer state and losses are always float32. Several devices each take a share of every
+batch; their gradients are summed, so that a step equals one on the whole batch, except that batch
+normalisation uses each device's own statistics. Its moving averages are the mean over all devices.
+The devices belong to one process, or to several processes with one each (`hosts.py`): the results
+are the same. The network that a run returns and exports is in float32 on one device.
 """
 
 import contextlib
@@ -27,7 +26,7 @@ PRECISIONS = ('float32', 'mixed_bfloat16', 'mixed_float16')
 
 
 def check(precision: str, devices: int) -> None:
-    """A `ValueError` if a run cannot be set up like this on any machine."""
+    """Raises a `ValueError` if no machine supports this combination."""
     if precision not in PRECISIONS:
         raise ValueError(f'precision {precision!r}: expected one of {", ".join(PRECISIONS)}')
     if devices < 1:
@@ -41,10 +40,10 @@ def check(precision: str, devices: int) -> None:
 
 @contextlib.contextmanager
 def building(params: Any) -> Iterator[None]:
-    """Networks and optimizers built inside have a `loop.LoopParams`'s precision and devices.
+    """Context in which networks and optimizers get a `loop.LoopParams`'s precision and devices.
 
     Raises:
-        ValueError: there are fewer devices, or they cannot work in this precision.
+        ValueError: there are fewer devices, or they do not support this precision.
     """
     check_machine(params.precision)
     before = keras.config.dtype_policy()
@@ -57,13 +56,13 @@ def building(params: Any) -> Iterator[None]:
 
 
 def check_machine(precision: str) -> None:
-    """Refuses a precision in which this machine cannot work, before anything is loaded for it.
+    """Rejects a precision that this machine does not support, before any data are loaded.
 
-    What processors, GPUs and their libraries can do is not written anywhere that can be trusted:
-    a small convolution and its gradients are tried, once per process.
+    There is no reliable way to look up what processors, GPUs and their libraries support, so a
+    small convolution and its gradients are computed, once per process.
 
     Raises:
-        ValueError: it cannot; one line.
+        ValueError: it does not; the message is one line.
     """
     refusal = _refusal(precision)
     if refusal:
@@ -75,16 +74,16 @@ def check_machine(precision: str) -> None:
 
 @functools.lru_cache(maxsize=len(PRECISIONS))
 def _refusal(precision):
-    """What TensorFlow says to a convolution in a precision, or nothing if it works."""
+    """TensorFlow's error message for a convolution in a precision; empty if it works."""
     if precision == 'float32':
         return ''
-    # In a graph, as in training: some kernels are chosen there only.
+    # In a graph, as in training: some kernels are only selected there.
     learn = tf.function(_convolution_gradients, autograph=False)
     try:
         for gradient in learn(tf.ones([3, 3, 8, 16]), precision.removeprefix('mixed_')):
-            gradient.numpy()  # on a GPU the error comes when the work is waited for
+            gradient.numpy()  # on a GPU, errors are raised when the result is fetched
     except tf.errors.OpError as error:
-        # The operation's own words stand first; where it stands in the graph, below.
+        # The first line is the operation's own message; its place in the graph follows.
         return (error.message or type(error).__name__).splitlines()[0].strip()
     return ''
 
@@ -100,12 +99,12 @@ def _convolution_gradients(kernel, dtype):
 
 
 def strategy(devices: int) -> tf.distribute.Strategy:
-    """A `tf.distribute.Strategy` for so many GPUs or, without any, logical processors.
+    """A `tf.distribute.Strategy` for this many GPUs or, without any, logical CPU devices.
 
-    Where several processes train together, it is theirs.
+    In distributed training, it is the one shared by the processes.
 
     Raises:
-        ValueError: there are fewer, or not as many as processes.
+        ValueError: there are fewer, or the number is not that of the processes.
     """
     together = hosts.strategy()
     if together is None:
@@ -138,10 +137,10 @@ def settled(params: Any, model: keras.Model, rebuild: Callable[[], keras.Model])
     Args:
         params: the `loop.LoopParams` it was trained with.
         model: built within `building`.
-        rebuild: function that builds it again.
+        rebuild: function that builds another one.
 
     Returns:
-        `model` itself if it is already, or another with its weights.
+        `model` itself if it already is, otherwise another one with its weights.
     """
     if params.precision == 'float32' and params.devices == 1:
         return model
@@ -151,17 +150,17 @@ def settled(params: Any, model: keras.Model, rebuild: Callable[[], keras.Model])
 
 
 def part_of(batch: Any, devices: int) -> tuple[Any, tf.Tensor]:
-    """The part of a batch for the device that this is called on, within `Strategy.run`.
+    """The part of a batch for the device that calls this, within `Strategy.run`.
 
-    Parts are cut by the device's number among all, those of other processes too.
+    Parts are assigned by the device's number among all devices, including other processes'.
 
     Args:
         batch: nested tensors whose first axis is the clips.
-        devices: how many share it.
+        devices: number of devices that share it.
 
     Returns:
-        (the part, never empty; its share of the batch, 0 - 1, which is 0 where there are fewer
-        clips than devices and another device's clip is repeated).
+        (the part, never empty; its share of the batch, 0 - 1). With fewer clips than devices, some
+        devices repeat another one's clip with a share of 0.
     """
     number = tf.distribute.get_replica_context().replica_id_in_sync_group
     size = tf.shape(tf.nest.flatten(batch)[0])[0]

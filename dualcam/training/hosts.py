@@ -1,18 +1,18 @@
-"""Several processes, on one host or many, that train a network together.
+"""Distributed training: several processes, on one or more hosts, train one network.
 
-Every process is started with the same call and its own number. They share each batch as several
-devices of one process do (`hardware.part_of`), sum their gradients, and so hold the same weights.
-Process 0, the chief, owns the run's folder: it alone validates, chooses, exports and writes, while
-the others wait. What it decides, or reads from disk, it hands to them by `from_chief`.
+All processes run the same command, each with its own number. They share each batch like several
+devices of one process (`hardware.part_of`) and sum their gradients, so that their weights stay
+equal. Process 0, the chief, owns the run's folder: only it validates, chooses, exports and writes,
+while the others wait. It sends them its decisions and what it reads from disk by `from_chief`.
 
-The engine is `tf.distribute.MultiWorkerMirroredStrategy` over gRPC: it starts the processes'
-servers, sends the first values of the variables from the chief, sums in rings, and notices by its
-coordination service when a process is gone. `model.fit` and the tf.data service have no part in it:
-the loop is this package's own, and the service's workers could not run its pipelines, which call
-back into this process's Python.
+The backend is `tf.distribute.MultiWorkerMirroredStrategy` over gRPC: it starts the servers of the
+processes, broadcasts the variables' initial values from the chief, reduces in rings, and detects
+lost processes by its coordination service. `model.fit` and the tf.data service are not used: the
+loop is this package's own, and the service's workers could not run its pipelines, which call back
+into this process's Python code.
 
-Whoever loses another process ends with the exit code `LOST`: none of them can go on alone. Started
-again, all of them restore the chief's last checkpoint.
+A process that loses another one exits with code `LOST`, since none can continue alone. When they
+are started again, all of them restore the chief's last checkpoint.
 """
 
 import contextlib
@@ -23,11 +23,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.eager import context  # no public module has what `_tell` needs
+from tensorflow.python.eager import context  # `_tell` has no public equivalent
 
-LOST = 75  # as sysexits.h has it for what may work later: the same call resumes
+LOST = 75  # EX_TEMPFAIL of sysexits.h, "try again later": the same call resumes
 
-_TOLD = 'an error of its own, '  # before what `_tell` reports
+_TOLD = 'an error of its own, '  # precedes the errors that `_tell` reports
 _ADDRESS = re.compile(r'[^\s:/,]+:\d{1,5}')
 _GONE = (
     tf.errors.UnavailableError,
@@ -40,22 +40,22 @@ _GONE = (
 
 
 class LostPeer(OSError):
-    """Another of the processes that train together is gone, or cannot be reached."""
+    """Another process of the training is gone, or cannot be reached."""
 
     exit_code = LOST
 
 
 class FailedPeer(OSError):
-    """Another of them has ended by an error of its own, which the same call would meet again."""
+    """Another process failed with an error of its own, which the same call would raise again."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """The processes that train together.
+    """The processes of a distributed training.
 
     Attributes:
         addresses: host:port of each; the first is the chief's.
-        number: of this process among them, from 0.
+        number: this process's position among them, from 0.
     """
 
     addresses: tuple[str, ...]
@@ -80,20 +80,20 @@ class _Joined:
     strategy: tf.distribute.Strategy
 
 
-_joined: _Joined | None = None  # this process's part; it has one, as TensorFlow has
+_joined: _Joined | None = None  # set once per process, as in TensorFlow
 
 
 def cluster(workers: Sequence[str], worker: int | None, tf_config: str | None) -> Cluster | None:
-    """The processes that a command's flags name, or else TF_CONFIG; None for this one alone.
+    """The processes named by a command's flags, or else by TF_CONFIG; None for a single process.
 
     Args:
-        workers: host:port of each; empty where the flag is not given.
+        workers: host:port of each; empty if the flag is not given.
         worker: number of this process among them, or None.
-        tf_config: the variable of the environment, JSON with a `cluster` of the jobs chief and
-            worker, or of one of them, and a `task`; None or empty without one.
+        tf_config: the environment variable, JSON with a `task` and a `cluster` that has the jobs
+            chief and worker, or one of them; None or empty if not set.
 
     Raises:
-        ValueError: an address or a number is missing or not one.
+        ValueError: an address or a number is missing or invalid.
     """
     if workers:
         if worker is None:
@@ -110,7 +110,7 @@ def cluster(workers: Sequence[str], worker: int | None, tf_config: str | None) -
 
 
 def _of_tf_config(text):
-    """A `Cluster`, or None where TF_CONFIG names none."""
+    """A `Cluster`, or None if TF_CONFIG does not describe one."""
     if not text:
         return None
     try:
@@ -135,14 +135,14 @@ def _of_tf_config(text):
 
 
 def join(cluster: Cluster) -> None:
-    """Waits until all processes are there, and makes this one of them.
+    """Joins the other processes; returns once all of them are connected.
 
-    It must come before anything that TensorFlow computes. A process has one GPU, the first that it
-    sees, or its processor.
+    Must be called before TensorFlow computes anything. Each process uses one GPU, the first one
+    visible to it, or else its CPU.
 
     Raises:
-        ValueError: the port is taken, or TensorFlow has begun to compute.
-        LostPeer: the others did not come, or one is gone already.
+        ValueError: the port is in use, or TensorFlow is already initialised.
+        LostPeer: the others did not connect, or one is already gone.
     """
     global _joined
     gpus = tf.config.list_physical_devices('GPU')[:1]
@@ -172,30 +172,30 @@ def join(cluster: Cluster) -> None:
 
 
 def strategy() -> tf.distribute.Strategy | None:
-    """What networks of several processes are built and trained in; None for a single process."""
+    """The strategy in which the processes build and train networks; None for a single process."""
     return _joined.strategy if _joined else None
 
 
 def count() -> int:
-    """How many processes train together."""
+    """The number of processes; 1 without distributed training."""
     return len(_joined.cluster.addresses) if _joined else 1
 
 
 def number() -> int:
-    """Of this process, from 0."""
+    """This process's number, from 0."""
     return _joined.cluster.number if _joined else 0
 
 
 def is_chief() -> bool:
-    """Whether this process owns what is written; true of a single one."""
+    """Whether this process writes the run's files; true for a single process."""
     return number() == 0
 
 
 def from_chief(values: np.ndarray) -> np.ndarray:
-    """The chief's values, in every process; all of them have to call it.
+    """Broadcasts the chief's values to every process; all of them must call it.
 
     Args:
-        values: integers or floats; those of the other processes say only shape and type.
+        values: integers or floats; the other processes' only provide shape and type.
 
     Raises:
         LostPeer: a process is gone.
@@ -205,7 +205,7 @@ def from_chief(values: np.ndarray) -> np.ndarray:
         return values
     own = values if is_chief() else np.zeros_like(values)
     with watched():
-        # Zeros and the chief's values: a sum that is exact.
+        # The others contribute zeros, so the sum is exact.
         return _joined.strategy.reduce('SUM', tf.identity(own), axis=None).numpy()
 
 
@@ -219,15 +219,15 @@ def bytes_from_chief(content: bytes = b'') -> bytes:
 
 
 def wait() -> None:
-    """Returns once every process is here."""
+    """A barrier: returns once every process has called it."""
     from_chief(np.zeros((), np.int32))
 
 
 @contextlib.contextmanager
 def ending() -> Iterator[None]:
-    """Tells the others of an error within: they end as `FailedPeer` then, and not as `LOST`.
+    """Reports an error within to the others, which then raise `FailedPeer` instead of `LostPeer`.
 
-    Without an error it waits for the others' end. Nothing is trained together afterwards.
+    Without an error, waits until the others are done too. No distributed training may follow.
     """
     try:
         yield
@@ -242,7 +242,7 @@ def ending() -> Iterator[None]:
 
 @contextlib.contextmanager
 def chief_first() -> Iterator[None]:
-    """The chief does the work within first; the others then find the files that it has left.
+    """The chief runs the block first; the others then find the files that it wrote.
 
     Raises:
         LostPeer: a process is gone.
@@ -256,7 +256,7 @@ def chief_first() -> Iterator[None]:
 
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
-    """TensorFlow's errors within become a `LostPeer` where they come of a process that is gone."""
+    """Converts TensorFlow's errors about other processes to `LostPeer` or `FailedPeer`."""
     try:
         yield
     except _GONE as error:
@@ -274,7 +274,7 @@ def watched() -> Iterator[None]:
 
 
 def _reason(error):
-    """What TensorFlow says of an error, in one line, without where it stands in the graph."""
+    """TensorFlow's message of an error in one line, without its place in the graph."""
     text = error.message or type(error).__name__
     aborted = re.search(r'aborted by: *(.+)', text)
     if aborted:
@@ -285,7 +285,7 @@ def _reason(error):
 
 
 def _tell(error):
-    """Reports an error of this process to all."""
+    """Reports an error of this process to all others."""
     text = ' '.join(f'{type(error).__name__}: {error}'.split())
-    with contextlib.suppress(tf.errors.OpError):  # it may have been told of another one's
+    with contextlib.suppress(tf.errors.OpError):  # another process may have reported one first
         context.context().report_error_to_cluster(tf.errors.ABORTED, f'{_TOLD}{text}')

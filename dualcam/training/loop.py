@@ -1,14 +1,14 @@
-"""The loop: batches, epochs, checkpoints, curves. What is learned is up to a step.
+"""The training loop: batches, epochs, checkpoints, curves. A step defines what is learned.
 
-After each epoch the network predicts the validation clips. The weights with the best validation
-accuracy (or another measure of the step) are chosen; of those that are equal up to rounding, the
-ones with the smaller validation loss. Where there is no such measure, the loss alone decides. On
-request the last epoch's weights are chosen. A run that was stopped resumes after its last complete
-epoch and ends with the weights, scores and curves that it would have had (`checkpoints.py`,
+The network is validated after each epoch. The weights with the best validation accuracy (or
+another measure of the step) are chosen; among those that are equal up to rounding, the ones with
+the smaller validation loss. Without such a measure, only the loss counts. On request, the last
+epoch's weights are chosen instead. A stopped run resumes after its last complete epoch and ends
+with the same weights, scores and curves as an uninterrupted one (`checkpoints.py`,
 `curve_files.py`).
 
-Processes that train together (`hosts.py`) all go through the steps. The chief alone validates,
-chooses and writes; the others wait for it at the next step, and restore what it has saved.
+In distributed training (`hosts.py`), all processes run every training step. Only the chief
+validates, chooses and writes; the others wait for it at the next step, and restore what it saved.
 """
 
 import contextlib
@@ -41,8 +41,8 @@ from dualcam.training.observers import Observer
 NotFinite = nonfinite.NotFinite
 
 _TRACED_STEPS = 10
-# Measures are shares of clips, or means over classes of what is found among at most a million,
-# in float64; losses are float32 means over batches of at most `LOSS_TERMS` clips.
+# Measures are fractions of clips, or means of per-class scores over at most a million clips, in
+# float64; losses are float32 means over batches of at most `LOSS_TERMS` clips.
 _MEASURE_TOLERANCE = ties.tolerance(1_000_000, 1.0)
 LOSS_TERMS = 64
 _LOSS_TOLERANCE = ties.tolerance(LOSS_TERMS, 1.0, np.float32)
@@ -50,16 +50,17 @@ _LOSS_TOLERANCE = ties.tolerance(LOSS_TERMS, 1.0, np.float32)
 
 @dataclasses.dataclass(frozen=True)
 class LoopParams:
-    """How long and how fast (WACV 2020: Adam, batch 32, 100 epochs).
+    """Training schedule and hardware (WACV 2020: Adam, batch 32, 100 epochs).
 
     Attributes:
-        epochs, batch_size, learning_rate, seed: of the training.
-        schedule: 'constant', or 'cosine', which lets the rate fall to zero over the epochs.
-        precision, devices: see `hardware`. Devices may be those of several processes.
-        batch_norm_averages: of the normalisations that are trained: 'moving', as the authors have
-            them, or 'measured' over the training clips before each validation and at the end, see
-            `population_statistics`. Moving ones lag behind the weights in short trainings.
-        batch_norm_clips: how many training clips they are measured on; None for all.
+        epochs, batch_size, learning_rate, seed: the usual ones.
+        schedule: 'constant', or 'cosine', which decays the learning rate to zero over the epochs.
+        precision, devices: see `hardware`. The devices may belong to several processes.
+        batch_norm_averages: statistics of the batch normalisation layers that are trained:
+            'moving' averages, like the authors', or 'measured' over the training clips before each
+            validation and at the end, see `population_statistics`. Moving averages lag behind the
+            weights in short training runs.
+        batch_norm_clips: number of training clips to measure them on; None for all.
     """
 
     epochs: int = 100
@@ -87,7 +88,7 @@ class LoopParams:
 
 
 def make_optimizer(params: LoopParams, num_clips: int) -> keras.optimizers.Optimizer:
-    """Adam with the learning rate, or its schedule, of a `LoopParams`."""
+    """Adam with the learning rate or schedule of a `LoopParams`."""
     rate = params.learning_rate
     if params.schedule == 'cosine':
         rate = keras.optimizers.schedules.CosineDecay(
@@ -100,7 +101,7 @@ def make_optimizer(params: LoopParams, num_clips: int) -> keras.optimizers.Optim
 
 
 class Stopped(KeyboardInterrupt):
-    """Ctrl-C during training; the message says what is kept and how to resume."""
+    """Ctrl-C during training; the message says what was saved and how to resume."""
 
 
 def fit(
@@ -122,24 +123,24 @@ def fit(
         training: clips, such as `clip_sets.Clips`.
         validation: likewise, or None; the last epoch's weights are then chosen.
         params: a `LoopParams`.
-        folder: of the run; checkpoints and TensorBoard curves go there.
+        folder: of the run; checkpoints and TensorBoard curves are written there.
         optimizer: a Keras optimizer.
         name: for the progress bar.
         observers: of the run, see `observers.Observer`.
-        profile: trace ten steps of the first epoch of this call for TensorBoard's profile page.
-        keep: which weights are chosen: those of the 'best' or of the 'last' epoch. The latter
-            suits triplet losses, which do not compare epochs: the network itself picks the
-            triplets, and one whose outputs are all alike has a loss of the margin, less than
-            that of many a better network.
+        profile: trace ten steps of this call's first epoch for TensorBoard's profile page.
+        keep: which weights are chosen, those of the 'best' or of the 'last' epoch. 'last' suits
+            triplet losses, which are not comparable between epochs: the network itself selects the
+            triplets, and a collapsed one, whose outputs are all equal, has a loss equal to the
+            margin, which is lower than that of many better networks.
 
     Returns:
         The curves: a list with one dictionary of scalars per epoch.
 
     Raises:
         NotFinite: a loss or a gradient is not finite; the message names epoch, step and the
-            batch's files, and says what is kept.
-        Stopped: Ctrl-C; the message says what is kept.
-        OSError: the disk is full, or will be.
+            batch's files, and says what was saved.
+        Stopped: Ctrl-C; the message says what was saved.
+        OSError: the disk is full, or too small for what the run will write.
         ValueError: an unknown `keep`; clips of a single video, for a step that compares videos;
             such a step on several devices; a damaged checkpoint.
     """
@@ -151,7 +152,7 @@ def fit(
             'each other, and a device has only a part of them; take one'
         )
     folder = pathlib.Path(folder)
-    with hardware.strategy(params.devices).scope():  # its averages are placed as the variables are
+    with hardware.strategy(params.devices).scope():  # places its averages like the variables
         optimizer.build(step.variables)
     progress = checkpoints.Progress(step.model, optimizer, folder / 'checkpoints')
     leads = hosts.is_chief()
@@ -237,11 +238,11 @@ def fit(
 
 
 def _resume(progress, folder):
-    """Restores a run, or saves its beginning; returns the curves of its complete epochs."""
+    """Restores a run, or saves its initial state; returns the curves of its complete epochs."""
     history = progress.restore()
     if history is None:
         history = []
-        # Something to resume from, and proof that it can be saved.
+        # A state to resume from, and a check that it can be saved.
         progress.save(history, keep=False)
     progress.check_room()
     (folder / nonfinite.FILE).unlink(missing_ok=True)
@@ -250,7 +251,7 @@ def _resume(progress, folder):
 
 
 def predict(model: keras.Model, clips: Any, batch_size: int = 32) -> np.ndarray:
-    """Logits of all clips, [clips, classes] float32, in their order."""
+    """Logits of all clips in order, [clips, classes] float32."""
     return np.concatenate(
         [
             model.predict_on_batch(models.inputs_of(model, batch['input']))
@@ -260,20 +261,21 @@ def predict(model: keras.Model, clips: Any, batch_size: int = 32) -> np.ndarray:
 
 
 def chosen_epoch(history: list[dict], keep: str = 'best', measure: str = 'accuracy') -> int:
-    """The epoch (from 0) that `fit` chose by a step's measure; without validation the last one."""
+    """The epoch (from 0) that `fit` chose by a step's measure; the last one without validation."""
     if keep == 'last' or 'validation/total' not in history[-1]:
         return len(history) - 1
     return best_epoch(history, measure)
 
 
 def best_epoch(history: list[dict], measure: str = 'accuracy') -> int:
-    """Epoch (from 0) with the best validation measure, then the smallest validation loss.
+    """The epoch (from 0) with the best validation measure, then the smallest validation loss.
 
-    Where there is no such measure, the loss alone decides. Of epochs that differ by no more than
-    rounding the earliest wins.
+    Without such a measure, only the loss counts. Among epochs that differ only by rounding, the
+    earliest wins.
     """
     best = 0
-    # One by one: the best of the epochs so far is the one whose weights are kept, or the newest.
+    # In order, as in training: after each epoch, the best so far is either the one whose weights
+    # are saved or the newest.
     for epoch in range(1, len(history)):
         if _is_better(history[epoch], history[best], f'validation/{measure}'):
             best = epoch
@@ -281,7 +283,7 @@ def best_epoch(history: list[dict], measure: str = 'accuracy') -> int:
 
 
 def _is_better(new, old, measure):
-    """Whether an epoch's scalars are better than another's by more than rounding."""
+    """Whether one epoch's scalars are better than another's by more than rounding."""
     gain = new.get(measure, 0.0) - old.get(measure, 0.0)
     if abs(gain) > _MEASURE_TOLERANCE:
         return gain > 0.0
@@ -292,18 +294,19 @@ def _is_better(new, old, measure):
 def make_train_step(
     step: steps.Step, optimizer: keras.optimizers.Optimizer, devices: int = 1
 ) -> Callable:
-    """A compiled step.
+    """Compiles a training step.
 
     Args:
         step: a `steps.Step`.
         optimizer: a Keras optimizer, built for the step's variables.
-        devices: how many share a batch, for which both were built, see `hardware.building`.
+        devices: number of devices that share a batch; step and optimizer must have been built for
+            them, see `hardware.building`.
 
     Returns:
-        A function from a batch to (named scalars; how many predictions are right, or None; whether
+        A function from a batch to (named scalars; number of correct predictions, or None; whether
         the loss and all gradients are finite).
     """
-    # An optimizer that scales the loss skips steps with infinite gradients by itself.
+    # An optimizer that scales the loss skips steps with infinite gradients on its own.
     is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
     def learn(batch, share=None):
@@ -313,13 +316,13 @@ def make_train_step(
             total = optimizer.scale_loss(total)
         gradients = tape.gradient(total, step.variables)
         optimizer.apply_gradients(zip(gradients, step.variables, strict=True))
-        # A finite loss may have infinite gradients: the next batch would be blamed for them.
+        # A finite loss may have infinite gradients, for which the next batch would be blamed.
         checked = [losses['total'], *([] if is_scaled else gradients)]
         finite_all = tf.reduce_all(
             [tf.reduce_all(tf.math.is_finite(values)) for values in checked if values is not None]
         )
         if logits is None or step.measure != 'accuracy':
-            return losses, None, finite_all  # other measures rank clips: no sum over batches
+            return losses, None, finite_all  # other measures rank clips and do not add up
         right = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == batch['label'], tf.int32))
         return losses, right, finite_all
 
@@ -347,7 +350,7 @@ def make_train_step(
 
 
 def _epoch(step, train_step, training, params, epoch, stop, traced=None):
-    """Trains for one epoch; returns the means of its scalars, and the accuracy if there is one."""
+    """Trains for one epoch; returns the means of its scalars, and the accuracy, if any."""
     sums, right, seen = {}, None, 0
     batches = training.batches(params.batch_size, (params.seed, epoch))
     with (
@@ -381,12 +384,12 @@ def _epoch(step, train_step, training, params, epoch, stop, traced=None):
 
 
 def _predict_all(step, predict_batch, clips, params, epoch, stop):
-    """Logits of the validation clips, or None without any, and the means of their scalars."""
+    """Logits of the validation clips, or None if the step has none, and the means of scalars."""
     sums, logits, seen = {}, [], 0
     batch_size, seed = params.batch_size, None
     if step.compares:
-        # A loss depends on how many clips are compared, so batches have one size; and on how many
-        # of them are of one video, so they are shuffled: lists hold those side by side.
+        # Losses depend on the number of clips compared, so all batches have the same size; and on
+        # how many come from one video, so clips are shuffled: in lists those are adjacent.
         num_batches = -(-len(clips) // batch_size)
         batch_size, seed = -(-len(clips) // num_batches), params.seed
     for number, batch in enumerate(filter(step.usable, clips.batches(batch_size, seed))):

@@ -16,21 +16,21 @@ _NAMED = 3  # clips in the message
 
 
 class NotFinite(ValueError):
-    """A loss or a gradient became infinite or not a number."""
+    """A loss or a gradient became infinite or NaN."""
 
 
 def error(
     where: str, losses: Mapping, clips: Any, batch: Mapping, folder: pathlib.Path, kept: str
 ) -> NotFinite:
-    """A `NotFinite` that names the batch's clips; a file lists all of them.
+    """A `NotFinite` that names the first of a batch's files; a file in the folder lists all clips.
 
     Args:
-        where: epoch and step, in words.
+        where: epoch and step, as text.
         losses: {name: number} of the batch.
-        clips: what the batch was cut from; its `records(number)` names a clip's files.
+        clips: the clips that the batch is from; `records(number)` names a clip's files.
         batch: of `clips`.
         folder: of the run.
-        kept: which state is kept where, in words.
+        kept: which state was saved where, as text.
     """
     inputs = list(batch['input'].values()) if isinstance(batch['input'], dict) else [batch['input']]
     entries = [

@@ -1,4 +1,4 @@
-"""Observers of a run: the interface for reports, which training itself knows nothing about."""
+"""The interface of a run's observers, such as reports, which training does not know about."""
 
 import dataclasses
 import pathlib

@@ -1,7 +1,7 @@
 """Adam with one operation per variable and step.
 
-Keras' own reads and writes weights and both averages several times, which takes a seventh of a
-HearNet step on a CPU.
+Keras' own Adam reads and writes the weights and both averages several times, which takes a seventh
+of a HearNet step on a CPU.
 """
 
 from typing import Any
@@ -11,13 +11,13 @@ import tensorflow as tf
 
 
 class Adam(keras.optimizers.Adam):
-    """Kingma and Ba's Adam (ICLR 2015), with Keras' arguments, variables and, except for rounding,
+    """Kingma and Ba's Adam (ICLR 2015) with Keras' arguments, variables and, up to rounding,
     results."""
 
     def update_step(
         self, gradient: tf.Tensor | tf.IndexedSlices, variable: keras.Variable, learning_rate: Any
     ) -> None:
-        """Updates a variable and its averages with a gradient of its shape."""
+        """Updates a variable and its averages with a gradient of the same shape."""
         if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
             super().update_step(gradient, variable, learning_rate)
             return

@@ -1,9 +1,10 @@
 """Batch normalisation's averages: one set for all devices, or measured (Wu and Johnson 2021).
 
-Moving averages lag behind the weights in short trainings. Here the clips go through the network
-once; each normalisation uses the statistics of its batch, as in training, and its population mean
-and variance are those of all batches together, by the law of total variance. For a layer below
-which nothing is normalised that is exact; above, it is exact for the batches at hand.
+Moving averages lag behind the weights in short training runs. To measure them instead, the clips
+are passed through the network once; each batch normalisation layer uses the statistics of its
+batch, as in training, and its population mean and variance combine those of all batches by the law
+of total variance. This is exact for the first such layer; for later ones, whose input depends on
+how the clips were batched, it is exact for these batches.
 """
 
 from collections.abc import Callable
@@ -19,11 +20,11 @@ from dualcam.training import hardware, hosts, steps
 
 
 class PopulationStatistics:
-    """Measures the averages of the normalisations that a step trains.
+    """Measures the averages of the batch normalisation layers that a step trains.
 
     Args:
-        step: a `steps.Step`. Normalisations whose scale and offset it does not train, such as a
-            frozen backbone's, keep their averages.
+        step: a `steps.Step`. Layers whose scale and offset it does not train, such as a frozen
+            backbone's, keep their averages.
     """
 
     def __init__(self, step: steps.Step):
@@ -48,16 +49,16 @@ class PopulationStatistics:
         shuffle_seed: tuple[int, ...],
         max_clips: int | None = None,
     ) -> None:
-        """Replaces the averages; nothing else of the network changes.
+        """Replaces the averages; nothing else in the network changes.
 
-        Of processes that train together the chief measures, and all take what it finds.
+        In distributed training the chief measures them for all processes.
 
         Args:
-            clips: training clips. They are shuffled, since lists hold clips of a class side by
-                side, and go through in batches of as equal a size as can be.
-            batch_size: at most so many clips at a time.
-            shuffle_seed: chooses the batches.
-            max_clips: how many clips are looked at; None for all.
+            clips: training clips. They are shuffled, since clips of a class are adjacent in lists,
+                and split into batches that are as equal in size as possible.
+            batch_size: largest number of clips per batch.
+            shuffle_seed: determines the batches.
+            max_clips: number of clips to use; None for all.
         """
         if hosts.is_chief():
             self._measure(clips, batch_size, shuffle_seed, max_clips)
@@ -90,15 +91,15 @@ class PopulationStatistics:
 
 
 def make_join(model: keras.Model, devices: int) -> Callable[[], None]:
-    """A function that gives all devices one set of moving averages: the mean of their own.
+    """A function that replaces each device's moving averages by the mean over all devices.
 
-    Each device's averages follow its own part of every batch, and nothing reads them within an
-    epoch. They are linear in the statistics of those parts, so the mean after an epoch is what
-    averages of the parts' mean statistics would be.
+    Each device's averages follow its own part of every batch, and nothing reads them during an
+    epoch. They are linear in the statistics of the parts, so their mean after an epoch equals the
+    moving average of the parts' mean statistics.
 
     Args:
-        model: what learns, built within `hardware.building`.
-        devices: how many share a batch; of one, nothing is changed.
+        model: the network that is trained, built within `hardware.building`.
+        devices: number of devices that share a batch; with one, the function does nothing.
     """
     averages = [
         variable
@@ -110,7 +111,7 @@ def make_join(model: keras.Model, devices: int) -> Callable[[], None]:
         return lambda: None
 
     def join():
-        # Copies are on the device; what is read of a variable is on none that a sum could go to.
+        # Copies are placed on the device; a variable's value itself has no device to reduce to.
         own = [tf.identity(variable.value) for variable in averages]
         means = tf.distribute.get_replica_context().all_reduce('MEAN', own)
         for variable, mean in zip(averages, means, strict=True):
@@ -124,7 +125,7 @@ def make_join(model: keras.Model, devices: int) -> Callable[[], None]:
 
 
 def normalisations(model: keras.Model) -> list[layers.BatchNormalization]:
-    """The normalisations of a network, or of the networks that it is made of, each once."""
+    """The batch normalisation layers of a network, including nested networks, each once."""
     found = {}
     for layer in model.layers:
         if isinstance(layer, keras.Model):

@@ -1,16 +1,16 @@
-"""A run is a folder: what it was made with, checkpoints, curves, scores, an exported student.
+"""A run is a folder: its parameters, checkpoints, curves, scores, and an exported student.
 
 run.json         kind of recipe, parameters, seed, digests of the lists, versions, commit
 checkpoints/     the latest state and the best weights, see `checkpoints.py`
 tensorboard/     train and validation curves
-stats/           statistics of the training set that the input is normalised with
-saved_model/1/   the student, from a raw waveform on, with its model card; of networks that need a
-                 microphone only
-metrics.json     the curves and the chosen epoch; written last, so it says the run is done
+stats/           training set statistics that normalise the input
+saved_model/1/   the exported student, which takes raw waveforms, with its model card; only for
+                 networks that need no more than a microphone
+metrics.json     the curves and the chosen epoch; written last, so it marks the run as complete
 .lock            locked by the process that trains the run
 
-What else a run's folder holds - predictions, examples, pictures, report.html - its observers wrote,
-see `dualcam/reports`.
+Everything else in a run's folder (predictions, examples, pictures, report.html) is written by its
+observers, see `dualcam/reports`.
 """
 
 import dataclasses
@@ -29,11 +29,11 @@ from dualcam.training.recipes.recipe import NETWORK
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """What a run's folder says of it.
+    """A run, as its folder describes it.
 
     Attributes:
         kind: of its recipe, one of `recipes.ALL`.
-        params: its parameters, as its recipe's `run.train` took them.
+        params: the parameters that were passed to `train`.
         classes: names.
     """
 
@@ -52,30 +52,29 @@ def train(
     profile: bool = False,
     observers: Iterable[MakeObserver] = (),
 ) -> keras.Model:
-    """Trains a network and fills the run's folder; resumes a run that was stopped.
+    """Trains a network and fills the run's folder; resumes a stopped run.
 
-    Processes that train together, see `hosts.join`, all make the same call; the folder is one that
-    all of them see, and only the chief writes to it.
+    In distributed training, see `hosts.join`, all processes make the same call; the folder is
+    shared by all of them, and only the chief writes to it.
 
     Args:
-        recipe: one of `dualcam.training.recipes`, which says what params, data and teacher are.
-        params: all that decides the outcome next to the data.
-        data: what is learned from.
-        folder: of the run; if it is complete, nothing is done.
-        teacher: what is learned from besides, or None.
+        recipe: one of `dualcam.training.recipes`; it defines params, data and teacher.
+        params: everything that determines the outcome, besides the data.
+        data: the training and validation data.
+        folder: of the run; if the run is complete, nothing is done.
+        teacher: what the recipe's teacher is, or None.
         name: for the progress bar.
         profile: see `loop.fit`.
-        observers: functions that are given a `WatchedRun` and return an `Observer`, such as
-            `run_reports.observe`.
+        observers: functions from a `WatchedRun` to an `Observer`, such as `run_reports.observe`.
 
     Returns:
         The trained network.
 
     Raises:
-        ValueError: the folder belongs to a run with other parameters or data; a teacher is
-            missing, or not wanted.
+        ValueError: the folder belongs to a run with different parameters or data; a teacher is
+            missing, or given but not expected.
         loop.NotFinite, loop.Stopped, OSError: see `loop.fit`.
-        hosts.LostPeer: another of the processes that train together is gone.
+        hosts.LostPeer: another process of the training is gone.
     """
     folder = pathlib.Path(folder)
     recipe.check(params, teacher)
@@ -90,7 +89,7 @@ def train(
 
 def _train(recipe, params, data, folder, teacher, name, profile, observers):
     keras.utils.set_random_seed(params.loop.seed)
-    with hosts.chief_first():  # statistics of the training set are made once
+    with hosts.chief_first():  # training set statistics are computed once
         training, validation = recipe.clips(params, data, folder, teacher)
     num_classes = data.info.num_classes
     with hardware.building(params.loop):
@@ -118,7 +117,7 @@ def _train(recipe, params, data, folder, teacher, name, profile, observers):
             metrics = run_folder.metrics(history, best, training, validation)
             for observer in watching:
                 observer.end(network, metrics)
-            model_cards.renew_of_run(folder, metrics)  # with the scores that the observers left
+            model_cards.renew_of_run(folder, metrics)  # with the scores that the observers wrote
             run_folder.complete(folder, metrics)
     return network
 
@@ -147,7 +146,7 @@ def load_networks(folder: str | pathlib.Path) -> dict[str, keras.Model]:
 
 
 def described(folder: str | pathlib.Path) -> Description:
-    """What a run's folder says of it.
+    """The `Description` of a run's folder.
 
     Raises:
         ValueError: there is no such run, or another version of dualcam made it.

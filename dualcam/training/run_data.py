@@ -1,7 +1,7 @@
-"""From a run's parameters to what its network sees, and to the network itself.
+"""From a run's parameters to its network's input, and to the network itself.
 
-`run.py` trains and keeps; the clips, statistics and options that a `supervised.RunParams` stands
-for are made here.
+`run.py` trains and saves; this module makes the clips, statistics and network options that a
+`supervised.RunParams` describes.
 """
 
 import abc
@@ -24,11 +24,11 @@ from dualcam.data.sources import datasets
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Data(abc.ABC):
-    """What a run learns from.
+    """The training and validation data of a run.
 
     Attributes:
-        store: holds all files.
-        training, validation: those of the two lists, in their order.
+        store: contains all files.
+        training, validation: the files of the two lists, in order.
         info: the data set, for titles and exports.
         start: {layer: its weights} that training starts from; other layers are randomly
             initialised.
@@ -39,14 +39,14 @@ class Data(abc.ABC):
     validation: Any
     info: datasets.DatasetInfo
     start: dict = dataclasses.field(default_factory=dict)
-    _content: ClassVar[str]  # names the store's digest in run.json
-    _unit: ClassVar[str] = 'records'  # of the lists there
+    _content: ClassVar[str]  # key of the store's digest in run.json
+    _unit: ClassVar[str] = 'records'  # what the lists there count
 
     @abc.abstractmethod
     def clips(
         self, params: Any, folder: pathlib.Path, teacher: np.ndarray | None = None
     ) -> tuple[clip_sets.Clips, clip_sets.Clips | None]:
-        """Training and validation clips; the statistics that normalise them land in the folder.
+        """Training and validation clips; saves the statistics that normalise them to the folder.
 
         Args:
             params: a `supervised.RunParams`.
@@ -55,7 +55,7 @@ class Data(abc.ABC):
         """
 
     def described(self) -> dict[str, Any]:
-        """What run.json states: digests of the store's content and of the lists."""
+        """Entries for run.json: digests of the store's content and of the lists."""
         return {
             self._content: self.store.digest,
             'lists': {
@@ -69,7 +69,7 @@ class Data(abc.ABC):
 
     @abc.abstractmethod
     def _named(self, files: Any) -> bytes:
-        """Identifies a list's files, for its digest."""
+        """Bytes that identify a list's files, for its digest."""
 
 
 class RunData(Data):
@@ -95,7 +95,7 @@ class RunData(Data):
         return training, validation
 
     def windows(self, params: Any) -> tuple[np.ndarray, list[np.ndarray]]:
-        """How the lists are cut.
+        """Cuts the lists into windows.
 
         Args:
             params: has `clips` and `loop`.
@@ -119,9 +119,9 @@ class RunData(Data):
 
 
 class SoundData(Data):
-    """Files of a folder of sound; the lists hold their rows.
+    """Audio files of a folder; the lists hold their rows.
 
-    With an empty validation list the last epoch's weights are kept.
+    With an empty validation list, the last epoch's weights are chosen.
     """
 
     _content, _unit = 'sounds', 'files'
@@ -129,7 +129,7 @@ class SoundData(Data):
     def clips(
         self, params: Any, folder: pathlib.Path, teacher: np.ndarray | None = None
     ) -> tuple[clip_sets.Clips, clip_sets.Clips | None]:
-        """As of `Data`; no teacher is asked, and there may be no validation clips."""
+        """See `Data.clips`; a teacher is not supported, and there may be no validation clips."""
         if teacher is not None:
             raise ValueError('a folder of sound has no acoustic images for a teacher')
         clip_samples = audio.num_samples(params.clips.sample_length)
@@ -159,29 +159,29 @@ class SoundData(Data):
 def test_clips(
     params: Any, store: Any, paths: Sequence[str], folder: pathlib.Path
 ) -> clip_sets.Clips:
-    """Clips of a list as the run of this folder takes them, cut without overlap."""
+    """A list's clips as inputs for the run in this folder, cut without overlap."""
     rows = record_clips.sequence_rows(store, paths, params.clips.total_length)
     return cut(params, store, record_clips.inference_windows(rows, params.clips), folder)
 
 
 def second_clips(params: Any, store: Any, folder: pathlib.Path) -> clip_sets.Clips:
-    """Every record of a store as a clip of the run of this folder, a teacher of one second."""
+    """Every record of a store as a clip for the run in this folder, a teacher on 1 s clips."""
     return cut(params, store, np.arange(len(store.paths))[:, None], folder)
 
 
 def asked_frames(
     params: Any, store: Any, training: Sequence[str], others: Iterable[Sequence[str]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which frames' features a run on video and its tests need.
+    """The frames whose features a run on video and its tests need.
 
     Args:
         params: a `supervised.RunParams`.
-        store: holds the records.
+        store: contains the records.
         training: record paths of its training list.
         others: record paths of the lists that are cut without overlap.
 
     Returns:
-        (rows of the store [n], numbers of frames [n]).
+        (rows of the store [n], frame numbers [n]).
     """
     if 'features' not in inputs_of(params):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -205,8 +205,8 @@ def frontend(params: Any, folder: str | os.PathLike | None = None) -> frontends.
 
     Args:
         params: a `supervised.RunParams`.
-        folder: of the run, with the statistics that spectrograms are normalised with; None
-            leaves them as they are.
+        folder: of the run, with the statistics that normalise spectrograms; None leaves
+            spectrograms as they are.
     """
     kind, statistics = models.network(params.network).input, None
     assert kind is not None, 'a student has one input'
@@ -229,14 +229,14 @@ def cut(
     folder: pathlib.Path,
     columns: Mapping[str, np.ndarray] | None = None,
 ) -> clip_sets.Clips:
-    """Windows of a store as clips of the network of the run of this folder.
+    """Windows of a store as clips for the network of the run in this folder.
 
     Args:
         params: a `supervised.RunParams`.
-        store: holds the records.
+        store: contains the records.
         windows: [clips, seconds] rows of it.
         folder: of the run, with its statistics.
-        columns: {name: [clips, ...]} that go along with each clip.
+        columns: {name: [clips, ...]}, additional values for each clip.
     """
     inputs = inputs_of(params)
     frames = heard = None
@@ -250,11 +250,11 @@ def cut(
 def gather_stats(
     params: Any, store: Any, rows: np.ndarray, windows: np.ndarray, folder: pathlib.Path
 ) -> None:
-    """Statistics of the training set that the input is normalised with, unless they exist.
+    """Saves the training set statistics that normalise the input, unless they exist.
 
     Args:
         params: a `supervised.RunParams`.
-        store: holds the records.
+        store: contains the records.
         rows: [sequences, seconds] of the training list.
         windows: [clips, seconds] rows of the training clips.
         folder: of the run.
@@ -284,25 +284,26 @@ def build(params: Any, num_classes: int, folder: pathlib.Path) -> keras.Model:
         return models.build(params.network, num_classes, **options)
     if params.standardise:
         mean, deviation = channel_statistics.load(folder / 'stats_features', 'mean', 'std_dev')
-        # A feature that hardly moves in training would otherwise be blown up where it does.
+        # A feature that is almost constant in the training set would otherwise be amplified
+        # wherever it does vary.
         options['feature_stats'] = mean, np.maximum(deviation, 1e-3 * deviation.max())
     return models.build_head(params.network, num_classes, **options)
 
 
 def build_map(params: Any, folder: pathlib.Path) -> keras.Model:
-    """Likewise, the network that learns correspondence, `models.build_map`."""
+    """Likewise, a network that learns correspondence, see `models.build_map`."""
     return models.build_map(params.network, **_trained_options(params, folder))
 
 
 def inputs_of(params: Any) -> tuple[str, ...]:
-    """Names of the inputs that clips are cut to for this run."""
+    """Names of the inputs that this run's clips contain."""
     names = models.network(params.network).clip_parts
     video = params.batch_norm == 'authors'
     return tuple('video' if video and name == 'features' else name for name in names)
 
 
 def keep_stats(folder: pathlib.Path, batches_of: Callable[[], Iterable[np.ndarray]]) -> None:
-    """Gathers statistics of what a function yields into a folder, unless it exists."""
+    """Saves the statistics of a function's batches to a folder, unless it exists."""
     if not folder.exists():
         channel_statistics.save(folder, channel_statistics.gather(batches_of()))
 
@@ -312,14 +313,14 @@ def _options(params):
 
 
 def _frames(params):
-    """Numbers of a clip's frames that the network of a run takes."""
+    """Numbers of the frames of a clip that a run's network takes."""
     numbers_of = models.network(params.network).frames
     assert numbers_of is not None, f'{params.network} takes no frames'
     return numbers_of(**_options(params))
 
 
 def _trained_options(params, folder):
-    """`_options`, and those that the training set decides."""
+    """`_options`, and those that depend on the training set."""
     options = _options(params)
     if params.standardise and 'acoustic' in inputs_of(params):
         names = 'mean', 'std_dev'

@@ -1,4 +1,4 @@
-"""The folder of a run: what it was made with, its lock, and files that are written atomically."""
+"""The folder of a run: run.json, its lock, and files that are written atomically."""
 
 import contextlib
 import dataclasses
@@ -19,28 +19,29 @@ from dualcam.data.sources import datasets
 from dualcam.files import atomic, locking, text_files
 from dualcam.training import checkpoints, hosts
 
-METRICS_FILE = 'metrics.json'  # written last: the run is then trained
+METRICS_FILE = 'metrics.json'  # written last: marks the run as trained
 _RUN_FILE = 'run.json'
 
 
 @contextlib.contextmanager
 def claimed(folder: pathlib.Path, kind: str, params: Any, data: Any) -> Iterator[bool]:
-    """Keeps other processes out of a run's folder while it is trained.
+    """Locks a run's folder against other processes while it is trained.
 
-    Where another process trains this run, waits for it and then uses what it trained, or
-    continues the training if that process was stopped. A trained run can be read by any process.
+    If another process is training this run, waits for it and then uses its result, or continues
+    the training if that process was stopped. Any process can read a trained run.
 
     Args:
         folder: of the run, a `pathlib.Path`; it is created, with its run.json.
         kind: of its recipe.
-        params: a frozen dataclass with `loop`, all that decides the outcome next to the data.
+        params: a frozen dataclass with `loop`: everything that determines the outcome, besides
+            the data.
         data: has `info`, a `datasets.DatasetInfo`, and `described()`.
 
     Yields:
-        Whether the run is trained already.
+        Whether the run is already trained.
 
     Raises:
-        ValueError: the folder belongs to a run with other parameters or data.
+        ValueError: the folder belongs to a run with different parameters or data.
         OSError: the folder cannot be written.
     """
     made_with = _made_with(kind, params, data)
@@ -50,12 +51,12 @@ def claimed(folder: pathlib.Path, kind: str, params: Any, data: Any) -> Iterator
         return
     folder.mkdir(parents=True, exist_ok=True)
     with locking.held(folder / locking.LOCK_FILE, 'trains this run') as waited:
-        _check_same(folder, made_with)  # another process may have been quicker
+        _check_same(folder, made_with)  # another process may have been faster
         if waited and is_complete(folder):
             print(f'using the run that it trained: {folder}', file=sys.stderr, flush=True)
             yield True
             return
-        for path in list(folder.rglob(f'.*{atomic.PARTIAL}*')):  # of a killed process
+        for path in list(folder.rglob(f'.*{atomic.PARTIAL}*')):  # left by a killed process
             if path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -80,10 +81,10 @@ def claimed(folder: pathlib.Path, kind: str, params: Any, data: Any) -> Iterator
 
 @contextlib.contextmanager
 def claimed_together(folder: pathlib.Path, kind: str, params: Any, data: Any) -> Iterator[bool]:
-    """`claimed` by the chief of the processes that train together, for all of them.
+    """Like `claimed`, but in distributed training the chief claims the folder for all processes.
 
-    Args, yields, raises: as of `claimed`. A process whose run is another than the chief's has a
-    `ValueError` as well.
+    Args, yields and raises are those of `claimed`. A process whose run differs from the chief's
+    raises a `ValueError` too.
     """
     with contextlib.ExitStack() as claim:
         is_trained = False
@@ -106,7 +107,7 @@ def claimed_together(folder: pathlib.Path, kind: str, params: Any, data: Any) ->
 
 
 def _made_with(kind, params, data):
-    """What run.json states of a run, apart from versions."""
+    """The entries of run.json, except seed, commit and versions."""
     made_with = {
         'kind': kind,
         'params': dataclasses.asdict(params),
@@ -118,7 +119,7 @@ def _made_with(kind, params, data):
 
 
 def _check_same(folder, made_with):
-    """A `ValueError` if a folder holds another run."""
+    """Raises a `ValueError` if a folder contains another run."""
     path = folder / _RUN_FILE
     if not path.exists():
         return
@@ -130,7 +131,7 @@ def _check_same(folder, made_with):
     if 'origin' in other and datasets.UNNAMED_ORIGINS.issuperset(
         (before.get('origin'), made_with['origin'])
     ):
-        other.remove('origin')  # the same records, named since, or by an earlier version
+        other.remove('origin')  # the same records, named later or by an earlier version
     if other:
         raise ValueError(
             f'{folder}: holds a run with other {", ".join(other)}; choose another '
@@ -139,13 +140,13 @@ def _check_same(folder, made_with):
 
 
 def read(folder: str | pathlib.Path) -> dict:
-    """What the run.json of a folder holds.
+    """The content of a folder's run.json.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError: there is none, or it is not one.
+        OSError, ValueError, KeyError, TypeError: it is missing or invalid.
     """
     saved = dict(text_files.read_json(pathlib.Path(folder) / _RUN_FILE))
-    # The first runs did not state their kind.
+    # Early versions did not record the kind.
     return {'kind': _unstated_kind(saved['params'])} | saved
 
 
@@ -167,10 +168,10 @@ def is_complete(folder: pathlib.Path) -> bool:
 
 
 def metrics(history: list[dict], best: int, training: Any, validation: Any) -> dict:
-    """What metrics.json holds.
+    """The content of metrics.json.
 
     Args:
-        history: what `loop.fit` gives.
+        history: from `loop.fit`.
         best: the chosen epoch, from 0.
         training, validation: the clips; validation may be None.
     """
@@ -184,7 +185,7 @@ def metrics(history: list[dict], best: int, training: Any, validation: Any) -> d
 
 
 def complete(folder: pathlib.Path, metrics: dict) -> None:
-    """Notes that a run has been trained."""
+    """Marks a run as trained by writing its metrics.json."""
     write_json(folder / METRICS_FILE, metrics)
 
 

@@ -17,9 +17,9 @@ class Step:
     Attributes:
         model: the network to train.
         variables: the trained variables.
-        compares: whether the clips of a batch are compared with each other. Validation clips are
-            then shuffled, identically in all epochs.
-        measure: name of the curve that ranks epochs, see `score`.
+        compares: whether the loss compares the clips of a batch with each other. Validation clips
+            are then shuffled, in the same order in all epochs.
+        measure: name of the curve by which epochs are ranked, see `score`.
     """
 
     compares = False
@@ -42,7 +42,7 @@ class Step:
 
         Returns:
             (named scalars, including 'total'; logits [batch, classes], or None if no classes are
-            predicted: a scalar 'accuracy', if present, is then one of the curves).
+            predicted; in that case a scalar 'accuracy', if present, becomes a curve).
         """
         raise NotImplementedError
 

@@ -70,4 +70,4 @@ class Recipe(abc.ABC):
     def export(  # noqa: B027
         self, params: Any, network: keras.Model, info: datasets.DatasetInfo, folder: pathlib.Path
     ) -> None:
-        """Exports the trained network as a SavedModel, if it only needs a microphone."""
+        """Exports the trained network as a SavedModel, if a microphone is all it needs."""

@@ -33,8 +33,8 @@ class TaggingParams:
 
     Attributes:
         network: that is evaluated and exported: one of `models.TAGGING_NAMES`.
-        method: 'alone' uses labels; 'taught' also or only a trained teacher; 'fitnets' both, after
-            a hint; 'mutual' trains together with a teacher. See `tagging_steps.py`.
+        method: 'alone' uses labels; 'taught' a trained teacher, with or without labels; 'fitnets'
+            both, after a hint; 'mutual' trains together with a teacher. See `tagging_steps.py`.
         loop: training schedule; AAAI 2021 has Adam, batches of 32 and a rate of 1e-3.
         clip_s: seconds of a clip.
         sound: sound inputs of the network, and of a mutual teacher; see `cnn8.SOUND_SIZES`.
@@ -115,7 +115,7 @@ class TaggingRecipe(Recipe):
         )
 
     def check(self, params: TaggingParams, teacher: keras.Model | None) -> None:
-        """Raises a `ValueError` unless a teacher is given exactly if the method needs one."""
+        """Raises a `ValueError` if a teacher is missing, or given but not used by the method."""
         if (teacher is not None) != (params.method in ('taught', 'fitnets')):
             raise ValueError(
                 f'method {params.method}: '
@@ -194,7 +194,7 @@ class TaggingRecipe(Recipe):
         info: datasets.DatasetInfo,
         folder: pathlib.Path,
     ) -> None:
-        """Exports the network if it only needs a microphone, and verifies the reloaded one."""
+        """Exports the network if a microphone is all it needs, and verifies the reloaded one."""
         if not needs_sound_only(params):
             return
         frontend = tagging_data.frontend(params, folder)
@@ -207,7 +207,7 @@ TAGGING = TaggingRecipe()
 
 
 def needs_sound_only(params: TaggingParams) -> bool:
-    """Whether the network of a run needs no more than a microphone."""
+    """Whether a microphone is all that the network of a run needs."""
     return params.sound == ('audio',) and params.network in ('tagging_audio', 'tagging_student')
 
 

@@ -89,9 +89,9 @@ class TaggingStep(steps.Step):
 
 
 class TaughtStep(TaggingStep):
-    """Trains a network with a frozen teacher, and labels unless their weight is 0.
+    """Trains a network with a frozen teacher, and with labels unless their weight is 0.
 
-    If clips are `TaughtClips`, the teacher's outputs are in the batches. If clips are cut anew in
+    With `TaughtClips`, the teacher's outputs are in the batches. If clips are cut differently in
     every epoch, the teacher runs in every step.
 
     Args:
@@ -170,8 +170,8 @@ class FitNetsStep(TaughtStep):
 class MutualStep(steps.Step):
     """Trains teacher and student together; one optimizer step updates both.
 
-    No term of one network has a gradient in the other. With all weights zero each is trained as if
-    it were alone.
+    No loss term of one network has a gradient in the other. With all weights zero, each network
+    trains independently.
 
     Args:
         teacher, student: from `models.build`; both are trained.
