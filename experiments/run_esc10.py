@@ -1,4 +1,4 @@
-"""ESC-10, or any folder of sound files with folds: students trained from scratch.
+"""ESC-10, or any folder of audio files with folds: students trained from scratch.
 
     python experiments/run_esc10.py --input=DIR --out=DIR [--preset=demo] [--seeds=0,1,2]
         [--records=DIR]
@@ -6,10 +6,10 @@
 Each fold is tested once, with students trained on all others (published baseline: a random forest
 on MFCC, five folds, Piczak 2015). For comparison: k nearest neighbours and a linear probe on MFCC
 statistics, the baseline that training must beat, and the same two on the students' features.
-With --records, simulated from recordings of some folds of the same set
-(records.synthetic --sources=DIR --folds=1,2), also students trained on those records, from labels
-(G) and with DualCamNet as teacher (D), directly and fine-tuned on the clips; tested on the folds
-that the records do not contain.
+With --records, simulated from recordings of some folds of the same data set
+(records.synthetic --sources=DIR --folds=1,2), the table adds students trained on those records,
+with labels only (G) and with DualCamNet as teacher (D), as they are and fine-tuned on the clips,
+tested on the folds that the records do not contain.
 """
 
 import pathlib
@@ -25,7 +25,7 @@ NETWORKS = (('HearNet', 'hearnet'), ('OurSoundNet', 'oursoundnet'))
 ACCURACY = 'accuracy'
 FEATURES = ('k-NN', 'linear probe')
 COLUMNS = (ACCURACY, *FEATURES)
-# Piczak 2015, ESC-10, five folds: random forest on MFCC, and people.
+# Piczak 2015, ESC-10, five folds: a random forest on MFCC, and human listeners.
 PUBLISHED = (
     ('random forest on MFCC (Piczak 2015, 5 folds)', 0.727),
     ('people (Piczak 2015)', 0.957),
@@ -45,13 +45,13 @@ def _body(options, _, seeds):
     arrays = _open_arrays(options, workshop) if options.records else None
     if workers.follow(workshop, *([arrays] if arrays else [])):
         return
-    # Not as a paper has it: features of networks and statistics of MFCC differ in scale.
+    # Unlike in the papers: features of networks and MFCC statistics differ in scale.
     target = transfer.Target(source.sound_set, f'{options.out}/cache/embeddings', plain=False)
     rows = []
     judged = target.judge(*target.by_mfcc())
     cells = {column: results.of_tests([judged.tests(column)]) for column in FEATURES}
     rows.append(results.Row(('MFCC statistics', ''), cells, note=judged.chosen_k))
-    of_students = {}  # {name: of each seed, its test of each split}
+    of_students = {}  # {name: for each seed, its test of each split}
     for title, network in NETWORKS:
         tests, counts = {column: [] for column in COLUMNS}, 0
         of_students[title] = []
@@ -118,7 +118,7 @@ def _body(options, _, seeds):
 
 
 def _taught_runs():
-    """{(title, column): `Run`} of students of simulated records."""
+    """{(title, column): `Run`} of students trained on simulated records."""
     from experiments.wacv2020.runs import Run
 
     teacher = Run('dualcamnet', 'hard', 'all')
@@ -130,7 +130,7 @@ def _taught_runs():
 
 
 def _open_arrays(options, workshop):
-    """The workshop of the simulated records, which have the classes of the folder of sound."""
+    """The workshop of the simulated records, whose classes must be those of the audio folder."""
     from experiments.wacv2020 import presets
 
     arrays = command.open_workshop(
@@ -144,8 +144,11 @@ def _open_arrays(options, workshop):
 
 
 def _taught_rows(options, seeds, workshop, arrays):
-    """Students of simulated records, on the folds whose recordings those do not hold: the rows,
-    and {name: of each seed, its test of each fold} of those that were not trained on."""
+    """Students trained on simulated records, tested on the folds that those do not contain.
+
+    Returns:
+        (the rows, {name: for each seed, its test of each fold} of students without fine-tuning).
+    """
     from dualcam.inference import students
     from experiments.shared import results
     from experiments.sounds import runs

@@ -1,4 +1,4 @@
-"""Shared by the commands: flags, seeds, and final output."""
+"""Code shared by all commands: flags, seeds, and final output."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.shared import provenance  # first: the wall time is measured from here
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its startup is verbose
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow, whose startup is verbose
 
 from absl import app, flags, logging
 
@@ -17,10 +17,10 @@ NEEDS_VIDEO = 'this needs records with video (records.convert_avia --modalities=
 
 
 def run(spec, soundnet=False):
-    """Parses the flags, fills and writes a `wacv2020.tables.Spec`, and prints where.
+    """Parses the flags, fills and writes a table, and prints its location.
 
     Args:
-        spec: of the table.
+        spec: a `wacv2020.tables.Spec`.
         soundnet: whether the table includes OurSoundNet.
     """
 
@@ -79,11 +79,11 @@ def write(table, options, seeds, data, folder=None):
     """Writes a `results.Table` according to the flags; returns its Markdown.
 
     Args:
-        table: what to write.
+        table: the table to write.
         options: the flags.
         seeds: of the runs.
         data: digest of the records or files.
-        folder: where to write; default the results' own.
+        folder: where to write; default the folder of the results.
     """
     from experiments.shared import results
 
@@ -151,7 +151,7 @@ def open_workshop(options, preset, wanted):
 
 
 def list_skipped(store):
-    """Prints which records a store leaves out."""
+    """Prints which records a store skips."""
     for message in store.skipped.values():
         print('left out:', message)
 
@@ -166,18 +166,18 @@ def start(
     networks: bool = False,
     seeds: Mapping[str, Sequence[int]] = SEEDS,
 ) -> None:
-    """Parses the flags, and ends the program with `body`.
+    """Parses the flags, runs `body` and exits.
 
-    A command has the flags that it uses, and no others: absl refuses the rest.
+    Each command defines only the flags that it uses; absl rejects all others.
 
     Args:
-        body: function of the flags, a `presets.Preset` and the list of seeds. Flags of its own
-            are to be defined before.
-        records: whether --records must be given.
-        video: whether there are networks that see video by ResNet-50.
-        soundnet: whether OurSoundNet is trained or judged.
-        jobs: whether runs are trained side by side.
-        networks: whether the preset's networks may be built with further arguments.
+        body: function of the flags, a `presets.Preset` and the list of seeds. A command with flags
+            of its own defines them before.
+        records: whether --records is required.
+        video: whether there are networks on video with ResNet-50.
+        soundnet: whether OurSoundNet is trained or evaluated.
+        jobs: whether runs can be trained concurrently.
+        networks: whether the preset's networks take additional arguments.
         seeds: {preset: default of --seeds}.
     """
     import tensorflow as tf
@@ -256,7 +256,7 @@ def start(
 
     def main(_):
         logging.set_verbosity(logging.WARNING)
-        # Each network is traced anew: TensorFlow warns about a table's many networks.
+        # A table traces many networks, which TensorFlow would warn about.
         tf.get_logger().setLevel('ERROR')
         options = flags.FLAGS
         _join(options)
@@ -267,7 +267,7 @@ def start(
         if options.seeds is not None:
             chosen = read_seeds(options.seeds)
         if jobs and options.devices > 1:
-            options.jobs = 1  # runs side by side would share them
+            options.jobs = 1  # concurrent runs would share them
         with hosts.ending():
             workers.wait_for_chief()
             code = body(options, chosen_preset(options, preset), chosen)
@@ -278,7 +278,7 @@ def start(
 
 
 def _join(options):
-    """Meets the other processes that train together, if the flags or TF_CONFIG name any."""
+    """Joins the other processes of a distributed training named by the flags or TF_CONFIG."""
     from dualcam.training import hosts
 
     cluster = hosts.cluster(options.workers, options.worker, os.environ.get('TF_CONFIG'))
@@ -297,7 +297,7 @@ def _join(options):
 
 
 def read_seeds(texts: Sequence[str]) -> list[int]:
-    """Seeds of the flag, without repetition, in order; anything but integers is an error."""
+    """The flag's seeds in order, without duplicates; raises a `ValueError` unless whole numbers."""
     try:
         found = list(dict.fromkeys(int(text) for text in texts))
     except ValueError:

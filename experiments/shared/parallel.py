@@ -1,8 +1,8 @@
 """Trains a table's runs concurrently, each process with its share of the cores.
 
 A small network leaves cores idle while it is traced, saved, tested and exported; another one can
-train in that time. A setting with its teachers and students is one piece of work, so that no
-process waits for another's teacher. `tables.fill` then finds the finished runs.
+train in the meantime. A setting with its teachers and students is one work item, so that no process
+waits for another's teacher. `tables.fill` then finds the finished runs.
 """
 
 import functools
@@ -17,7 +17,7 @@ from dualcam.files import progress_bars
 from dualcam.jobs import run_all
 from experiments.shared import workshops
 
-_MOST = 4  # each holds a network, a teacher and its batches in memory
+_MOST = 4  # each keeps a network, a teacher and its batches in memory
 _held = {}  # the workshop of a worker process
 
 
@@ -30,10 +30,10 @@ def train_ahead(
 
     Args:
         workshop: one that can be reopened in another process.
-        pieces: lists of arguments of `workshop.scores`, the longest list first, each in an order
-            in which teachers come before their students.
-        jobs: processes at a time; default one per core, up to 4, and one with a GPU. With one
-            nothing is done ahead.
+        pieces: lists of arguments of `workshop.scores`, the longest list first; in each, teachers
+            come before their students.
+        jobs: number of processes; default one per core, up to 4, and one with a GPU. With one,
+            nothing is done here.
     """
     if jobs is None:
         jobs = 1 if tf.config.list_physical_devices('GPU') else min(_MOST, os.cpu_count() or 1)

@@ -1,8 +1,8 @@
-"""A table on several hosts: the chief fills it, the other processes train along with it.
+"""A table with distributed training: the chief fills it, the other processes help to train.
 
-The chief goes through the table as a single process does. Whenever a run has to be trained, it
-announces it; the others, which have opened the same workshops with the same flags, make the same
-call of `run.train`. They test nothing and write nothing.
+The chief works through the table like a single process. Before it trains a run, it announces the
+run to the others, which have opened the same workshops with the same flags and make the same call
+of `run.train`. They test nothing and write nothing.
 """
 
 import io
@@ -14,18 +14,18 @@ from dualcam.training import hosts
 
 
 def follow(*opened: Any) -> bool:
-    """Where several processes train together, lets all but the chief train along with it.
+    """In distributed training, makes every process but the chief train the runs it announces.
 
-    To be called by a command once its workshops are open and before anything is trained.
+    Commands call it once their workshops are open, before anything is trained.
 
     Args:
         opened: every `workshops.Workshop` whose runs the command trains, of different sources.
 
     Returns:
-        Whether this process has followed the chief to its end, so that nothing is left to do.
+        Whether this process has followed the chief to the end, so that nothing is left to do.
     """
     if hosts.is_chief():
-        hosts.wait()  # the others open their workshops next, and find what the chief has packed
+        hosts.wait()  # the others open their workshops next, with the records that the chief packed
         return False
     kinds = {workshop.source.run_type: workshop for workshop in opened}
     for run, seed in _announced(kinds):
@@ -34,31 +34,31 @@ def follow(*opened: Any) -> bool:
 
 
 def wait_for_chief() -> None:
-    """Returns, in all processes but the chief, once the chief is in `follow`."""
+    """In every process but the chief, returns once the chief has reached `follow`."""
     if not hosts.is_chief():
         hosts.wait()
 
 
 def announce(run: Any, seed: int) -> None:
-    """The chief is about to train a run; nothing happens in a single process or in the others."""
+    """Called before a run is trained; the chief announces it, other processes do nothing."""
     if hosts.is_chief() and hosts.count() > 1:
         hosts.bytes_from_chief(pickle.dumps((run, seed)))
 
 
 def dismiss() -> None:
-    """The chief has come to its end, and so have the others."""
+    """Called at the end; the chief tells the others that no more runs follow."""
     if hosts.is_chief() and hosts.count() > 1:
         hosts.bytes_from_chief(pickle.dumps(None))
 
 
 def _announced(kinds) -> Iterator[tuple[Any, int]]:
-    """Runs and seeds until the chief is done."""
+    """Runs and seeds as the chief announces them, until it is done."""
     while (announced := _Announcement(hosts.bytes_from_chief(), kinds).load()) is not None:
         yield announced
 
 
 class _Announcement(pickle.Unpickler):
-    """Reads runs, and nothing else."""
+    """Unpickles runs of the known types, and nothing else."""
 
     def __init__(self, content, kinds):
         super().__init__(io.BytesIO(content))

@@ -1,9 +1,9 @@
-"""The runs behind tables: trained once for all tables, tested once, and found again.
+"""The runs behind the tables: each is trained and tested once, and shared by all tables.
 
 A run is a small frozen dataclass that states what is trained on what, and with which teacher: its
 fields are the paper's, `teacher` is the teacher's own run or None. A `Source` knows the data and
-makes the run concrete; the `Workshop` trains and tests it in a folder whose name ends in a digest
-of all parameters and data, so that equal runs of different tables share one folder.
+turns a run into parameters and data; the `Workshop` trains and tests it in a folder whose name ends
+in a digest of all parameters and data, so that equal runs of different tables share one folder.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ class Specification:
 
     Attributes:
         recipe: see `run.train`.
-        params: likewise, with the seed.
+        params: likewise; they include the seed.
         data: likewise; runs on the same data share one object.
         name: of its folder, to which the digest is appended.
         made_of: anything else that affects the result, such as names of features.
@@ -54,7 +54,7 @@ class Resolved:
     Attributes:
         run: the requested run.
         recipe, params, data: see `Specification`.
-        folder: where it is or will be.
+        folder: its folder, which may not exist yet.
         teacher: its teacher, or None.
     """
 
@@ -67,12 +67,12 @@ class Resolved:
 
     @property
     def seed(self) -> int:
-        """Digest of the run and its teacher."""
+        """The seed of the run and its teacher."""
         return self.params.loop.seed
 
 
 class Outcome(Protocol):
-    """Result of a test in a file, see `outcomes`."""
+    """A test's result, which is saved in a file, see `outcomes`."""
 
     def save(self, path: pathlib.Path) -> None: ...
 
@@ -88,9 +88,9 @@ class Source(Protocol):
 
     Attributes:
         info: the `datasets.DatasetInfo`.
-        store: holds all records or files.
-        note: for titles: the data and, where they are not the paper's, the training.
-        run_type: of its runs.
+        store: contains all records or files.
+        note: for titles: the data, and the training if it is not the paper's.
+        run_type: class of its runs.
     """
 
     info: datasets.DatasetInfo
@@ -101,7 +101,7 @@ class Source(Protocol):
     def note(self) -> str: ...
 
     def specify(self, run: Any, seed: int) -> Specification:
-        """The run made concrete."""
+        """The recipe, parameters and data of a run."""
 
     def teaching(self, workshop: 'Workshop', resolved: Resolved) -> Any:
         """The `teacher` argument of `run.train` for a run that has one."""
@@ -141,21 +141,21 @@ class Workshop:
 
     @property
     def info(self) -> datasets.DatasetInfo:
-        """Of the data set."""
+        """The data set."""
         return self.source.info
 
     @property
     def store(self) -> Any:
-        """Of the data set."""
+        """All records or files of the data set."""
         return self.source.store
 
     @property
     def note(self) -> str:
-        """For titles."""
+        """A note for titles, see `Source`."""
         return self.source.note
 
     def resolve(self, run: Any, seed: int) -> Resolved:
-        """A run made concrete; computed once per seed."""
+        """The `Resolved` run, computed once per seed."""
         if (run, seed) not in self._resolved:
             teacher = self.resolve(run.teacher, seed) if run.teacher else None
             made = self.source.specify(run, seed)
@@ -178,7 +178,7 @@ class Workshop:
         return self._resolved[run, seed]
 
     def folder(self, run: Any, seed: int) -> pathlib.Path:
-        """Where a run is or will be."""
+        """A run's folder, which may not exist yet."""
         return self.resolve(run, seed).folder
 
     def train(self, run: Any, seed: int) -> pathlib.Path:
@@ -221,7 +221,7 @@ class Workshop:
         return found
 
     def has_scores(self, run: Any, tests: Iterable[str], seed: int) -> bool:
-        """Whether a run was tested on all of them."""
+        """Whether a run's results on all these tests exist."""
         folder = self.folder(run, seed)
         return all(
             outcome.is_saved(folder / name) for name, outcome in map(self.source.file_of, tests)
