@@ -45,7 +45,7 @@ def _body(options, _, seeds):
     arrays = _open_arrays(options, workshop) if options.records else None
     if workers.follow(workshop, *([arrays] if arrays else [])):
         return
-    # Unlike in the papers: features of networks and MFCC statistics differ in scale.
+    # Unlike in the papers, features are normalised: networks' and MFCC statistics differ in scale.
     target = transfer.Target(source.sound_set, f'{options.out}/cache/embeddings', plain=False)
     rows = []
     judged = target.judge(*target.by_mfcc())

@@ -1,9 +1,9 @@
-"""What the converters share: a records folder whose conversion can be stopped at any moment.
+"""Code shared by the converters: filling a records folder, which can be interrupted at any moment.
 
-A converter plans which records there will be and what each is made of, and learns which of them
-are missing. Each is written whole or not at all, then gets its line in the manifest
-(`records.manifest`). `conversion.json` beside it keeps the settings and the calls, so that records
-of different settings never mix and `records.verify` can convert a damaged record again.
+A converter plans all records and their sources, and is given those that are missing. Each is
+written atomically and then gets its line in the manifest (`records.manifest`). `conversion.json`
+next to it stores the settings and the calls, so that records with different settings never mix and
+`records.verify` can recreate a damaged record.
 """
 
 import contextlib
@@ -27,23 +27,23 @@ from dualcam.files.path_types import AnyPath
 from records import cluster_flags, manifest, writer
 
 CONVERSION_FILE = 'conversion.json'
-Row = tuple[str, list[int]]  # a record's path below the root, and its 12 frame indices from 0
+Row = tuple[str, list[int]]  # a record's path below the root and its 12 frame indices, from 0
 Calls = dict[tuple[str, str | None], 'Call']  # by `Call.fills`
 _Recording = TypeVar('_Recording')
 _CALLS = 'calls'  # the one key in the file that is not a setting
-_FEW = 200  # records for whose checksums no processes are started
+_FEW = 200  # up to this many checksums are computed without starting processes
 
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """A converter's call, as it can be made again.
+    """A converter's call, stored so that it can be repeated.
 
     Attributes:
         command: the converter's module in records/.
         paths: {argument of its `convert`: path, or None}, the inputs.
-        options: {argument of its `convert`: value}, of types that JSON has; with a 'split', it is
-            one of several calls that fill a folder.
-        overwriting: it rewrites all records and has not finished.
+        options: {argument of its `convert`: value}, of JSON's types; with a 'split', it is one of
+            several calls that fill a folder.
+        overwriting: whether it rewrites all records and has not finished.
     """
 
     command: str
@@ -53,20 +53,20 @@ class Call:
 
     @property
     def fills(self) -> tuple[str, str | None]:
-        """The part of a folder that it fills; a later call for the same part replaces it."""
+        """The part of a folder that it fills; later calls for the same part replace this one."""
         return self.command, self.options.get('split')
 
 
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """Where a piece of work writes its records, and how it lists them.
+    """Where a work item writes its records, and how it lists them.
 
     Attributes:
         root: of the records.
-        appends: each record gets its line in the manifest at once. Otherwise entries are only
-            handed back, for the one process that adds lines.
-        keeps: records that exist stay, and are listed: an earlier attempt at the piece, whose
-            process was killed, wrote them.
+        appends: whether each record gets its line in the manifest at once. Otherwise entries are
+            only returned, for the one process that adds lines.
+        keeps: whether existing records are kept, and listed: those of an earlier attempt at the
+            item, whose process was killed.
     """
 
     root: AnyPath
@@ -74,11 +74,11 @@ class Output:
     keeps: bool = False
 
     def lacks(self, path: str) -> bool:
-        """Whether a record, by its path below `root`, is to be written."""
+        """Whether a record, given its path below `root`, has to be written."""
         return not (self.keeps and (pathlib.Path(self.root) / path).exists())
 
     def finish(self, path: str, source: manifest.Source) -> manifest.Entry:
-        """The `manifest.Entry` of a record that is there, listed where that is done here."""
+        """The `manifest.Entry` of an existing record, which is also appended if `appends`."""
         entry = manifest.entry_of(self.root, path, source)
         if self.appends:
             manifest.append(self.root, [entry])
@@ -87,7 +87,7 @@ class Output:
 
 @dataclasses.dataclass(frozen=True)
 class Written:
-    """What a piece of work hands back.
+    """The result of a work item.
 
     Attributes:
         entries: of its records.
@@ -100,14 +100,14 @@ class Written:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """The records that a call has to write, and who writes them; see `writing`.
+    """The records that a call has to write, and where the work is done; see `writing`.
 
     Attributes:
         root: of the records.
         missing: paths below it.
-        rewriting: some of them may exist, and are to be replaced.
+        rewriting: whether some of them may exist, and are to be replaced.
         processes: on this machine.
-        cluster: whose workers write, instead of processes of this machine.
+        cluster: its workers do the work instead of this machine's processes; or None.
     """
 
     root: AnyPath
@@ -123,16 +123,16 @@ class Task:
         unit: str,
         name_of: Callable[[Any], str],
     ) -> list[Written]:
-        """Writes records in pieces.
+        """Writes records, one work item at a time per process.
 
         Args:
             work: called as work(piece, out=Output).
-            pieces: picklable.
-            unit: name of a piece in the progress bar.
-            name_of: names a piece.
+            pieces: the items; picklable.
+            unit: name of an item in the progress bar.
+            name_of: returns an item's name.
 
         Returns:
-            What `work` did, in the order of the pieces.
+            The results of `work`, in the order of the items.
         """
         if self.cluster is None:
             out = Output(self.root)
@@ -162,10 +162,10 @@ def writing(
     check: Callable[[], None] | None = None,
     cluster: jobs.Cluster | None = None,
 ) -> Iterator[Task]:
-    """Prepares a folder for its records, and yields which of them are to be written.
+    """Prepares a folder for its records, and yields those that have to be written.
 
-    Where another call writes to the folder, waits until it ends, and then writes what it left.
-    Cleans up after a killed call: partial files are removed, records without a line in the
+    If another call is writing to the folder, waits until it ends, and then writes what is still
+    missing. Cleans up after a killed call: partial files are removed, records without a line in the
     manifest get one, and an interrupted --overwrite resumes.
 
     Args:
@@ -174,24 +174,24 @@ def writing(
         call: the `Call`.
         planned: {path relative to `out`: source, see `manifest.Entry`} of all records.
         overwrite: rewrite existing records.
-        only: those of `planned` to write, whether they exist or not; no others then.
+        only: if given, only these of `planned` are written, even if they exist.
         processes: on this machine.
-        check: raises a `ValueError` where the records that are there are of other inputs; called
-            again where another call was waited for.
-        cluster: its workers do the work, instead of processes of this machine.
+        check: raises a `ValueError` if the existing records were made from other inputs; called
+            again after waiting for another call.
+        cluster: its workers do the work instead of this machine's processes.
 
     Yields:
-        The `Task` of the body.
+        The `Task` for the body.
 
     Raises:
-        ValueError: `out` holds records of other settings and `overwrite` is not set.
+        ValueError: `out` contains records with other settings and `overwrite` is not set.
         OSError: a file cannot be written; if the disk is full, the message counts the records
             that are done.
     """
     root = pathlib.Path(out)
     try:
         atomic.make_folder(root)
-        _check(root, settings, overwrite, check)  # at once, not after hours of waiting
+        _check(root, settings, overwrite, check)  # fail at once, not after hours of waiting
         with locking.held(root / locking.LOCK_FILE, 'writes records') as waited:
             if waited:
                 _check(root, settings, overwrite, check)
@@ -217,15 +217,15 @@ def writing(
 def pieces(
     sources: Sequence[_Recording], plans: Sequence[Sequence[Row]], missing: Set[str]
 ) -> list[tuple[_Recording, list[Row]]]:
-    """The work that is left.
+    """The remaining work.
 
     Args:
         sources: recordings.
-        plans: for each recording the rows of its records.
+        plans: for each recording, the rows of its records.
         missing: paths of the records to write.
 
     Returns:
-        [(recording, its rows whose records are missing)], without recordings that are complete.
+        [(recording, its rows whose records are missing)], without complete recordings.
     """
     rows = [[row for row in plan if row[0] in missing] for plan in plans]
     return [(source, part) for source, part in zip(sources, rows, strict=True) if part]
@@ -266,7 +266,7 @@ def write_seconds(
         compression_level: of GZIP.
 
     Raises:
-        ValueError: a raw file is damaged; the message names it. Records before it are whole.
+        ValueError: a raw file is damaged; the message names it. Earlier records are complete.
     """
     entries = []
     for path, indices in rows:
@@ -284,11 +284,11 @@ def write_seconds(
 
 
 def read_settings(root: AnyPath) -> tuple[dict[str, Any], Calls]:
-    """The settings and calls in `conversion.json`.
+    """Reads the settings and calls in `conversion.json`.
 
     Returns:
         {setting: value} and {`Call.fills`: `Call`}; both are empty if there is no such file, the
-        latter also if an earlier version wrote it.
+        latter also if an earlier version wrote the file.
 
     Raises:
         ValueError: the file is damaged.
@@ -315,7 +315,7 @@ def read_settings(root: AnyPath) -> tuple[dict[str, Any], Calls]:
 
 
 def located(call: Call, root: AnyPath) -> dict[str, str | None]:
-    """{argument: path} of the inputs of a `Call` that was read from a folder of records."""
+    """{argument: path} of a `Call`'s inputs, as paths that are valid here; `root` is its folder."""
     return {
         name: path and os.path.normpath(pathlib.Path(root) / path)
         for name, path in call.paths.items()
@@ -333,7 +333,7 @@ def define_flags() -> None:
 
 
 def shared_options() -> dict[str, Any]:
-    """Values of the flags of `define_flags`, by the argument names of the converters' `convert`."""
+    """The values of `define_flags`'s flags, as keyword arguments of the converters' `convert`."""
     options = flags.FLAGS
     return {
         'modalities': schema.modalities_by_number(int(n) for n in options.modalities),
@@ -345,7 +345,7 @@ def shared_options() -> dict[str, Any]:
 
 
 def _check(root, settings, overwrite, check):
-    """A `ValueError` if a folder holds records of other settings, or fails its caller's `check`."""
+    """Raises a `ValueError` if a folder has records with other settings, or `check` raises one."""
     before, _ = read_settings(root)
     if before and before != settings and not overwrite:
         raise ValueError(
@@ -357,7 +357,7 @@ def _check(root, settings, overwrite, check):
 
 
 def _prepare(root, settings, call, planned, overwrite, only, workers):
-    """The records to write, and whether some exist; cleans up the folder first, see `writing`."""
+    """Cleans up a folder, see `writing`; returns the records to write, and whether some exist."""
     _, calls = read_settings(root)
     _remove_partials(root)
     entries, broken = manifest.read(root)
@@ -365,8 +365,8 @@ def _prepare(root, settings, call, planned, overwrite, only, workers):
         if broken:
             manifest.write(root, entries.values())
         return planned.keys() & only, True
-    # While records are overwritten, one without a line is an old one. So lines are removed first:
-    # after a kill, the next call knows which records are still old.
+    # While records are being overwritten, a record without a line is an old one. So lines are
+    # removed first: after a kill, the next call knows which records are still old.
     if overwrite:
         entries = {path: entry for path, entry in entries.items() if path not in planned}
     if overwrite or broken:
@@ -399,7 +399,7 @@ def _entry_of(root, path_and_source):
 
 
 def _note(root, settings, call):
-    """Writes the settings, and this call beside those for other splits."""
+    """Writes the settings, and this call in addition to those for other splits."""
     _, calls = read_settings(root)
     calls[call.fills] = dataclasses.replace(
         call, paths={name: path and _portable(path, root) for name, path in call.paths.items()}
@@ -414,14 +414,14 @@ def _note(root, settings, call):
 
 
 def _portable(path, root):
-    """A path, relative to the records where possible, so that both can move together."""
+    """A path relative to the records if possible, so that both can be moved together."""
     path, root = pathlib.Path(path).resolve(), root.resolve()
     alone = os.path.commonpath([path, root]) == path.anchor
     return str(path) if alone else os.path.relpath(path, root)
 
 
 def _remove_partials(root):
-    """Removes partial files that a killed call left, in the root and of records below it."""
+    """Removes a killed call's partial files, in the root and of records below it."""
     for pattern in (f'.*{atomic.PARTIAL}', f'**/.*{schema.RECORD_SUFFIX}.*{atomic.PARTIAL}'):
         for path in root.glob(pattern):
             path.unlink(missing_ok=True)

@@ -3,12 +3,12 @@
     python -m records.convert_acivw --raw=DIR --out=DIR [--modalities=0,1,2] [--microphone=0]
 
 Writes OUT/class_C/data_DDD/Data_NNN.tfrecord. The labels `classes` and `location` are the numbers C
-and D of the folders. A record keeps one of the 128 channels; its video is resized to a smallest
-side of 224. Videos are cut into whole seconds; the rest at the end is not used, and the last line
-of output counts it. OUT/videos.json lists the videos' own names.
+and D of the folders. A record keeps one of the 128 channels; its video is resized so that the
+shorter side is 224. Videos are cut into whole seconds; the remainder at the end is not used, and
+the last line of output counts it. OUT/videos.json lists the videos' own names.
 
-Existing records are kept, so that a stopped conversion resumes where it stopped; --overwrite
-rewrites them. OUT/manifest.jsonl lists them for `records.verify`.
+Existing records are kept, so that an interrupted conversion resumes; --overwrite rewrites them.
+OUT/manifest.jsonl lists them for `records.verify`.
 """
 
 import functools
@@ -30,7 +30,7 @@ VIDEOS_FILE = 'videos.json'
 
 
 def plan(video: acivw_layout.RawVideo) -> list[conversion.Row]:
-    """A video's records and the frames that each holds.
+    """A video's records and the frames in each.
 
     Args:
         video: of the raw data set.
@@ -63,7 +63,7 @@ def convert_video(
         compression_level: of GZIP.
 
     Raises:
-        ValueError: a raw file is damaged; the message names it. Records before it are whole.
+        ValueError: a raw file is damaged; the message names it. Earlier records are complete.
     """
     video, rows = piece
 
@@ -98,7 +98,7 @@ def convert(
     only: Set[str] | None = None,
     cluster: jobs.Cluster | None = None,
 ) -> tuple[int, int, int]:
-    """Converts a whole raw data set; see the module's text.
+    """Converts a whole raw data set; see the module docstring.
 
     Args:
         raw: folder with class_C/data_DDD.
@@ -109,16 +109,16 @@ def convert(
         overwrite: rewrite existing records.
         compression_level: of GZIP.
         processes: their number.
-        only: paths below `out` of records of one video, to be rewritten; no others then.
-        cluster: its workers do the work, instead of processes of this machine.
+        only: paths below `out` of one video's records; if given, only these are rewritten.
+        cluster: its workers do the work instead of this machine's processes.
 
     Returns:
         Numbers of records written, of records that already existed, and of unused frames at the
         ends of videos.
 
     Raises:
-        ValueError: a folder or file is missing or damaged, a class has no name, or `out` holds
-            records of other settings.
+        ValueError: a folder or file is missing or damaged, a class has no name, or `out` has
+            records with other settings.
         OSError: see `conversion.writing`.
     """
     if not 0 <= microphone < microphones.NUM_MICS:
@@ -177,7 +177,7 @@ def convert(
 
 
 def _write_titles(path, videos):
-    """{folder: {title, seconds, records}} of all videos, whole or not at all."""
+    """Writes {folder: {title, seconds, records}} of all videos, atomically."""
     entries = {
         video.name: {'title': video.title, 'seconds': video.seconds, 'records': len(plan(video))}
         for video in videos
@@ -186,7 +186,7 @@ def _write_titles(path, videos):
 
 
 def main(_: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     with cluster_flags.connected() as cluster:
         written, existing, left = convert(

@@ -2,15 +2,16 @@
 
     python -m records.convert_array --takes=takes.csv --array=FILE --out=RECORDS
 
-takes.csv has a row per take: recording, video, class, subject, place, start, end (see
-`records.array_takes`). Sound of any rate and format becomes 12,288 Hz, the array's images are
-beamformed and compressed as the papers' are, video is scaled to 480 x 640. Writes
-OUT/Location_LL/Subject_SS/Action_AAA/Data_NNN.tfrecord, each further take of the same three into
-Action_AAA_take_NN, and dataset.json with the classes, their origin and the rule of the lists.
+takes.csv has one row per take: recording, video, class, subject, place, start, end (see
+`records.array_takes`). Sound of any rate and format is resampled to 12,288 Hz, acoustic images are
+beamformed and compressed as in the papers, video is scaled to 480 x 640. Writes
+OUT/Location_LL/Subject_SS/Action_AAA/Data_NNN.tfrecord, further takes of the same place, subject
+and class to Action_AAA_take_NN, and dataset.json with the classes, their origin and the rule for
+the lists.
 
-A take gives as many records as it has whole seconds (--length=keep). With --length=cut longer ones
-end after --seconds, with --length=repeat shorter ones start over until they have as many too; the
-last line counts what was left out, cut and repeated. Records that exist are left as they are.
+A take yields one record per whole second (--length=keep). With --length=cut, longer takes end after
+--seconds; with --length=repeat, shorter ones are repeated to that length as well. The last line
+counts what was left out, cut and repeated. Existing records are kept unchanged.
 """
 
 import dataclasses
@@ -46,20 +47,20 @@ from records import (
     writer,
 )
 
-FULL_SCALE = 2**23  # of the int32 samples in records, those of 24-bit converters
+FULL_SCALE = 2**23  # of the int32 samples in records, as from 24-bit converters
 _SECONDS_AT_A_TIME = 12
 
 
 class Counts(NamedTuple):
-    """What a conversion did.
+    """Statistics of a conversion.
 
     Attributes:
-        written, existing: records.
-        rest_s: seconds at the ends of takes that are no whole second, left out.
-        cut_s: seconds of takes beyond the length.
+        written, existing: numbers of records.
+        rest_s: seconds left out at the ends of takes, less than one each.
+        cut_s: seconds cut off takes that are too long.
         repeated_s: seconds that are repetitions.
-        short: takes shorter than a second, without records.
-        without_video: seconds of which a part has no picture of its own.
+        short: number of takes shorter than a second, which have no records.
+        without_video: number of seconds not fully covered by the video.
     """
 
     written: int
@@ -73,7 +74,7 @@ class Counts(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Planned:
-    """A take and its records: (path, second of the take that it holds)."""
+    """A take and its records: (path, the second of the take in it)."""
 
     take: array_takes.ArrayTake
     recording: recordings.Recording
@@ -105,31 +106,31 @@ def convert(
     only: Set[str] | None = None,
     cluster: jobs.Cluster | None = None,
 ) -> Counts:
-    """Converts all takes of a table; see the module's text.
+    """Converts all takes of a table; see the module docstring.
 
     Args:
         takes: the table.
         array: file of the layout, or the name of a built-in one.
         out: root of the records.
-        modalities: `schema.Modality`s; None for images, sound and, where all takes have it, video.
+        modalities: `schema.Modality`s; None for images, sound and, if all takes have it, video.
         unit, array_from, camera_m: see `geometry_files.find_array`.
         channels: see `recordings.parse_channels`.
         focus_m: distance to focus at; 0 or None for plane waves.
         view_deg, calibration, mirrored, upside_down: see `views.make_view`.
-        length: of `array_takes.LENGTHS`.
-        seconds: that it cuts or repeats to.
+        length: one of `array_takes.LENGTHS`.
+        seconds: the length to cut or repeat to.
         by: how lists are to be split, 'take' or 'subject'.
         overwrite: rewrite existing records.
         compression_level: of GZIP.
-        processes: not needed: beamforming takes all processors by itself.
-        only: paths below `out` of records of one take, to be rewritten; no others then.
+        processes: has little effect, since beamforming uses all cores by itself.
+        only: paths below `out` of one take's records; if given, only these are rewritten.
         cluster: its workers do the work, one take at a time, instead of this machine.
 
     Returns:
-        Numbers of records and seconds.
+        The `Counts`.
 
     Raises:
-        ValueError: the table or a file of it is not as expected, or `out` holds other records.
+        ValueError: the table or one of its files is invalid, or `out` contains other records.
         OSError: see `conversion.writing`.
     """
     if length not in array_takes.LENGTHS or (length == 'keep') != (seconds is None):
@@ -143,7 +144,7 @@ def convert(
     modalities = modalities or _default_modalities(table)
     _check_video(table, modalities)
     view = _view(table, modalities, view_deg, calibration, mirrored, upside_down)
-    positions = np.round(layout.positions_m, 6) + 0.0  # -0.0 + 0.0 is 0.0: rounding has no sign
+    positions = np.round(layout.positions_m, 6) + 0.0  # + 0.0 turns -0.0 into 0.0
     settings = {
         'modalities': [one.name for one in modalities],
         'microphones': hashlib.sha256(positions.tobytes()).hexdigest()[:16],
@@ -247,7 +248,7 @@ def _check_video(table, modalities):
 
 
 def _view(table, modalities, view_deg, calibration, mirrored, upside_down):
-    """The view that all takes share: that of the first video."""
+    """The view for all takes, that of the first video."""
     first = next((take.video for take in table.takes if take.video), None)
     size = videos.open_video(first).size if first is not None else None
     if size is None or schema.VIDEO not in modalities:
@@ -256,7 +257,7 @@ def _view(table, modalities, view_deg, calibration, mirrored, upside_down):
 
 
 def _check_same(out, table, sources, overwrite):
-    """Whether records that are there are of the same takes; raises a `ValueError` otherwise."""
+    """Raises a `ValueError` if existing records were made from other takes."""
     if overwrite or not (pathlib.Path(out) / datasets.DESCRIPTION_FILE).exists():
         return
     before = datasets.read_description(out).classes
@@ -276,7 +277,7 @@ def _check_same(out, table, sources, overwrite):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Recipe:
-    """How takes become records, as `convert` has it."""
+    """The settings by which takes become records, see `convert`."""
 
     modalities: Sequence[schema.Modality]
     view: views.View
@@ -286,13 +287,13 @@ class _Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class _WrittenTake(conversion.Written):
-    """Of one take, with its seconds without pictures of their own."""
+    """The result for one take, with its number of seconds not fully covered by the video."""
 
     without_video: int = 0
 
 
 def _convert_takes(planned, task, layout, recipe):
-    """Writes all missing records; returns seconds without pictures."""
+    """Writes all missing records; returns the number of seconds not fully covered by video."""
     pieces = []
     for one in planned:
         rows = tuple(row for row in one.rows if row[0] in task.missing)
@@ -302,7 +303,7 @@ def _convert_takes(planned, task, layout, recipe):
         return 0
     beam = None
     if schema.ACOUSTIC in recipe.modalities:
-        # Of the channels that are read; all takes have the same.
+        # Positions of the selected channels, which are the same for all takes.
         positions_m = recordings.match_array(pieces[0].recording, layout).positions_m
         beam = steering.Steering(
             microphones.MicArray(layout.name, positions_m),
@@ -360,7 +361,7 @@ def _convert_take(planned, out, beam, recipe, progress=lambda count: None):
 
 
 def _seconds_of(planned) -> Iterator[tuple[int, np.ndarray]]:
-    """(first second, [whole seconds of samples, channels]) of a take at the array's rate."""
+    """Yields (first second, [whole seconds of samples, channels]) of a take at `ARRAY_RATE_HZ`."""
     rate_hz, take = schema.ARRAY_RATE_HZ, planned.take
     blocks = planned.recording.blocks(None, take.start_s, take.end_s, rate_hz)
     held, first = np.zeros((0, planned.recording.num_channels), np.float32), 0
@@ -378,7 +379,7 @@ def _seconds_of(planned) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _frames(samples, planned):
-    """[frames, mics, 1024] int32."""
+    """Samples cut into frames, [frames, mics, 1024] int32."""
     scaled = np.round(samples.astype(np.float64) * FULL_SCALE)
     if np.abs(scaled).max(initial=0) >= 2**31:
         raise ValueError(
@@ -390,9 +391,9 @@ def _frames(samples, planned):
 
 
 def _pictures(planned, view) -> Iterator[tuple[list[np.ndarray], bool]]:
-    """For each second its 12 pictures [480, 640, 3] BGR, and whether the video has them all.
+    """Yields each second's 12 pictures [480, 640, 3] BGR, and whether the video covers all of them.
 
-    Before and after the video its first and last picture stay.
+    Before and after the video, its first or last picture is repeated.
     """
     take = planned.take
     height, width, _ = schema.VIDEO_SHAPE
@@ -414,7 +415,7 @@ def _pictures(planned, view) -> Iterator[tuple[list[np.ndarray], bool]]:
 
 
 def said(counts: Counts, out: AnyPath) -> str:
-    """The last line of a conversion."""
+    """The last line of a conversion's output."""
     parts = [f'{counts.written} records written, {counts.existing} already existed']
     if counts.rest_s:
         parts.append(f'{counts.rest_s:g} s at the ends of takes, less than a second each, left out')
@@ -430,7 +431,7 @@ def said(counts: Counts, out: AnyPath) -> str:
 
 
 def main(_: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     shared = conversion.shared_options()
     if not options['modalities'].present:

@@ -3,12 +3,12 @@
     python -m records.convert_avia --matfiles=DIR --sync=DIR --out=DIR [--modalities=0,1,2]
 
 Writes OUT/Location_LL/Subject_SS/Action_AAA/Data_NNN.tfrecord with actions counted from 001.
-A sequence shorter than --sequence_seconds is repeated until it is full, a longer one is cut.
-Existing records are kept, so that a stopped conversion resumes where it stopped; --overwrite
-rewrites them. OUT/manifest.jsonl lists them for `records.verify`.
+A sequence shorter than --sequence_seconds is repeated to that length, a longer one is cut. Existing
+records are kept, so that an interrupted conversion resumes; --overwrite rewrites them.
+OUT/manifest.jsonl lists them for `records.verify`.
 
-What the recordings are, for the titles of tables, is read of dataset.json beside the raw folders;
-those of AVIA itself have none, and --dataset=avia says that they are.
+The data set's name, for the titles of tables, is read from dataset.json next to the raw folders;
+AVIA itself has no such file, so pass --dataset=avia for it.
 """
 
 import functools
@@ -26,11 +26,11 @@ from records import avia_layout, cluster_flags, conversion
 
 
 def plan(sequence: avia_layout.RawSequence, sequence_seconds: int) -> list[conversion.Row]:
-    """A sequence's records and the frames that each holds.
+    """A sequence's records and the frames in each.
 
     Args:
         sequence: of the raw data set.
-        sequence_seconds: number of records of a sequence.
+        sequence_seconds: number of records per sequence.
 
     Returns:
         [(record path below the records' root, [12 frame indices from 0])]
@@ -59,7 +59,7 @@ def convert_sequence(
         compression_level: of GZIP.
 
     Raises:
-        ValueError: a raw file is damaged; the message names it. Records before it are whole.
+        ValueError: a raw file is damaged; the message names it. Earlier records are complete.
     """
     sequence, rows = piece
     labels = {
@@ -91,27 +91,27 @@ def convert(
     dataset: str | None = None,
     cluster: jobs.Cluster | None = None,
 ) -> tuple[int, int]:
-    """Converts a whole raw data set; see the module's text.
+    """Converts a whole raw data set; see the module docstring.
 
     Args:
         matfiles: folder with the cepstra; may be None without modality 0.
-        sync: folder with sound and video; may be None with modality 0 alone.
+        sync: folder with sound and video; may be None with modality 0 only.
         out: root of the records.
         modalities: `schema.Modality`s to keep.
         sequence_seconds: number of records per sequence.
         overwrite: rewrite existing records.
         compression_level: of GZIP.
         processes: their number.
-        only: paths below `out` of records of one sequence, to be rewritten; no others then.
-        changed: list that texts about takes longer or shorter than a sequence are added to.
-        dataset: 'avia' where recordings without a dataset.json are AVIA's; None says nothing.
-        cluster: its workers do the work, instead of processes of this machine.
+        only: paths below `out` of one sequence's records; if given, only these are rewritten.
+        changed: list to which messages about takes longer or shorter than a sequence are added.
+        dataset: 'avia' if recordings without a dataset.json are AVIA's; None if unknown.
+        cluster: its workers do the work instead of this machine's processes.
 
     Returns:
         Numbers of records written, and of records that already existed.
 
     Raises:
-        ValueError: a folder or file is missing or damaged, or `out` holds records of other
+        ValueError: a folder or file is missing or damaged, or `out` has records with other
             settings.
         OSError: see `conversion.writing`.
     """
@@ -164,7 +164,7 @@ def convert(
 
 
 def _changed_lengths(sequences, sequence_seconds):
-    """What happens to takes that are not as long as a sequence, for people."""
+    """Messages about what happens to takes that are longer or shorter than a sequence."""
     wanted = sequence_seconds * schema.FRAMES_PER_SECOND
     counts = {
         f'longer than {sequence_seconds} s, cut': sum(one.num_frames > wanted for one in sequences),
@@ -176,7 +176,7 @@ def _changed_lengths(sequences, sequence_seconds):
 
 
 def _raw_name(records):
-    """The raw sequence that records of one sequence were made of."""
+    """The raw sequence that a sequence's records were made from."""
     place = re.match(r'Location_(\d+)/Subject_(\d+)/Action_(\d+)/', min(records))
     if place is None:
         raise ValueError(f'{min(records)}: no raw sequence has a record of this name')
@@ -185,7 +185,7 @@ def _raw_name(records):
 
 
 def main(_: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     changed: list[str] = []
     with cluster_flags.connected() as cluster:

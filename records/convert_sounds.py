@@ -1,12 +1,12 @@
-"""A folder of sound to TFRecords, so that a large set is decoded and resampled only once.
+"""A folder of audio files to TFRecords, so that a large set is decoded and resampled only once.
 
     python -m records.convert_sounds --input=DIR --out=DIR [--max_bad=0]
 
 Reads the layouts of `dualcam.data.sources.sound_folders`: class folders, ESC-10 and ESC-50, DCASE
-2018 task 1A. Writes one OUT/<class>/<name>.tfrecord per file: GZIP, mono float32 at 22,050 Hz, one
-`tf.train.Example` for about every ten seconds; and OUT/sounds.csv with classes, folds and splits.
-OUT can then be used wherever a folder of sound can. Existing records are kept, so that a stopped
-conversion resumes where it stopped; --overwrite rewrites them. OUT/manifest.jsonl lists them for
+2018 task 1A. Writes one OUT/<class>/<name>.tfrecord per file (GZIP, mono float32 at 22,050 Hz, one
+`tf.train.Example` for about every ten seconds), and OUT/sounds.csv with classes, folds and splits.
+OUT can then be used wherever a folder of audio files can. Existing records are kept, so that an
+interrupted conversion resumes; --overwrite rewrites them. OUT/manifest.jsonl lists them for
 `records.verify`.
 """
 
@@ -25,7 +25,7 @@ from dualcam.files import text_files
 from dualcam.files.path_types import AnyPath
 from records import cluster_flags, conversion, manifest, writer
 
-_LONGEST_NAME = 180  # bytes; file systems have 255, and partial files have more in their names
+_LONGEST_NAME = 180  # bytes; file systems allow 255, and names of partial files are longer
 
 
 def convert_sound(
@@ -38,7 +38,7 @@ def convert_sound(
         out: the `conversion.Output`.
 
     Returns:
-        The record, or what is wrong with the file.
+        The record's entry, or a message about what is wrong with the file.
     """
     sound, path, source = piece
 
@@ -67,26 +67,26 @@ def convert(
     layout: str = 'auto',
     cluster: jobs.Cluster | None = None,
 ) -> tuple[int, int, list[str]]:
-    """Converts a folder; see the module's text.
+    """Converts a folder; see the module docstring.
 
     Args:
-        folder: of sound.
+        folder: of audio files.
         out: root of the records.
         max_bad: number of bad files that may be left out.
         overwrite: rewrite existing records.
         processes: their number.
-        only: paths below `out` of records to be rewritten; no others then.
-        left_out: list that the `folder_scan.LeftOut`s of the folder are added to.
+        only: paths of records below `out`; if given, only these are rewritten.
+        left_out: list to which the folder's `folder_scan.LeftOut`s are added.
         layout: see `sound_folders.find_sounds`.
-        cluster: its workers do the work, instead of processes of this machine.
+        cluster: its workers do the work instead of this machine's processes.
 
     Returns:
         Numbers of records written and of records that already existed, and messages about files
         that were left out.
 
     Raises:
-        ValueError: the folder is no such data set, or has more bad files than allowed; records of
-            the others are kept.
+        ValueError: the folder is not such a data set, or has more bad files than allowed; records
+            of the others are kept.
         OSError: see `conversion.writing`.
     """
     folder, out = jobs.shared_path(folder, cluster), jobs.shared_path(out, cluster)
@@ -103,7 +103,7 @@ def convert(
     places: list[str] = []
     planned: dict[str, manifest.Source] = {}
     for sound, source, name in zip(found.sounds, sources, names, strict=True):
-        # Of several folders: they are part of the name.
+        # If there are several folders, they are part of the name.
         own = '__'.join(source.parts) if name in repeated else source.name
         place = f'{_file_name(found.classes[sound.label])}/{_file_name(own)}{schema.RECORD_SUFFIX}'
         if place in planned:
@@ -144,7 +144,7 @@ def convert(
 
 
 def _file_name(name):
-    """A name for a record or its folder; the suffix is kept: a.wav and a.ogg are two sounds."""
+    """A name for a record or its folder; keeps the suffix, as a.wav and a.ogg are two sounds."""
     name = text_files.printable_name(name).replace('.', '_').replace(' ', '_').replace('\\', '_')
     encoded = name.encode()
     if len(encoded) <= _LONGEST_NAME:
@@ -154,7 +154,7 @@ def _file_name(name):
 
 
 def main(_: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     left_out: list[folder_scan.LeftOut] = []
     with cluster_flags.connected() as cluster:
         written, existing, bad = convert(

@@ -3,16 +3,16 @@
     python -m records.convert_tagging --list=FILE --split=training --audio=DIR --frames=DIR \
         --out=DIR [--dataset=dcase2017|dcase2018] [--max_bad=0]
 
-Call it once per split; --videos=DIR instead of --frames decodes videos. The classes are those of
---dataset, or of a `dataset.json` beside the list. Writes OUT/<split>/<clip>.tfrecord, each with
-ten seconds of sound at 32 kHz and one frame per second, and OUT/<split>.txt, the list of them. A
-shorter clip is padded with silence and its last frame, a longer one is cut.
+Run it once per split; --videos=DIR instead of --frames decodes videos. The classes are those of
+--dataset, or of a `dataset.json` next to the list. Writes OUT/<split>/<clip>.tfrecord, each with
+ten seconds of sound at 32 kHz and one frame per second, and their list, OUT/<split>.txt. Shorter
+clips are padded with silence and their last frame, longer ones are cut.
 
 Clips without sound or frames, damaged, empty or silent ones, and those whose number of frames does
 not match their length are left out, counted and listed in OUT/<split>_skipped.csv; more of them
-than --max_bad are an error. A list with unknown labels always is. Existing records are kept, so
-that a stopped conversion resumes where it stopped; --overwrite rewrites them. OUT/manifest.jsonl
-lists them for `records.verify`.
+than --max_bad are an error. Unknown labels in the list are always an error. Existing records are
+kept, so that an interrupted conversion resumes; --overwrite rewrites them. OUT/manifest.jsonl lists
+them for `records.verify`.
 """
 
 import csv
@@ -40,8 +40,8 @@ class Piece:
     Attributes:
         clip: its entry in the list.
         labels: [classes], ones and zeros.
-        sound: its file, or None if there is none.
-        frames: folder of its pictures, or its video, or None if there is none.
+        sound: its audio file, or None if there is none.
+        frames: the folder of its pictures, or its video, or None if there is neither.
         record: path of its record below the root.
         source: of its record, for the manifest.
     """
@@ -63,7 +63,7 @@ def convert_clip(piece: Piece, out: conversion.Output, clip_seconds: int) -> con
         clip_seconds: length of a record.
 
     Returns:
-        The record, or what is wrong with the clip.
+        The record's entry, or a message about what is wrong with the clip.
     """
     if piece.sound is None or piece.frames is None:
         lacking = 'sound' if piece.sound is None else 'frames'
@@ -94,25 +94,25 @@ def convert(
     left_out: list[folder_scan.LeftOut] | None = None,
     cluster: jobs.Cluster | None = None,
 ) -> tuple[int, int, list[str]]:
-    """Converts the clips of a list; see the module's text.
+    """Converts the clips of a list; see the module docstring.
 
     Args:
-        list_file, split, audio, frames, videos, dataset: as the command's flags.
+        list_file, split, audio, frames, videos, dataset: like the command's flags.
         out: root of the records.
         clip_seconds: length of a record.
         max_bad: number of bad clips that may be left out.
         overwrite: rewrite existing records.
         processes: their number.
-        only: paths below `out` of records to be rewritten; no others then.
-        left_out: list that files of `audio` that no row names are added to.
-        cluster: its workers do the work, instead of processes of this machine.
+        only: paths of records below `out`; if given, only these are rewritten.
+        left_out: list to which files in `audio` that no row names are added.
+        cluster: its workers do the work instead of this machine's processes.
 
     Returns:
         Numbers of records written and of records that already existed, and messages about clips
         that were left out.
 
     Raises:
-        ValueError: the list is wrong, a folder lacks files, or more clips are bad than allowed;
+        ValueError: the list is invalid, a folder lacks files, or more clips are bad than allowed;
             records of the others are kept.
         OSError: see `conversion.writing`.
     """
@@ -220,11 +220,11 @@ def _described(list_file, dataset):
 
 
 def _aligned(audio, frames, clip_seconds):
-    """Samples int16 and JPEGs of a clip, both exactly `clip_seconds` long."""
+    """A clip's int16 samples and JPEGs, both exactly `clip_seconds` long."""
     sound = sound_files.read_sound(audio, schema.CLIP_RATE_HZ)
     sound_s = len(sound) / schema.CLIP_RATE_HZ
     jpegs = clip_files.read_frames(frames)
-    if abs(len(jpegs) - sound_s) > 1.0:  # a difference of one is rounding
+    if abs(len(jpegs) - sound_s) > 1.0:  # a difference of one may be rounding
         raise ValueError(
             f'{frames}: {len(jpegs)} frames, but {audio} has {sound_s:.2f} s; expected one '
             'frame per second'
@@ -242,7 +242,7 @@ def _table(rows):
 
 
 def main(_: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     left_out: list[folder_scan.LeftOut] = []
     with cluster_flags.connected() as cluster:
