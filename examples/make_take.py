@@ -1,15 +1,15 @@
-"""The take of the examples, simulated: two people before a UMA-16, 1.5 s.
+"""Simulates the take used in the examples: two people in front of a UMA-16, 1.5 s.
 
     python examples/make_take.py --out=examples/take.wav
 
-One claps, at 20 degrees to the left and 5 down; from 0.5 s on the other whistles, at 18 to the
-right and 8 up. 16 channels of 16 bit at 12,288 Hz, as the simulator works.
+One claps, 20 degrees to the left and 5 down; from 0.5 s on, the other whistles, 18 degrees to the
+right and 8 up. 16 channels of 16 bits at 12,288 Hz, the simulator's rate.
 """
 
 import pathlib
 import sys
 
-# The checkout's root in place of this folder: records/ is not installed.
+# Import from the checkout's root instead of this folder, since records/ is not installed.
 sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 
 import numpy as np
@@ -22,7 +22,7 @@ from dualcam.data import schema
 from dualcam.data.sources import datasets
 from records.synthetic import propagation, sources, subjects
 
-FRAMES = 18  # twelve are a second
+FRAMES = 18  # twelve per second
 PLACES_DEG = {'clapping': (-20.0, -5.0), 'whistling': (18.0, 8.0)}
 DISTANCE_M = 1.5
 WHISTLE_FROM_S = 0.5
@@ -32,7 +32,7 @@ _OUT = flags.DEFINE_string('out', None, 'WAV file to write', required=True)
 
 
 def simulate() -> np.ndarray:
-    """[samples, 16] float32, full scale 1."""
+    """The simulated take, [samples, 16] float32, full scale 1."""
     rng = np.random.default_rng(4)
     positions_m = geometry_files.uma16().positions_m
     heard = []
@@ -50,7 +50,7 @@ def simulate() -> np.ndarray:
 
 
 def main(argv: list[str]) -> None:
-    """Writes it."""
+    """Writes the take."""
     soundfile.write(_OUT.value, simulate(), schema.ARRAY_RATE_HZ, 'PCM_16')
     print(f'written: {_OUT.value}', file=sys.stderr)
 

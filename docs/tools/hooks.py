@@ -1,4 +1,4 @@
-"""Pages of the site that lie elsewhere: CONTRIBUTING.md, CHANGELOG.md, the notebook that ran."""
+"""MkDocs hooks that add pages from outside docs/: CONTRIBUTING.md, CHANGELOG.md, the notebook."""
 
 import pathlib
 
@@ -12,7 +12,7 @@ LINKS = PAGES | {'take.md': 'examples/take.py'}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds them."""
+    """Adds these pages to the site."""
     for name, source in PAGES.items():
         text = (ROOT / source).read_text(encoding='utf-8')
         files.append(File.generated(config, name, content=from_docs(text)))
@@ -22,12 +22,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def from_docs(text: str) -> str:
-    """A text of the root with its links as pages of docs/ have them."""
+    """Rewrites the links of a page in the root so that they work from docs/."""
     return text.replace('](docs/', '](').replace('](examples/', '](../examples/')
 
 
 def on_page_markdown(markdown: str, **_) -> str:
-    """Links to the root's pages, as they are in the checkout, lead to the site's."""
+    """Rewrites links to pages in the root, which work in the checkout, to those of the site."""
     for name, source in LINKS.items():
         markdown = markdown.replace(f'](../{source})', f']({name})')
-    return markdown.replace('](../docs/', '](')  # of the notebook
+    return markdown.replace('](../docs/', '](')  # in the notebook

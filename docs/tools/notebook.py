@@ -1,4 +1,4 @@
-"""Runs a notebook that is kept as text, and writes it with its outputs as a page of the site.
+"""Executes a notebook that is stored as a Python file, and writes it as a page of the site.
 
     python docs/tools/notebook.py --notebook=examples/take.py --out=work/docs
 
@@ -20,12 +20,12 @@ TIMEOUT_S = 900
 
 
 def execute(path: pathlib.Path) -> nbformat.NotebookNode:
-    """The notebook with the outputs of its cells.
+    """Executes a notebook; returns it with the outputs of its cells.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell fails.
     """
-    # The kernel's: records/ is not installed.
+    # For the kernel, since records/ is not installed.
     os.environ['PYTHONPATH'] = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
     notebook = jupytext.read(path)
     notebook.metadata['kernelspec'] = {'name': 'python3', 'display_name': '', 'language': 'python'}
@@ -34,14 +34,14 @@ def execute(path: pathlib.Path) -> nbformat.NotebookNode:
 
 
 def page(notebook: nbformat.NotebookNode, name: str) -> tuple[str, dict[str, bytes]]:
-    """A notebook that ran, as Markdown.
+    """Converts an executed notebook to Markdown.
 
     Args:
-        notebook: what `execute` returns.
-        name: that the names of pictures begin with.
+        notebook: from `execute`.
+        name: prefix of the pictures' file names.
 
     Returns:
-        The text, and {name of a picture's file: PNG}.
+        The text, and {picture's file name: PNG}.
     """
     parts, pictures = [], {}
     for cell in notebook.cells:
@@ -60,7 +60,7 @@ def page(notebook: nbformat.NotebookNode, name: str) -> tuple[str, dict[str, byt
 
 
 def _shown(outputs) -> Iterator[tuple[str, str]]:
-    """What is printed to stdout, then pictures and values."""
+    """Yields a cell's stdout, then its pictures and values, as (type, content)."""
     printed = ''.join(
         output.text
         for output in outputs
@@ -75,7 +75,7 @@ def _shown(outputs) -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
-    """Runs it and writes the page."""
+    """Executes a notebook and writes the page."""
     parser = argparse.ArgumentParser(description='Runs a notebook and writes it as a page.')
     parser.add_argument('--notebook', type=pathlib.Path, required=True)
     parser.add_argument('--out', type=pathlib.Path, required=True, help='folder')

@@ -1,4 +1,4 @@
-"""Shared by all commands: user errors end them with one line instead of a traceback."""
+"""Error handling for all commands: user errors end with one line instead of a traceback."""
 
 import contextlib
 import functools
@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 
 from dualcam.files import text_files
 
-INTERRUPTED = 130  # the shells' convention
+INTERRUPTED = 130  # as in shells: 128 + SIGINT
 
 
 def exit_code(action: Callable[[], int | None]) -> int:
     """Runs a command's work; returns 0 or its result, or 1 after printing a user error.
 
-    Ctrl-C is `INTERRUPTED`, and a line too; an error that has an `exit_code` has that one.
+    Ctrl-C prints a line too and returns `INTERRUPTED`; errors with an `exit_code` return that one.
     """
     try:
         return action() or 0
@@ -32,10 +32,10 @@ def exit_code(action: Callable[[], int | None]) -> int:
 
 
 def leave(code: int) -> int:
-    """The exit code of a process; one that was interrupted, or whose peers are gone, ends here.
+    """Returns the exit code, or exits at once if the process was interrupted or lost its peers.
 
     Threads that still read ahead, or wait for a peer, hold objects of native libraries, which
-    report them as leaks when the interpreter is taken down. All that counts is on disk by now.
+    report them as leaks when the interpreter shuts down. Everything that matters is on disk by now.
     """
     if code > 1:
         logging.shutdown()
@@ -47,7 +47,7 @@ def leave(code: int) -> int:
 
 
 def clean_errors(main: Callable) -> Callable[[Sequence[str]], int]:
-    """Wraps `main` to turn `ValueError`s and `OSError`s into a message and exit code 1."""
+    """Wraps `main` to turn `ValueError`s and `OSError`s into a message and an exit code."""
 
     @functools.wraps(main)
     def wrapped(argv):

@@ -1,7 +1,8 @@
-"""Files and folders that appear completely or not at all, even with several writing processes.
+"""Files and folders that are written atomically, even by several processes at once.
 
 Files are flushed to disk before they get their final names, so that neither a kill nor a power cut
-leaves a partial file under such a name. Remains of a killed process have `PARTIAL` in their names.
+leaves a partial file under such a name. Files left by a killed process have `PARTIAL` in their
+names.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from dualcam.files.path_types import AnyPath
 
 PARTIAL = '.partial'
-_HOST_LENGTH = 24  # bytes: names of files may have 255
+_HOST_LENGTH = 24  # bytes; file names are limited to 255
 
 
 def write_text(path: AnyPath, text: str) -> None:
@@ -28,11 +29,11 @@ def write_text(path: AnyPath, text: str) -> None:
 
 @contextlib.contextmanager
 def writing_file(path: AnyPath, ending: str = '') -> Iterator[pathlib.Path]:
-    """Yields a temporary path to write to, which becomes `path` unless an error is raised.
+    """Yields a temporary path to write to; it is renamed to `path` unless an error is raised.
 
     Args:
         path: of the file; its folder must exist.
-        ending: of the temporary name, for writers that require a suffix.
+        ending: suffix of the temporary name, for writers that require one.
     """
     partial = partial_name(path, ending)
     try:
@@ -46,7 +47,7 @@ def writing_file(path: AnyPath, ending: str = '') -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def writing_folder(folder: AnyPath) -> Iterator[pathlib.Path]:
-    """Yields a folder beside `folder` to fill; unless an error is raised, it replaces `folder`."""
+    """Yields a temporary folder to fill; it replaces `folder` unless an error is raised."""
     partial = partial_name(folder)
     partial.mkdir(parents=True, exist_ok=True)
     try:
@@ -58,10 +59,10 @@ def writing_folder(folder: AnyPath) -> Iterator[pathlib.Path]:
 
 
 def flush(folder: pathlib.Path, prefix: str = '') -> None:
-    """Flushes files written by other code to disk.
+    """Flushes files that other code has written to disk.
 
     Args:
-        folder: a `pathlib.Path`; its names are flushed too.
+        folder: a `pathlib.Path`; its directory entries are flushed too.
         prefix: of the files' names.
     """
     for path in folder.iterdir():
@@ -71,7 +72,7 @@ def flush(folder: pathlib.Path, prefix: str = '') -> None:
 
 
 def make_folder(folder: AnyPath) -> None:
-    """Creates a folder and its missing parents such that they survive a power cut."""
+    """Creates a folder and its missing parents, flushed so that they survive a power cut."""
     path = pathlib.Path(folder)
     if not path.is_dir():
         make_folder(path.parent)
@@ -80,7 +81,7 @@ def make_folder(folder: AnyPath) -> None:
 
 
 def partial_name(path: AnyPath, ending: str = '') -> pathlib.Path:
-    """A name beside `path` for what becomes it, which no other process of any host has."""
+    """A temporary name next to `path`, unique across processes and hosts."""
     path = pathlib.Path(path)
     host = re.sub(r'[^a-zA-Z0-9-]', '_', platform.node())[:_HOST_LENGTH]
     writer = f'{host}-{os.getpid()}-{secrets.token_hex(4)}'
@@ -88,12 +89,12 @@ def partial_name(path: AnyPath, ending: str = '') -> pathlib.Path:
 
 
 def _flush(path):
-    """Flushes a file's bytes, or a folder's names, to disk."""
+    """Flushes a file's bytes, or a folder's entries, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network file systems cannot flush folders; nothing more can be done there.
+        # Some network file systems cannot flush folders; there is no alternative.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
     finally:

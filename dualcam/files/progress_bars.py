@@ -1,4 +1,4 @@
-"""Progress bars: rate and remaining time; fewer lines if the output is not a terminal."""
+"""Progress bars with rate and remaining time; updated less often if stderr is not a terminal."""
 
 import contextlib
 import sys
@@ -15,14 +15,14 @@ _caught: list[str] | None = None
 
 
 def hide() -> None:
-    """Disables bars in this process: for workers, whose progress another process shows."""
+    """Disables bars in this process, for workers whose progress another process shows."""
     global _hidden
     _hidden = True
 
 
 @contextlib.contextmanager
 def hidden() -> Iterator[None]:
-    """Disables new bars within this context: for parts of work that already has a bar."""
+    """Disables new bars within this context, for parts of a job that already has a bar."""
     global _hidden
     before, _hidden = _hidden, True
     try:
@@ -36,7 +36,7 @@ def bar(
 ) -> tqdm:
     """A `tqdm` bar with this project's defaults; `keep` leaves it on the terminal at the end.
 
-    An `inner` bar, within another one, is only shown on a terminal.
+    An `inner` bar, nested in another one, is only shown on a terminal.
     """
     watched = sys.stderr.isatty()
     return tqdm(
@@ -55,7 +55,7 @@ def write(text: str, file: TextIO) -> None:
 
 
 def warn(path: AnyPath, text: str) -> None:
-    """Prints what is odd about a file to stderr, likewise."""
+    """Prints a warning about a file to stderr, likewise."""
     line = f'warning: {text_files.printable_name(path)}: {text}'
     if _caught is not None:
         _caught.append(line)
@@ -65,7 +65,7 @@ def warn(path: AnyPath, text: str) -> None:
 
 @contextlib.contextmanager
 def caught_warnings() -> Iterator[list[str]]:
-    """The lines that `warn` would print within this context, for another process to print."""
+    """Collects the lines that `warn` would print in this context, for another process to print."""
     global _caught
     lines: list[str] = []
     before, _caught = _caught, lines

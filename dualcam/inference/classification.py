@@ -1,10 +1,10 @@
-"""Classifies sound files: classes with probabilities, by file or by window, as a table.
+"""Classifies audio files: classes with probabilities, per file or per window, as a table.
 
 A tagging network reports all events at or above a threshold, each with its own probability; other
-networks report the most probable classes, whose probabilities add up to 1.
+networks report the most probable classes, whose probabilities add up to 1 over all classes.
 
-A long job writes each file's rows as soon as it has them, and can be resumed to add the rest.
-Names of files that are not UTF-8 are escaped in tables and on the screen; see
+Each file's rows are written as soon as they are known, so a long job can be stopped and resumed.
+File names that are not UTF-8 are escaped in tables and on the screen; see
 `text_files.escape_name`.
 """
 
@@ -35,13 +35,13 @@ class ClassifyParams:
     """How files are cut, classified and reported.
 
     Attributes:
-        top_k: classes per row, the most probable first, or all if there are fewer. For
-            a tagging network, at most this many.
+        top_k: number of classes per row, the most probable first, or all if there are fewer; for a
+            tagging network, the maximum.
         threshold: lowest probability at which a tagging network reports an event; None for its own.
         by_window: one row per window; otherwise one row per file, averaging its windows' logits.
         hop_s: seconds between window starts; None for a window's length.
         batch_size: windows per batch.
-        max_bad: number of files that may be left out because they contain no sound.
+        max_bad: number of files that may be left out because they are unreadable or silent.
     """
 
     top_k: int = 3
@@ -58,8 +58,8 @@ class Answer:
 
     Attributes:
         file: path.
-        start_s, end_s: from the first window's start to the last one's end, which for a sound
-            shorter than a window is after its own end.
+        start_s, end_s: start of the first window and end of the last one; if the sound is shorter
+            than a window, that is beyond its end.
         windows: number of windows averaged.
         classes: names, the most probable first.
         probabilities: of these classes.
@@ -85,13 +85,13 @@ def classify(
         listener: a `students.Listener`.
         paths: of the files.
         params: a `ClassifyParams`.
-        skipped: list that messages about files that were left out are added to.
+        skipped: list to which messages about files left out are added.
 
     Yields:
-        A list of `Answer`s for each good file, in order, as soon as it is known.
+        A list of `Answer`s for each good file, in order, as soon as they are known.
 
     Raises:
-        ValueError: more bad files than `max_bad`, once all good ones are answered.
+        ValueError: more than `max_bad` bad files; raised once all good ones are classified.
     """
     hop = batching.hop_samples(listener, params.hop_s)
     messages: dict[int, str] = {}
@@ -110,7 +110,7 @@ def classify(
 def predictions(
     listener: students.Listener, logits: np.ndarray, params: ClassifyParams
 ) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    """Names and probabilities of the classes that a network reports, given its logits [classes]."""
+    """Names and probabilities of the classes to report, given a network's logits [classes]."""
     shares = listener.probabilities(logits)
     order = np.argsort(ties.merged_predictions(-shares), kind='stable')[: params.top_k]
     if listener.threshold is not None:
@@ -132,17 +132,17 @@ def format_predictions(names: Sequence[str], probabilities: Sequence[float]) -> 
 
 
 def resume_table(path: AnyPath, listener: students.Listener, params: ClassifyParams) -> set[str]:
-    """Files that a table already has rows of; an empty set for a new table.
+    """The files that a table already has rows for; an empty set for a new table.
 
-    A file next to the table states its model and settings, and whether it is complete. In an
-    incomplete table, the rows of the last file are removed, since some may be missing.
+    A file next to the table records its model and settings, and whether it is complete. In an
+    incomplete table, the last file's rows are removed, since some may be missing.
 
     Args:
         path: of the table.
         listener, params: the student and settings to resume with.
 
     Raises:
-        ValueError: the table was not made by `classify`, or with another model or other settings.
+        ValueError: the table was not made by `classify`, or with another model or settings.
     """
     path = pathlib.Path(path)
     if not path.exists():
@@ -202,7 +202,7 @@ def complete(path: AnyPath, listener: students.Listener, params: ClassifyParams)
 def table(
     path: AnyPath | None, listener: students.Listener, params: ClassifyParams
 ) -> Iterator[Callable[[Sequence[Answer]], None]]:
-    """A function that writes `Answer`s: appends to a file, or prints for None.
+    """A function that writes `Answer`s: it appends to a file, or prints if `path` is None.
 
     Columns of a .csv file are class_1, probability_1 and so on; for a tagging network, `classes`
     and `probabilities`, separated by semicolons.
@@ -270,7 +270,7 @@ def _named(answer):
 def accuracy(
     answers: Mapping[str, str | None], sound_set: sound_folders.SoundSet, known: Sequence[str]
 ) -> tuple[float | None, int]:
-    """(accuracy, number) of labelled files; (None, 0) if there are none.
+    """(accuracy on labelled files, their number); (None, 0) if there are none.
 
     Args:
         answers: {file: class name}.
@@ -287,7 +287,7 @@ def accuracy(
 
 
 def _by_file(answers):
-    """(row, first samples, [windows, classes]) of each file that has windows."""
+    """Yields (row, window starts in samples, logits [windows, classes]) per file with windows."""
     row, starts, logits = None, [], []
     for new, start, answer in answers:
         if new != row and starts:

@@ -1,7 +1,7 @@
-"""Embeddings of sound files: windows through a student, in batches, resumable.
+"""Embeddings of audio files, computed by a student window by window, in batches; resumable.
 
 Finished files are saved in parts next to the result and joined at the end: a stopped job resumes
-after its last part. Each part records its files, so a job can also resume once a bad file was
+after its last part. Each part identifies its files, so a job can also resume after a bad file was
 repaired or removed, as its error message advises; changed files are read again.
 """
 
@@ -30,7 +30,7 @@ class EmbedParams:
         layer: see `students.Listener.listen`.
         hop_s: seconds between window starts; None for a window's length.
         batch_size: windows per batch.
-        max_bad: number of files that may be left out because they contain no sound.
+        max_bad: number of files that may be left out because they are unreadable or silent.
     """
 
     layer: str = 'embedding'
@@ -47,8 +47,8 @@ class Embeddings:
         files: [files] names, in order.
         labels: [files] int64 class indices; -1 if unknown.
         classes: names in label order.
-        window_file: [windows] int64, the row of the window's file.
-        window_s: [windows] float64, the window's start.
+        window_file: [windows] int64, the row of each window's file.
+        window_s: [windows] float64, each window's start in seconds.
         windows: [windows, features] float32.
         skipped: messages about files left out.
     """
@@ -83,15 +83,15 @@ def embed(
         listener: a `students.Listener`.
         sound_set: a `sound_folders.SoundSet`.
         params: an `EmbedParams`.
-        parts: folder for finished parts, from which a stopped job resumes. Removed at the end.
-        restart: remove what a stopped job left there.
+        parts: folder for finished parts, from which a stopped job resumes; removed at the end.
+        restart: remove the parts of a stopped job first.
 
     Returns:
-        `Embeddings`. Silent windows are left out, as are files that are
-        silent throughout or unreadable, up to `max_bad` of them.
+        `Embeddings`. Silent windows are left out, as are up to `max_bad` files that are unreadable
+        or silent throughout.
 
     Raises:
-        ValueError: more bad files; parts of another model or other settings.
+        ValueError: there are more bad files, or parts of another model or other settings.
     """
     hop = batching.hop_samples(listener, params.hop_s)
     ask = listener.listen(params.layer)
@@ -121,7 +121,7 @@ def embed(
 
 
 def save(path: AnyPath, embeddings: Embeddings, layer: str, source: str) -> None:
-    """Writes an .npz: files, labels, classes, features [files, n] and those of windows."""
+    """Writes an .npz file: files, labels, classes, features [files, n] and window features."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     e = embeddings
@@ -141,7 +141,7 @@ def save(path: AnyPath, embeddings: Embeddings, layer: str, source: str) -> None
 
 
 def _embed_files(ask, files, listener, hop, batch_size, bar):
-    """(features, rows in `files`, first samples, rows of good files, messages)."""
+    """(features, rows in `files`, window starts in samples, messages, rows of bad files)."""
     messages = {}
     made = list(
         batching.answers(
@@ -193,7 +193,7 @@ def _joined(parts, sound_set, listener, skipped):
 
 
 def _digest_of(files):
-    """A name for some files as they are now: their paths, sizes and times."""
+    """A fingerprint of files in their current state: paths, sizes and times."""
     digest = hashlib.sha256()
     for sound in files:
         status = os.stat(sound.path)
@@ -203,7 +203,7 @@ def _digest_of(files):
 
 
 def _claim(parts, listener, params):
-    """Creates the folder for the parts, or refuses one of another job."""
+    """Creates the folder for the parts, or rejects one that belongs to another job."""
     content = json.dumps([listener.digest, listener.network, params.layer, params.hop_s])
     digest = hashlib.sha256(content.encode()).hexdigest()
     path = parts / 'job.txt'
