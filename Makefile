@@ -1,4 +1,4 @@
-# Each target does its own set-up and repeats no work. docs/commands.md lists the commands.
+# Each target does its own setup and repeats no work. docs/commands.md lists the commands.
 #
 #   PRESET=demo|smoke|paper   size of the embedded data and of training
 #   AVIA=DIR                  the real data set: DIR/matfiles and DIR/sync
@@ -16,24 +16,24 @@
 #   VIDEO=1                   records with video, which column R needs; default with table1, figures
 #                             and AVIA, and once such records exist
 #   BACKBONE=FILE             weights of ResNet-50, see dualcam import-weights
-#   SOUNDNET=FILE             weights of SoundNet-5 that OurSoundNet starts from, likewise
-#   NETWORK_OPTIONS=dualcamnet.batch_norm=true   further arguments of networks, in tables 1 - 4
-#   WORK=DIR                  where data and results go
-#   NETWORK=hearnet|oursoundnet  TRAIN_ON=scenario_1|..|all  COLUMN=G|D|R   what make grid searches
-#   TARGET=folder:DIR|dcase2018:DIR   the data set that make table4 and make eccv TABLE=4 carry
-#                             features to; records of AVIA for make eccv TABLE=3
-#   ACIVW=DIR                 the real data set of make eccv: DIR/class_C/data_DDD
-#   TABLE=1|2|3|4  COMPLETE=1  which table make eccv makes (2), and all of its rows
-#   TAGGED=DIR                the real data of make aaai: records of records.convert_tagging
-#   TABLE=1|..|6              which table make aaai makes (3)
-#   VGG16=FILE SOUNDNET8=FILE VGGISH=FILE  weights that make aaai takes
-#   SOUNDS=DIR                the folder of sound that make esc10 trains on
-#   BAND=900-6400             hertz that make figures shows; all by default
-#   LOGS=DIR                  what make tensorboard shows
-#   PRECISION=mixed_bfloat16|mixed_float16  DEVICES=2   how runs are trained; for GPUs
-#   CLUSTER=tcp://HOST:PORT   workers of a Dask cluster convert (docs/scale.md)
-#   KERNELS=Haswell,Zen,...   whose matrix products make test-kernels computes with; default all
-#   PEERS=1                   make bench beside PyTorch, acoular, librosa and pyroomacoustics
+#   SOUNDNET=FILE             weights of SoundNet-5 to initialise OurSoundNet, likewise
+#   NETWORK_OPTIONS=dualcamnet.batch_norm=true   additional arguments of networks, in tables 1 - 4
+#   WORK=DIR                  folder for data and results
+#   NETWORK=hearnet|oursoundnet  TRAIN_ON=scenario_1|..|all  COLUMN=G|D|R   the run for make grid
+#   TARGET=folder:DIR|dcase2018:DIR   target data set for make table4 and make eccv TABLE=4;
+#                             records of AVIA for make eccv TABLE=3
+#   ACIVW=DIR                 the real data set for make eccv: DIR/class_C/data_DDD
+#   TABLE=1|2|3|4  COMPLETE=1  table for make eccv (default 2), and all of its rows
+#   TAGGED=DIR                real data for make aaai: records from records.convert_tagging
+#   TABLE=1|..|6              table for make aaai (default 3)
+#   VGG16=FILE SOUNDNET8=FILE VGGISH=FILE  weights for make aaai
+#   SOUNDS=DIR                folder of audio files for make esc10
+#   BAND=900-6400             band in hertz for make figures; default all
+#   LOGS=DIR                  logs for make tensorboard
+#   PRECISION=mixed_bfloat16|mixed_float16  DEVICES=2   for training on GPUs
+#   CLUSTER=tcp://HOST:PORT   Dask cluster whose workers convert (docs/scale.md)
+#   KERNELS=Haswell,Zen,...   matrix kernels for make test-kernels; default all
+#   PEERS=1                   make bench with PyTorch, acoular, librosa and pyroomacoustics
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -147,7 +147,7 @@ lint: setup
 	.venv/bin/lint-imports --no-logo
 	$(PY) -m mypy
 
-# Files in order: sorted by number of tests, the few long ones would come last and leave cores idle.
+# Files in order: sorted by number of tests, the few slow ones would come last and leave cores idle.
 # Page tests drive Debian's Chromium; if it is missing and cannot be installed, they are skipped.
 test: lint
 	@{ command -v chromium && command -v chromedriver; } > /dev/null || { \
@@ -156,14 +156,14 @@ test: lint
 	  } > /dev/null 2>&1 || echo 'Not installed (as root?): tests of pages are skipped.'; }
 	$(PY) -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-# The numeric tests with other processors' kernels; `make test` runs a short form.
+# Numeric tests with the kernels of other processors; `make test` runs a short version.
 test-kernels: setup
 	$(PY) -m tests.proofs.kernels $(if $(KERNELS),--kernels=$(KERNELS))
 
 tfrecords: $(RECORDS)/.made
 
 ifneq ($(TAKES),)
-# Not keyed on a stamp: rows added to the table are converted.
+# No stamp file: rows added to the table are converted.
 .PHONY: $(RECORDS)/.made
 $(RECORDS)/.made: | setup
 	$(if $(ARRAY),,$(error TAKES=$(TAKES) needs ARRAY=FILE, or ARRAY=uma16))
@@ -183,7 +183,7 @@ $(RECORDS)/.made: $(WORK)/raw/.made | setup
 	  $(ON_CLUSTER)
 	@touch $@
 else
-# Not keyed on a stamp: the converter itself skips existing records.
+# No stamp file: the converter itself skips existing records.
 .PHONY: $(RECORDS)/.made
 $(RECORDS)/.made: | setup
 	$(PY) -m records.convert_avia --matfiles=$(AVIA)/matfiles --sync=$(AVIA)/sync \
@@ -249,8 +249,8 @@ aaai: $(if $(TAGGED),setup,$(AAAI)/records/.made)
 confusion: tfrecords
 	$(PY) experiments/run_confusion.py --records=$(RECORDS) $(ARGUMENTS)
 
-# For AVIA's and ACIVW's layouts; only for one if only its real data are given. Trains nothing:
-# AAAI 2021's Figure 4 is drawn if make aaai has been run.
+# For AVIA and ACIVW, or only one of them if only its real data are given. Trains nothing: AAAI
+# 2021's Figure 4 is drawn if make aaai has been run.
 FIGURES_OF_AVIA := $(if $(AVIA)$(TAKES),1,$(if $(ACIVW),,1))
 FIGURES_OF_ACIVW := $(if $(ACIVW),$(ECCV)/records,$(if $(AVIA)$(TAKES),,$(ECCV)/raw))
 AAAI_RESULTS := $(AAAI)/results-$(PRESET)
@@ -277,7 +277,7 @@ bench: setup
 	$(if $(PEERS),$(PY) -m pip install -q -c constraints.txt -e '.[bench]')
 	$(PY) benchmarks/run.py --out=work/benchmarks
 
-# The site, in work/site, with the executed notebook. Needs no network once its packages are installed.
+# The site in work/site, with the executed notebook. Works offline once its packages are installed.
 docs: setup work/docs/take.md
 	@$(PY) -c 'import material, mkdocstrings_handlers.python' 2> /dev/null || \
 	  $(PY) -m pip install -q -c constraints.txt -e '.[docs]'
