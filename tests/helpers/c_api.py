@@ -1,9 +1,9 @@
-"""Runs a SavedModel's signature through TensorFlow's C API alone, without its Python.
+"""Runs a SavedModel's signature through TensorFlow's C API only, without its Python package.
 
     python tests/helpers/c_api.py LIBRARY_FOLDER SAVED_MODEL INPUT_TENSOR OUTPUT_TENSOR IN OUT.npy
 
-IN is an .npy of float32, or any other file, whose bytes become one string. An error of TensorFlow's
-is printed, and the exit code is 3.
+IN is an .npy file of float32, or any other file, whose bytes become one string. TensorFlow's errors
+are printed, with exit code 3.
 """
 
 import ctypes

@@ -16,12 +16,12 @@ _PATIENCE_S = 60
 
 
 class Engine:
-    """A scheduler and two workers of one thread, as their users start them: elsewhere, knowing
-    nothing of this checkout.
+    """A scheduler and two single-threaded workers, started as users would: in another folder,
+    without access to this checkout.
 
     Args:
         folder: for their files.
-        num_deaths: of workers, until the scheduler gives a piece up.
+        num_deaths: number of workers that may die before the scheduler gives up on a piece.
     """
 
     def __init__(self, folder, num_deaths=3):
@@ -62,7 +62,7 @@ class Engine:
         )
 
     def _address(self):
-        with contextlib.suppress(OSError, ValueError):  # not there, or half of it
+        with contextlib.suppress(OSError, ValueError):  # missing or incomplete
             return json.loads(self.file.read_text())['address']
 
     def worker_pids(self):
@@ -70,7 +70,7 @@ class Engine:
         nannies = {worker.pid for worker in self._workers}
         found = []
         for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
-            with contextlib.suppress(OSError):  # ended meanwhile
+            with contextlib.suppress(OSError):  # it has ended meanwhile
                 text = path.read_text()
                 state, parent, *_ = text.rpartition(')')[2].split()
                 command = (path.parent / 'cmdline').read_bytes()

@@ -1,4 +1,4 @@
-"""Work for the workers of a cluster that ends badly; they import it from here."""
+"""Work that fails or kills its worker; the workers of a cluster import it from here."""
 
 import os
 import signal

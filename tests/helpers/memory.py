@@ -1,4 +1,4 @@
-"""A folder in memory, if the system has one: flushing takes no time there."""
+"""A temporary folder in memory, if the system supports it: flushing takes no time there."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""Damage to files, as by disks, networks, other programs and malice."""
+"""Damage to files, as caused by disks, networks, other programs and attackers."""
 
 import re
 

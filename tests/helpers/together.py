@@ -1,4 +1,4 @@
-"""Processes that are started side by side and need each other's addresses."""
+"""Processes that are started together and need each other's addresses."""
 
 import contextlib
 import socket
@@ -14,10 +14,10 @@ def run(*calls):
     """Runs Python commands in the checkout at the same time.
 
     Args:
-        calls: arguments of each; {workers} in one stands for the host:port of all, with commas.
+        calls: arguments of each; {workers} in one stands for all addresses, separated by commas.
 
     Returns:
-        [(exit code, stdout, stderr)], in their order.
+        [(exit code, stdout, stderr)], in the same order.
     """
     with contextlib.ExitStack() as ports:
         free = [ports.enter_context(socket.create_server(('127.0.0.1', 0))) for _ in calls]

@@ -1,8 +1,8 @@
-"""What two devices do, beside one: a process of its own, as they are made before TensorFlow starts.
+"""Training on two devices and on one, in a separate process: devices are created at its start.
 
     python -m tests.helpers.two_devices FOLDER
 
-Prints JSON for `tests/dualcam/training/test_hardware.py`; the runs stay in the folder
+Prints JSON for `tests/dualcam/training/test_hardware.py`; the runs are kept in the folder
 (`recipe-devices`).
 """
 
@@ -23,8 +23,8 @@ from dualcam.models import layers
 from dualcam.training import checkpoints, hardware, loop, population_statistics, steps
 from tests.helpers import made_up_clips, small_runs
 
-# Recipes, and the numbers of devices that each is trained on: batch normalisation has each device's
-# own statistics, so runs with it are not those of one device.
+# Recipes, and the numbers of devices that each is trained on: batch normalisation uses each
+# device's own statistics, so runs with it differ from those on one device.
 RECIPES = {
     'supervised': (1, 2),
     'distilled': (1, 2),
@@ -38,7 +38,7 @@ OPTIONS = collections.defaultdict(
 
 
 def network(norm=False):
-    """A small convolutional network, with a normalisation or without."""
+    """A small convolutional network with or without batch normalisation."""
     parts = [keras.Input((8, 4)), keras.layers.Conv1D(5, 3, activation='relu', name='conv1')]
     if norm:
         parts += [layers.FusedBatchNormalization()]
@@ -73,7 +73,7 @@ class CheckedStep(steps.Step):
 
 
 def take_steps():
-    """Some steps on one device, on two, and on two with a normalisation."""
+    """Some steps on one device, on two, and on two with batch normalisation."""
     made = {}
     for devices, norm in ((1, False), (2, False), (2, True)):
         params = loop.LoopParams(devices=devices, learning_rate=1e-2)
@@ -103,10 +103,10 @@ def take_steps():
 
 
 class Watched(checkpoints.Progress):
-    """Notes, whenever a run is saved, how far the devices' moving averages are apart.
+    """Records how much the devices' moving averages differ whenever a run is saved.
 
     Attributes:
-        spreads: the largest difference of each average, of all runs since they were last cleared.
+        spreads: the largest difference of each average, over all runs since it was last cleared.
     """
 
     spreads: ClassVar[list[float]] = []
@@ -120,7 +120,7 @@ class Watched(checkpoints.Progress):
         ]
 
     def save(self, history, keep):
-        """As of `Progress`."""
+        """See `Progress`."""
         super().save(history, keep)
         for variable in self._averages if history else ():
             first, *others = (one.numpy() for one in getattr(variable, 'values', [variable]))
@@ -128,7 +128,7 @@ class Watched(checkpoints.Progress):
 
 
 class NormStep(steps.Step):
-    """The second moment of a network's outputs."""
+    """A step whose loss is the second moment of a network's outputs."""
 
     measure = 'total'
 
@@ -139,10 +139,10 @@ class NormStep(steps.Step):
 
 
 def follow_averages(scratch):
-    """A normalisation of the clips themselves, through two epochs of two devices.
+    """Trains batch normalisation directly on the clips, for two epochs on two devices.
 
     Returns:
-        {layer: {'batches': inputs in their order, 'averages': as the checkpoint has them}}.
+        {layer: {'batches': inputs in order, 'averages': those in the checkpoint}}.
     """
     made = {}
     clips = made_up_clips.MadeUpClips(
@@ -169,7 +169,7 @@ def follow_averages(scratch):
 
 
 def train_runs(scratch):
-    """{recipe: whole runs on one device and on two}, as `_described`."""
+    """{recipe: complete runs on one device and on two}, see `_described`."""
     small_runs.write_records(scratch)
     progress_bars.hide()
     checkpoints.Progress = Watched
@@ -214,7 +214,7 @@ def _described(folder, model):
 
 
 def main():
-    """The command."""
+    """Runs the command."""
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )

@@ -1,4 +1,4 @@
-"""Processes of this host that train small runs together; one may be killed, or fail, on its way."""
+"""Processes on this host that train small runs together; one may be killed or fail midway."""
 
 import contextlib
 import dataclasses
@@ -24,7 +24,7 @@ _PATIENCE_S = 240
 
 @dataclasses.dataclass(frozen=True)
 class End:
-    """Before a batch of an epoch, both from 0, a process is killed, or fails by itself."""
+    """The epoch and batch, both from 0, before which a process is killed or fails by itself."""
 
     epoch: int
     batch: int
@@ -32,26 +32,26 @@ class End:
 
 
 class Unwatched(observers.Observer):
-    """Leaves nothing in a run's folder."""
+    """Writes nothing to a run's folder."""
 
     def __init__(self, watched):
         del watched
 
 
 def addresses(count):
-    """So many host:port that nobody listens to, with commas between."""
+    """This many unused host:port addresses, separated by commas."""
     with contextlib.ExitStack() as ports:
         free = [ports.enter_context(socket.create_server(('127.0.0.1', 0))) for _ in range(count)]
         return ','.join(f'127.0.0.1:{one.getsockname()[1]}' for one in free)
 
 
 def train(scratch, runs, ends=(None, None)):
-    """Lets processes train together until all have ended.
+    """Runs processes that train together until all have ended.
 
     Args:
-        scratch: folder with the records of `small_runs.write_records`, and of the runs.
-        runs: [(regime, name)], in this order.
-        ends: `End` or None, of each process.
+        scratch: folder of the runs, with the records of `small_runs.write_records`.
+        runs: [(regime, name)], trained in this order.
+        ends: `End` or None for each process.
 
     Returns:
         [(exit code, stderr)] of each.
@@ -77,14 +77,14 @@ def train(scratch, runs, ends=(None, None)):
 
 
 def _process(scratch, workers, number, runs, end, stderr):
-    """The work of a child process, which ends as commands do."""
+    """The work of a child process, which exits like a command."""
     with open(stderr, 'w', encoding='utf-8') as file:
         os.dup2(file.fileno(), 2)
-    # Sums of several threads may be rounded in another order.
+    # Sums over several threads may round differently.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     progress_bars.hide()
-    run_reports.observe = Unwatched  # reports are the chief's alone, and take long
-    tqdm.set_lock(threading.RLock())  # its own one would outlive a killed process
+    run_reports.observe = Unwatched  # only the chief writes reports, which take long
+    tqdm.set_lock(threading.RLock())  # its default lock would outlive a killed process
     if end:
         _end_at(end)
 

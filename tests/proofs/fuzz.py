@@ -103,26 +103,26 @@ class Corpus:
         return name, self.put(name, data)
 
     def put(self, name, data):
-        """Writes bytes where a file of a kind belongs; its path."""
+        """Writes bytes to the place of a file of this kind; returns its path."""
         self._paths[name].write_bytes(data)
         return self._paths[name]
 
 
 def judge(kind, path):
-    """What becomes of a file: 'read', 'refused', or what is wrong with how it is read."""
+    """The outcome for a file: 'read', 'refused', or what is wrong with how it is read."""
     try:
         return 'read' if kind.read(path) else 'refused'
     except kind.errors as error:
         cause = error
         while cause is not None:
-            # By its name: TensorFlow need not be there.
+            # Compared by name, since TensorFlow may not be imported.
             if isinstance(cause, MemoryError) or type(cause).__name__ == 'ResourceExhaustedError':
                 return f'asks for too much memory: {_short(error)}'
             cause = cause.__cause__ or cause.__context__
         if kind.names_file and path.name not in str(error):
             return f'refused without its name: {_short(error)}'
         return 'refused'
-    except BaseException as error:  # whatever else comes is what this looks for
+    except BaseException as error:  # any other error is what this program looks for
         return f'raises {_short(error)}'
 
 
@@ -135,13 +135,13 @@ def run(numbers, seed, out, module, names=None, processor_s=PROCESSOR_S):
         out: folder for copies of those that fail.
         module: name of the Python module that has `KINDS`, {name: `Kind`}.
         names: of the kinds; default all.
-        processor_s: that a file may take.
+        processor_s: CPU time that a file may take.
 
     Returns:
-        ({kind: {'read' | 'refused': how many}}, list of `Failure`s).
+        ({kind: {'read' | 'refused': count}}, list of `Failure`s).
     """
     counts, failures, left = {}, [], list(numbers)
-    # The child reserves address space for each of its threads otherwise, which is not memory.
+    # Otherwise the child reserves address space for each of its threads, which is not memory.
     os.environ['MALLOC_ARENA_MAX'] = '2'
     context = multiprocessing.get_context('spawn')
     while left:
@@ -184,7 +184,7 @@ def _listen(pipe, left, counts, failures):
             number, kind, verdict = pipe.recv()
         except EOFError:
             break
-        if verdict is None:  # it has begun
+        if verdict is None:  # it has started
             continue
         left.remove(number)
         if verdict in ('read', 'refused'):
@@ -198,7 +198,7 @@ def _listen(pipe, left, counts, failures):
 
 
 def _read_all(numbers, seed, scratch, out, module, names, processor_s, pipe):
-    """The work of a child process. A file's copy is there until it is known to be no failure."""
+    """The work of a child process. A copy of each file exists until it is known not to fail."""
     kinds = importlib.import_module(module).KINDS
     corpus = Corpus({name: kinds[name] for name in names or kinds}, scratch, seed)
     for name, path in corpus.whole():  # traces, and loads libraries
@@ -228,7 +228,7 @@ def _short(error):
 
 
 def main(_):
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     numbers = range(options.first, options.first + options.inputs)
     counts, failures = run(

@@ -1,7 +1,7 @@
-"""What `tests/proofs/fuzz.py` damages: small files of every kind that is read, and their readers.
+"""The files that `tests/proofs/fuzz.py` damages, small ones of every kind, and their readers.
 
-A reader raises what its documentation promises, with the file's name in the message, or hands
-out what its documentation promises.
+A reader either returns what its documentation promises, or raises one of the errors that its
+documentation promises, with the file's name in the message.
 """
 
 import functools
@@ -57,7 +57,7 @@ def _payload(data):
 
 
 def _rebuild_record(kind):
-    """Damages a record below its compression and checksums, which would catch all else."""
+    """Damages a record's content and renews its checksums, which would catch everything else."""
 
     def rebuild(data, rng):
         how = rng.integers(4)
@@ -131,14 +131,14 @@ def _chosen(names, rng):
 
 
 def _verified(read):
-    """A reader of records; one that it refuses is refused by `records.verify` too."""
+    """A reader of records; what it refuses, `records.verify` must refuse too."""
 
     @functools.wraps(read)
     def both(path):
         found = inspection.inspect(path.name, path.parent)
         try:
             was_read = read(path)
-        except ValueError as error:  # silence is whole, too
+        except ValueError as error:  # silence is valid, too
             assert found.kind or not re.search('not a (whole )?record', str(error)), error
             raise
         assert was_read or found.kind, 'nothing found, but not read'
@@ -288,7 +288,7 @@ def _dcase(folder):
 def _read_sounds(root):
     found = sound_folders.find_files(root)
     assert found.sounds and all(-1 <= sound.label < len(found.classes) for sound in found.sounds)
-    # A list that is damaged so that it is none of ours is said to be passed over.
+    # A list that is too damaged to be recognised is reported as ignored.
     passed_over = any('not a known list' in one.reason for one in found.left_out)
     assert passed_over or len(found.classes) >= 2
     return not passed_over
@@ -354,7 +354,7 @@ def _mats(_):
         file = io.BytesIO()
         scipy.io.savemat(file, content, **options)
         data = file.getvalue()
-        if data.startswith(b'MATLAB'):  # then comes the time
+        if data.startswith(b'MATLAB'):  # the time follows
             data = b'MATLAB 5.0 MAT-file'.ljust(116) + data[116:]
         seeds.append(data)
     return seeds
@@ -471,7 +471,7 @@ def _wavs(_):
 
 
 def _unfinished(_):
-    """WAV and AU files whose writers were stopped, and cut ones."""
+    """WAV and AU files whose writers were killed, and truncated ones."""
     whole = [data for data in _wavs(None) if data[:4] == b'RIFF']
     seeds = []
     for data in whole:
@@ -514,7 +514,7 @@ def _read_served(path):
     try:
         want_hz, blocks = sound_decoders.open_blocks(path)
         blocks = list(blocks)
-    except ValueError:  # the library is stricter in places
+    except ValueError:  # in places, the library is stricter
         return True
     want = np.concatenate(blocks) if blocks else np.zeros((0, 1), np.float32)
     assert rate_hz == want_hz and len(own) == len(want), (rate_hz, want_hz, len(own), len(want))

@@ -1,11 +1,11 @@
-"""The numeric tests as other processors compute: do they pass whatever rounds the numbers?
+"""The numeric tests with the kernels of other processors: do they pass however numbers are rounded?
 
     python -m tests.proofs.kernels [--kernels=Haswell,laptop] [--threads=1,2] [-- PYTEST_ARGUMENTS]
 
-Matrix products, convolutions and NumPy's loops have kernels for each kind of processor, which sum
-in another order and so round otherwise. Variables choose among those that this processor can run;
-the tests that are marked `numeric` run under each, with one and with two threads. Kernels for other
-processors are skipped, in a line that says so. Exit code 1 if a test fails.
+Matrix products, convolutions and NumPy's loops have kernels for each type of processor, which sum
+in a different order and therefore round differently. Environment variables select among those that
+this processor can run; the tests marked `numeric` run with each, with one and with two threads.
+Kernels that this processor cannot run are reported and skipped. Exit code 1 if a test fails.
 """
 
 import dataclasses
@@ -20,18 +20,18 @@ import numpy as np
 from absl import app, flags
 
 ROOT = pathlib.Path(__file__).parents[2]
-THREADS = 'DUALCAM_TEST_THREADS'  # what `tests/conftest.py` gives TensorFlow
+THREADS = 'DUALCAM_TEST_THREADS'  # as `tests/conftest.py` sets for TensorFlow
 _INSTALLED = 'as installed'
 
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
-    """Variables that choose kernels, and what a processor must have to run them.
+    """Environment variables that select kernels, and the features that a processor needs for them.
 
     Attributes:
-        needs: features by NumPy's names.
+        needs: names of the features in NumPy.
         variables: of the environment.
-        without: features that NumPy does without, as far as this processor has them.
+        without: features that NumPy must not use, if this processor has them.
     """
 
     needs: tuple[str, ...] = ()
@@ -49,13 +49,13 @@ class Kernel:
         return self.variables | ({'NPY_DISABLE_CPU_FEATURES': ' '.join(named)} if named else {})
 
     def missing(self) -> list[str]:
-        """What this processor lacks."""
+        """The features that this processor lacks."""
         features, _ = _features()
         return [name for name in self.needs if not features.get(name)]
 
 
 _AVX2 = ('AVX2', 'FMA3')
-# oneDNN is TensorFlow's default on some processors only: it is switched on.
+# TensorFlow uses oneDNN by default only on some processors, so it is switched on.
 KERNELS = {
     _INSTALLED: Kernel(),
     'Haswell': Kernel(_AVX2, {'OPENBLAS_CORETYPE': 'Haswell'}),
@@ -63,7 +63,7 @@ KERNELS = {
     'SkylakeX': Kernel(
         ('AVX512_SKX',), {'OPENBLAS_CORETYPE': 'SkylakeX', 'TF_ENABLE_ONEDNN_OPTS': '1'}
     ),
-    # As most laptops compute.
+    # Like most laptops.
     'laptop': Kernel(
         _AVX2,
         {
@@ -73,7 +73,7 @@ KERNELS = {
         },
         ('AVX512',),
     ),
-    # As processors of ten years ago, without fused operations: rounded most often.
+    # Like ten-year-old processors, without fused operations, which round most often.
     'old': Kernel(
         ('AVX',),
         {
@@ -89,16 +89,16 @@ KERNELS = {
 
 
 def run(kernel: Kernel, threads: int, arguments: list[str]) -> subprocess.CompletedProcess:
-    """The numeric tests in another process, under a kernel and with so many threads.
+    """Runs the numeric tests in another process, with a kernel and a number of threads.
 
     Args:
         kernel: one of `KERNELS`.
-        threads: of matrix products and of TensorFlow.
-        arguments: of pytest, which choose among the numeric tests.
+        threads: for matrix products and TensorFlow.
+        arguments: of pytest, which select among the numeric tests.
     """
     environment = os.environ | kernel.environment() | {THREADS: str(threads)}
     environment |= {name: str(threads) for name in ('OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS')}
-    # A test run's own workers and options are no matter here.
+    # Settings of a surrounding test run must not apply here.
     environment = {k: v for k, v in environment.items() if not k.startswith('PYTEST_')}
     return subprocess.run(
         [sys.executable, '-m', 'pytest', '-q', '-m', 'numeric', '-p', 'no:cacheprovider']
@@ -112,14 +112,14 @@ def run(kernel: Kernel, threads: int, arguments: list[str]) -> subprocess.Comple
 
 
 def _features():
-    """{feature: whether this processor has it}, and those that NumPy chooses loops by."""
+    """{feature: whether this processor has it}, and the features that select NumPy's loops."""
     core = '_core' if int(np.__version__.split('.')[0]) >= 2 else 'core'
     umath = importlib.import_module(f'numpy.{core}._multiarray_umath')
     return umath.__cpu_features__, umath.__cpu_dispatch__
 
 
 def main(arguments):
-    """The command."""
+    """Runs the command."""
     options, failed = flags.FLAGS, False
     unknown = [name for name in options.kernels if name not in KERNELS]
     if unknown:

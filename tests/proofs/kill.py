@@ -1,13 +1,13 @@
-"""Conversions killed at chosen moments, called again, and compared with undisturbed ones.
+"""Kills conversions at chosen moments, runs them again, and compares with undisturbed ones.
 
     python -m tests.proofs.kill --count=200 [--seed=0]
 
-Each kill is a SIGKILL in a process of its own: just before a file operation of the conversion
-(making a folder, opening, writing, flushing, renaming, removing), in the middle of it or just
-after it, or, every fourth, at a random time. One in three is killed a second time while it goes
-on. All converters take turns. Every record that a killed conversion left must be whole already;
-after the last call all files must be those of an undisturbed conversion, the manifest line by
-line, and nothing else may be left.
+Conversions run in separate processes and are killed by SIGKILL: just before a file operation
+(creating a folder, opening, writing, flushing, renaming, removing), in the middle of it or just
+after it; every fourth one at a random time. One in three is killed a second time while it resumes.
+All converters take turns. Every record left by a killed conversion must be complete; after the last
+call all files must equal those of an undisturbed conversion, including every line of the manifest,
+and no other files may be left.
 """
 
 import os
@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its startup is verbose
 
 import numpy as np
 from absl import app, flags
@@ -66,14 +66,15 @@ class Operations:
 
     Args:
         fatal: number of the operation, from 1; 0 kills at none.
-        begun: the operation is begun: half of what it writes is written, or it is done.
+        begun: whether the kill comes after the operation has started: half of its data is written,
+            or it is done.
     """
 
     def __init__(self, fatal=0, begun=False):
         self.count, self._fatal, self._begun = 0, fatal, begun
 
     def watch(self):
-        """Takes the place of the operations in this process."""
+        """Replaces the file operations in this process."""
         for name in ('mkdir', 'open', 'fsync', 'replace', 'unlink', 'ftruncate'):
             setattr(os, name, self._watched(getattr(os, name)))
         write, write_text = os.write, pathlib.Path.write_text
@@ -98,13 +99,13 @@ class Operations:
 
 
 def run(convert, raw, out, operations=None, seconds=None):
-    """Converts in a process of its own.
+    """Converts in a separate process.
 
     Args:
         convert: one of `CONVERSIONS`.
         raw, out: folders.
-        operations: an `Operations` to watch over it.
-        seconds: after which it is killed.
+        operations: an `Operations` that counts, and kills it.
+        seconds: time after which it is killed.
 
     Returns:
         The process's exit code: 0, 1 for an error, or -SIGKILL.
@@ -129,7 +130,7 @@ def run(convert, raw, out, operations=None, seconds=None):
 
 
 def contents(folder):
-    """{path: bytes} of a conversion's files; the manifest's lines in the order of their records."""
+    """{path: bytes} of a conversion's files; the manifest's lines sorted by record."""
     found = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob('*')
@@ -141,12 +142,12 @@ def contents(folder):
 
 
 def differences(got, want):
-    """Names of files that are not the same."""
+    """Names of files that differ."""
     return sorted(path for path in got.keys() | want.keys() if got.get(path) != want.get(path))
 
 
 def count_operations(convert, raw, out):
-    """Converts undisturbed; how many file operations that takes."""
+    """Converts undisturbed; returns the number of file operations."""
     reading, writing = os.pipe()
     operations = Operations()
 
@@ -161,9 +162,9 @@ def count_operations(convert, raw, out):
 
 
 def main(_):
-    """The command."""
+    """Runs the command."""
     rng = np.random.default_rng(flags.FLAGS.seed)
-    with memory.folder() as folder:  # no kill can tell it from a disk
+    with memory.folder() as folder:  # a kill cannot tell it from a disk
         folder = pathlib.Path(folder)
         raw = folder / 'raw'
         for name, write in (

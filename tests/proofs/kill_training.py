@@ -1,14 +1,14 @@
-"""Training killed with SIGKILL again and again: does it end as a run that was never stopped?
+"""Kills training with SIGKILL again and again: does it end like a run that was never stopped?
 
     python -m tests.proofs.kill_training --kills=50 [--seed=0]
 
-Runs of every regime - from labels, with dropout; from a teacher's answers, which are worked out
-too; without labels, from video and a teacher's features; two networks that learn from each other;
-one that tags - are trained once undisturbed, with validation, boards, export and report. Then
-others like them are killed, started again and killed again, until they end; every other kill
-comes at a write below the run's folder, which the seed chooses, the rest after a time, which it
-chooses too. What each leaves must be equal bit for bit: weights, optimizer, curves, TensorBoard's
-events, answers, exported student, and no file more or less. Only rates (clips/s) may differ.
+Runs of every regime (labels, with dropout; a teacher's predictions, which are computed too; video
+and a teacher's features, without labels; two networks that learn from each other; one tagging
+network) are trained once undisturbed, with validation, TensorBoard, export and report. Then
+identical runs are killed and restarted until they finish; every other kill comes at a write below
+the run's folder, the rest after a time, both chosen by the seed. The results must be bit-identical:
+weights, optimizer state, curves, TensorBoard events, predictions, exported student, and the set of
+files. Only rates (clips/s) may differ.
 """
 
 import tempfile
@@ -20,13 +20,13 @@ from tests.helpers import killed_runs, small_runs
 
 
 def main(_):
-    """The command."""
+    """Runs the command."""
     options, rng = flags.FLAGS, np.random.default_rng(flags.FLAGS.seed)
     with tempfile.TemporaryDirectory() as scratch:
         killer, wanted, writes, lasts_s = killed_runs.Killer(scratch), {}, {}, {}
         killer.train('visual', 'first')  # loads TensorFlow
         for regime in small_runs.REGIMES:
-            name = f'undisturbed_{regime}'  # a word that no result has in it
+            name = f'undisturbed_{regime}'  # a name that occurs in no result
             _, writes[regime], lasts_s[regime] = killer.train(regime, name)
             wanted[regime] = killer.left(name)
             print(

@@ -1,14 +1,14 @@
-"""The live view for hours, faster than they pass: does its memory stay where it is?
+"""Hours of the live view, faster than real time: does its memory use stay constant?
 
     python -m tests.proofs.live_hours --hours=2 --pace=10
 
-A take of a UMA-16 is replayed at `pace` times real time through all of `dualcam live`: blocks,
-maps, peaks and their tracks, a student (a small stand-in; `tests.proofs.soak` is about real ones),
-takes that are recorded, and the server's WebSocket with a page's end of it, which moves a slider
-every 120 maps and records a take of 60 maps every 600. One of its two sources never pauses. Memory
-(resident, from /proc) is read after each hundredth of the time; the largest of the first fifth is
-that of a warm process. The largest one after it must not be more than 5 % above. Maps that come
-late are left out, as live.
+A UMA-16 take is replayed at `pace` times real time through all of `dualcam live`: blocks, maps,
+peaks and their tracks, a student (a small stand-in; `tests.proofs.soak` tests real ones), recorded
+takes, and the server's WebSocket with a client in place of the page, which moves a slider every 120
+maps and records a take of 60 maps every 600. One of the two sources never pauses. Resident memory
+(from /proc) is read after each hundredth of the time; the largest value in the first fifth counts
+as that of a warm process. Later values must not exceed it by more than 5 %. Late maps are dropped,
+as in live use.
 """
 
 import contextlib
@@ -34,21 +34,21 @@ RATE_HZ = 16_000
 _TAKE_S = 6.0
 _WARM_SHARE = 0.2
 _SLIDER_MAPS, _TAKE_EVERY_MAPS, _TAKE_MAPS = 120, 600, 60
-_BANDS = ((900, 1900), (1000, 2000))  # narrow ones, so that two cores are many times real time
+_BANDS = ((900, 1900), (1000, 2000))  # narrow ones, so that two cores run at many times real time
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a replay measured.
+    """The measurements of a replay.
 
     Attributes:
-        heard_s: of sound that came out of the source.
-        seconds: that it took.
-        shown: maps that the page's end received.
-        takes: that were recorded.
-        dropped, late: blocks that were dropped, maps that were left out.
-        warm_mib, largest_mib, last_mib: resident memory once warm, the largest after that, in the
-            end.
+        heard_s: seconds of sound from the source.
+        seconds: time that it took.
+        shown: number of maps that the client received.
+        takes: number of recorded takes.
+        dropped, late: numbers of dropped blocks and of late maps, which were left out.
+        warm_mib, largest_mib, last_mib: resident memory once warm, the largest after that, and at
+            the end.
     """
 
     heard_s: float
@@ -63,17 +63,17 @@ class Outcome:
 
     @property
     def growth(self):
-        """The largest memory over the warm one's."""
+        """The ratio of the largest memory to that of the warm process."""
         return self.largest_mib / self.warm_mib
 
 
 def replay(heard_s, pace, received=lambda data: None):
-    """Replays a take until so much sound has been heard.
+    """Replays a take for a given duration of sound.
 
     Args:
-        heard_s: of sound.
-        pace: times real time.
-        received: called with the bytes of each message that the page's end gets.
+        heard_s: seconds of sound.
+        pace: speed, relative to real time.
+        received: called with the bytes of each message that the client receives.
 
     Returns:
         An `Outcome`.
@@ -144,7 +144,7 @@ def _watch(page, takes_folder, heard_s, received):
 
 
 def resident_mib():
-    """Resident memory of this process."""
+    """This process's resident memory."""
     pages = int(pathlib.Path('/proc/self/statm').read_text().split()[1])
     return pages * os.sysconf('SC_PAGE_SIZE') / 2**20
 
@@ -172,7 +172,7 @@ def _served(running):
 
 
 def main(_):
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     outcome = replay(3600 * options.hours, options.pace)
     print(

@@ -1,11 +1,11 @@
-"""A served student under thousands of requests: does its memory stay where it is?
+"""Thousands of requests to a served student: does its memory use stay constant?
 
     python -m tests.proofs.soak --requests=10000
 
-HearNet is exported and loaded again in this process; waveforms of random length, and every fourth
-time a WAV file of random length, rate and channels, go through its signatures. Memory (resident,
-from /proc) is read after each hundredth of the requests; the largest of the first fifth is that of
-a warm process. The largest one after it must not be more than 5 % above.
+HearNet is exported and reloaded in this process; its signatures are called with waveforms of random
+length and, every fourth time, a WAV file of random length, rate and channels. Resident memory (from
+/proc) is read after each hundredth of the requests; the largest value in the first fifth counts as
+that of a warm process. Later values must not exceed it by more than 5 %.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import pathlib
 import tempfile
 import time
 
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its start is chatty
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its startup is verbose
 
 import numpy as np
 import soundfile
@@ -36,13 +36,13 @@ _RATES_HZ = (8000, 16_000, 22_050, 44_100, 48_000)
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a soak measured.
+    """The measurements of a soak test.
 
     Attributes:
         warm_mib: resident memory once warm.
         largest_mib: the largest after that.
         last_mib: at the end.
-        seconds: all requests took.
+        seconds: time for all requests.
     """
 
     warm_mib: float
@@ -52,12 +52,12 @@ class Outcome:
 
     @property
     def growth(self):
-        """The largest memory over the warm one's."""
+        """The ratio of the largest memory to that of the warm process."""
         return self.largest_mib / self.warm_mib
 
 
 def export_student(folder, seconds=2):
-    """Exports an untrained HearNet of clips of so many seconds; the SavedModel's folder."""
+    """Exports an untrained HearNet for clips of some seconds; returns the SavedModel's folder."""
     ears = frontends.Frontend(
         'spectrogram',
         'log',
@@ -77,9 +77,9 @@ def soak(signatures, requests, seed=0, longest_s=8.0):
 
     Args:
         signatures: of a loaded SavedModel, {name: function}.
-        requests: how many.
+        requests: their number.
         seed: of their lengths and contents.
-        longest_s: of a sound; the shortest has 1 s, which is the least that is taken.
+        longest_s: longest sound; the shortest has 1 s, the minimum that is accepted.
 
     Returns:
         An `Outcome`.
@@ -111,7 +111,7 @@ def soak(signatures, requests, seed=0, longest_s=8.0):
 
 
 def resident_mib():
-    """Resident memory of this process."""
+    """This process's resident memory."""
     pages = int(pathlib.Path('/proc/self/statm').read_text().split()[1])
     return pages * os.sysconf('SC_PAGE_SIZE') / 2**20
 
@@ -125,7 +125,7 @@ def _wav_file(duration_s, rng):
 
 
 def main(_):
-    """The command."""
+    """Runs the command."""
     options = flags.FLAGS
     with tempfile.TemporaryDirectory() as folder:
         loaded = tf.saved_model.load(str(export_student(folder)))
