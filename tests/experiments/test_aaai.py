@@ -141,7 +141,7 @@ def written(number, seeds, folder, info=INFO):
 def test_gains_are_over_plain_backpropagation(tmp_path):
     cells, _, text = written(3, [0, 1], tmp_path)
     own = cells['fitnets']['mAP'].beside
-    assert own['gain'] == pytest.approx(0.0, abs=1e-12)  # `Workshop` knows one set of answers
+    assert own['gain'] == pytest.approx(0.0, abs=1e-12)  # `Workshop` has one set of predictions
     assert own['published_gain_dcase17'] == pytest.approx(0.6250 - 0.5918)
     assert own['published_gain_dcase18'] == pytest.approx(0.8639 - 0.8637)
     assert 'DCASE 2017: mAP, gain' in text and '*0.0503*' in text
@@ -151,7 +151,7 @@ def test_gains_are_over_plain_backpropagation(tmp_path):
     assert cells['without_mutual_learning']['mAP'].beside[
         'published_gain_dcase18'
     ] == pytest.approx(0.876 - 0.8637)
-    # Of a student with other features: over those features by plain backpropagation.
+    # A student with other features is compared with those features by plain backpropagation.
     fifth = {row.key: row for row in tables.specs(5, runs.Weights(vggish='vggish.ckpt'))}
     assert [run.name for run, _ in fifth['vggish'].wanted] == [
         fifth['vggish'].run.name,
@@ -159,7 +159,7 @@ def test_gains_are_over_plain_backpropagation(tmp_path):
     ]
     cells = written(5, [0], tmp_path)[0]
     assert cells['vggish']['mAP'].beside['published_gain_dcase17'] == pytest.approx(0.5965 - 0.5786)
-    assert 'gain' not in cells['vggish']['mAP'].beside  # it cannot be heard
+    assert 'gain' not in cells['vggish']['mAP'].beside  # it is inaudible
 
 
 def test_a_gain_is_the_difference_of_two_rows():
@@ -180,7 +180,7 @@ def test_a_gain_is_the_difference_of_two_rows():
 
 def test_seeds_are_judged_alone_and_together(tmp_path):
     cells, table, text = written(3, [0, 1], tmp_path)
-    # Seed 0 is right of a and wrong of b, seed 1 the other way round.
+    # Seed 0 is right about a and wrong about b, seed 1 the other way round.
     alone = [0.5 * (1 + (1 / 3 + 2 / 4) / 2), 0.5 * ((1 / 3 + 2 / 4) / 2 + 1)]
     own = cells['standard_backpropagation']['mAP']
     np.testing.assert_allclose(own.scores, alone)
@@ -251,7 +251,7 @@ def test_of_events_reported_precision_recall_and_f1(tmp_path):
 
 
 class ShownWorkshop(Workshop):
-    """`Workshop` with clips to see and hear, and runs whose curves are in a folder."""
+    """`Workshop` with clips to see and hear, and a folder with the runs' curves."""
 
     info = INFO
 
@@ -290,7 +290,7 @@ def test_the_runs_of_a_table_are_side_by_side(tmp_path):
     assert len(bars) == 7
     best = bars['proposed student', 'labels alone']
     assert best.scores_a == {'a': 1.0, 'b': 1.0} and min(best.scores_b.values()) < 1.0
-    # Its own teacher comes first, then labels alone: from 0.25 on, both events of clips 0 and 2.
+    # Its own teacher comes first, then labels only: from 0.25 on, both events of clips 0 and 2.
     assert [one.b for one in compared.disagreements[:2]] == [
         tables._NAMES['mutual_teacher'],
         'labels alone',
@@ -359,9 +359,9 @@ def test_tables_are_made_from_records_to_picture(tagged, command):
         if cell['column'] == 'mAP':
             assert cell['gain'] == pytest.approx(
                 cell['mean'] - means['standard_backpropagation'],
-                abs=1e-6,  # means are of weighted precisions, summed in another order
+                abs=1e-6,  # means of weighted precisions, summed in a different order
             )
-    # The teacher of the mutual run is tested by itself.
+    # The teacher of the mutual run is tested separately.
     (mutual,) = (tagged / 'results' / 'runs').glob('tagging_student-mutual-soft-single*')
     student, teacher = (
         np.load(mutual / f'{test}_probabilities.npy') for test in (runs.TEST, runs.TEACHER_TEST)

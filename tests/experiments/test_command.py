@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     'script, arguments, flag, runner',
-    [  # each program once as people call it
+    [  # each program once as users call it
         ('run_aaai2021', [], '--soundnet=x.h5', 'command'),
         ('run_aaai2021', [], '--backbone=x.h5', 'program'),
         ('run_eccv2020', [], '--jobs=2', 'command'),

@@ -104,7 +104,7 @@ def test_a_section_says_what_was_measured(tmp_path):
     (drawn,) = re.findall(r'<svg class="matrix".*?</svg>', page)
     texts = ElementTree.fromstring(drawn).iter('text')
     cells = {one.get('data-at'): one.text for one in texts if one.get('data-at')}
-    # Shares of the row in points; no clip is of the last class, and none is taken for it.
+    # Percentage points of each row; the last class has no clips and is never predicted.
     assert cells == {'0,0': '-25', '0,1': '+25', '1,0': '0', '1,1': '0'}
     assert drawn.count('fill="url(#none)"') == 5
 
@@ -146,13 +146,13 @@ def test_a_class_s_scores_are_bars_of_their_difference(tmp_path):
         if bar.get('fill') in ('var(--more)', 'var(--less)')
     ]
     assert lengths[1] == pytest.approx(2 * lengths[0])
-    # Drawings beside each other have one scale.
+    # Drawings next to each other share a scale.
     alike = [float(bar.get('width')) for bar in ElementTree.fromstring(second).iter('rect')]
     assert alike == [pytest.approx(lengths[0])] * 3
 
 
 def test_texts_are_compared_as_classes_are():
-    """Of clips with several events: all of them together are the label."""
+    """If clips have several events, all of them together are the label."""
     shown = run_comparisons.disagreement(
         ('teacher', 'student'),
         np.array(['rain, dog', 'dog', 'none', 'rain']),

@@ -51,7 +51,7 @@ def test_a_figure_has_every_count_name_and_the_accuracy(rng):
     assert axes.get_title() == f'HearNet\naccuracy {share:.4f}, {counts.sum()} clips'
     picture = figures.pixels(figure)
     assert picture.dtype == np.uint8 and picture.shape[2] == 3 and picture.std() > 10
-    # No clips, no accuracy.
+    # Without clips there is no accuracy.
     empty = figures.confusion_figure(np.zeros((2, 2), int), 'ab', 'empty')
     assert empty.axes[0].get_title() == 'empty\n0 clips'
     with pytest.raises(ValueError, match='for 3 class names'):

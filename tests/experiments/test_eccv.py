@@ -75,7 +75,7 @@ def test_the_paper_s_settings_are_the_paper_s():
         0.5,
     )
     assert not params.options and not params.video_options and not params.standardise
-    # WACV 2020's: teachers on sound and taught students learn faster.
+    # WACV 2020's settings: teachers on sound and taught students have a higher learning rate.
     rates = {
         (network, taught): paper.supervised_params(network, taught, 0).loop.learning_rate
         for network, taught in (
@@ -92,7 +92,7 @@ def test_the_paper_s_settings_are_the_paper_s():
 
 
 class Judge:
-    """Knows how many of ten videos each share of the transfer has right, seed by seed."""
+    """Has the number of correct videos, of ten, for each share of the transfer and each seed."""
 
     def score(self, spec, seed):
         right = {0.0: (2, 3), 0.5: (8, 9)}[spec.alpha][seed]
@@ -128,7 +128,7 @@ def test_shares_of_the_transfer_are_compared_with_none():
     assert found.b == 'HearNet, self-supervised, alpha 0'
     assert found.difference == pytest.approx(0.6) and found.low > 0.2
     assert (found.takes, found.seeds) == (10, 2)
-    # All pairs of the whole table, once they are measured.
+    # All pairs of the complete table, once they are measured.
     rows = [spec.row({}) for spec in tables.read_specs('eccv2020_table2_acivw.csv', {})]
     keys = [(a.key, b.key) for a, b in tables.pairs(rows)]
     for key in ('hearnet', 'audio_visual_hearnet'):
@@ -161,7 +161,7 @@ def test_avia_is_split_by_take(tmp_path, monkeypatch):
     assert sum(map(len, folders)) == 2 * 4 * 3 and len(np.concatenate(target.windows)) == 24 * 3
     for part in folders:
         assert {folder[-3:] for folder in part} == {'001', '002', '003'}
-    # A clip's two seconds follow each other in one take.
+    # A clip's two seconds are consecutive seconds of one take.
     for first, second in np.concatenate(target.windows):
         paths = [pathlib.Path(target.store.paths[row]) for row in (first, second)]
         assert paths[0].parent == paths[1].parent
@@ -169,7 +169,7 @@ def test_avia_is_split_by_take(tmp_path, monkeypatch):
 
 
 class ToySource(runs.Source):
-    """Eight clips of as many videos, all of them in the test."""
+    """Eight clips from eight videos, all in the test list."""
 
     def __init__(self, preset):
         self.preset, self.info, self.store = preset, toy_eccv.INFO, toy_eccv.make_store()
@@ -179,7 +179,7 @@ class ToySource(runs.Source):
 
 
 class UntrainedWorkshop(workshops.Workshop):
-    """Its pairs of networks are randomly initialised: training has tests of its own."""
+    """Its pairs of networks are randomly initialised, since training is tested elsewhere."""
 
     def _trained(self, resolved):
         resolved.folder.mkdir(parents=True)
@@ -217,7 +217,7 @@ def test_l3_s_correspondence_is_a_row_of_table_2(tmp_path, monkeypatch):
     assert float(line['accuracy']) == pytest.approx(cell.mean, abs=1e-4)
     (saved,) = json.loads((tmp_path / 't.json').read_text())['cells']
     assert saved['scores'] == list(cell.scores) and saved['published'] == 0.8386
-    # Each clip's frames stand once with their own sound, and once with that of another video.
+    # Each clip's frames occur once with their own sound, and once with another video's.
     resolved = toy.resolve(specs[0].run, 1)
     network = toy.network(resolved)
     pair = features.PairFeatures(
@@ -232,7 +232,7 @@ def test_l3_s_correspondence_is_a_row_of_table_2(tmp_path, monkeypatch):
     )
     assert sorted(clips) == list(range(8)) and of_own == clips
     assert all(one != another for one, another in zip(clips, of_other, strict=True))
-    # Answers to pairs from features are those of the whole network.
+    # Predictions for pairs, computed from features, equal those of the whole network.
     (batch,) = correspondence.cut(
         resolved.params, toy.store, toy.source.windows[2][clips], resolved.folder
     ).batches(8)
@@ -348,7 +348,7 @@ def test_table_2_is_made_from_records_to_picture(made):
         alpha, none = (f'{name}, self-supervised, alpha {alpha}' for alpha in ('0.5', '0'))
         assert (alpha, none) in compared
     assert ('HearNet with DualCamNet as teacher, supervised', 'HearNet, supervised') in compared
-    # Ten videos are tested on, each of which is a take.
+    # Ten test videos, each of which is a take.
     assert {one['takes'] for one in whole['comparisons']} == {10}
     assert (folder / 'results' / 'eccv2020_table2.png').read_bytes()[:4] == b'\x89PNG'
     _check_page(folder)
@@ -388,7 +388,7 @@ def _check_page(folder):
     shown = section.count('<figure data-clip="class_')
     assert shown == min(6, sum(map(sum, counts))) == section.count('<audio')
     assert f'data-difference="{taught} minus {plain}"' in page
-    # Lines without labels are compared by their nearest neighbours.
+    # Rows trained without labels are compared by their nearest neighbours.
     alphas = [f'HearNet, self-supervised, alpha {alpha}' for alpha in ('0.5', '0')]
     assert f'<h3>Where {alphas[0]} and {alphas[1]} disagree' in page
     assert page.count('<svg class="chart"') == 2 and 'loss, without labels' in page
@@ -432,7 +432,7 @@ def test_the_other_tables_take_the_same_runs(made, smoke, command, tmp_path):
     page = (folder / 'results' / 'results.html').read_text()
     sections = page.split('<section id="eccv2020_table')[1:]
     assert [section[0] for section in sections] == ['1', '2', '3', '4']
-    # Retrieval tells no classes, and files of sound are judged split by split.
+    # Retrieval predicts no classes, and audio files are evaluated split by split.
     assert ['<h3>Differences between confusion' in section for section in sections] == [
         False,
         True,

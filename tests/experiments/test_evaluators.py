@@ -10,7 +10,7 @@ TAKES = [f'take {i}' for i in range(10)]
 
 
 def clouds(rng, distance):
-    """Features of each split: two clouds that far apart."""
+    """Features of each split: two clusters at a given distance."""
     return [labels[:, None] * distance + rng.normal(size=(len(labels), 3)) for labels in LABELS]
 
 
@@ -29,7 +29,7 @@ def test_features_that_lie_apart_are_told_apart(rng, name):
 def test_neighbours_are_plain_unless_asked(rng):
     parts = clouds(rng, 2.0)
     for part in parts:
-        part[:, 1:] *= 1000.0  # drowns what tells the classes apart, unless standardised
+        part[:, 1:] *= 1000.0  # hides the difference between the classes, unless standardised
     plain, scaled = (
         evaluators.judge(
             evaluators.KNN,

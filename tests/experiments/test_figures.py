@@ -27,7 +27,7 @@ def image_of(power_db, row, col):
 
 
 def hot_spot(shown):
-    """(row, column) of an overlay's dark red, in shares of its height and width."""
+    """(row, column) of an overlay's dark red, as fractions of its height and width."""
     pixels = shown.astype(int)
     red = pixels[..., 0] - pixels[..., 1] - pixels[..., 2]
     rows, columns = np.nonzero(red > red.max() - 12)
@@ -35,7 +35,7 @@ def hot_spot(shown):
 
 
 def direction_of(row, col):
-    """The centre of an acoustic pixel, in shares of height and width."""
+    """The centre of an acoustic pixel, as fractions of height and width."""
     return (row + 0.5) / 36, (col + 0.5) / 48
 
 
@@ -107,7 +107,7 @@ def test_maps_take_a_band_of_either_kind_of_image():
 
 
 def test_channels_of_acivw_show_each_source_in_its_band(tmp_path, rng):
-    """Two plane waves of different frequencies, from directions that are known."""
+    """Two plane waves of different frequencies, from known directions."""
     array, grid = microphones.built_in_array(), microphones.look_directions()
     hz = np.fft.rfftfreq(1024, 1 / schema.ARRAY_RATE_HZ)
     spectra = np.zeros((128, 513), complex)
@@ -137,7 +137,7 @@ def test_channels_of_acivw_show_each_source_in_its_band(tmp_path, rng):
 
 
 def test_the_overlay_s_maximum_lies_where_the_simulated_source_is(tmp_path):
-    """Of a simulated video of ACIVW, from its channels; its picture is drawn by its place."""
+    """The source of a simulated ACIVW video, from its channels; its picture shows its position."""
     array = microphones.built_in_array()
     job = acivw.Job(tmp_path, seed=0, take_s=1, num_videos=1, dealt=None)
     simulated, _, _ = acivw.simulate_video(job, 4, 0, array)

@@ -46,7 +46,7 @@ def test_other_numbers_are_refused(texts):
 
 
 def result(rate, *scores):
-    """A result whose seeds have these (accuracy, loss)."""
+    """A result with these (accuracy, loss) pairs, one per seed."""
     validations = tuple(
         outcomes.Validation(accuracy, loss, 30, seed)
         for seed, (accuracy, loss) in enumerate(scores)
@@ -65,14 +65,14 @@ def test_best_accuracy_first_then_smallest_loss_then_those_without_any():
     assert best.accuracy == pytest.approx(0.8) and best.loss == pytest.approx(3.0)
     assert best.deviation == pytest.approx(np.std([0.9, 0.7], ddof=1))
     assert result(1, (0.5, 1.0)).deviation is None
-    # 1/3 + 2/3 and 0.2 + 0.8 are not the same in floating point; the loss decides.
+    # 1/3 + 2/3 and 0.2 + 0.8 differ in floating point; the loss decides.
     assert [
         r.point.learning_rate
         for r in grids.ranked(
             [result(1, (0.1, 2.0), (0.7, 2.0)), result(2, (0.4, 1.0), (0.4, 1.0))]
         )
     ] == [2, 1]
-    # Losses that differ by rounding alone do not; the first point comes first.
+    # Losses that only differ by rounding do not; the first point comes first.
     for first, second in ((1.0, 1.0 - 1e-7), (1.0 - 1e-7, 1.0)):
         assert [
             r.point.learning_rate
@@ -106,7 +106,7 @@ def test_a_list_for_people():
 
 def test_a_loss_that_is_not_finite_leaves_a_point_out(tmp_path):
     class Exploding:
-        """A workshop in which a rate of 1 is too high."""
+        """A workshop in which a learning rate of 1 is too high."""
 
         def scores(self, wanted, tests, seed):
             if dict(wanted.overrides)['learning_rate'] == 1.0:
@@ -301,7 +301,7 @@ def test_test_splits_are_not_read(made, smoke, monkeypatch, column, tmp_path):
         columns={name: Watched(array, seen) for name, array in store.columns.items()},
     )
 
-    # The tables' teachers answer all records once; what they say of the rest is never used.
+    # The tables' teachers predict all records once; predictions for the rest are never used.
     record_clips = run_data.second_clips
     monkeypatch.setattr(
         run_data, 'second_clips', lambda params, _, folder: record_clips(params, store, folder)
@@ -315,10 +315,10 @@ def test_test_splits_are_not_read(made, smoke, monkeypatch, column, tmp_path):
     record_predictions = distillation.record_predictions
     monkeypatch.setattr(distillation, 'record_predictions', predictions)
     grid = grids.points(column, [1e-3], [2.0], [0.5])
-    found = grids.fill(search, grid, workshop, [7], tmp_path)  # a seed of no other test
+    found = grids.fill(search, grid, workshop, [7], tmp_path)  # a seed that no other test uses
     assert np.isfinite(found[0].loss)
     assert seen == allowed
-    # Nor did the whole command test anything.
+    # The whole command did not test anything either.
     assert (out / 'runs' / found[0].folders[0] / 'validation.json').exists()
     assert not list(out.rglob('test_*.json')) and not list(tmp_path.rglob('test_*.json'))
 
@@ -331,7 +331,7 @@ def test_a_bad_flag_is_one_line(tmp_path, command, program):
             ('--seeds=-1', '--seeds=-1: expected whole numbers from 0'),
         )
     ):
-        run = program if number else command  # once as people call it
+        run = program if number else command  # once as users call it
         code, _, errors = run(
             'experiments/grid_search.py',
             f'--records={tmp_path}',

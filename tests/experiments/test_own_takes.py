@@ -47,6 +47,6 @@ def test_own_takes_of_one_place_become_a_table(tmp_path, command, rng):
         lines = [line for line in csv.DictReader(file) if line['accuracy']]
     assert {(line['train'], line['test']) for line in lines} == {('scenario_1', 'scenario_1')}
     assert {line['column'] for line in lines} == {'DualCamNet', 'G', 'D'}
-    # One take of each class tests: students hear 5 s at once, teachers each second.
+    # One test take of each class: students take 5 s at once, teachers each second.
     assert all(line['takes'] == '2' for line in lines)
     assert np.all([0 <= float(line['accuracy']) <= 1 for line in lines])

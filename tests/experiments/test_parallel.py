@@ -7,7 +7,7 @@ from experiments.wacv2020 import runs
 
 
 class Workshop:
-    """Knows which runs were tested."""
+    """Records which runs were tested."""
 
     reopen = None
 

@@ -15,7 +15,7 @@ TAKES = [f'take {i}' for i in range(10)]
 
 
 def outcomes(*right):
-    """For each seed, how many of ten takes are right."""
+    """For each seed, the number of correct takes, of ten."""
     return [[(np.arange(10) < count, TAKES)] for count in right]
 
 

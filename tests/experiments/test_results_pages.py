@@ -19,7 +19,7 @@ MADE = provenance.describe([0, 1], 'd1ge57')
 
 
 def cell(*right, **beside):
-    """For each seed, how many of forty takes are right."""
+    """For each seed, the number of correct takes, of forty."""
     return results.of_tests([[(np.arange(40) < count, TAKES)] for count in right], beside)
 
 
@@ -129,7 +129,7 @@ def test_the_readme_and_the_results_print_what_the_files_hold():
 
 
 def test_every_number_of_the_readme_is_in_a_file():
-    """Independent of the code that wrote it: every decimal fraction is looked up in the files."""
+    """Independently of the code that wrote the page, looks up every decimal in the files."""
     text = (ROOT / 'README.md').read_text(encoding='utf-8')
     block = text[text.index(results_pages.START) : text.index(results_pages.END)]
     held = set()

@@ -66,12 +66,12 @@ def test_students_are_compared_on_the_same_files(tmp_path):
 
 @pytest.fixture(scope='module')
 def made(tmp_path_factory, command):
-    """Students trained on a folder of sound files, and on records simulated from two of its folds.
+    """Students trained on a folder of audio files, and on records simulated from two of its folds.
 
-    Gives (folder, the call, what it printed).
+    Returns (folder, the call, its output).
     """
     root = tmp_path_factory.mktemp('esc10')
-    # Ten classes, so that each split of a scenario's single takes has one.
+    # Ten classes, so that each split has a take, with one take per scenario and class.
     folder = write_esc(root / 'esc', classes=tuple('abcdefghij'), seconds=1.0)
     code, _, errors = command(
         '-m',
@@ -121,7 +121,7 @@ def test_esc10_runs_the_whole_way_and_nothing_twice(made, command):
     num_files = len(list((root / 'esc').glob('*/*.wav')))
     for column in ('accuracy', 'k-NN', 'linear probe'):
         own = cells['HearNet', column]
-        # Parts A and B are of one recording, so of one take.
+        # Parts A and B belong to one recording, and therefore to one take.
         assert len(own['scores']) == 3 and own['clips'] == num_files == 2 * own['takes']
         assert own['low'] <= own['mean'] <= own['high']
     compared = {(one['a'], one['b'], one['column']) for one in saved['comparisons']}
@@ -137,7 +137,7 @@ def test_esc10_runs_the_whole_way_and_nothing_twice(made, command):
         map(str, (root / 'esc').glob('*/*.wav'))
     )
     _check_page(root, num_files)
-    # Without records, then again with them: what it made is as it was.
+    # Without records, then again with them: earlier files are unchanged.
     code, alone, errors = command(*(a for a in arguments if not a.startswith('--records=')))
     assert code == 0 and 'training' not in alone and 'simulated array' not in alone, errors
     assert [

@@ -50,7 +50,7 @@ def test_columns_and_published_values(table, network):
             columns['D'].teacher == columns['DualCamNet'] == runs.Run('dualcamnet', 'hard', setting)
         )
         assert columns['R'].teacher == columns['ResNet-50'] == runs.Run('resnet50', 'hard', setting)
-        # Table 1 has these very teachers, so that they are trained once for all tables.
+        # Table 1 has the same teachers, so that they are trained once for all tables.
         assert set(run_table1.columns(setting).values()) > {
             columns['D'].teacher,
             columns['R'].teacher,
@@ -63,7 +63,7 @@ def test_columns_and_published_values(table, network):
 
 
 class Workshop:
-    """Tests ten takes, of which each column has as many right as its seed's number here."""
+    """Tests ten takes; the number of correct ones is given for each column and seed."""
 
     is_like_avia = True
     settings = runs.SETTINGS
@@ -129,7 +129,7 @@ def test_rows_of_places_without_records_are_left_blank():
 
 @pytest.fixture
 def opened(tmp_path, monkeypatch):
-    """Opens records that are only names: {location: takes of 5 s}."""
+    """Opens records that exist only as names: {location: takes of 5 s}."""
 
     class Store:
         def whole_sequences(self, paths, total_length):
@@ -215,7 +215,7 @@ def test_columns_are_compared_in_each_row_and_on_their_mean():
     for one in own:
         assert one.difference == pytest.approx(0.3) and one.low <= 0.3 <= one.high
         assert one.seeds == 2
-    # Each test is of the same ten takes, whichever training setting: 3 scenarios, and all.
+    # Each test has the same ten takes, whatever the training setting: 3 scenarios, and all.
     assert own[-1].takes == 40 and all(one.takes == 10 for one in own[:-1])
     assert own[-1].high - own[-1].low < own[0].high - own[0].low
     text = results.markdown(table)
@@ -223,9 +223,9 @@ def test_columns_are_compared_in_each_row_and_on_their_mean():
         f'- mean over the rows of seen subjects: {own[-1]}.' in text
         and f'- all → all, accuracy: {own[-2]}.' in text
     )
-    assert 'scenario_1 → scenario_2, accuracy' not in text  # those are in JSON and CSV
+    assert 'scenario_1 → scenario_2, accuracy' not in text  # these are in JSON and CSV
     assert str(own[-1]).startswith('D is better than G by 30.0 points [')
-    # Subjects that nothing was trained on are a row of their own, beside the mean of the ten.
+    # Unseen subjects have a row of their own, next to the mean of the ten.
     rows = tables.fill(run_table2.TABLE, Workshop(has_unseen_subjects=True), [0, 1])
     assert [row.key for row in rows] == [*tables.row_keys(), ('all', 'unseen_subjects')]
     more = tables.compare(rows, [('D', 'G')])
@@ -256,7 +256,7 @@ def test_paper_preset_has_the_published_rates():
     assert (params.imitation, params.temperature) == (0.5, 1.0)
     assert (params.loop.epochs, params.loop.batch_size, params.loop.seed) == (100, 32, 3)
     assert not params.standardise and not params.options
-    # Sequences of 30 s, as the printed accuracies fit; 10 s as in the published commands.
+    # Sequences of 30 s match the published accuracies; the published commands have 10 s.
     for name, seconds, frames in (('paper', 30, 30), ('paper_10s', 10, 20)):
         preset = presets.preset_named(name)
         assert preset.total_length == seconds
@@ -312,7 +312,7 @@ def test_a_table_is_made_from_records_to_picture(made):
             num_takes = 42 if line['test'] == 'all' else 14
         if line['test'] == runs.UNSEEN_SUBJECTS:
             num_takes = 42
-        # Teachers see each second by itself.
+        # Teachers take each second separately.
         assert line['clips'] == str(num_takes * (1 if line['column'] in 'GDR' else 5))
         assert line['takes'] == str(num_takes) and float(line['low']) <= float(line['accuracy'])
         assert float(line['accuracy']) <= float(line['high'])
@@ -521,7 +521,7 @@ def test_table4_has_the_layers_of_soundnet_5_that_its_file_holds(
     asked = []
 
     def by_listener(self, listener, layer):
-        """A file's class stands for what is heard in it."""
+        """A file's class represents its content."""
         if 'soundnet5' in listener.source:
             heard = listener.listen(layer)(np.ones((1, 110_250)))
             asked.append((listener.network, layer, heard.shape))

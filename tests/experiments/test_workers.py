@@ -1,4 +1,4 @@
-"""A command on several hosts: what the chief announces, the others train; only the chief writes."""
+"""Distributed training of a table: the others train what the chief announces; only it writes."""
 
 import collections
 import dataclasses
@@ -24,7 +24,7 @@ ANNOUNCED = [
 
 @pytest.fixture
 def two_processes(monkeypatch):
-    """Lets this process be one of two; returns what the chief says, a queue."""
+    """Makes this process one of two; returns the queue of the chief's announcements."""
     sent = collections.deque()
     side = types.SimpleNamespace(number=0, sent=sent)
 
@@ -42,7 +42,7 @@ def two_processes(monkeypatch):
 
 
 class Workshop:
-    """Notes what it is asked to train."""
+    """Records what it is asked to train."""
 
     def __init__(self, run_type):
         self.source, self.trained = types.SimpleNamespace(run_type=run_type), []
@@ -54,7 +54,7 @@ class Workshop:
 def test_what_the_chief_announces_is_trained_by_the_workshop_of_its_kind(two_processes):
     opened = [Workshop(experiments.wacv2020.runs.Run), Workshop(experiments.sounds.runs.Run)]
     workers.wait_for_chief()
-    assert not workers.follow(*opened)  # the chief goes on by itself
+    assert not workers.follow(*opened)  # the chief continues by itself
     for run, seed in ANNOUNCED:
         workers.announce(run, seed)
     workers.dismiss()
@@ -99,7 +99,7 @@ def test_flags_that_do_not_fit_are_refused(program, tmp_path, flags, message):
 
 @pytest.mark.slow
 def test_a_command_of_two_processes_is_written_by_the_chief(smoke, tmp_path):
-    """A student and its teacher: the other process finds the teacher's answers on disk."""
+    """A student and its teacher: the other process finds the teacher's predictions on disk."""
     call = [
         '-W',
         'ignore',

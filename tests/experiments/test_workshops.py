@@ -97,7 +97,7 @@ def test_a_folder_is_named_by_all_that_decides_the_outcome(tmp_path):
         folder(Run('student', Run('other'))),
     }
     assert len(different) == 5
-    # A teacher that learned otherwise makes another student.
+    # A teacher that was trained differently gives another student.
     first, second = Run('student', Run('teacher', Run('a'))), Run('student', Run('teacher'))
     assert folder(first) != folder(second)
 
@@ -114,7 +114,7 @@ def test_a_test_is_made_once_and_its_page_with_it(tmp_path, pages):
     again = workshops.Workshop(source, tmp_path)
     np.testing.assert_array_equal(again.scores(run, ['y'], 0)['y'].predictions, [0, 0])
     assert len(source.tested) == 2 and len(pages) == 1
-    # What an older version left, without takes, is made again.
+    # A result of an older version, without takes, is computed again.
     path = workshop.folder(run, 0) / 'test_y.json'
     path.write_text('{"accuracy": 1.0, "labels": [0], "answers": [0]}')
     assert not again.has_scores(run, ['y'], 0)

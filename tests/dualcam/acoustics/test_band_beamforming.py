@@ -46,7 +46,7 @@ def test_filtered_bands_are_sums_of_bins(exact, bands, rng):
 def test_images_of_sources_are_those_of_all_directions(places_m, mics, exact, bands, rng):
     frames = waves(mics, np.array(places_m), rng)
     expected = exact.power(frames).astype(np.float64) @ cepstra.mel_filters().T
-    # In decibels, wherever there is more than a hundred-thousandth of the loudest's energy.
+    # In decibels, wherever there is more than a hundred-thousandth of the maximum energy.
     loud = expected > 1e-5 * expected.max(axis=(1, 2), keepdims=True)
     difference_db = 10 * np.log10(bands.energies(frames)[loud] / expected[loud])
     assert loud.mean() > 0.5
@@ -54,13 +54,13 @@ def test_images_of_sources_are_those_of_all_directions(places_m, mics, exact, ba
 
 
 def test_a_loud_source_aside_is_wrong_by_little_of_what_a_microphone_hears(mics, exact, bands, rng):
-    frames = waves(mics, np.array([(3.0, 0.2, 1.0)]), rng)  # 70 degrees off, the view has 30
+    frames = waves(mics, np.array([(3.0, 0.2, 1.0)]), rng)  # 70 degrees off; the view ends at 30
     filters = cepstra.mel_filters()
     expected = exact.power(frames).astype(np.float64) @ filters.T
     heard = np.square(np.abs(beamforming.frame_spectra(frames))).mean(axis=1) @ filters.T
     difference = np.abs(bands.energies(frames) - expected).max(axis=(1, 2))  # [frames, bands]
     assert np.all(difference < 2e-5 * heard)
-    # And that little is what the array lets through, above 1.6 kHz.
+    # What little remains is what the array lets through, above 1.6 kHz.
     assert np.all(expected.max(axis=(1, 2))[:, 12:] < 0.05 * heard[:, 12:])
 
 

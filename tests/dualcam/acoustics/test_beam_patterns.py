@@ -23,12 +23,12 @@ def test_a_line_is_as_narrow_as_books_have_it():
     wavelengths_m = 343.0 / found.frequencies_hz
     expected = 2 * np.rad2deg(np.arcsin(0.443 * wavelengths_m / 0.32))
     np.testing.assert_allclose(found.widths_deg[:, 0], expected, rtol=0.01)
-    assert np.all(np.isinf(found.widths_deg[:, 1]))  # it hears no height
+    assert np.all(np.isinf(found.widths_deg[:, 1]))  # it cannot resolve elevation
     assert found.separable_from_hz(20.0) is None
 
 
 def test_a_grid_has_ghosts_where_its_pitch_is_a_wavelength_of_the_view():
-    """From edge to edge the sine changes by 1: 42 mm is one wavelength at 8.2 kHz."""
+    """Between the view's edges the sine changes by 1: 42 mm is one wavelength at 8.2 kHz."""
     hz = np.arange(5000.0, 9000.0, 100)
     found = beam_patterns.resolution(geometry_files.uma16(), VIEW, hz)
     assert 7000 < found.first_ambiguous_hz() <= 8200

@@ -9,7 +9,7 @@ from dualcam.acoustics import geometry_files
 from tests.helpers import peers
 
 GRID = np.array([[x, y, 0.0] for y in (-0.063, -0.021, 0.021, 0.063) for x in (-0.06, -0.02, 0.0)])
-GRID[3, 2] = 0.015  # not quite planar: z must arrive too
+GRID[3, 2] = 0.015  # not quite planar: z must be read too
 
 
 def _table(positions=GRID, separator=',', decimals=4):
@@ -108,7 +108,7 @@ def test_an_index_of_a_flat_layout_is_told_from_positions(tmp_path):
     path.write_text(''.join(f'{i},{x},{y}\n' for i, (x, y, _) in enumerate(GRID)))
     flat = GRID * [1, 1, 0]
     np.testing.assert_allclose(geometry_files.read_array(path).positions_m, flat)
-    # A row of microphones a centimetre apart counts too, but is no index.
+    # A row of microphones a centimetre apart also increases by one, but is not an index.
     path.write_text(''.join(f'{i},0,0\n' for i in range(8)))
     line_m = geometry_files.read_array(path, 'cm').positions_m
     np.testing.assert_allclose(line_m[:, 0], np.arange(8) / 100)

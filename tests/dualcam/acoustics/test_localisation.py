@@ -126,7 +126,7 @@ def test_a_source_that_sounds_for_hours_takes_no_more_memory():
     tracker = localisation.Tracker(most_peaks=5)
     for step in range(200):
         peaks = [localisation.Peak(5.0, 5.0, -20.0, 0, step)]
-        if step % 40 == 0:  # new ones that do not last
+        if step % 40 == 0:  # new ones that are short-lived
             peaks.append(localisation.Peak(-20.0, step / 10, -20.0, 0, step))
         (steady, *_) = tracker.add(step / 12, peaks)
     assert steady.number == 1 and [peak.col for peak in steady.peaks] == [195, 196, 197, 198, 199]

@@ -43,7 +43,7 @@ def test_a_source_shows_its_level_with_every_method(mics, method, focus_m, rng):
     place = views.angles(grid.directions[row, col])
     far_m = focus_m or 1e4
     sound = 0.3 * array_takes.heard(signal, mics.positions_m, place, far_m)
-    # Of 16 blocks of this stretch, Hann-windowed, not all samples count alike.
+    # In 16 Hann-windowed blocks of this stretch, samples have different weights.
     maker = _maker(mics, method=method, focus_m=focus_m, low_hz=300, high_hz=7000)
     one_mic = np.square(np.abs(maker.spectra(sound))).sum(axis=0).mean()
     level_db = maps.to_db(maker.power(sound))
@@ -59,7 +59,7 @@ def test_diagonal_removal_hears_below_the_microphones_noise(mics, rng):
     without = _maker(mics, maps_per_s=1, method='diagonal').power(quiet)
     assert maps.to_db(summed.min()) - maps.to_db(summed.max()) > -8
     assert maps.to_db(without.min()) - maps.to_db(without.max()) < -15
-    # The level of the source alone, of which 90 % is in the band.
+    # The level of the source only, 90 % of which is in the band.
     assert maps.to_db(without.max()) == pytest.approx(-20 + 10 * np.log10(5100 / 5500), abs=0.5)
 
 

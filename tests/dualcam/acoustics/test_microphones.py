@@ -11,7 +11,7 @@ def test_built_in_array_is_aperiodic_planar_and_fits_its_aperture():
     assert np.ptp(positions_m, axis=0)[:2] == pytest.approx([0.45, 0.45], abs=0.015)
     between = np.linalg.norm(positions_m[:, None] - positions_m, axis=-1)
     assert between[~np.eye(128, dtype=bool)].min() > 0.02
-    # Aperiodic: no displacement between two microphones occurs often.
+    # Aperiodic: no displacement between two microphones is repeated often.
     steps = np.round((positions_m[:, None] - positions_m)[~np.eye(128, dtype=bool)] * 1000)
     _, counts = np.unique(steps, axis=0, return_counts=True)
     assert counts.max() <= 3

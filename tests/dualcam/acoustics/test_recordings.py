@@ -197,7 +197,7 @@ def test_a_recording_whose_header_was_never_finished_is_read(tmp_path, sound, ca
     whole = np.concatenate(list(recordings.open_recording(path).blocks()))
     data = bytearray(path.read_bytes())
     place = data.index(b'data') + 4
-    data[4:8] = data[place : place + 4] = bytes(4)  # as a recorder leaves them that loses power
+    data[4:8] = data[place : place + 4] = bytes(4)  # as left by a recorder that loses power
     path.write_bytes(data)
     there = np.concatenate(list(recordings.open_recording(path).blocks()))
     np.testing.assert_array_equal(there, whole)

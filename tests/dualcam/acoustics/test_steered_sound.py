@@ -23,7 +23,7 @@ def test_a_source_comes_out_as_it_went_in(place, rng):
     signal = array_takes.noise(RATE_HZ, rng, band_hz=(100, 18_000))
     made = _steer(array_takes.heard(signal, MICS.positions_m, place).astype(np.float32), place)
     assert len(made) == len(signal)
-    inner = slice(2000, -2000)  # the source is as if it repeated, the recording begins and ends
+    inner = slice(2000, -2000)  # the source is periodic, the recording is not
     error_db = 20 * np.log10(np.std((made - signal)[inner]) / np.std(signal))
     assert error_db < -60
 

@@ -42,7 +42,7 @@ def test_a_subcommand_s_help_ends_with_calls_that_it_takes(name, capsys):
     calls = examples.of_parser(COMMANDS[name])
     assert len(calls) >= 2
     for call in calls:
-        assert f'\n  {call}' in shown  # in one line, as it is copied
+        assert f'\n  {call}' in shown  # in one line, so that it can be copied
         program, command, *options = shlex.split(call)
         assert (program, command) == ('dualcam', name)
         COMMANDS[name].parse_args(options)

@@ -140,7 +140,7 @@ def test_names_of_any_bytes_are_answered_once_and_can_be_had_back(saved, tmp_pat
     else:
         found = [json.loads(line)['file'] for line in out.read_text().splitlines()]
     assert {text_files.unescape_name(name) for name in found} == wanted and len(found) == 6
-    # Stopped within the name that has a line end in it.
+    # Stopped within the name that contains a line end.
     job = tmp_path / f'.o.{ending}.job.json'
     job.write_text(json.dumps(json.loads(job.read_text()) | {'complete': False}))
     out.write_bytes(whole[: whole.index(b'two') + 9])
@@ -167,7 +167,7 @@ def test_a_bad_file_of_an_odd_name_is_named_and_the_others_answered(saved, tmp_p
     assert run(capsys, *call, '--max_bad=1')[0] == 0
     call = ['embed', *call[1:], f'--out={tmp_path}/f.npz']
     code, _, error = run(capsys, *call)
-    # Below the progress bar, where it is looked for.
+    # Below the progress bar, where users look for it.
     last = error.splitlines()[-1]
     assert code == 1 and r'error: 1 bad file: ' in last and last.endswith('it out: --max_bad=1')
     assert r'b\xff.wav' in last
@@ -219,7 +219,7 @@ def test_embed_resumes_once_a_bad_file_is_mended_or_removed(saved, tmp_path, cap
     assert run(capsys, *call, '--overwrite')[0] == 0
     with np.load(out) as file:
         assert len(file['files']) == 2
-    # Parts that another model left are refused, but for --overwrite.
+    # Parts left by another model are refused without --overwrite.
     parts = tmp_path / '.f.npz.parts'
     parts.mkdir()
     (parts / 'job.txt').write_text('other')
@@ -283,7 +283,7 @@ def test_what_is_wrong_at_a_glance_is_said_before_tensorflow_starts(tmp_path):
 
 
 def test_a_saved_model_answers_without_keras_which_can_be_had_later(saved, tmp_path):
-    """It draws nothing, either; packages that it skips can still be imported later."""
+    """It also skips plotting; packages that it skips can still be imported later."""
     path = sound(tmp_path / 'a.wav')
     check = (
         'import sys; from dualcam.cli import main; '
@@ -302,7 +302,7 @@ def test_tables_of_the_command_are_those_that_are_written():
     assert inputs.TABLES == classification.FORMATS
 
 
-# A shell's background jobs, and what they start, ignore Ctrl-C: `make test &` would too.
+# A shell's background jobs and their children ignore Ctrl-C, so `make test &` would too.
 _HEARING_CONTROL_C = (
     'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); '
     "os.execv(sys.executable, [sys.executable, '-m', 'dualcam', *sys.argv[1:]])"

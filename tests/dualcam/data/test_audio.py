@@ -81,7 +81,7 @@ def test_band_limit_keeps_what_the_array_can_hear(rng):
     got = audio.limit_band(tf.constant(low + high, tf.float32)).numpy()
     middle = slice(2000, -2000)
     np.testing.assert_allclose(got[middle], low[middle], atol=1e-3)
-    # A sound that came over 12,288 Hz has nothing left to lose but the filter's edge.
+    # A sound resampled from 12,288 Hz only loses what is at the filter's edge.
     frames = (rng.standard_normal((24, 1, 1024)) * 1e4).astype(np.int32)
     signal = audio.waveform(frames)
     before, after = audio.spectrogram(signal), audio.spectrogram(audio.limit_band(signal))
@@ -90,7 +90,7 @@ def test_band_limit_keeps_what_the_array_can_hear(rng):
 
 @pytest.mark.parametrize('hop, frames', [(220, 199), (219, 200)])
 def test_mean_and_deviation_leave_unheard_channels_at_zero(rng, hop, frames):
-    """Records of 12,288 Hz have nothing but rounding errors above 6.2 kHz."""
+    """Records at 12,288 Hz contain only rounding errors above 6.2 kHz."""
     params = audio.SpectrogramParams(hop=hop)
     plain = frontends.Frontend('spectrogram', 'mean_std', transform=params)
     signal = audio.waveform((rng.standard_normal((6, 24, 1, 1024)) * 1e5).astype(np.int32))

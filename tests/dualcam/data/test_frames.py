@@ -16,7 +16,7 @@ from records import writer
 
 @pytest.mark.parametrize('height, width', [(480, 640), (240, 320), (100, 300), (300, 100)])
 def test_frames_of_any_size_are_resized_to_cover_and_cut_in_the_middle(height, width):
-    # Brightness grows along both axes, so that a pixel tells where it comes from.
+    # Brightness increases along both axes, so that a pixel encodes its position.
     rows, cols = np.mgrid[:height, :width] + 0.5
     frame = np.stack([255 * rows / height, 255 * cols / width, 0 * rows], -1).astype(np.uint8)
     fitted = video.fit(frame[None])
@@ -138,7 +138,7 @@ def test_acoustic_images_are_flipped_where_they_are_to_be_and_only_there(store):
     turned = next(iter(flipped.batches(1)))['input'].numpy()
     for row, col in ((0, 0), (35, 47), (10, 3)):
         np.testing.assert_array_equal(turned[:, :, row, col], images[:, :, 35 - row, 47 - col])
-    # What is looked at lies as what is learned from.
+    # What is displayed has the same orientation as the network's input.
     np.testing.assert_array_equal(flipped.images(0), turned[0])
     np.testing.assert_array_equal(acoustic_images.flip(acoustic_images.flip(images)), images)
 

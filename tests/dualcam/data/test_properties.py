@@ -60,7 +60,7 @@ def test_every_file_of_a_folder_is_answered_or_left_out_once(tree):
             return
         answered = [os.path.relpath(sound.path, root) for sound in found.sounds]
         assert sorted(answered) == sorted(sounds)
-        # Lists that are passed over are named, and counted with the files of their folder.
+        # Lists that are ignored are named, and counted with the files of their folder.
         assert found.num_left_out == len(seen - sounds)
         assert all(-1 <= sound.label < len(found.classes) for sound in found.sounds)
         str([str(one) for one in found.left_out]).encode()

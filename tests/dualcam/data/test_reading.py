@@ -65,7 +65,7 @@ def test_lists_stay_within_their_root(paths, tmp_path, rng):
     assert reading.read_list(path, tmp_path / 'other/../other') == [
         f'{tmp_path}/other/../other/Location_01/Subject_01/Action_001/Data_001.tfrecord'
     ]
-    # The same place in the root goes before what is elsewhere.
+    # The same path below the root takes precedence over other places.
     shutil.copytree(other / 'Location_01', root / 'Location_01')
     assert reading.read_list(path) == [absolute.replace(str(other), str(root))]
 

@@ -236,7 +236,7 @@ def test_lists_of_sounds_stay_within_their_folder(line, tmp_path):
     soundfile.write(tmp_path / 'b.wav', tone(100, 0.1), 22_050)
     (tmp_path / 'set' / 'x').mkdir(parents=True)
     soundfile.write(tmp_path / 'set' / 'a.wav', tone(100, 0.1), 22_050)
-    (tmp_path / 'set' / 'c.wav').symlink_to(tmp_path / 'b.wav')  # a link may lead elsewhere
+    (tmp_path / 'set' / 'c.wav').symlink_to(tmp_path / 'b.wav')  # a link may point elsewhere
     index = tmp_path / 'set' / sound_folders.INDEX_FILE
     head = 'record,class,fold,split,source\na.wav,one,,,\n'
     index.write_text(f'{head}c.wav,two,,,\n')

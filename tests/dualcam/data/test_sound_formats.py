@@ -33,7 +33,7 @@ def _is_that_sound(path, is_speech_codec=False):
     levels = [
         np.std(signal[int(a * 22_050) : int(b * 22_050)]) for a, b in ((0.2, 0.6), (0.9, 1.3))
     ]
-    if is_speech_codec:  # which suppresses what it takes for noise
+    if is_speech_codec:  # which suppresses what it classifies as noise
         assert levels[1] > 5 * levels[0] and levels[1] > 0.1
         return
     assert levels[1] / levels[0] == pytest.approx(10, rel=0.25)
@@ -64,7 +64,7 @@ def test_a_format_is_read_singly_and_whatever_its_name_in_folders_and_as_a_clip(
     assert [sound.path for sound in found.sounds] == [str(named)] and found.classes == ('tone',)
     assert not found.left_out
     assert clip_files.find_audio(tmp_path / 'd') == {'a': named}
-    assert not capfd.readouterr().err  # a whole file is never said to be cut
+    assert not capfd.readouterr().err  # a complete file is never reported as truncated
 
 
 @pytest.mark.parametrize('suffix', sound_containers.ONLY_READ)
@@ -77,7 +77,7 @@ def test_a_format_that_cannot_be_written_here_is_known_by_its_first_bytes(suffix
         sound_files.read_sound(path)
 
 
-# What is said of a file that was cut to three fifths of its bytes.
+# The warning about a file that was truncated to three fifths of its bytes.
 _LENGTHS = (
     '.wav', '.rf64', '.w64', '.flac', '.mp3', '.aif', '.aiff', '.aifc', '.au', '.snd', '.caf',
     '.sph', '.nist', '.voc', '.avr', '.svx', '.8svx', '.webm', '.mkv', '.mka', '.wma', '.asf',
@@ -95,7 +95,7 @@ _EXACT = (
 def _with_index_first(data):
     """An MP4 file with its index before the sound, like those made for streaming."""
     begin = data.index(b'moov') - 4  # the last box
-    sound_at = data.index(b'mdat') - 12  # an empty box is before it
+    sound_at = data.index(b'mdat') - 12  # an empty box precedes it
     index = bytearray(data[begin:])
     at = index.index(b'stco') + 8
     for place in range(at + 4, at + 4 + 4 * int.from_bytes(index[at : at + 4], 'big'), 4):
@@ -105,7 +105,7 @@ def _with_index_first(data):
 
 
 def _cut(path, suffix):
-    """Samples of a sound of 6 s, and (Hz, samples) of the same file cut to three fifths."""
+    """Samples of a 6 s sound, and (Hz, samples) of the same file truncated to three fifths."""
     sound_containers.write(path, np.tile(_sound(suffix), 4), suffix)
     if suffix == '.mp4':
         path.write_bytes(_with_index_first(path.read_bytes()))
@@ -121,7 +121,7 @@ def test_a_cut_recording_is_read_as_far_as_it_goes_and_that_is_said(suffix, tmp_
     path = tmp_path / f'a{suffix}'
     whole, rate_hz, there = _cut(path, suffix)
     there_s = len(there) / rate_hz
-    # Packets hold up to a second, a page of Ogg several.
+    # Packets contain up to a second, and an Ogg page several packets.
     assert (1.8 if suffix in _PAGES else 2.8) < there_s < 3.9
     if suffix in _EXACT:
         np.testing.assert_array_equal(there, whole[: len(there)])

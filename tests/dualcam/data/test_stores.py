@@ -146,7 +146,7 @@ def test_some_bad_records_may_be_skipped(paths, tmp_path, rng):
     ):
         stores.open_store(paths, BOTH, cache, max_bad=2)
     assert not list(cache.iterdir())
-    # Sound is packed by itself first: what is bad for it is not what is bad for images.
+    # Sound is packed separately first: records bad for sound are not those bad for images.
     heard = stores.open_store(paths, SOUND, cache, max_bad=3)
     assert heard.skipped.keys() == {paths[1], paths[2]}
     seen = stores.open_store(paths, record_packer.RecordPacker(['acoustic']), cache, max_bad=3)

@@ -258,7 +258,7 @@ def test_features_of_frames_equal_the_network_and_are_kept(store, paths, tmp_pat
             colour = np.array(COLOURS[labels[second % len(labels)]]) - video.MEANS  # RGB
             np.testing.assert_allclose(kept.array[row, second], colour @ weights, atol=4.0)
     os.unlink(paths[1])
-    again = frame_features.of_tagged_clips(store, network, tmp_path / 'features')  # no record read
+    again = frame_features.of_tagged_clips(store, network, tmp_path / 'features')  # reads nothing
     np.testing.assert_array_equal(again.array, kept.array)
     with pytest.raises(ValueError, match=r'clip_001\.tfrecord'):
         frame_features.of_tagged_clips(store, colour_network(1), tmp_path / 'features')
@@ -281,7 +281,7 @@ def test_the_small_network_learns_from_training_clips_only_once(paths, tmp_path,
     kept, what = frame_network.visual_features(store, rows, folder, params=params)
     assert kept.array.shape == (12, 2, frame_networks.SMALL_FEATURES)
     assert 'no weights of VGG-16 given' in what
-    # Clips that it has not seen are nearest to those of their colour.
+    # Unseen clips are nearest to those of their own colour.
     flat = kept.array.mean(axis=1)
     for row in range(9, 12):
         nearest = np.square(flat[:9] - flat[row]).sum(axis=1).argmin()

@@ -29,7 +29,7 @@ def root(tmp_path):
 
 
 def takes(paths, take_s=TAKE_S):
-    """{(folder, number of the take)} of a list."""
+    """{(folder, take number)} of a list."""
     return {(p.rsplit('/', 1)[0], (int(p[-12:-9]) - 1) // take_s) for p in paths}
 
 
@@ -151,7 +151,7 @@ def test_the_data_set_names_its_rule(root, tmp_path_factory):
         assert path.parent == root / '5_seconds_location_1/lists'
         assert reading.read_list(path, root) == [str(root / p) for p in want[path.name]]
         assert count == len(want[path.name])
-    # AVIA's own lists stay the authors'.
+    # AVIA's own lists remain the authors'.
     avia = tmp_path_factory.mktemp('avia')
     make_records(avia)
     names = {path.name for path in take_lists.write_scenario_lists(avia, 5, 1)}

@@ -82,10 +82,10 @@ DATA = np.arange(-50, 50, dtype='<i2').tobytes()
     [
         wav_file(form(), chunk(b'LIST', b'odd'), chunk(b'data', DATA)),
         wav_file(chunk(b'JUNK', bytes(28)), form(), chunk(b'data', DATA), chunk(b'id3 ', b'x')),
-        wav_file(form(), chunk(b'data', DATA, 0xFFFF_FFFF)),  # a stream's open end
+        wav_file(form(), chunk(b'data', DATA, 0xFFFF_FFFF)),  # a stream of unknown length
         wav_file(form(), chunk(b'data', DATA + b'\x01', 2**20)[:-1]),
     ],
-)  # and half a sample
+)  # plus half a sample
 def test_other_chunks_and_open_sizes_do_no_harm(decode, contents):
     np.testing.assert_array_equal(
         decode(tf.constant(contents)), np.arange(-50, 50, dtype=np.float32) / 2**15

@@ -78,7 +78,7 @@ def test_plain_neighbours_are_those_of_the_authors_program(golden):
 
 
 def test_equally_near_neighbours_count_in_the_order_of_the_training_data(rng):
-    """Copies of one clip, up to rounding: the first k vote, not a choice by rounding."""
+    """Copies of one clip, up to rounding: the first k vote, whatever the rounding."""
     one = rng.standard_normal((1, 64)).astype(np.float32)
     alike = np.repeat(one, 40, 0)
     alike = np.where(rng.integers(0, 2, alike.shape), np.nextafter(alike, np.float32(9)), alike)

@@ -75,7 +75,7 @@ def test_places_are_those_of_a_sort_whatever_the_block(rng):
         for block in (1, 7, 2048):
             found = retrieval.ranks(sounds, video, labels, block=block)
             np.testing.assert_array_equal(found.places, want)
-    # More queries than a tile of the product holds.
+    # More queries than fit into a tile of the product.
     labels, audio, video = toy(rng, clips=150, size=(2, 2, 17))
     np.testing.assert_array_equal(
         retrieval.ranks(audio, video, labels).places, naive_places(audio, video, labels)

@@ -25,7 +25,7 @@ def area(labels, scores):
 
 @pytest.fixture
 def answers(rng):
-    """60 clips, 5 classes, of which none has the fourth and each the fifth; scores with ties."""
+    """60 clips, 5 classes; no clip has the fourth class, all have the fifth; scores with ties."""
     labels = (rng.random((60, 5)) < (0.1, 0.3, 0.6, 0.0, 1.0)).astype(np.float32)
     scores = np.clip(0.3 * labels + 0.8 * rng.random((60, 5)), 0, 1).round(2)
     return labels, scores

@@ -36,7 +36,7 @@ def test_scores_are_means_over_clips_not_over_takes():
 def test_without_any_spread_an_interval_has_no_width():
     all_right = accuracy(np.ones((3, 40)))
     assert uncertainty.interval([all_right]) == uncertainty.Interval(1.0, 1.0, 40, 3)
-    # One and the same in every take, so that nothing is left to draw.
+    # The same in every take, so that resampling changes nothing.
     halves = uncertainty.Accuracy([(np.tile([0, 1], 40), np.repeat(TAKES, 2))])
     assert uncertainty.interval([halves]) == uncertainty.Interval(0.5, 0.5, 40, 1)
     same = uncertainty.compare('D', 'G', [halves], [halves], 'all', 'all')
@@ -61,7 +61,7 @@ def test_one_seed_is_the_bootstrap_of_scipy(rng):
     found = uncertainty.interval([accuracy(right)])
     assert found.low == pytest.approx(expected.low, abs=0.026)  # one clip of 40
     assert found.high == pytest.approx(expected.high, abs=0.026)
-    assert uncertainty.interval([accuracy(right)]) == found  # drawn alike again
+    assert uncertainty.interval([accuracy(right)]) == found  # the same resampling again
 
 
 def test_many_takes_have_the_width_of_theory(rng):
@@ -117,7 +117,7 @@ def test_paired_differences_cover_the_truth_and_are_narrower(rng):
         apart = [uncertainty.interval([one], 999) for one in (a, b)]
         unpaired = sum((one.high - one.low) ** 2 for one in apart) ** 0.5
         widths.append((found.high - found.low) / unpaired)
-    assert covered / trials >= 0.92  # the clips' own noise counts for takes and seeds alike
+    assert covered / trials >= 0.92  # the clips' own noise contributes to takes and seeds alike
     assert max(widths) < 0.6
 
 
@@ -136,7 +136,7 @@ def test_a_difference_of_takes_that_all_agree_is_exact():
 
 def test_rows_that_share_takes_are_drawn_together_and_keep_their_sizes(rng):
     right = rng.random((2, 40)) < 0.5
-    # The second row tests the first ten takes again: its errors are those of the first.
+    # The second row tests the first ten takes again: its errors are those of the first row.
     rows = [accuracy(right), accuracy(right[:, :10], TAKES[:10])]
     mean = uncertainty.score(rows)
     assert mean == pytest.approx((right.mean() + right[:, :10].mean()) / 2)
@@ -152,7 +152,7 @@ def test_what_cannot_be_paired_is_refused(rng):
     for other in (accuracy(rng.random((3, 40)) < 0.5), accuracy(rng.random((2, 30)), TAKES[:30])):
         with pytest.raises(ValueError, match='expected the same ones'):
             uncertainty.compare('a', 'b', [a], [other], 'x', 'y')
-    # What was not trained has no seeds to speak of.
+    # What is not trained does not depend on seeds.
     floor = accuracy(rng.random(40) < 0.1)
     assert uncertainty.compare('a', 'floor', [a], [floor], 'x', 'y').seeds == 2
 
@@ -211,7 +211,7 @@ def test_a_class_that_was_not_drawn_is_left_out_of_the_mean():
     probabilities = np.array([[[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.1, 0.4]]])
     test = uncertainty.Tagging(labels, probabilities, 'mAP')
     (score,) = test.scores(np.array([[1, 1, 1, 0]], np.float32))[0]
-    assert score == pytest.approx((1 + 2 / 3) / 2)  # of the first class alone
+    assert score == pytest.approx((1 + 2 / 3) / 2)  # of the first class only
     assert np.isnan(test.scores(np.array([[0, 4, 0, 0]], np.float32))[0, 0])
 
 

@@ -120,7 +120,7 @@ def test_a_trained_student_takes_its_card_along(tmp_path, capsys):
     assert f'- dualcam: {dualcam.__version__}\n' in card and 'seed: 0' in card
     assert f'`{json.loads((folder / "run.json").read_text())["records"]}`' in card
     want = students.open_listener(place).listen('logits')(np.ones((1, 44_100), np.float32))
-    (place / 'assets' / model_cards.FILE).unlink()  # as of a version that wrote none
+    (place / 'assets' / model_cards.FILE).unlink()  # as from a version that wrote none
     arguments = ['tflite', f'--model={folder}', f'--out={tmp_path}', '--kinds=float32']
     assert main.main(arguments) == 0, capsys.readouterr().err
     with zipfile.ZipFile(tmp_path / 'hearnet.float32.tflite') as archive:

@@ -87,9 +87,9 @@ def expected(model, ears, waveform):
 def assert_close(got, want, model):
     bound = 1e-4
     if models.network(model.name).input == 'spectrogram':
-        # Rounding in the filter and the transform, 2^-24 of what is loudest, is 6e-4 of a channel
+        # Rounding in the filter and the transform, 2^-24 of the maximum, is 6e-4 of a channel
         # whose range is 1e-4 of the widest, and each kernel rounds differently. With a front end
-        # in float64 these answers change by 1.3e-4, nearly all of it by the last three channels.
+        # in float64 these logits change by 1.3e-4, almost entirely due to the last three channels.
         bound = 2.0**-24 / 1e-4
     assert np.abs(got - want).max() <= bound * np.abs(want).max()
 
@@ -99,7 +99,7 @@ def assert_close(got, want, model):
 def test_any_length_and_batch_gets_kerass_numbers(student, signatures, sound, seconds, batch):
     model, ears, _ = student
     if batch == 32 and seconds == 61:
-        seconds = 8  # two windows show it too, in a fraction of the time
+        seconds = 8  # two windows suffice, in a fraction of the time
     waveform = clips_of(sound, seconds, batch)
     outputs = signatures['serving_default'](waveform=tf.constant(waveform))
     want = expected(model, ears, waveform[:3])

@@ -56,11 +56,11 @@ def test_features_equal_the_network_and_are_kept(store, paths, tmp_path):
     for row, frame in zip(rows, frames, strict=True):
         want = network(video.preprocess(seconds[row]['video'][frame][None]))[0]
         np.testing.assert_allclose(made.array[row, frame], want, rtol=1e-5, atol=1e-4)
-    assert not made.array[1].any() and not made.array[0, 1].any()  # nobody asked
+    assert not made.array[1].any() and not made.array[0, 1].any()  # not requested
     for path in paths[:1] + paths[2:]:
         os.unlink(path)
     again = frame_features.FrameFeatures(store, network, tmp_path / 'features')
-    again.require(rows, frames)  # needs no record
+    again.require(rows, frames)  # reads no record
     np.testing.assert_array_equal(again.array[rows, frames], made.array[rows, frames])
     again.require([1], [4])
     with pytest.raises(ValueError, match=r'Data_001\.tfrecord'):
@@ -96,7 +96,7 @@ def test_frame_numbers():
 
 @pytest.mark.parametrize('height, width', [(480, 640), (640, 480), (256, 256), (100, 300)])
 def test_the_middle_of_any_frame(height, width):
-    # A picture that says where it was cut: red counts columns, green rows.
+    # A picture that shows where it was cropped: red counts columns, green rows.
     rows, cols = np.mgrid[:height, :width]
     frame = np.zeros((height, width, 3), np.uint8)
     frame[..., 2] = cols * 255 / width

@@ -37,7 +37,7 @@ def test_vggish_hears_the_clip_at_16_khz(tmp_path, monkeypatch):
 
 def test_soundnet_hears_the_clip_at_22_khz_as_torch_would(tmp_path):
     arrays = weight_files.soundnet_8_arrays()
-    variance = 'SoundNet/conv3/norm/moving_variance'  # so small that epsilon counts
+    variance = 'SoundNet/conv3/norm/moving_variance'  # so small that epsilon matters
     arrays[variance] = arrays[variance] * 1e-3
     path = weight_files.soundnet_file(tmp_path / 'soundnet8.t7', arrays, (0, 4, 8, 11, 14, 18, 21))
     got = sound_features.SoundFeatures('soundnet', path, 1).of(TONES)

@@ -13,7 +13,7 @@ from dualcam.files import large_arrays
 
 def test_rows_of_several_threads_are_an_npy_file(tmp_path, rng):
     wanted = rng.standard_normal((40, 3, 1000)).astype(np.float32)
-    wanted[7] = 0  # is not written
+    wanted[7] = 0  # not written
     with (
         large_arrays.RowFile(tmp_path / 'a.npy', np.float32, wanted.shape) as file,
         concurrent.futures.ThreadPoolExecutor(4) as pool,
@@ -84,7 +84,7 @@ def test_memory_is_used_again_once_nobody_has_it():
     assert buffers.take((5, 100), np.float32).ctypes.data not in places  # `part` is in it
     del part, second
     assert buffers.take((5, 100), np.float32).ctypes.data in places
-    # What TensorFlow made of it, it takes as it is and keeps from others.
+    # TensorFlow's tensor shares the memory, which is not reused while the tensor exists.
     seen = []
 
     def give():
@@ -110,7 +110,7 @@ def test_no_more_memory_is_kept_than_said():
     big = buffers.take((50_000,), np.uint8)
     assert len(buffers._kept) == 2 and big.shape == (50_000,)
     del held
-    buffers.take((9_000,), np.uint8)  # in the place of the smaller ones
+    buffers.take((9_000,), np.uint8)  # in place of the smaller ones
     assert [len(memory) >= 9_000 for memory in buffers._kept] == [True]
 
 

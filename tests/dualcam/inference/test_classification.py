@@ -106,7 +106,7 @@ def test_the_command_writes_tables_that_agree(saved, folder, tmp_path, capsys):
         )
     printed = capsys.readouterr().out
     assert '3 files, 3 rows by hearnet; 0 already existed, 0 left out' in printed
-    assert 'accuracy on 2 files' in printed  # nobody knows "other"
+    assert 'accuracy on 2 files' in printed  # "other" is not a class of the model
     with open(tmp_path / 'a.csv', newline='') as file:
         table = list(csv.DictReader(file))
     lines = [json.loads(line) for line in (tmp_path / 'a.jsonl').read_text().splitlines()]
@@ -162,7 +162,7 @@ def test_a_stopped_job_goes_on_with_what_is_missing(saved, folder, tmp_path, cap
         for name in ('high', 'low', 'other')
     }
     assert [len(numbers) for numbers in rows.values()] == [3, 1, 4]
-    # Stopped in a file's name, in its third row, and where a file's second row ends.
+    # Stopped within a file's name, within its third row, and after a file's second row.
     for stop, cut, asked in (
         (rows['low'][-1] + 1, 20, 2),
         (rows['other'][2], 60, 1),
@@ -193,7 +193,7 @@ def test_bad_files_are_counted_and_good_ones_kept(saved, folder, tmp_path, capsy
     assert main.main([*arguments, f'--out={tmp_path}/a.csv']) == 1
     error = capsys.readouterr().err
     assert '2 bad files' in error and 'b.wav' in error and '--max_bad=2' in error
-    assert len((tmp_path / 'a.csv').read_text().splitlines()) == 4  # the good ones are there
+    assert len((tmp_path / 'a.csv').read_text().splitlines()) == 4  # the good ones were classified
     assert main.main([*arguments, f'--out={tmp_path}/b.csv', '--max_bad=2']) == 0
     assert '3 files, 3 rows by hearnet; 0 already existed, 2 left out' in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""Work of several processes, and what remains when it is killed."""
+"""Work in several processes, and what is left when it is killed."""
 
 import os
 import signal

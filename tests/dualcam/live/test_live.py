@@ -148,7 +148,7 @@ def test_maps_that_come_late_get_all_threads(take):
         seen.append((header['late'], _blas_threads()))
         if header['late'] and seen[-1][1] == before:
             wanted.set()
-        until = time.thread_time() + 0.3  # of a map that shows a twelfth of a second
+        until = time.thread_time() + 0.3  # of a map of a twelfth of a second
         while time.thread_time() < until:
             pass
 
@@ -170,7 +170,7 @@ def test_sliders_change_the_maps_and_nonsense_is_told(take):
         }
         part, _ = _next_map(page, lambda header: header['low_hz'] == 2000)
         assert (part['high_hz'], part['method']) == (2500, 'diagonal')
-        # A tenth of the source's band is heard.
+        # A tenth of the source's band is audible.
         assert part['top_db'] - whole['top_db'] == pytest.approx(-10, abs=2)
         assert _ask(page, 'change', focus_m=0, dynamic_range_db=12)['answer'] == 'changed'
         far, _ = _next_map(page, lambda header: header['focus_m'] == 0)
@@ -222,7 +222,7 @@ def test_a_recorded_take_is_one_that_convert_array_reads(take, tmp_path):
                 )
         assert _ask(page, 'record', **{'class': 'hum'})['take'] == 'take_002'
         _next_map(page, lambda one: one['recording'].get('seconds', 0) > 0.3)
-        # The server ends, and the take with it.
+        # The server stops, which ends the take.
     sound, rate_hz = soundfile.read(tmp_path / 'take_001.wav')
     assert sound.shape[1] == 16 and rate_hz == RATE_HZ
     assert 1.0 < len(sound) / RATE_HZ < lasted + 1.0
@@ -230,7 +230,7 @@ def test_a_recorded_take_is_one_that_convert_array_reads(take, tmp_path):
     assert table.classes == ('hiss', 'hum') and len(table.takes) == 2
     assert table.takes[0].video == tmp_path / 'take_001.webm'
     assert table.takes[0].video_offset_s == offset_s and table.takes[1].video is None
-    # What was recorded is the replayed sound, wherever in it recording began.
+    # The recording equals the replayed sound, wherever in it recording began.
     original, _ = soundfile.read(take / 'take.wav')
     line = np.correlate(np.tile(original[:, 3], 2), sound[:4000, 3], 'valid')
     begin = int(line.argmax()) % len(original)
@@ -435,8 +435,8 @@ def _replayed(heard_s, kept=0):
     """Results of `live_hours.replay` in a separate process, whose memory nothing else uses.
 
     Args:
-        heard_s: of sound, at five times real time.
-        kept: values that a planted leak keeps of each message.
+        heard_s: seconds of sound, at five times real time.
+        kept: number of values of each message that a deliberate leak retains.
     """
     program = (
         'import dataclasses, json, numpy as np\n'
@@ -479,7 +479,7 @@ def test_the_page_shows_the_source_and_its_sliders_act(take, tmp_path):
             return found
 
         wait_for('window.dualcam?.count > 20')
-        # Where the map that is painted is reddest, in the picture's own coordinates.
+        # Where the displayed map is reddest, in the picture's own coordinates.
         x, y = driver.execute_script(
             """
             const canvas = document.getElementById('map'), {width, height} = canvas;

@@ -204,11 +204,11 @@ def test_the_page_hears_what_classify_hears(student, tmp_path):
     told, compared = [], 0
     for waveform, probabilities in heard:
         waveform = np.array(waveform, np.float32)
-        # The same network, on the very samples that the page asked it of.
+        # The same network on the same samples that the page passed to it.
         found = run_window(waveform=waveform[None])['probabilities'][0]
         np.testing.assert_allclose(probabilities, found, atol=2e-3)
         told.append(found)
-        # What classify says of them; its own path reads them from a file.
+        # The predictions of classify, which reads them from a file.
         soundfile.write(tmp_path / 'window.wav', waveform, 22_050, 'FLOAT')
         out = tmp_path / f'told_{len(told)}.csv'
         call = ['classify', f'--model={student}', f'--out={out}', '--top_k=4', '--input']
@@ -218,7 +218,7 @@ def test_the_page_hears_what_classify_hears(student, tmp_path):
         said = {row[f'class_{i}']: float(row[f'probability_{i}']) for i in range(1, 5)}
         said = [said[name] for name in ('tone', 'bursts', 'both', 'neither')]
         np.testing.assert_allclose(probabilities, said, atol=2e-3)
-        # They are what the microphone heard; a busy machine's browser may lose some of it.
+        # The samples are the microphone's; on a busy machine, the browser may lose some.
         fine = soxr.resample(waveform, 22_050, rate_hz, 'HQ')
         start = int(scipy.signal.correlate(original, fine, 'valid', 'fft').argmax())
         likeness = np.corrcoef(original[start : start + 2 * rate_hz], fine)[0, 1]

@@ -39,7 +39,7 @@ def make(name, options, rng, num_classes=5):
 
 
 def cnn8_values(width=1.0):
-    """(trained, not trained) values of the eight convolutions and their normalisations."""
+    """Numbers of (trained, untrained) values of the eight convolutions with batch normalisation."""
     trained, channels = 0, 1
     for count in (int(filters * width) for filters in FILTERS):
         trained += 3 * 3 * channels * count + count + count
@@ -79,7 +79,7 @@ def test_parameter_counts():
 
 
 def by_numpy(model, inputs, training):
-    """{'logits', h^a, h^v or its estimate}, from the layers' weights alone."""
+    """{'logits', h^a, h^v or its estimate}, computed from the layers' weights only."""
     values = {
         layer.name: [weight.numpy().astype(np.float64) for weight in layer.weights]
         for layer in model.layers

@@ -62,16 +62,16 @@ def test_statistics(loader):
     for name in ('min', 'max', 'sum', 'sum_squared'):
         want = loader[f'stats_global_{name}']
         np.testing.assert_allclose(getattr(got, name), want, rtol=2e-4, atol=2e-4 * want.max())
-    # The authors' mean and deviation are wrong; the golden file holds the right ones beside them.
+    # The authors' mean and deviation are wrong; the golden file has the correct ones as well.
     np.testing.assert_allclose(got.mean, loader['true_channel_mean'], rtol=1e-4, atol=2e-3)
     np.testing.assert_allclose(
         got.std_dev, loader['true_channel_std'], rtol=1e-4, atol=2e-3
-    )  # above 6.2 kHz there is nothing but rounding
+    )  # above 6.2 kHz there are only rounding errors
     want = loader['normalized_clip0'][:, 0]
     span = loader['stats_global_min'], loader['stats_global_max']
     theirs = audio.normalise(loader['magnitude_clip0'][:, 0], *span, floor=0)
     assert goldens.relative_l2(theirs, want) < 1e-5
-    # Ours differs above 6.2 kHz only, where their range is that of rounding errors.
+    # Ours only differs above 6.2 kHz, where theirs contain rounding errors.
     ours = audio.normalise(magnitudes[0], *span)
     assert goldens.relative_l2(ours[:, :140], want[:, :140]) < 1e-4
     assert not ours[:, 150:].any()

@@ -127,7 +127,7 @@ def test_dualcamnet(golden, stored):
     images = prepare(golden, key, model).reshape(2, 12, 36, 48, 12)
     frames = output_of(model, 'frame_logits', images)
     assert goldens.relative_l2(frames.reshape(24, 10), stored[f'{key}/logits']) < 1e-4
-    # The answer to a clip is that of its mean map.
+    # The output for a clip is that of its mean map.
     head = model.get_layer('full1')
     answer = clips.sum(axis=(1, 2)) @ head.kernel.numpy() + head.bias.numpy()
     assert goldens.relative_l2(model(images, training=False).numpy(), answer) < 1e-4
@@ -172,7 +172,7 @@ def test_resnet18(golden, stored):
 
 
 def test_checkpoint_of_the_authors_program(golden, tmp_path, stored):
-    """A checkpoint trained on video: all of a map network, most of one with labels."""
+    """A checkpoint trained on video fills all of a map network, and most of one with labels."""
     key = 'eccv_HearNet_embedding'
     entry = json.loads((golden / 'models.json').read_text())[key]
     names = sorted(v['name'] for v in entry['variables'])

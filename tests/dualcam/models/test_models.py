@@ -201,7 +201,7 @@ def test_a_map_network_is_the_same_network_below_its_answer(name, shape, sizes, 
     whole, part = models.build(name, 3), models.build_map(name)
     named = {layer.name: layer for layer in whole.layers if layer.weights}
     own = [layer for layer in part.layers if layer.weights]
-    assert len(named) == len(own) + 1  # the answer itself
+    assert len(named) == len(own) + 1  # the prediction itself
     for layer in own:
         layer.set_weights(named[layer.name].get_weights())
     inputs = rng.standard_normal((1, *shape)).astype(np.float32)

@@ -12,7 +12,7 @@ from tests.helpers.torch_files import TorchWriter
 
 
 def tensor(writer, shape, strides, offset, storage=None, kind='Float'):
-    """Writes a tensor's header, and refers to a storage or begins one with two numbers."""
+    """Writes a tensor's header with a reference to a storage, or a new one of two numbers."""
     writer.begin(4, f'torch.{kind}Tensor')
     writer.int(len(shape))
     writer.long(*shape, *strides, offset)
@@ -125,7 +125,7 @@ def test_tensors_with_strides_and_shared_storages(tmp_path):
     writer.value('a')
     writer.begin(4, 'torch.DoubleTensor')
     writer.int(2)
-    writer.long(2, 3, 1, 2, 2)  # [2, 3], transposed, from the second number on
+    writer.long(2, 3, 1, 2, 2)  # [2, 3], transposed, starting at the second number
     writer.begin(4, 'torch.DoubleStorage')
     writer.long(7)
     storage = writer.count

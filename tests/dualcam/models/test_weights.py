@@ -1,4 +1,4 @@
-"""Other programs' weights: written in their formats and read, they give the golden numbers."""
+"""Other programs' weights, written in their formats and read back, give the golden numbers."""
 
 import json
 
@@ -69,7 +69,7 @@ def test_checkpoints_of_the_authors_programs(name, golden, tmp_path):
     assert set(report.left) == set(slots)
     got, want = logits_of(model, golden, name)
     assert goldens.relative_l2(got, want) < 1e-4
-    # Any of its files names it, too.
+    # It can also be given by any of its files.
     other = build(name)
     weight_import.import_weights(tmp_path / 'model.ckpt.index', other)
     for a, b in zip(model.weights, other.weights, strict=True):
@@ -117,7 +117,7 @@ def test_slim_checkpoint_of_imagenet(golden, tmp_path):
         report = weight_import.import_weights(path, model)
         assert set(report.taken) == set(arrays) and set(report.left) == set(imagenet)
         assert len(report.missing) == missing
-        if name == 'resnet50':  # with our logits the golden numbers come out
+        if name == 'resnet50':  # with our logits, the outputs are the golden numbers
             _, ours = golden_arrays(golden, name)
             for variable in report.missing:
                 weights.tf1_names(model)[variable].assign(np.squeeze(ours[variable]))
@@ -127,7 +127,7 @@ def test_slim_checkpoint_of_imagenet(golden, tmp_path):
     assert 'resnet_v1_50/logits/weights' in report.missing
     other = models.build('resnet50', layout='keras')
     weight_files.check_refused(path, other, [v.numpy() for v in other.variables], "layout='slim'")
-    # A part of ours that is there but not whole is a mistake.
+    # A part of our network that is incomplete in the file is an error.
     half = {n: a for n, a in arrays.items() if 'unit_2/bottleneck_v1/conv2/' not in n}
     path = weight_files.write_checkpoint(tmp_path / 'half.ckpt', half | imagenet)
     weight_files.check_refused(
@@ -142,7 +142,7 @@ def test_slim_checkpoint_of_imagenet(golden, tmp_path):
 def test_keras_own_resnet(tmp_path, rng):
     keras.utils.set_random_seed(3)
     theirs = keras.applications.ResNet50(weights=None, classifier_activation=None)
-    for variable in theirs.weights:  # normalisation that does something
+    for variable in theirs.weights:  # so that batch normalisation has an effect
         if 'moving' in variable.name or 'gamma' in variable.name or 'bias' in variable.name:
             variable.assign(rng.uniform(0.5, 1.5, variable.shape))
     path = tmp_path / 'resnet50_weights_tf_dim_ordering_tf_kernels.h5'
@@ -164,14 +164,14 @@ def test_keras_own_resnet(tmp_path, rng):
         path, models.build('resnet50', layout='keras', frame_stride=12)
     )
     assert set(report.missing) == set(report.left) and len(report.missing) == 2
-    # A foreign stride would give another function; the default layout is not Keras'.
+    # Another stride would give another function; the default layout is not Keras'.
     other = models.build('resnet50', 1000, frame_stride=12)
     weight_files.check_refused(path, other, [v.numpy() for v in other.variables], "layout='keras'")
     weights.save(model, tmp_path / 'a.weights.h5')
     assert weights.layout(tmp_path / 'a.weights.h5') == 'keras'
     with pytest.raises(ValueError, match=r"a\.weights\.h5.*layout='keras'"):
         weights.load(other, tmp_path / 'a.weights.h5')
-    # Temporal ResNet-50 and AVNet take the same; what they have besides is missing.
+    # Temporal ResNet-50 and AVNet accept the same file; their other layers are missing in it.
     for name, missing in (('temporal_resnet50', 10), ('avnet', 14)):
         report = weight_import.import_weights(path, models.build(name, layout='keras'))
         assert len(report.missing) == missing and len(report.taken) == 265
@@ -199,7 +199,7 @@ def test_soundnet_5(golden, tmp_path, old_norm):
         np.testing.assert_allclose(
             variable.numpy().reshape(-1), want.reshape(-1), rtol=1e-5, atol=1e-7
         )
-    # With the rest from a checkpoint the golden numbers come out.
+    # With the rest from a checkpoint, the outputs are the golden numbers.
     others = {n: a for n, a in arrays.items() if n in report.missing}
     weight_import.import_weights(
         weight_files.write_checkpoint(tmp_path / 'rest.ckpt', others), model, allow_missing=True
@@ -209,7 +209,7 @@ def test_soundnet_5(golden, tmp_path, old_norm):
 
 
 def test_soundnet_5_with_its_own_end(tmp_path, capsys):
-    """conv5's convolutions for objects and places become one, on top of conv4."""
+    """conv5's convolutions for objects and places are joined into one, on top of conv4."""
     arrays = weight_files.soundnet_5_file(tmp_path / 'soundnet5.t7')
     out = tmp_path / 'soundnet5.weights.h5'
     call = ['import-weights', f'--from={tmp_path}/soundnet5.t7', '--model=soundnet5']
@@ -229,7 +229,7 @@ def test_soundnet_5_with_its_own_end(tmp_path, capsys):
     got = model(wave, training=False).numpy()
     assert got.shape == (1, 1, 1401) and before.shape[1] < 16 + 12
     np.testing.assert_allclose(got[:, 0], want, rtol=1e-3, atol=1e-4)
-    # A file without that end is refused, and changes nothing.
+    # A file without these last layers is refused, and changes nothing.
     other = weight_files.soundnet_file(tmp_path / 'short.t7', arrays, (0, 4, 8, 12))
     weight_files.check_refused(other, model, [v.numpy() for v in model.variables], 'module 15')
 
@@ -510,7 +510,7 @@ def test_files_of_weights_that_do_not_fit_are_named(hearnet):
     with pytest.raises(ValueError, match=r'a\.weights\.h5: not the weights of hearnet'):
         weights.load(model, path)
     for other in (models.build('hearnet', 13), models.build('dualcamnet')):
-        other.save_weights(path)  # by Keras alone, which notes no name
+        other.save_weights(path)  # by Keras only, which stores no name
         with pytest.raises(ValueError, match=r'a\.weights\.h5: not the weights of hearnet'):
             weights.load(model, path)
         for was, now in zip(before, model.variables, strict=True):

@@ -101,7 +101,7 @@ def test_a_source_is_found_within_half_a_pixel(folder, tmp_path, capsys, take, a
     for row in rows:
         found = float(row['azimuth_deg']), float(row['elevation_deg'])
         assert np.all(np.abs(np.subtract(found, PLACE)) < HALF_PIXEL_DEG)
-        # In the band of 900 - 6,400 Hz there is what the source has above 900 Hz.
+        # The band of 900 - 6,400 Hz contains what the source has above 900 Hz.
         assert float(row['level_db']) == pytest.approx(-20 + 10 * np.log10(5100 / 5500), abs=1.0)
         assert (row['low_hz'], row['high_hz']) == ('900', '6400')
     (source,) = _table(tmp_path / 'out/sources.csv')
@@ -131,11 +131,11 @@ def test_the_film_shows_the_sound_over_the_video(folder, tmp_path, video, option
     red = picture[..., 0] - picture[..., 2]
     rows, cols = np.nonzero(red > 60)
     hot = (cols.mean() + 0.5) / 640, (rows.mean() + 0.5) / 480
-    # The hot spot lies on the mark, wherever the camera had it.
+    # The hot spot is on the mark, wherever that is in the camera's picture.
     np.testing.assert_allclose(hot, VIEW.places(views.direction(*PLACE)), atol=0.05)
     corner = 1 if '--mirrored' not in options else -2
     assert pictures[37][2, corner].mean() > pictures[2][2, corner].mean() + 100
-    assert pictures[20][300:, :200].max() < 60  # where there is no sound, the video alone
+    assert pictures[20][300:, :200].max() < 60  # where there is no sound, only the video
 
 
 def test_without_video_there_are_maps_alone_and_an_offset_moves_pictures(folder, tmp_path):
@@ -213,7 +213,7 @@ def test_a_student_hears_each_source_for_itself(tmp_path, rng):
         name = 'hiss' if track.mean_place()[0] > 0 else 'rumble'
         assert one.classes[0] == name and one.probabilities[0] > 0.8 and len(windows) == 4
         assert (one.start_s, one.end_s) == pytest.approx((0.0, 2.0), abs=0.1)
-    assert max(found.scene.probabilities) < 0.65  # one microphone hears both
+    assert max(found.scene.probabilities) < 0.65  # a single microphone hears both
 
 
 def test_windows_cover_a_source_within_the_take():

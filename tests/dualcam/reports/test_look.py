@@ -123,11 +123,11 @@ def test_a_camera_s_view_puts_the_sound_where_its_picture_has_the_source(view):
     grid = microphones.look_directions()
     images = np.zeros((4, 36, 48, 12))
     images[..., 0] = np.exp(-200 * (1 - grid.directions @ place))
-    # As the camera makes them: dark, white where the source is, from the third frame on.
+    # Like a camera's: dark, and white where the source is, from the third frame on.
     scene = np.full((360, 480, 3), 20, np.uint8)
     x, y = np.round(view.places(place) * [480, 360]).astype(int)
     scene[y - 2 : y + 3, x - 2 : x + 3] = 255
-    made = view.turned(scene)  # turning twice changes nothing
+    made = view.turned(scene)  # rotating twice changes nothing
     take = look.seen(look.Take('a', images, np.stack([made, made])), view, 2 / 12)
     assert [one is None for one in take.pictures] == [True, True, False, False]
     np.testing.assert_array_equal(take.pictures[2], scene)
@@ -185,7 +185,7 @@ def test_the_command_looks_at_records_and_raw_folders(smoke, tmp_path, capsys, c
     np.testing.assert_array_equal(
         pixels(tmp_path / name.format('004')), pixels(tmp_path / 'raw' / name.format('003'))
     )
-    # And as a camera with another view has it.
+    # And with a camera that has another view.
     view = ('--view_deg=70,43', '--mirrored', '--video_offset_s=0.25', '--kinds=sheet')
     assert main.main(['look', '--input', str(folder), f'--out={tmp_path}/seen', *view]) == 0
     code, out, errors = command(
@@ -245,7 +245,7 @@ def test_128_channels_show_their_power(tmp_path):
     loudest = overlays.maps(take.images).reshape(12, -1).argmax(axis=1)
     assert np.all(np.abs(loudest // 48 - 12) <= 1) and np.all(np.abs(loudest % 48 - 30) <= 1)
     assert len(look.write(take, tmp_path / 'out', ['sheet'])) == 1
-    view = views.View((70.0, 43.0), mirrored=True)  # to which they may be beamformed at once
+    view = views.View((70.0, 43.0), mirrored=True)  # to which they may be beamformed directly
     wide = records.look.read_take(
         tmp_path,
         tmp_path / 'matfiles',
@@ -254,7 +254,7 @@ def test_128_channels_show_their_power(tmp_path):
     )
     shown = look.over(look.seen(wide, view, aligned=True))[5]
     np.testing.assert_allclose(_red_at(shown), view.places(grid.directions[12, 30]), atol=0.02)
-    (tmp_path / 'sync' / 'Location_01/Subject_02/Action_000/audio').mkdir(parents=True)  # no harm
+    (tmp_path / 'sync' / 'Location_01/Subject_02/Action_000/audio').mkdir(parents=True)  # harmless
     records.look.read_take(
         tmp_path,
         tmp_path / 'matfiles',

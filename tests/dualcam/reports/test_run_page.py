@@ -75,7 +75,7 @@ def numbers_of(page):
 def test_classes_without_clips_are_hatched_and_not_zeros(run_folder):
     page = run_page.write(run_folder).read_text()
     validation, test = numbers_of(page)
-    # Labels 0 and 1, both taken for 0: there are no clips of class 2, and 1 and 2 are never said.
+    # Labels 0 and 1, both predicted as 0: no clips of class 2, no predictions of 1 and 2.
     assert validation == {(0, 0): 1, (1, 0): 1}
     assert test == {(2, 2): 1, (2, 0): 0, (1, 0): 1, (1, 2): 0}
     assert page.count('>no clips</text>') == 2
@@ -98,7 +98,7 @@ def test_numbers_are_those_of_the_stored_answers(run_folder):
     sure = uncertainty.interval([uncertainty.Accuracy([(right, takes)])])
     shown = f'{right.sum() / 40:.4f} [{sure.low:.3f}, {sure.high:.3f}] (40 clips of 20 takes)'
     assert page.count(shown) == 2 and sure.low < right.mean() < sure.high
-    # Five takes cannot tell, and a page says no more than it knows.
+    # Five takes are inconclusive, and the page does not claim more.
     saved['takes'] = [f'take {n % 5}' for n in range(40)]
     (run_folder / 'test_all.json').write_text(json.dumps(saved))
     assert f'{right.sum() / 40:.4f} (40 clips of 5 takes)' in run_page.write(run_folder).read_text()

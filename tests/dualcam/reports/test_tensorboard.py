@@ -61,7 +61,7 @@ def test_a_quick_matrix_is_dark_where_the_answers_are():
     picture = figures.confusion_picture(counts, ('no', 'yes')).astype(int)
     cell = 30
     left, top = picture.shape[1] - 8 - 2 * cell, picture.shape[0] - 2 * cell
-    corner = picture[top + 3 :: cell, left + 3 :: cell][:2, :2, 0]  # red, beside the digits
+    corner = picture[top + 3 :: cell, left + 3 :: cell][:2, :2, 0]  # red, next to the digits
     np.testing.assert_allclose(corner, [[0, 255], [64, 191]], atol=1)
 
 

@@ -13,13 +13,13 @@ def eccv_store():
 
 @pytest.fixture(scope='session')
 def eccv_data(eccv_store):
-    """Six of them to learn from, two to validate on."""
+    """Six of them for training, two for validation."""
     return toy_eccv.make_data(eccv_store)
 
 
 @pytest.fixture(scope='session')
 def device_runs(shared, command):
-    """Folder of the runs of `tests/helpers/two_devices.py`, and of what it prints."""
+    """Folder with the runs of `tests/helpers/two_devices.py`, and its output."""
 
     def make(folder):
         code, out, errors = command(
@@ -28,7 +28,7 @@ def device_runs(shared, command):
             '-m',
             'tests.helpers.two_devices',
             folder,
-            # Sums of several threads may be rounded in another order.
+            # Sums over several threads may round differently.
             TF_NUM_INTRAOP_THREADS='1',
             TF_NUM_INTEROP_THREADS='1',
         )

@@ -1,4 +1,4 @@
-"""A run that is stopped at any point resumes as if it had not been, and says what stopped it."""
+"""A run stopped at any point resumes as if it had not been, and says what stopped it."""
 
 import contextlib
 import dataclasses
@@ -37,7 +37,7 @@ dying = types.SimpleNamespace(folder=None, left=0)
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: what comes after it in the process writes nothing."""
+    """Replaces SIGKILL: nothing that follows it in the process may write."""
 
 
 def audit(event, arguments, dying=dying):
@@ -58,7 +58,7 @@ sys.addaudithook(audit)
 
 @pytest.fixture
 def kill_at(tmp_path):
-    """Lets the process die at its n-th write below the test's folder."""
+    """Makes the process die at its n-th write below the test's folder."""
 
     def arm(count):
         dying.folder, dying.left = str(tmp_path), count
@@ -68,7 +68,7 @@ def kill_at(tmp_path):
 
 
 def new_progress(folder):
-    """A `Progress` of one weight, which counts epochs, and that weight."""
+    """A `Progress` with one weight, which counts epochs, and that weight."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
     optimizer = keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)
@@ -76,7 +76,7 @@ def new_progress(folder):
 
 
 def resume(folder, num_epochs, best):
-    """Counts epochs from where a folder is; gives the weight in the end."""
+    """Counts epochs, resuming from a folder; returns the final weight."""
     progress, weight = new_progress(folder)
     history = progress.restore()
     if history is None:
@@ -172,7 +172,7 @@ def test_curves_are_cut_back_to_the_epochs_that_count(tmp_path, summaries):
     written.close()
     for path in tmp_path.rglob('events.*'):
         with open(path, 'ab') as file:
-            file.write(path.read_bytes()[:30])  # another event, cut off
+            file.write(path.read_bytes()[:30])  # another event, truncated
     curve_files.forget_after(tmp_path, 2)
     curve_files.forget_after(tmp_path / 'nowhere', 2)
     assert [value.tag for value in summaries(tmp_path / 'train')] == ['rate'] * 2
@@ -210,7 +210,7 @@ class Toy(steps.Step):
 
 
 class ToyClips:
-    """Eight numbers; those that are not finite come from damaged records."""
+    """Eight numbers; those that are not finite are from damaged records."""
 
     def __init__(self, values=(-4, -3, -2, -1, 1, 2, 3, 4)):
         self._values = np.array(values, np.float32)[:, None]
@@ -255,7 +255,7 @@ def equal(found, wanted):
 
 @pytest.fixture
 def heard_ctrl_c():
-    """Ctrl-C counts; who runs the tests in the background may have it ignored."""
+    """Enables Ctrl-C, which is ignored if the tests run in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -384,7 +384,7 @@ def test_a_second_run_in_a_folder_waits_and_uses_what_the_first_trained(
         f'waiting: process {os.getpid()} on {os.uname().nodename} trains this run: {tmp_path}\n'
         f'using the run that it trained: {tmp_path}\n'
     )
-    assert (tmp_path / '.a.1.partial').exists()  # the first process may be writing it
+    assert (tmp_path / '.a.1.partial').exists()  # the first process may still be writing it
 
 
 @pytest.mark.parametrize('before, is_same', [('AVIA recordings', True), ('my array', False)])
@@ -411,7 +411,7 @@ def test_a_folder_of_another_run_is_refused(recipe, tmp_path):
     ):
         run.train(recipe, other, DATA, tmp_path)
     (tmp_path / '.a.1.partial').mkdir()
-    with run_folder.claimed(tmp_path, recipe.kind, params, DATA):  # it is free again, and swept
+    with run_folder.claimed(tmp_path, recipe.kind, params, DATA):  # unlocked, cleaned up
         assert not (tmp_path / '.a.1.partial').exists()
 
 

@@ -21,7 +21,7 @@ CHANNELS = 16
 class ToyClips(made_up_clips.MadeUpClips):
     """28 clips of 14 videos, two classes; both sound and frames contain the video's code.
 
-    Both classes number their videos from 0, and a video's clips lie side by side.
+    Both classes number their videos from 0, and a video's clips are adjacent.
     """
 
     def __init__(self, clips=28, seed=0):
@@ -47,7 +47,7 @@ class ToyClips(made_up_clips.MadeUpClips):
 
 
 def sound_network(channels=CHANNELS):
-    """Named as the real one, whose 'conv1' has an L2 penalty."""
+    """Named like the real one, whose 'conv1' has an L2 penalty."""
     inputs = keras.Input((9,), name='spectrogram')
     x = keras.layers.Dense(16, activation='relu', name='conv1')(inputs)
     return keras.Model(inputs, keras.layers.Dense(channels, name='embedding')(x), name='hearnet')
@@ -214,7 +214,7 @@ def test_the_best_epoch_has_the_smallest_validation_loss_or_is_the_last(tmp_path
 
 
 class Falling(steps.Step):
-    """One weight w from 1, whose loss w ** 2 every step of rate 1.05 makes larger: w -> -1.1 w."""
+    """One weight w, initially 1; each step of rate 1.05 increases its loss w ** 2: w -> -1.1 w."""
 
     def __init__(self):
         model = keras.layers.Dense(1, use_bias=False, kernel_initializer='ones')
@@ -255,7 +255,7 @@ def test_a_batch_of_one_video_is_left_out(tmp_path):
     assert not step.usable(batch)
     assert step.usable(batch | {'video': tf.constant([4, 4, 5])})
     assert step.usable(batch | {'label': tf.constant([0, 1, 1])})
-    # 27 clips in batches of 26: the last one has no other to be compared with.
+    # 27 clips in batches of 26: the last clip has none to be compared with.
     clips = ToyClips(27)
     history = loop.fit(
         step,

@@ -54,7 +54,7 @@ def test_a_run_learns_and_is_found_again(
     np.testing.assert_allclose(loop.predict(run.load(tmp_path), test), logits, atol=1e-4)
     student = models.network(network).input == 'spectrogram'
     assert (tmp_path / 'saved_model' / '1').exists() == student
-    # The run was shown the acoustic images as they lie against the video.
+    # The run's acoustic images are aligned with the video.
     np.testing.assert_array_equal(
         test.images(0),
         acoustic_images.flip(eccv_store.arrays['acoustic'][12:14].reshape(24, 36, 48, 12)),
@@ -89,7 +89,7 @@ def test_the_served_student_hears_with_its_own_front_end(eccv_data, tmp_path, rn
 
 @pytest.mark.slow
 def test_records_with_video_go_the_whole_way(smoke, tmp_path):
-    """Acoustic images, sound and frames of the same records, without reading one twice."""
+    """Acoustic images, sound and frames of the same records, none of which is read twice."""
     paths = sorted(map(str, (smoke / 'records').rglob('Data_00[12].tfrecord')))[:16]
     held = stores.open_store(
         paths, record_packer.RecordPacker(['acoustic', 'audio', 'frames']), tmp_path / 'cache'

@@ -1,7 +1,7 @@
-"""Precisions and devices: a step on two of them is the step on one.
+"""Precisions and devices: a step on two devices equals the step on one.
 
-Two logical processors stand in for two GPUs. They are made before TensorFlow starts, so the work is
-done by one other process for all of these tests.
+Two logical CPU devices replace two GPUs. They are created before TensorFlow starts, so one separate
+process does the work for all of these tests.
 """
 
 import json
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.numeric
 
 @pytest.fixture(scope='module')
 def measured(device_runs):
-    """What `tests/helpers/two_devices.py` prints."""
+    """The output of `tests/helpers/two_devices.py`."""
     return json.loads((device_runs / 'printed.json').read_text())
 
 
@@ -63,13 +63,13 @@ def test_devices_of_a_run_have_one_set_of_averages(measured, recipe):
 
 
 def test_averages_are_the_mean_of_all_devices(measured):
-    """Against NumPy, of a normalisation of the clips themselves: the checkpoint has both parts'."""
+    """Batch normalisation of the clips against NumPy: checkpoints have the mean of both parts."""
     for kind, found in measured['averages'].items():
         mean, variance = np.zeros(4), np.ones(4)
         for batch in found['batches']:
             half = len(batch) // 2
             parts = [np.array(part).reshape(-1, 4) for part in (batch[:half], batch[half:])]
-            bessel = [len(part) / (len(part) - 1.0) for part in parts]  # TensorFlow's kernel has it
+            bessel = [len(part) / (len(part) - 1.0) for part in parts]  # as in TensorFlow's kernel
             scales = bessel if kind.startswith('Fused') else [1.0, 1.0]
             spread = [scale * part.var(axis=0) for scale, part in zip(scales, parts, strict=True)]
             mean = 0.9 * mean + 0.1 * np.mean([part.mean(axis=0) for part in parts], axis=0)
@@ -97,7 +97,7 @@ def test_two_devices_learn_as_one(both):
 
 
 def test_averages_of_a_normalisation_follow_all_devices(both):
-    """Each device's batch has its own statistics; the averages move by the mean of both."""
+    """Each device's part has its own statistics; the averages move by their mean."""
     mean, variance = both['normalised']['weights'][4:6]
     assert np.all(np.isfinite(mean)) and np.all(np.array(mean) > 0.0)  # after ReLU
     assert np.all(np.array(variance) != 1.0)
@@ -123,7 +123,7 @@ def test_impossible_hardware_is_refused(options, message):
 
 
 def cannot_work_in(precision):
-    """What this machine says to a precision, or nothing."""
+    """This machine's error for a precision, or nothing."""
     try:
         hardware.check_machine(precision)
     except ValueError as error:
@@ -137,7 +137,7 @@ def test_float32_works_on_any_machine():
 
 @pytest.mark.parametrize('precision', ['mixed_bfloat16', 'mixed_float16'])
 def test_a_precision_without_convolutions_is_refused_in_one_line(precision, monkeypatch):
-    """As TensorFlow says it where oneDNN has no kernel for a type that TensorFlow takes."""
+    """TensorFlow's error if oneDNN has no kernel for a type that TensorFlow accepts."""
     tried = []
 
     def convolve(images, *_):
@@ -173,7 +173,7 @@ def test_a_precision_without_convolutions_is_refused_in_one_line(precision, monk
 def test_a_command_refuses_it_at_once(command):
     """On a processor without the instructions that oneDNN's 16-bit kernels need.
 
-    Where TensorFlow's own kernels stand in for oneDNN's it works, and the next mistake is told.
+    If TensorFlow's own kernels replace oneDNN's, it works, and the next error is reported.
     """
     code, _, errors = command(
         'experiments/run_table3.py',

@@ -1,4 +1,4 @@
-"""Several processes train together: as one, under one chief, and what they do without a peer."""
+"""Distributed training: equal to a single process, led by one chief, robust to lost processes."""
 
 import json
 import re
@@ -23,7 +23,7 @@ def test_flags_name_the_processes():
     assert hosts.cluster(TWO, 1, None) == hosts.Cluster(TWO, 1)
     assert hosts.cluster(TWO, 0, config('worker 0', worker=['other:1', 'more:1'])).addresses == TWO
     assert hosts.cluster([], None, None) is None
-    assert hosts.cluster(['node1:2222'], 0, None) is None  # this one alone
+    assert hosts.cluster(['node1:2222'], 0, None) is None  # a single process
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_single_process_is_its_own_chief():
     with hosts.ending(), hosts.chief_first():
         done.append(1)
     assert done == [1]
-    with pytest.raises(tf.errors.UnavailableError), hosts.watched():  # its error is nobody's loss
+    with pytest.raises(tf.errors.UnavailableError), hosts.watched():  # not a lost peer
         raise tf.errors.UnavailableError(None, None, 'a file system')
 
 
@@ -98,7 +98,7 @@ def test_devices_are_the_processes(monkeypatch):
 
 @pytest.fixture(scope='module')
 def trained(shared):
-    """Folder of runs that two processes trained together; ended.json says how they ended."""
+    """Folder of runs trained by two processes together; ended.json records how these ended."""
 
     def make(folder):
         small_runs.write_records(folder)
@@ -124,7 +124,7 @@ def ended(trained):
 
 
 def lines(text):
-    """What a process says, without TensorFlow's greetings."""
+    """A process's messages, without TensorFlow's startup output."""
     return [
         line
         for line in text.splitlines()
@@ -149,8 +149,8 @@ def history(folder):
     return [{key: one[key] for key in one if key != 'clips_per_second'} for one in saved]
 
 
-# Where rounding stays rounding over three epochs. The others normalise two clips per device, which
-# makes it grow with every step: of them the first three steps, an epoch, are compared.
+# Recipes whose differences stay at rounding level over three epochs. The others normalise over two
+# clips per device, so that differences grow with every step: only their first epoch is compared.
 STEADY = ('supervised', 'distilled', 'visual')
 
 
@@ -160,7 +160,7 @@ STEADY = ('supervised', 'distilled', 'visual')
     [('supervised', 1), ('distilled', 1), *((name, 2) for name in two_devices.RECIPES)],
 )
 def test_two_processes_learn_as_one(trained, device_runs, recipe, devices):
-    """As one device, or, with a normalisation and dropout for each, as two of one process."""
+    """Like one device, or, with batch normalisation or dropout, like two devices of one process."""
     found, wanted = trained / f'{recipe}-2', device_runs / f'{recipe}-{devices}'
     for number, (ours, theirs) in enumerate(zip(history(found), history(wanted), strict=True)):
         kept = [key for key in ours if number > 0 or key.startswith('train/')]
@@ -202,7 +202,7 @@ def test_an_error_of_one_is_said_by_it_alone(ended):
 
 @pytest.mark.slow
 def test_a_disturbed_run_ends_as_one_never_disturbed(trained, ended):
-    """Every file, weights, scores and curves, to the bit; each process was lost once."""
+    """All files, weights, scores and curves are bit-identical after each process was lost once."""
     assert [code for code, _ in ended['to the end']] == [0, 0]
     wanted = killed_runs.left(trained / 'taught-2')
     assert 'metrics.json' in wanted

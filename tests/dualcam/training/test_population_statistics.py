@@ -49,7 +49,7 @@ class NumberClips:
 
 
 class NumberStep(steps.Step):
-    """Cross-entropy of a network on such clips; only some of its variables may be trained."""
+    """Cross-entropy of a network on such clips; optionally, only some variables are trained."""
 
     def __init__(self, model, variables=None):
         super().__init__(model, variables or model.trainable_variables, [], 0.0)
@@ -60,7 +60,7 @@ class NumberStep(steps.Step):
 
 
 def network(norm=layers.BatchNormalization, dropout=0.5):
-    """Two normalisations, the first on the input itself."""
+    """Two batch normalisation layers, the first one on the input itself."""
     keras.utils.set_random_seed(2)
     return keras.Sequential(
         [
@@ -89,7 +89,7 @@ def test_the_first_layer_has_the_mean_and_variance_of_all_clips(norm, batch_size
     mean, variance = averages(model, 'below')
     np.testing.assert_allclose(mean, clips.values.mean(axis=(0, 1)), rtol=1e-5)
     np.testing.assert_allclose(variance, clips.values.var(axis=(0, 1)), rtol=1e-5)
-    # Nothing else has changed, not even where dropout is in its random numbers.
+    # Nothing else has changed, not even the state of dropout's random numbers.
     for variable, old in zip(model.variables, before, strict=True):
         assert ('moving_' in variable.path) == (not np.array_equal(variable.numpy(), old))
 
@@ -127,7 +127,7 @@ def test_a_normalisation_that_is_not_trained_keeps_its_averages():
     population.measure(clips, 8, (0, 0))
     for values, wanted in zip(averages(model, 'below'), (0.0, 1.0), strict=True):
         np.testing.assert_array_equal(values, wanted)
-    # It normalises by them, too, while the one above is measured.
+    # These averages are also used while the layer above is measured.
     x = tf.constant(clips.values) / np.sqrt(1.0 + 1e-3)
     seen = model.get_layer('dense')(x).numpy()
     np.testing.assert_allclose(averages(model, 'above')[0], seen.mean(axis=(0, 1)), rtol=1e-4)
@@ -183,7 +183,7 @@ def test_validation_and_the_chosen_weights_have_measured_averages(tmp_path):
     )
     moving, _ = fit(tmp_path / 'moving')
     for ours, theirs in zip(history, moving, strict=True):
-        assert ours['train/total'] == theirs['train/total']  # training has batch statistics
+        assert ours['train/total'] == theirs['train/total']  # training uses batch statistics
         assert ours['validation/total'] != theirs['validation/total']
 
 

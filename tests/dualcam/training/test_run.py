@@ -1,4 +1,4 @@
-"""What every run does, whatever its recipe: a recipe of eight numbers shows it."""
+"""What all runs have in common, whatever their recipe, shown by a recipe on eight numbers."""
 
 import dataclasses
 import json
@@ -85,12 +85,12 @@ PARAMS = NumberParams(LOOP)
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch):
-    """The recipe is one of those that runs are loaded by."""
+    """Registers the recipe, so that its runs can be loaded."""
     monkeypatch.setitem(recipes.ALL, 'numbers', NUMBERS)
 
 
 class Recorder:
-    """Notes what it is told, in order."""
+    """Records its calls, in order."""
 
     def __init__(self):
         self.calls = []
@@ -121,11 +121,11 @@ def test_observers_are_told_in_order_and_before_the_run_counts_as_trained(tmp_pa
     watched = recorder.watched
     assert (watched.kind, watched.params, watched.classes) == ('numbers', PARAMS, INFO.classes)
     assert len(watched.validation) == 8
-    # A trained run is loaded, and nobody is told.
+    # A trained run is loaded without calling observers.
     again = run.train(NUMBERS, PARAMS, DATA, tmp_path / 'run', observers=[recorder])
     assert recorder.calls[-1][0] == 'end' and len(recorder.calls) == 5
     np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
-    # Nobody has to watch: then there are no reports.
+    # Observers are optional: without them, there are no reports.
     run.train(NUMBERS, PARAMS, DATA, tmp_path / 'alone')
     names = {path.name for path in (tmp_path / 'alone').iterdir()}
     assert names == {'run.json', 'checkpoints', 'tensorboard', 'exported', 'metrics.json', '.lock'}

@@ -142,7 +142,7 @@ def test_a_taught_run_asks_its_teacher_and_says_what_is_missing(data, teacher, t
     history = json.loads((tmp_path / 'run' / 'metrics.json').read_text())['history']
     assert {'train/hard', 'train/soft', 'validation/soft'} <= set(history[0])
     assert 'train/single_modal' not in history[0]
-    # Stretches differ in each epoch: the teacher is asked in every step.
+    # Stretches differ in each epoch, so the teacher runs in every step.
     cropped = dataclasses.replace(wanted, crop_s=1)
     train(cropped, data, tmp_path / 'cropped', teacher)
     hinted = params('tagging_audio', 'fitnets', 2, hint_epochs=1)
@@ -187,7 +187,7 @@ def test_parameters_that_do_not_go_together(changes, words):
 
 
 def test_the_student_is_served_as_it_was_trained(together, data, tmp_path):
-    """Run, SavedModel by samples and by WAV bytes, and TFLite give the same."""
+    """The run, its SavedModel (from samples and from WAV bytes) and TFLite agree."""
     wanted, folder, student = together
     clips = data.cut(wanted, data.validation, folder)
     expected = tagging.probabilities(student, clips)
@@ -211,7 +211,7 @@ def test_the_student_is_served_as_it_was_trained(together, data, tmp_path):
         logits = listener.listen('logits')(waveforms[:1])
         np.testing.assert_allclose(listener.probabilities(logits)[0], expected[0], atol=1e-3)
     assert students.open_listener(folder).listen('conv8')(waveforms[:2]).shape == (2, 32)
-    # How loud a sound is, is heard: nothing is brought to one peak.
+    # Loudness matters: inputs are not normalised to a common peak.
     quiet = students.open_listener(folder).listen('logits')(0.01 * waveforms[:1])
     assert np.abs(quiet - logits).max() > 1e-2
 

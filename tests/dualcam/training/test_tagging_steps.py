@@ -124,7 +124,7 @@ def test_no_term_of_one_network_has_a_gradient_in_the_other():
             gradients = tape.gradient(part, own[other])
             assert all(g is None or not np.any(g) for g in gradients), name
             assert any(g is not None and np.any(g) for g in tape.gradient(part, own[role])), name
-    # What W_c learns of h^v is the student's alone.
+    # W_c, which estimates h^v, is only trained by the student's loss.
     (kernel,) = (v for v in own['student'] if 'cross_modal' in v.path and 'kernel' in v.path)
     assert np.any(tape.gradient(parts['student_cross_modal'], kernel))
 
@@ -158,7 +158,7 @@ def test_any_weight_above_zero_shows_in_both_networks(transfer):
     for weights in (transfer, ALONE):
         networks = make('tagging_teacher'), make('tagging_student')
         descend(tagging_steps.MutualStep(*networks, weights), batch, 1)
-        # What the cross-modal term changes in the teacher lies in its visual branch.
+        # In the teacher, the cross-modal term only changes the visual branch.
         layers = ('visual_dense' if transfer.cross_modal else 'conv8'), 'conv8'
         kernels.append(
             [
@@ -203,7 +203,7 @@ def test_a_frozen_teachers_terms_equal_numpy_and_it_stays_frozen(transfer, stude
     assert float(parts.pop('total')) == pytest.approx(sum(want.values()), rel=1e-4)
     assert {name: float(part) for name, part in parts.items()} == pytest.approx(want, rel=1e-4)
     assert logits.shape == (8, CLASSES)
-    # Where the clips bring no answers the teacher is asked, and does not learn either.
+    # Without stored predictions the teacher runs in every step, and is not trained either.
     asked = step.losses(clips.batch(), training=True)[0]
     assert {name: float(part) for name, part in asked.items() if name != 'total'} == pytest.approx(
         want, rel=1e-4
@@ -273,7 +273,7 @@ def test_a_hint_s_terms_equal_numpy_and_who_learns_from_them():
     descend(step, batch, 2)
     for was, now in zip(frozen, weights_of(teacher), strict=True):
         np.testing.assert_array_equal(was, now)
-    # The regressor is saved with the student, to resume from, and is no part of it.
+    # The regressor is saved with the student, so that runs resume, but is not part of it.
     saved = {v.path for v in step.model.variables}
     assert {v.path for v in regressor.variables} < saved
     assert not {v.path for v in regressor.variables} & {v.path for v in student.variables}

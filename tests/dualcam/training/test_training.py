@@ -90,7 +90,7 @@ def test_a_run_learns_and_leaves_all_it_promises(network, data, tmp_path, store)
         for value in event.summary.value
     }
     assert {'loss/total', 'loss/hard', 'accuracy', 'learning_rate', 'clips_per_second'} <= tags
-    # A complete run is not trained again, and its folder takes no other run.
+    # A complete run is not trained again, and its folder rejects other runs.
     before = (tmp_path / 'metrics.json').stat().st_mtime_ns
     run.train(recipes.SUPERVISED, wanted, data, tmp_path)
     assert (tmp_path / 'metrics.json').stat().st_mtime_ns == before
@@ -137,9 +137,9 @@ def test_epochs_that_differ_by_rounding_are_equal_and_the_kept_one_stays():
 
     assert best((0.7, 0.8), (0.1 + 0.6, 0.8 * (1 - 1e-7)), (0.7, 0.8 * (1 - 2e-7))) == 0
     assert best((0.7, 0.8), (0.7, 0.8 * (1 - 1e-4))) == 1
-    assert best((0.7, 0.8), (0.7 + 1e-6, 0.9)) == 1  # a clip of a million
-    # Losses that fall by less than rounding each time: the chosen epoch is the last one's choice
-    # or the newest, whose weights are at hand.
+    assert best((0.7, 0.8), (0.7 + 1e-6, 0.9)) == 1  # one clip in a million
+    # Losses that fall by less than rounding each time: the chosen epoch is the previous choice or
+    # the newest epoch, whose weights are available.
     history, chosen = [], [0]
     for epoch in range(200):
         history.append({'validation/total': 1.0 - 1e-6 * epoch})

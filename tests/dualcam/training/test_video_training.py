@@ -124,7 +124,7 @@ def test_frames_asked_for_in_one_pass_are_all_that_runs_need(store, tmp_path, mo
         settings, store, store.paths[:4], [store.paths[4:6], store.paths[6:]]
     )
     store.frame_features.require(*asked)
-    # In there alone: samples for the eye may read what they like.
+    # Only in there: samples for display may read any frame.
     monkeypatch.setattr(
         frame_features,
         'reading',
