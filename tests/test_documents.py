@@ -149,7 +149,7 @@ def test_the_site_loads_nothing_from_elsewhere():
     settings = yaml.safe_load((ROOT / 'mkdocs.yml').read_text(encoding='utf-8'))
     assert settings['theme']['font'] is False and settings['strict']
     assert not {'extra_javascript', 'extra_css'} & set(settings)
-    assert 'offline' not in settings['plugins']  # it adds a script of unpkg.com
+    assert 'offline' not in settings['plugins']  # it adds a script from unpkg.com
 
 
 def test_the_picture_of_imports_is_current(command, tmp_path):

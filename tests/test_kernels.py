@@ -1,4 +1,4 @@
-"""A short form of the numeric tests under other processors' kernels; see `proofs/kernels.py`."""
+"""A short version of the numeric tests with other processors' kernels; see `proofs/kernels.py`."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pytest
 
 from tests.proofs import kernels
 
-# Places and neighbours at ties, the band filter, and a served HearNet against Keras' one.
+# Ranks and neighbours at ties, the band filter, and a served HearNet against Keras' own.
 _FILES = (
     'tests/dualcam/evaluation/test_ties.py',
     'tests/dualcam/evaluation/test_retrieval.py',

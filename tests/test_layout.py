@@ -51,7 +51,7 @@ def imports(tree):
 
 
 def is_test(module):
-    """Whether a dotted name is a test module, or something in one."""
+    """Whether a dotted name is a test module or a name in one."""
     parts = module.split('.')
     return parts[0] == 'tests' and any(part.startswith('test_') for part in parts[1:])
 

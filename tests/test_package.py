@@ -16,7 +16,7 @@ from packaging import requirements, utils
 import dualcam
 from tests.helpers.checkout import ROOT
 
-# All of it in one process: TensorFlow takes seconds to start.
+# All in one process, since TensorFlow takes seconds to start.
 SMOKE = """
 import pathlib, sys
 import keras, numpy as np, soundfile
@@ -121,7 +121,7 @@ def test_an_installed_wheel_works_outside_of_the_checkout(built, tmp_path):
     python(
         *f'-m pip install -q --no-deps --no-index --target={installed}'.split(), wheel, cwd=empty
     )
-    # As site-packages would be: before an editable install of the checkout.
+    # Like site-packages: before an editable install of the checkout.
     path = {'PYTHONPATH': str(installed)}
     said = python(installed / 'bin' / 'dualcam', '--version', cwd=empty, **path)
     assert said == f'dualcam {dualcam.__version__}\n'
@@ -150,7 +150,7 @@ def test_the_shipped_take_is_what_its_program_makes(command, tmp_path):
     made, rate_hz = soundfile.read(tmp_path / 'take.wav', dtype='int16')
     shipped, same_rate_hz = soundfile.read(ROOT / 'examples/take.wav', dtype='int16')
     assert rate_hz == same_rate_hz and made.shape == shipped.shape
-    assert np.abs(made.astype(int) - shipped).max() <= 2  # sums round otherwise elsewhere
+    assert np.abs(made.astype(int) - shipped).max() <= 2  # sums round differently on other machines
 
 
 def test_releases_have_sections_and_the_version_the_first():
@@ -186,20 +186,20 @@ CFF_REFERENCE_KEYS = {
 }
 
 
-# What `make setup` installs beside what the package asks for, and with which Pythons.
+# What `make setup` installs in addition to the package's requirements, and for which Pythons.
 EXTRAS = ('dev', 'tensorflow-io')
 PYTHONS = ('3.10', '3.11', '3.12')
 
 
 def metadata():
-    # Python 3.10 has none, and pytest brings the package along there.
+    # Python 3.10 has none; there, pytest installs the package.
     name = 'tomllib' if sys.version_info >= (3, 11) else 'tomli'
     text = (ROOT / 'pyproject.toml').read_text(encoding='utf-8')
     return importlib.import_module(name).loads(text)['project']
 
 
 def pins(python):
-    """{package: version} that constraints.txt gives to a version of Python."""
+    """{package: version} in constraints.txt for a version of Python."""
     found = {}
     for line in (ROOT / 'constraints.txt').read_text(encoding='utf-8').splitlines():
         if line.startswith('#'):
@@ -214,7 +214,7 @@ def pins(python):
 
 
 def test_python_versions_agree():
-    """pyproject.toml, the hosted workflow and the README name the same ones."""
+    """pyproject.toml, the hosted workflow and the README name the same versions."""
     assert metadata()['requires-python'] == '>=3.10,<3.13'
     path = pathlib.Path('.github/workflows/ci.yml')
     jobs = yaml.safe_load((ROOT / path).read_text(encoding='utf-8'))['jobs']

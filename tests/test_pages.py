@@ -15,7 +15,7 @@ from tests.helpers import browser
 
 TEACHER = runs.Run('dualcamnet', 'hard', 'all')
 STUDENT = runs.Run('hearnet', 'D', 'all', TEACHER)
-# A table of these two alone.
+# A table of only these two.
 TABLE = tables.Spec(
     'Teacher and student',
     'pair',
@@ -27,7 +27,7 @@ TABLE = tables.Spec(
 
 @pytest.fixture(scope='module')
 def trained(smoke, tmp_path_factory):
-    """The folder of a smoke run of a distilled HearNet, with its teacher's beside it."""
+    """The folder of a smoke run of a distilled HearNet, next to its teacher's."""
     out = tmp_path_factory.mktemp('pages')
     workshop = runs.open_workshop(smoke / 'records', out, presets.PRESETS['smoke'], [STUDENT])
     workshop.scores(STUDENT, ['all'], 0)
@@ -128,7 +128,7 @@ def test_results_show_where_teacher_and_student_differ(trained, chromium, tmp_pa
     page = path.read_text()
     comparison_pages.write(table, comparison.gather(TABLE, workshop, [0]), tmp_path)
     assert path.read_text() == page
-    # What the teacher's stored logits of the seconds say of the clips, written out.
+    # The teacher's predictions for the clips, from its stored logits for single seconds.
     (logits,) = workshop.folder(TEACHER, 0).glob('answers_*.npy')
     of_record = dict(zip(workshop.store.paths, np.load(logits), strict=True))
     stored = json.loads((folder / 'test_all.json').read_text())
@@ -150,7 +150,7 @@ def test_results_show_where_teacher_and_student_differ(trained, chromium, tmp_pa
         caption = caption[caption.index('<figcaption>') : caption.index('</figcaption>')]
         assert f'<b>{label}</b>' in caption
         assert f'>DualCamNet: {teacher}</span>' in caption and f'>D: {student}</span>' in caption
-    # The difference of the confusions is that of the stored answers.
+    # The difference between the confusion matrices is that of the stored predictions.
     shares = []
     for run in (TEACHER, STUDENT):
         saved = json.loads((workshop.folder(run, 0) / 'test_all.json').read_text())

@@ -1,4 +1,4 @@
-"""Records by the workers of a Dask cluster: what processes of this machine write, whatever dies."""
+"""Records written by a Dask cluster equal those of local processes, whatever is killed."""
 
 import json
 import os
@@ -45,11 +45,11 @@ def cluster(engine):
         yield made
 
 
-LEVEL = 4  # zlib's: up to 3 ISA-L, of two matches of equal length, once in a while takes the other
+LEVEL = 4  # zlib: ISA-L, up to level 3, occasionally chooses another match of equal length
 
 
 def left(out):
-    """{path: bytes} of what a conversion left, its manifest's lines sorted."""
+    """{path: bytes} of a conversion's files, with sorted manifest lines."""
     return {
         path.relative_to(out).as_posix(): (
             sorted(path.read_bytes().splitlines()) if path.suffix == '.jsonl' else path.read_bytes()
@@ -124,9 +124,9 @@ def test_workers_leave_what_processes_leave(
 ):
     write(tmp_path / 'raw', rng)
     with monkeypatch.context() as patched:
-        patched.setattr(os, 'cpu_count', lambda: 1)  # beamforming threads add in changing order
+        patched.setattr(os, 'cpu_count', lambda: 1)  # beamforming threads add in varying order
         assert convert(tmp_path / 'raw', tmp_path / 'local', None)[:2] == (count, 0)
-    monkeypatch.chdir(tmp_path)  # workers are elsewhere
+    monkeypatch.chdir(tmp_path)  # workers run in another folder
     assert convert(pathlib.Path('raw'), pathlib.Path('out'), cluster)[:2] == (count, 0)
     assert left(tmp_path / 'out') == left(tmp_path / 'local')
     assert convert(pathlib.Path('raw'), pathlib.Path('out'), cluster)[:2] == (0, count)
@@ -185,7 +185,7 @@ def _convert_many(raw, out, place):
 
 @pytest.fixture(scope='module')
 def many(tmp_path_factory):
-    """Raw takes that keep two workers busy for seconds, and what processes make of them."""
+    """Raw takes that keep two workers busy for seconds, and the records of local processes."""
     root = tmp_path_factory.mktemp('many')
     sequences = [(1, 1, action) for action in range(8)]
     small_raw.write_avia(root / 'raw', np.random.default_rng(7), sequences)
@@ -223,7 +223,7 @@ def test_a_worker_that_is_killed_changes_nothing(engine, cluster, many, tmp_path
     text, errors = job.communicate(timeout=60)
     assert job.returncode == 0, errors
     assert text.startswith('240 records written, 0 already existed')
-    wait_for(lambda: len(engine.worker_pids()) == 2)  # its nanny started another one
+    wait_for(lambda: len(engine.worker_pids()) == 2)  # its nanny has started another one
     _assert_whole(out, wanted)
 
 
@@ -298,7 +298,7 @@ def test_other_versions_are_refused(engine, cluster, monkeypatch):
         jobs.connected(engine.address, None),
     ):
         pass
-    with pytest.raises(ValueError, match=message):  # of workers that came later
+    with pytest.raises(ValueError, match=message):  # for workers that join later
         jobs.run_all(deadly_pieces.refuse, [0], 1, 'piece', cluster=cluster)
     monkeypatch.setattr(clusters.platform, 'python_version', lambda: '3.9.1')
     with (
@@ -316,7 +316,7 @@ def test_a_folder_that_workers_do_not_share_is_refused(cluster, tmp_path, monkey
 
     assert run() == [4, 6]
     assert list(tmp_path.iterdir()) == []
-    # As if this process wrote to its own disk: the mark is not where workers look for it.
+    # As if this process wrote to its own disk: workers do not find its marker file.
     monkeypatch.setattr(pathlib.Path, 'touch', lambda path: None)
     message = f'^{re.escape(str(tmp_path))}: a worker on .* expected a folder that all hosts share'
     with pytest.raises(ValueError, match=message):

@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_bytes(simulated, two_classes, tmp_path, co
     assert code == 0, errors
     again = digests(tmp_path / 'raw')
     assert {k: v for k, v in again.items() if not k.startswith('matfiles')} == digests(simulated)
-    # Images made on the way equal those made of the kept channels by the command.
+    # Images from the simulator equal those that the command makes from the stored channels.
     code, out, errors = command(
         '-m', 'records.beamform', f'--raw={simulated}', f'--out={tmp_path}/later'
     )
@@ -164,7 +164,7 @@ def test_another_seed_gives_another_take():
     assert np.any(takes[0] != avia.simulate_take(job, 1, 1, 3, 1, mics)[0].frames)
 
 
-# Bad input: an error that names it, exit code not 0, no half-written record.
+# Bad input: an error that names it, a nonzero exit code, no partial record.
 
 
 def copy_raw(tmp_path):

@@ -191,7 +191,7 @@ def test_the_command_says_what_it_did(raw, tmp_path, command):
     assert code == 1 and 'no class_C/data_DDD' in errors and 'Traceback' not in errors
 
 
-# Damage: each returns what the message must say.
+# Damage: each returns a text that the message must contain.
 
 
 def short_dc(folder):

@@ -212,7 +212,7 @@ def test_records_are_verified_and_made_again(folder):
     assert repair.repair(root, [paths[3]]) == {}
     after = _second(folder, paths[3], held)
     np.testing.assert_array_equal(after['audio'], before['audio'])
-    # Threads add the bands' frequencies in any order.
+    # Threads add the bands' frequencies in varying order.
     np.testing.assert_allclose(after['acoustic'], before['acoustic'], atol=1e-3)
     assert verification.compare(root, verification.inspect_all(root, paths)) == []
     assert json.loads((root / conversion.CONVERSION_FILE).read_text())['modalities']
@@ -229,7 +229,7 @@ def test_a_damaged_second_take_has_its_label_checked(folder):
 
 def test_seconds_without_pictures_are_counted(folder):
     array_videos.write_video(folder / '2.mp4', (320, 240), 24, 0.3, (0.5, 0.5))
-    assert _convert(folder).without_video == 1  # the last picture stays for a second
+    assert _convert(folder).without_video == 1  # the last picture is repeated for a second
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_lists_split_by_take_or_by_subject(tmp_path):
             for name, paths in lists.items()
             if name != 'dataset.txt'
         }
-        assert subjects in ({}, now)  # the same in every place
+        assert subjects in ({}, now)  # the same for every place
         subjects = now
     assert sorted(len(one) for one in subjects.values()) == [1, 1, 3]
     assert len(set.union(*subjects.values())) == 5

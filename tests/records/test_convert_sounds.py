@@ -48,7 +48,7 @@ def test_bad_files_leave_no_record_and_are_counted(tmp_path):
     folder = write_esc(tmp_path / 'esc', folds=(1,))
     (folder / 'rain' / '1-999-A.wav').write_text('text')
     wave = tone(300, 30)
-    wave[-5] = np.nan  # shows when blocks are written already
+    wave[-5] = np.nan  # noticed after blocks were written
     soundfile.write(folder / 'rain' / '1-998-A.wav', wave, 22_050, subtype='FLOAT')
     with pytest.raises(ValueError, match=r'2 bad files: .*--max_bad=2'):
         convert_sounds.convert(folder, tmp_path / 'out')

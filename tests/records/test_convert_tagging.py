@@ -52,7 +52,7 @@ def test_records_hold_samples_pictures_and_labels_unchanged(delivered, tmp_path)
         np.testing.assert_array_equal(clip['audio'], want)
         np.testing.assert_array_equal(np.flatnonzero(clip['labels']), labels)
         assert clip['frames'] == 2
-    # A frame decodes to what Pillow makes of the delivered file: it was not coded anew.
+    # A frame decodes to the same pixels as the original file: it was not encoded again.
     (pixels,) = tagging_records.read_frames(paths[:1], [[1]], (30, 40))
     want = np.asarray(Image.open(delivered / 'frames' / 'Y-dash_0.000_2.000' / '2.jpg'))
     np.testing.assert_allclose(pixels[0], want, atol=1.0)
@@ -207,7 +207,7 @@ def test_a_second_call_leaves_records_alone(delivered, tmp_path):
     assert run(delivered, out, overwrite=True)[:2] == (3, 0)
     with pytest.raises(ValueError, match=r"holds records made with .*'clip_seconds': 2"):
         run(delivered, out, clip_seconds=3)
-    assert run(delivered, out, split='testing')[:2] == (3, 0)  # another split beside it
+    assert run(delivered, out, split='testing')[:2] == (3, 0)  # another split in the same folder
 
 
 def test_what_is_asked_for_must_make_sense(delivered, tmp_path):

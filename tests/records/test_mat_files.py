@@ -33,7 +33,7 @@ def test_arrays_are_those_that_scipy_reads(dtype, compressed, rng):
 
 
 def test_numbers_of_the_other_byte_order_stored_small():
-    """As MATLAB does on big-endian machines: integral doubles are stored as bytes."""
+    """Like MATLAB on big-endian machines: integral doubles are stored as bytes."""
 
     def element(kind, data):
         return struct.pack('>2I', kind, len(data)) + data + bytes(-len(data) % 8)

@@ -28,7 +28,7 @@ def active_level_db(sound):
 
 
 def coarse_features(sound):
-    """Bands' levels, their spread in time, and rhythm from 0.25 to 16 Hz (of 4 s)."""
+    """Levels of bands, their spread in time, and rhythm from 0.25 to 16 Hz (of 4 s)."""
     _, _, power = scipy.signal.spectrogram(sound, RATE_HZ, nperseg=256, noverlap=128)
     edges = np.unique(np.geomspace(2, len(power), 13).astype(int))
     bands = np.stack([power[a:b].mean(axis=0) for a, b in itertools.pairwise(edges)])
@@ -48,7 +48,7 @@ def test_no_action_is_drowned_by_another():
 
 
 def test_actions_are_told_apart_on_people_never_heard_before():
-    """A neighbour search from subjects 0 - 5 to subjects 6 - 8; chance is 7 %."""
+    """Nearest neighbours, trained on subjects 0 - 5 and tested on 6 - 8; chance is 7 %."""
     features, labels, people = [], [], []
     for action in range(NUM_ACTIONS):
         for person in range(subjects.NUM_SUBJECTS):

@@ -67,7 +67,7 @@ def members(group):
     """Number of live processes in a group, without zombies."""
     alive = 0
     for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
-        with contextlib.suppress(OSError):  # ended meanwhile
+        with contextlib.suppress(OSError):  # it has ended meanwhile
             state, _, its_group, *_ = path.read_text().rpartition(')')[2].split()
             alive += int(its_group) == group and state != 'Z'
     return alive
@@ -88,7 +88,7 @@ def test_the_manifest_lists_sources_sizes_and_checksums(converted, raw):
     assert {path: entry.num_bytes for path, entry in entries.items()} == {
         path: len(data) for path, data in records(converted).items()
     }
-    # 19 frames: the second record takes up again at the first of them.
+    # 19 frames: the second record continues with the first of them.
     folder = 'Location_02/Subject_03/Action_005'
     assert [
         entries[f'Location_02/Subject_03/Action_006/Data_00{i}.tfrecord'].source for i in (1, 2, 3)
@@ -200,7 +200,7 @@ def test_a_flush_that_finds_the_disk_full_leaves_no_record(raw, tmp_path, monkey
 def test_an_overwriting_call_that_stops_goes_on(converted, raw, tmp_path, rng, monkeypatch):
     """Old and new records are never confused, although their settings are the same."""
     shutil.rmtree(raw)
-    small_raw.write_avia(raw, rng)  # other numbers
+    small_raw.write_avia(raw, rng)  # different data
     convert(raw, tmp_path / 'new')
     assert convert(raw, converted) == (0, 6)  # --overwrite is explicit
     with monkeypatch.context() as patch:
@@ -231,7 +231,7 @@ def test_a_second_call_waits_for_the_first_and_writes_what_that_left(
     lines = [line for line in capsys.readouterr().err.splitlines() if 'waiting' in line]
     host = platform.node()
     assert lines == [f'waiting: process {os.getpid()} on {host} writes records: {out}']
-    assert (out / '.lock').read_bytes() == b''  # names nobody once it is free
+    assert (out / '.lock').read_bytes() == b''  # names no process once it is free
 
 
 def test_a_call_with_other_settings_is_refused_at_once_or_after_waiting(converted, raw, tmp_path):
@@ -330,6 +330,6 @@ def test_recordings_are_avia_only_where_somebody_says_so(raw, tmp_path):
     own = datasets.DatasetInfo('own', ('a', 'b'), 'my array')
     datasets.write_description(raw, own)
     convert(raw, tmp_path / 'own', dataset='avia')
-    assert datasets.read_description(tmp_path / 'own') == own  # what lies beside them knows better
+    assert datasets.read_description(tmp_path / 'own') == own  # the file wins
     with pytest.raises(ValueError, match="data set 'acivw': expected 'avia'"):
         convert(raw, tmp_path / 'other', dataset='acivw')

@@ -179,7 +179,7 @@ def test_scenarios_rise_in_difficulty():
     for scenario in scenes.SCENARIOS:
         both = []
         for loud in (1.0, 1e-6):
-            # Levels are relative to the actor: keep the others', and take the actor away.
+            # Levels are relative to the actor: keep the other sources', and remove the actor.
             rng = np.random.default_rng(3)
             sound = sound_of('speaking', duration_s=2)[: 24 * 1024]
             other = [sound_of('typing', duration_s=2)[: 24 * 1024]] * scenario.num_others
@@ -201,7 +201,7 @@ def test_scenarios_rise_in_difficulty():
 
 
 def louder(scenario, by_db):
-    """A scenario whose actor is that much further above all else."""
+    """A scenario whose actor is louder by this much, relative to everything else."""
     names = ('others_db', 'diffuse_db', 'traffic_db', 'wind_db', 'hiss_db')
     levels = {name: getattr(scenario, name) for name in names}
     return dataclasses.replace(
@@ -220,13 +220,13 @@ def louder(scenario, by_db):
     ids=lambda s: str(s)[:20],
 )
 def test_the_array_gains_what_the_scenes_promise(scenario, heard_db):
-    """The table in `scenes`: the actor above all else at one microphone, and in the image."""
+    """The table in `scenes`: the actor's level above all else, at one microphone and in images."""
     mics, grid = microphones.built_in_array(), microphones.look_directions()
     hz = np.arange(512) * 12.0
     edges = (200, 800, 2000, 6100)
     bands = np.array([(hz >= low) & (hz < high) for low, high in itertools.pairwise(edges)], float)
     beamformer = band_beamforming.BandBeamformer(mics, grid, bands, 1.5)
-    one, image = [], []  # [takes][actor alone, all else alone][bands]
+    one, image = [], []  # [takes][actor only, everything else only][bands]
     for seed, name in enumerate(['paper shaking', 'speaking', 'plastic crumpling']):
         energies = []
         for loudness, by_db in ((1.0, 100.0), (1e-5, -100.0)):
@@ -333,7 +333,7 @@ def test_bad_recordings_are_named(tmp_path):
 
 def test_presets():
     assert presets.preset_named('demo').num_subjects >= 3
-    assert presets.preset_named('smoke', 'acivw').num_videos >= 3  # lists go by video
+    assert presets.preset_named('smoke', 'acivw').num_videos >= 3  # lists are split by video
     with pytest.raises(ValueError, match='smoke, demo, paper'):
         presets.preset_named('huge')
     with pytest.raises(ValueError, match=r'smoke, demo$'):

@@ -158,7 +158,7 @@ def test_the_object_is_drawn_where_the_sound_is(label):
     changed = np.abs(left.astype(int) - right).sum(axis=-1) > 20
     for x_m in (-0.3, 0.3):
         col, row = np.round(np.array(video.project((x_m, 0.0, 1.0))) / 2).astype(int)
-        # A train is as long as the view, and a cart is made of wire.
+        # A train is as long as the view, and a cart is only wire.
         assert changed[row - 12 : row + 13, col - 12 : col + 13].mean() > 0.2
 
 
@@ -181,7 +181,7 @@ def test_what_leaves_the_view_does_not_stop_the_film():
         )
 
 
-# The whole way
+# The whole pipeline
 
 
 @pytest.fixture(scope='module')
@@ -220,7 +220,7 @@ def test_flipped_images_of_records_peak_at_the_drawn_object(
     np.testing.assert_array_equal(store.arrays['audio'][0], take.frames[:, 0])
     maps = acoustic_images.flip(store.arrays['acoustic'][0])[..., 0]  # [12, 36, 48]
     pictures = next(reading.read_seconds([path], ['video']))['video'][..., ::-1]
-    # The same film with the object far out of the view shows what of a picture is the object.
+    # The same video with the object out of view shows which pixels belong to the object.
     empty = acivw_video.render_frames(
         label, place.indoors, take.path_m + [99.0, 0.0, 0.0], take.levels, rng
     )
@@ -283,7 +283,7 @@ def test_real_recordings_take_the_place_of_the_sounds(tmp_path, command):
         'acivw_simulated', ('dog bark', 'rain'), 'real recordings, simulated array and places', 3
     )
     before = digests(tmp_path / 'one')
-    # A video without its time file is incomplete, and made again to the same bytes.
+    # A video without its time file is incomplete; it is made again, with the same bytes.
     (tmp_path / 'one/class_1/data_002/video_time.txt').unlink()
     (tmp_path / 'one/class_1/data_002/audio/A_000003.dc').write_bytes(b'half')
     code, out, _ = simulate('one', '--processes=1')

@@ -44,7 +44,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_others(tmp_path):
     assert len(sounds) == 5 and all(one[path] != other[path] for path in sounds)
     assert len({one[path] for path in sounds}) == 5
     before = {path: path.stat().st_mtime_ns for path in jobs[0].out.rglob('*.wav')}
-    assert write_all(jobs[0]) == labels[0]  # complete clips are left as they are
+    assert write_all(jobs[0]) == labels[0]  # complete clips are left unchanged
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -78,7 +78,7 @@ def test_one_to_three_different_events_of_which_seven_in_ten_are_seen(tmp_path, 
         counts.append(len(events))
         drawn.clear()
         assert len(tagging.render(events, 1, rng)) == 1
-        assert set(drawn) <= set(labels)  # nothing is seen that is not heard
+        assert set(drawn) <= set(labels)  # nothing is visible that is not audible
         seen += len(drawn)
     assert set(counts) == {1, 2, 3}
     assert seen / sum(counts) == pytest.approx(0.7, abs=0.08)
@@ -86,7 +86,7 @@ def test_one_to_three_different_events_of_which_seven_in_ten_are_seen(tmp_path, 
 
 def test_events_stand_as_far_above_the_noise_as_is_said(rng):
     time = np.arange(32_000) / 32_000
-    tone = 0.1 * np.sqrt(2) * np.sin(2 * np.pi * 4000 * time)  # RMS 0.1, as the noise's
+    tone = 0.1 * np.sqrt(2) * np.sin(2 * np.pi * 4000 * time)  # RMS 0.1, like the noise
     event = tagging.Event(0, tone, 32_000, 10 ** (-20 / 20))
     with_event = tagging.mix([event], 4, np.random.default_rng(5))
     without = tagging.mix([], 4, np.random.default_rng(5))

@@ -32,14 +32,14 @@ def records(tmp_path):
 
 @pytest.fixture
 def store():
-    """A store in memory, emptied."""
+    """An empty store in memory."""
     memory.MemoryFileSystem.store.clear()
     yield fsspec.filesystem('memory')
     memory.MemoryFileSystem.store.clear()
 
 
 def tree(root):
-    """{path: bytes} of what is not hidden."""
+    """{path: bytes} of the files that are not hidden."""
     return {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in root.rglob('*')
@@ -242,7 +242,7 @@ def test_a_server_of_s3(records, s3, tmp_path):
     back = transfer.transfer('s3://bucket/a/b', str(tmp_path / 'back'), storage_options=s3)
     assert (back.num_files, back.failed) == (9, {})
     assert tree(tmp_path / 'back') == tree(records)
-    # A damaged record does not become an object.
+    # A damaged record is not uploaded.
     path = 'Location_01/Subject_01/Action_006/Data_001.tfrecord'
     (records / path).write_bytes(bytes(6000))
     sent = transfer.transfer(str(records), 's3://bucket/c', storage_options=s3)

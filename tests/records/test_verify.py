@@ -73,7 +73,7 @@ def test_damage_is_told_from_the_record_alone(kind, many, tmp_path, rng):
         assert got == {}
     elif kind is damage.removed:
         assert got == {paths[0]: 'gap'}
-    elif kind is not damage.flipped_bit or got:  # of a name or time within GZIP
+    elif kind is not damage.flipped_bit or got:  # in GZIP's name or time field
         assert set(got) == {paths[0]} and got[paths[0]] in expected
 
 
@@ -188,7 +188,7 @@ def test_acivw_sounds_and_clips_are_verified_and_repaired(tmp_path, rng):
         damage.truncated(out / first, rng)
         damage.removed(out / second, rng)
         damage.two_examples(out / last, rng)
-        # Of a sound, the second example starts where it must not.
+        # A sound's second example starts at the wrong place.
         assert found(out) == {
             first: 'truncated',
             second: 'missing',

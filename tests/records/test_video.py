@@ -40,7 +40,7 @@ def test_same_seed_same_bytes(location):
 
 
 def test_locations_look_different_and_the_chamber_is_dark():
-    # A corner that no one stands in front of.
+    # A corner with nobody in front of it.
     corners = [frames_of(0, location=i)[0][:160, :160].mean(axis=(0, 1)) for i in range(3)]
     assert corners[0].max() < 80 < min(corners[1].min(), corners[2].max())
     assert corners[2][2] > corners[2][0] + 20  # the sky is blue
@@ -62,7 +62,7 @@ def test_a_voice_has_no_hands_and_hands_move_with_the_level():
 
 
 def test_what_is_farther_away_is_smaller():
-    # Someone far off to the side differs from another place at the same distance by two people.
+    # Pictures of a person at two places at the same distance differ at both places.
     areas = []
     for z_m in (1.2, 2.0):
         left, right = frames_of(2, [[-0.3 * z_m, 0.2, z_m], [0.3 * z_m, 0.2, z_m]], (0.5, 0.5))
@@ -81,7 +81,7 @@ def test_a_narrower_view_moves_the_object_outwards():
     assert narrow[0] > wide[0] > 320 and narrow[1] < wide[1] < 240
     (frame,) = frames_of(11, place_m, (0.5,), view_deg=(40.0, 30.0))
     col, row = np.round(narrow).astype(int)
-    # A plastic bag is bright and bluish between the hands, and the chamber behind it dark.
+    # A plastic bag is bright and bluish between the hands; the chamber behind it is dark.
     assert frame[row - 4 : row + 5, col - 4 : col + 5].mean() > 120
 
 

@@ -27,7 +27,7 @@ def test_no_video_is_in_two_lists_and_all_classes_are_in_each(root):
     made = video_lists.make_video_lists(root, 2)
     train, valid, test = (videos(made[f'{n}.txt']) for n in ('training', 'validation', 'testing'))
     assert not train & valid and not train & test and not valid & test
-    assert len(train | valid | test) == 14 + 3 + 6 + 20  # one of class 7 is too short
+    assert len(train | valid | test) == 14 + 3 + 6 + 20  # one video of class 7 is too short
     for label, wanted in {0: (10, 2, 2), 1: (1, 1, 1), 7: (4, 1, 1), 9: (14, 3, 3)}.items():
         counts = tuple(
             sum(v.startswith(f'class_{label}/') for v in part) for part in (train, valid, test)

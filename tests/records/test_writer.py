@@ -27,7 +27,7 @@ def serialized(features):
 
 
 def announced(length):
-    """A TFRecord's header that announces a length, with its right checksum."""
+    """A TFRecord's header that announces a length, with the correct checksum."""
     data = length.to_bytes(8, 'little')
     crc = google_crc32c.value(data)
     return data + (((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF).to_bytes(4, 'little')
@@ -88,7 +88,7 @@ def test_records_are_read_as_a_stream_or_refused(tmp_path, rng):
 def test_an_example_of_absurd_length_is_refused_before_its_memory_is_taken(tmp_path):
     path = tmp_path / f'a{schema.RECORD_SUFFIX}'
     length = (1 << 40).to_bytes(8, 'little')
-    checksum = framing.framed(b'')[1]  # of the length 0: wrong for this one
+    checksum = framing.framed(b'')[1]  # the checksum of length 0: wrong for this one
     path.write_bytes(gzip.compress(length + checksum))
     with pytest.raises(framing.Damaged, match='CRC-32C of a length'):
         list(framing.read_stream(path))
