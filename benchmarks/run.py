@@ -19,7 +19,7 @@ import tempfile
 import time
 import traceback
 
-# The checkout's root in place of this folder, whose modules are imported as `benchmarks.NAME`.
+# Import from the checkout's root instead of this folder, whose modules are `benchmarks.NAME`.
 sys.path[0] = str(pathlib.Path(__file__).resolve().parents[1])
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow: its startup is verbose
 

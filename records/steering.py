@@ -1,4 +1,4 @@
-"""A beamformer as pieces of work carry it: described, and made once by each process."""
+"""A beamformer's description, which is sent with pieces of work; each process builds it once."""
 
 import dataclasses
 import functools
@@ -15,8 +15,8 @@ class Steering:
         array: the microphones.
         grid: the look directions.
         focus_m: distance to focus at, metres; None for plane waves.
-        num_threads: as `band_beamforming.BandBeamformer` has it. Workers of a cluster take one:
-            there is one of them per core.
+        num_threads: see `band_beamforming.BandBeamformer`. Workers of a cluster use one thread,
+            since there is one worker per core.
     """
 
     array: microphones.MicArray
@@ -25,7 +25,7 @@ class Steering:
     num_threads: int | None = None
 
     def beamformer(self) -> band_beamforming.BandBeamformer:
-        """The beamformer; the same one for the same description, which takes seconds to make."""
+        """The beamformer; building it takes seconds, so equal descriptions share one."""
         return _made(pickle.dumps(self))
 
 

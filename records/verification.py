@@ -21,7 +21,7 @@ from dualcam.files.path_types import AnyPath
 from records import conversion, inspection, manifest
 
 VIDEOS_FILE = 'videos.json'
-_RECORDS_A_PIECE = 32  # of a cluster's worker: 0.2 s, longer than a piece takes on its way
+_RECORDS_A_PIECE = 32  # for a cluster's worker: 0.2 s of work, longer than sending it takes
 _NUMBERED = re.compile(r'(.*)/Data_(\d{3,})' + re.escape(schema.RECORD_SUFFIX))
 _MOST_GAPS = 1000  # findings in a folder: one wrong name may imply billions
 _AGAIN = 'call the conversion again'

@@ -39,7 +39,7 @@ def verify(
         root: of the records.
         processes: their number.
         repairing: convert faulty records again where possible, in this process.
-        cluster: whose workers read, instead of processes of this machine.
+        cluster: its workers read the records instead of this machine's processes.
 
     Returns:
         The number of records, the remaining findings, the repaired ones, and {path:

@@ -2,9 +2,9 @@
 
     .venv/bin/python docs/tools/architecture.py [--out=FILE]
 
-A box per folder, below all that import it. An arrow is drawn where no other path leads to
-the same box; imports that follow from others are left out, or nothing could be seen. The packages
-are read by grimp, which import-linter brings, and not run.
+There is one box per folder, below all boxes that import it. An arrow is drawn only if no other path
+leads to the same box; the picture would be illegible with all imports. The packages are analysed by
+grimp, a dependency of import-linter, without running them.
 """
 
 import argparse
@@ -42,7 +42,7 @@ Edges = dict[str, set[str]]
 
 
 def folder_imports() -> Edges:
-    """What each folder imports directly."""
+    """The folders that each folder imports directly."""
     sys.path.insert(0, str(ROOT))  # records/ is not installed
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)
     edges: Edges = {}
@@ -56,7 +56,7 @@ def folder_imports() -> Edges:
 
 
 def folder_of(module: str) -> str | None:
-    """The box of a module; None of `dualcam` itself and `python -m dualcam`."""
+    """The box of a module; None for `dualcam` itself and `python -m dualcam`."""
     parts = module.split('.')
     if parts[0] != 'dualcam':
         return parts[0]
@@ -64,7 +64,7 @@ def folder_of(module: str) -> str | None:
 
 
 def direct(edges: Edges) -> Edges:
-    """The edges that no longer path stands for, of a graph without cycles."""
+    """The edges of an acyclic graph that no longer path replaces."""
     below: Edges = {}
 
     def reach(node):
@@ -96,7 +96,7 @@ def levels(edges: Edges) -> dict[str, int]:
 
 
 def places(edges: Edges, rows: dict[str, int]) -> tuple[dict[str, tuple[float, float]], int]:
-    """Left upper corners of the boxes, and the width of the picture."""
+    """Upper left corners of the boxes, and the width of the picture."""
     lines = [
         sorted(node for node in edges if rows[node] == row) for row in range(max(rows.values()) + 1)
     ]
@@ -143,7 +143,7 @@ def _arrows(shown, corners) -> Iterator[str]:
 
 
 def _path(x, y, to_x, to_y):
-    """From box to box: to the next row as a curve, further down beside the boxes between."""
+    """An arrow between boxes: a curve to the next row, or a path past the boxes in between."""
     from_y = y + HEIGHT
     if to_y - y > HEIGHT + RISE:
         away = -1 if x < to_x else 1

@@ -1,4 +1,4 @@
-"""Many similar jobs, by processes of this machine or by the workers of a cluster."""
+"""Runs many similar jobs, in local processes or on the workers of a cluster."""
 
 from dualcam.jobs.clusters import Cluster as Cluster
 from dualcam.jobs.clusters import connected as connected

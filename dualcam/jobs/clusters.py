@@ -25,7 +25,7 @@ _CONNECT_S = 10
 _POLL_S = 2.0
 _PATIENCE_S = 30.0  # without any worker, before a message says so
 _AHEAD = 2  # pieces in flight per thread of a worker, so that none waits for the next
-_RETRIES = 2  # of a piece whose file system or network failed
+_RETRIES = 2  # for a piece whose file system or network failed
 
 
 @contextlib.contextmanager
@@ -232,7 +232,7 @@ class _Run:
 
     def _submit(self):
         """Submits pieces while more may be in flight; returns whether any is."""
-        if self._error is not None:  # those that run may end: what they wrote is whole then
+        if self._error is not None:  # running pieces may finish, so that their files are complete
             return bool(self._running)
         with self._noticing_loss():
             most = self._cluster.max_in_flight()
@@ -274,7 +274,7 @@ class _Run:
             if error is None:
                 try:
                     error, result, lines = future.result()
-                except distributed.KilledWorker as killed:  # done, lost, and repeated
+                except distributed.KilledWorker as killed:  # its result was lost, then repeats died
                     error = killed
                 else:
                     for line in lines:
@@ -307,7 +307,7 @@ def _marked(folder):
     mark = pathlib.Path(os.path.abspath(folder)) / f'.{uuid.uuid4().hex}{atomic.PARTIAL}'
     try:
         mark.touch()
-    except OSError:  # a folder to read from: there must be one at least
+    except OSError:  # a read-only folder: workers can only check that it exists
         yield f'{mark.parent}/.'
         return
     try:

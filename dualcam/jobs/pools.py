@@ -40,7 +40,7 @@ def run_all(
         processes: their number; 1 does the work in this process.
         unit: what the progress bar counts: pieces, or what `size_of` returns.
         start_method: 'fork' if workers should share the memory of this process.
-        cluster: its workers do the work, instead of processes of this machine.
+        cluster: its workers do the work instead of this machine's processes.
         done: called in this process with each result as soon as it arrives.
         size_of: returns how far a piece moves the progress bar; by default 1.
         name_of, folder: with a cluster, see `clusters.Cluster.run`.

@@ -1,8 +1,8 @@
-"""What runs on the workers of a cluster: functions that `clusters` sends there.
+"""The functions that `clusters` sends to the workers of a cluster.
 
-A worker may have been started anywhere, by somebody who knows nothing of this checkout. So what it
-is sent first is sent by value (cloudpickle does that with functions defined within functions), and
-only imports dualcam once the worker can find it.
+A worker may run in any folder, without access to this checkout. So the first functions are sent by
+value (as cloudpickle does with functions defined within functions), and import dualcam only once
+the worker can find it.
 """
 
 import functools
@@ -106,10 +106,10 @@ def run(
     import cloudpickle
     import distributed
 
-    if versions() != wanted:  # a worker that came after all were compared
+    if versions() != wanted:  # a worker that joined after the initial comparison
         return unequal(f'worker {platform.node()}', versions(), wanted), None, []
     threads = distributed.get_worker().state.nthreads
-    if threads > 1:  # what is hidden and caught below is of the whole process
+    if threads > 1:  # hiding bars and catching warnings below affect the whole process
         message = f'worker {platform.node()} has {threads} threads; start it with --nthreads=1'
         return ValueError(message), None, []
     if mark is not None and not os.path.exists(mark):

@@ -17,7 +17,7 @@ from dualcam.reports import figures
 
 _WIDTH, _HEIGHT = 460, 230  # of a chart, SVG units
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 34, 38  # its margins
-_DOTTED = 40  # up to so many epochs, points are drawn
+_DOTTED = 40  # up to this many epochs, points are drawn
 _CELL, _FONT = 24, 12  # of a matrix
 _LETTER = 7.2  # widest usual letter of a class name
 _FITS = 18  # classes of a matrix that fit a phone without scrolling

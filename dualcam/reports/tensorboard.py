@@ -32,7 +32,7 @@ _SMALL = 280, 210  # pixels of an overlay
 
 
 class Board:
-    """Writes beside a run's validation curves.
+    """Writes to the folder of a run's validation curves.
 
     Args:
         folder: of the curves' event files.
@@ -166,7 +166,7 @@ class TaggingBoard(Board):
     """The same for a tagging run.
 
     Args:
-        folder, classes: as of `Board`.
+        folder, classes: see `Board`.
         samples: from `samples.choose_tagged`.
     """
 
