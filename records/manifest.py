@@ -1,9 +1,9 @@
 """`manifest.jsonl` in a records folder: each record's source, size and CRC-32C.
 
-One line per record, appended in one piece by the process that wrote the record, once that has its
-final name. So a killed run may leave a record without a line, or an incomplete line at the end; the
-next conversion repairs both, and `verify` reports them. If a record has two lines, the later one
-counts.
+One line per record, appended in one piece by the process that wrote the record (with a cluster, by
+the command, once a worker has reported the record), once that has its final name. So a killed run
+may leave a record without a line, or an incomplete line at the end; the next conversion repairs
+both, and `verify` reports them. If a record has two lines, the later one counts.
 """
 
 import dataclasses

@@ -44,7 +44,7 @@ class Sample:
 
 
 def choose(clips: Any, num_samples: int = _NUM_SAMPLES) -> list[Sample]:
-    """Chooses up to `count` clips from as many classes as possible, the same for equal runs.
+    """Chooses up to `num_samples` clips from as many classes as possible, the same for equal runs.
 
     Args:
         clips: `clip_sets.Clips`, or None.

@@ -74,7 +74,7 @@ def train(
         ValueError: the folder belongs to a run with different parameters or data; a teacher is
             missing, or given but not expected.
         loop.NotFinite, loop.Stopped, OSError: see `loop.fit`.
-        hosts.LostPeer: another process of the training is gone.
+        hosts.LostPeer, hosts.FailedPeer: another process of the training is gone, or has failed.
     """
     folder = pathlib.Path(folder)
     recipe.check(params, teacher)

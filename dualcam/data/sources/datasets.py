@@ -80,7 +80,7 @@ class DatasetInfo:
         name: 'avia' or the name of a data set in its place.
         classes: class names in the order of the labels.
         origin: one line for titles: the origin of sound and images.
-        num_locations: number of scenarios; for ACIVW, the largest number of videos of a class.
+        num_locations: number of scenarios; for ACIVW, the highest number of a class's videos.
         folds: those of a cross-validation set that the recordings are from; empty if there are
             none.
         take_rule: how its lists are made; None for the authors' rule (`record_lists`).

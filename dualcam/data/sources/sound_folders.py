@@ -214,7 +214,7 @@ def _appended(left_out):
 
 
 def _of_class_folders(folder, strict):
-    """The `SoundSet` of class folders; `strict` refuses two of the same name."""
+    """The `SoundSet` of class folders; `strict` refuses two of one name, which differ otherwise."""
     found = folder_scan.scan(folder)
     parts = {path: path.relative_to(folder).parts for path in found.sounds}
     splits = _splits_of(folder, parts)

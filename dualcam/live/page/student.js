@@ -34,7 +34,7 @@ async function start() {
       throw new Error('the browser allows no microphone for this address; use 127.0.0.1 or https');
     }
     say('requesting the microphone');
-    // Unprocessed: students were not trained on sound that was filtered for telephony.
+    // Unprocessed: students were not trained on what phones do to voices.
     const stream = await navigator.mediaDevices.getUserMedia({
       audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
     });
