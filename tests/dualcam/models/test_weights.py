@@ -293,7 +293,7 @@ def test_values_of_another_type_name_the_variable(hearnet):
         path = weight_files.write_checkpoint(
             folder / 'a.ckpt', arrays | {'hear_net/fc2/biases': values}
         )
-        weight_files.check_refused(path, model, before, 'hear_net/fc2/biases holds')
+        weight_files.check_refused(path, model, before, 'hear_net/fc2/biases is')
 
 
 def test_an_absurd_keras_file_takes_no_memory(tmp_path):
