@@ -101,13 +101,15 @@ def make_join(model: keras.Model, devices: int) -> Callable[[], None]:
         model: the network that is trained, built within `hardware.building`.
         devices: number of devices that share a batch; with one, the function does nothing.
     """
+    if devices == 1:
+        return lambda: None
     averages = [
         variable
         for norm in normalisations(model)
         if norm.trainable
         for variable in (norm.moving_mean, norm.moving_variance)
     ]
-    if devices == 1 or not averages:
+    if not averages:
         return lambda: None
 
     def join():

@@ -158,14 +158,14 @@ def _check_page(root, num_files):
             for file, answer in zip(test['files'], test['answers'], strict=True):
                 name = file.removeprefix(f'{root}/esc/').removesuffix('.wav')
                 of_files.setdefault(name, set()).add('abcdefghij'[answer])  # some are trained on
-    section = page.split('<h3>Where HearNet and OurSoundNet differ')[1].split('<h3>')[0]
+    section = page.split('<h3>Where HearNet and OurSoundNet disagree')[1].split('<h3>')[0]
     (differing,) = re.findall(rf'On (\d+) of {num_files} clips \(seed 0\)', section)
     shown = re.findall(r'data-clip="([^"]+)".*?HearNet: (\w)<.*?OurSoundNet: (\w)<', section)
     assert len(shown) == min(6, int(differing)) == section.count('<audio') > 0
     for name, first, second in shown:
         assert first != second
         assert first in answers['hearnet'][name] and second in answers['oursoundnet'][name]
-    assert '<h3>Where HearNet D and HearNet G differ' in page
+    assert '<h3>Where HearNet D and HearNet G disagree' in page
     assert 'data-difference="HearNet minus OurSoundNet"' in page
 
 

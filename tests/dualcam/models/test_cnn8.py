@@ -168,7 +168,7 @@ def test_networks_take_their_own_of_a_batchs_inputs(rng):
     model, inputs = make('tagging_student', SMALL, rng)
     taken = models.inputs_of(model, inputs | {'visual': np.zeros((3, 2, 7))})
     assert list(taken) == ['audio']
-    with pytest.raises(ValueError, match=r"tagging_student takes \['audio'\].*hold \['visual'\]"):
+    with pytest.raises(ValueError, match=r"tagging_student takes \['audio'\].*have \['visual'\]"):
         models.inputs_of(model, {'visual': inputs['audio']})
     waveform = inputs['audio']
     assert models.inputs_of(models.build('hearnet', seconds=1), waveform) is waveform
