@@ -10,7 +10,6 @@ MATFILES, waits until it ends.
 
 import dataclasses
 import functools
-import os
 import pathlib
 from collections.abc import Sequence
 
@@ -47,13 +46,8 @@ def recording_to_cepstra(
 def write_mat(path: pathlib.Path, image: np.ndarray) -> None:
     """Writes one cepstral image [36, 48, 12], atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = atomic.partial_name(path)
-    try:
-        with open(partial, 'wb') as file:
-            scipy.io.savemat(file, {'MFCC': image})
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic.writing_file(path, flushed=False) as partial, open(partial, 'wb') as file:
+        scipy.io.savemat(file, {'MFCC': image})
 
 
 def remove_partials(matfiles: AnyPath) -> None:

@@ -28,19 +28,23 @@ def write_text(path: AnyPath, text: str) -> None:
 
 
 @contextlib.contextmanager
-def writing_file(path: AnyPath, ending: str = '') -> Iterator[pathlib.Path]:
+def writing_file(path: AnyPath, ending: str = '', flushed: bool = True) -> Iterator[pathlib.Path]:
     """Yields a temporary path to write to; it is renamed to `path` unless an error is raised.
 
     Args:
         path: of the file; its folder must exist.
         ending: suffix of the temporary name, for writers that require one.
+        flushed: whether the file must survive a power cut, not only a kill. Flushing takes
+            milliseconds, too long for each of many small files that can be made again.
     """
     partial = partial_name(path, ending)
     try:
         yield partial
-        _flush(partial)
+        if flushed:
+            _flush(partial)
         os.replace(partial, path)
-        _flush(partial.parent)
+        if flushed:
+            _flush(partial.parent)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -19,6 +19,14 @@ def write_avia(root, rng, sequences=((1, 1, 0), (2, 3, 5)), num_frames=19):
             np.save(sounds / f'A_{i:06d}.npy', rng.integers(-99, 99, (1, 1024), np.int32))
 
 
+def avia_call(raw, out, *options):
+    """Python's arguments that convert AVIA's images and sound below `raw`."""
+    return [
+        *('-m', 'records.convert_avia', f'--matfiles={raw}/matfiles', f'--sync={raw}/sync'),
+        *(f'--out={out}', '--modalities=0,1', *options),
+    ]
+
+
 def write_acivw(root, rng, videos=((0, 1), (3, 17)), num_frames=26):
     """Videos (class, number) of small cepstra only below `root`."""
     for label, number in videos:

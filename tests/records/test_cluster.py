@@ -170,17 +170,8 @@ def test_workers_beamform_the_same_images(cluster, tmp_path, rng, monkeypatch):
 
 
 def _convert_many(raw, out, place):
-    return start_command(
-        '-m',
-        'records.convert_avia',
-        f'--matfiles={raw}/matfiles',
-        f'--sync={raw}/sync',
-        f'--out={out}',
-        '--modalities=0,1',
-        '--sequence_seconds=30',
-        f'--compression_level={LEVEL}',
-        place,
-    )
+    options = '--sequence_seconds=30', f'--compression_level={LEVEL}', place
+    return start_command(*small_raw.avia_call(raw, out, *options))
 
 
 @pytest.fixture(scope='module')

@@ -261,11 +261,8 @@ def test_a_call_with_other_settings_is_refused_at_once_or_after_waiting(converte
 
 @pytest.mark.parametrize('count', [2, 3])
 def test_calls_at_once_share_the_work(raw, tmp_path, count):
-    command = [
-        *(sys.executable, '-m', 'records.convert_avia', f'--matfiles={raw}/matfiles'),
-        *(f'--sync={raw}/sync', f'--out={tmp_path}/out', '--modalities=0,1', '--processes=1'),
-        '--sequence_seconds=40',
-    ]
+    options = '--processes=1', '--sequence_seconds=40'
+    command = [sys.executable, *small_raw.avia_call(raw, tmp_path / 'out', *options)]
     calls = [
         subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -291,17 +288,8 @@ def test_a_damaged_note_of_the_settings_is_named(converted, raw):
 def test_workers_end_with_the_command_that_is_killed(raw, tmp_path):
     """Several processes, killed from outside: none continues; a second call finishes the work."""
     out = tmp_path / 'out'
-    command = [
-        sys.executable,
-        '-m',
-        'records.convert_avia',
-        f'--matfiles={raw}/matfiles',
-        f'--sync={raw}/sync',
-        f'--out={out}',
-        '--modalities=0,1',
-        '--processes=2',
-        '--sequence_seconds=200',
-    ]
+    options = '--processes=2', '--sequence_seconds=200'
+    command = [sys.executable, *small_raw.avia_call(raw, out, *options)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
     while not records(out):
         assert process.poll() is None
