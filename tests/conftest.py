@@ -157,6 +157,28 @@ def acivw_smoke(shared, command):
     return shared('acivw_smoke', make)
 
 
+@pytest.fixture(scope='session')
+def engine(tmp_path_factory):
+    """A `dask_engine.Engine`: a scheduler and two workers on loopback."""
+    pytest.importorskip('distributed', reason='dualcam[cluster] is not installed')
+    from tests.helpers import dask_engine
+
+    made = dask_engine.Engine(tmp_path_factory.mktemp('dask') / 'engine', num_deaths=1)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='session')
+def cluster(engine):
+    """The `jobs.Cluster` of that engine."""
+    from dualcam import jobs
+    from tests.helpers import dask_engine
+
+    with jobs.connected(None, engine.file) as made:
+        dask_engine.wait_for(lambda: made.num_threads() == 2)
+        yield made
+
+
 def _call(command, *arguments):
     code, _, errors = command(*arguments)
     assert code == 0, errors

@@ -60,6 +60,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         '--skip_existing', action='store_true', help='add files that are missing in --out'
     )
     inputs.add_layout(parser)
+    inputs.add_cluster(parser)
     parser.set_defaults(run=_run)
 
 
@@ -73,6 +74,7 @@ def _run(options):
     paths, left_out = inputs.join(sets)
     # Imported late: TensorFlow takes seconds to start, and neither --help nor errors need it.
     startup.start_for(options.model)
+    from dualcam import jobs
     from dualcam.inference import batching, classification, students
 
     listener = students.open_listener(options.model)
@@ -94,8 +96,11 @@ def _run(options):
         print('left out:', message)
     skipped, firsts, rows = [], {}, 0
     try:
-        with classification.table(out, listener, params) as write:
-            for answers in classification.classify(listener, missing, params, skipped):
+        with (
+            jobs.connected(options.cluster, options.cluster_file) as cluster,
+            classification.table(out, listener, params) as write,
+        ):
+            for answers in classification.classify(listener, missing, params, skipped, cluster):
                 write(answers)
                 rows += len(answers)
                 firsts[answers[0].file] = next(iter(answers[0].classes), None)
@@ -126,7 +131,7 @@ def _check(options):
     if options.threshold is not None and not 0.0 <= options.threshold <= 1.0:
         raise ValueError(f'--threshold={options.threshold}: expected a probability, 0 to 1')
     if options.record is not None:
-        names = ('out', 'by_window', 'hop_s', 'skip_existing')
+        names = ('out', 'by_window', 'hop_s', 'skip_existing', 'cluster', 'cluster_file')
         unused = [name for name in names if getattr(options, name)]
         if unused:
             raise ValueError(

@@ -39,6 +39,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         help='replace an existing file; start over if a job was stopped',
     )
     inputs.add_layout(parser)
+    inputs.add_cluster(parser)
     parser.set_defaults(run=_run)
 
 
@@ -53,18 +54,24 @@ def _run(options):
     sound_set = inputs.find_files(options.input, options.layout)
     # Imported late: TensorFlow takes seconds to start, and neither --help nor errors need it.
     startup.start_for(options.model)
+    from dualcam import jobs
     from dualcam.inference import embeddings, students
 
     listener = students.open_listener(options.model)
     for one in sound_set.left_out:
         print('left out:', one)
-    made = embeddings.embed(
-        listener,
-        sound_set,
-        embeddings.EmbedParams(options.layer, options.hop_s, options.batch_size, options.max_bad),
-        out.with_name(f'.{out.name}.parts'),
-        restart=options.overwrite,
+    params = embeddings.EmbedParams(
+        options.layer, options.hop_s, options.batch_size, options.max_bad
     )
+    with jobs.connected(options.cluster, options.cluster_file) as cluster:
+        made = embeddings.embed(
+            listener,
+            sound_set,
+            params,
+            out.with_name(f'.{out.name}.parts'),
+            restart=options.overwrite,
+            cluster=cluster,
+        )
     embeddings.save(out, made, options.layer, listener.source)
     for message in made.skipped:
         print('left out:', message)

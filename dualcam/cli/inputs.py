@@ -52,6 +52,18 @@ def add_windows(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Adds --cluster and --cluster_file."""
+    parser.add_argument(
+        '--cluster',
+        metavar='tcp://HOST:PORT',
+        help='let the workers of this Dask scheduler do the work (docs/scale.md)',
+    )
+    parser.add_argument(
+        '--cluster_file', metavar='FILE', help='file of that scheduler, instead of --cluster'
+    )
+
+
 def add_layout(parser: argparse.ArgumentParser) -> None:
     """Adds --layout."""
     parser.add_argument(

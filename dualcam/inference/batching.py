@@ -3,6 +3,8 @@
 `embeddings.py` and `classification.py` differ in how they use the outputs.
 """
 
+import os
+import platform
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,6 +35,15 @@ def hop_samples(listener: students.Listener, hop_s: float | None) -> int:
             f"a hop of {hop_s} s: expected more than 0, up to a window's {listener.seconds} s"
         )
     return hop
+
+
+def check_seen(paths: Sequence[AnyPath]) -> None:
+    """Raises a `ValueError` on a worker that sees none of a piece's files."""
+    if not any(map(os.path.exists, paths)):
+        raise ValueError(
+            f'{paths[0]}: a worker on {platform.node()} sees neither this file nor the '
+            f'{len(paths) - 1} after it; expected a folder that all hosts share under one path'
+        )
 
 
 def answers(

@@ -11,14 +11,17 @@ File names that are not UTF-8 are escaped in tables and on the screen; see
 import contextlib
 import csv
 import dataclasses
+import functools
 import io
 import json
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from dualcam import jobs
 from dualcam.data.sources import sound_files, sound_folders
 from dualcam.evaluation import ties
 from dualcam.files import atomic, progress_bars, text_files
@@ -28,6 +31,7 @@ from dualcam.inference import batching, students
 FORMATS = ('.csv', '.jsonl')
 _COLUMNS = ('file', 'start_s', 'end_s', 'windows')
 _DECIMALS = 6
+_FILES_A_PIECE = 50  # of a worker's; a piece that is lost is asked again
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +82,7 @@ def classify(
     paths: Sequence[AnyPath],
     params: ClassifyParams,
     skipped: list[str],
+    cluster: jobs.Cluster | None = None,
 ) -> Iterator[list[Answer]]:
     """Classifies files.
 
@@ -86,25 +91,77 @@ def classify(
         paths: of the files.
         params: a `ClassifyParams`.
         skipped: list to which messages about files left out are added.
+        cluster: whose workers run the student, some files at a time, instead of this process.
 
     Yields:
         A list of `Answer`s for each good file, in order, as soon as they are known.
 
     Raises:
         ValueError: more than `max_bad` bad files; raised once all good ones are classified.
+        OSError: see `jobs.Cluster.run`.
     """
-    hop = batching.hop_samples(listener, params.hop_s)
     messages: dict[int, str] = {}
     with progress_bars.bar(total=len(paths), desc='classifying', unit='file') as bar:
-        answers = batching.answers(
-            listener.listen('logits'), paths, listener, hop, params.batch_size, messages, bar
-        )
-        for row, starts, logits in _by_file(answers):
-            if row not in messages:
-                yield _rows(listener, paths[row], starts, logits, params)
+        if cluster is None:
+            ask = listener.listen('logits')
+            answered = _answered(listener, ask, paths, params, messages, bar)
+        else:
+            answered = _answered_on(cluster, listener, paths, params, messages, bar)
+        for _, rows in answered:
+            yield rows
     bad = [messages[row] for row in sorted(messages)]
     skipped += bad
     sound_files.check_bad(bad, params.max_bad)
+
+
+def _answered(listener, ask, paths, params, messages, bar):
+    """(row of the file, `Answer`s) of each good file, in order."""
+    hop = batching.hop_samples(listener, params.hop_s)
+    answers = batching.answers(ask, paths, listener, hop, params.batch_size, messages, bar)
+    for row, starts, logits in _by_file(answers):
+        if row not in messages:
+            yield row, _rows(listener, paths[row], starts, logits, params)
+
+
+def _answered_on(cluster, listener, paths, params, messages, bar):
+    """`_answered` by workers, whose pieces are put in order here."""
+    firsts = range(0, len(paths), _FILES_A_PIECE)
+    pieces = [
+        [jobs.shared_path(str(path), cluster) for path in paths[first : first + _FILES_A_PIECE]]
+        for first in firsts
+    ]
+    work = functools.partial(
+        _answer_on_worker,
+        model=os.path.abspath(listener.source),
+        digest=listener.digest,
+        params=params,
+    )
+    early, number_next = {}, 0
+    for number, found in cluster.run(work, pieces, _name_of, apart=True):
+        bar.update(len(pieces[number]))
+        early[number] = found
+        while number_next in early:
+            answered, bad = early.pop(number_next)
+            first = firsts[number_next]
+            messages.update({first + row: message for row, message in bad.items()})
+            for row, rows in answered:
+                name = str(paths[first + row])  # as the caller knows it
+                yield first + row, [dataclasses.replace(one, file=name) for one in rows]
+            number_next += 1
+
+
+def _answer_on_worker(paths, model, digest, params):
+    """([(row in `paths`, `Answer`s)], {row: message} of bad files)."""
+    batching.check_seen(paths)
+    bad: dict[int, str] = {}
+    listener, ask = students.open_once(model, digest, 'logits')
+    with progress_bars.bar(total=len(paths)) as bar:
+        answered = list(_answered(listener, ask, paths, params, bad, bar))
+    return answered, bad
+
+
+def _name_of(paths):
+    return f'{paths[0]} and the {len(paths) - 1} files after it'
 
 
 def predictions(

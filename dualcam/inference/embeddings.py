@@ -6,6 +6,7 @@ repaired or removed, as its error message advises; changed files are read again.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import shutil
 
 import numpy as np
 
+from dualcam import jobs
 from dualcam.data.sources import sound_files, sound_folders
 from dualcam.files import atomic, progress_bars, text_files
 from dualcam.files.path_types import AnyPath
@@ -76,6 +78,7 @@ def embed(
     params: EmbedParams,
     parts: AnyPath,
     restart: bool = False,
+    cluster: jobs.Cluster | None = None,
 ) -> Embeddings:
     """Embeds all files of a set.
 
@@ -85,6 +88,7 @@ def embed(
         params: an `EmbedParams`.
         parts: folder for finished parts, from which a stopped job resumes; removed at the end.
         restart: remove the parts of a stopped job first.
+        cluster: whose workers run the student, a part at a time, instead of this process.
 
     Returns:
         `Embeddings`. Silent windows are left out, as are up to `max_bad` files that are unreadable
@@ -92,6 +96,7 @@ def embed(
 
     Raises:
         ValueError: there are more bad files, or parts of another model or other settings.
+        OSError: see `jobs.Cluster.run`.
     """
     hop = batching.hop_samples(listener, params.hop_s)
     ask = listener.listen(params.layer)
@@ -102,12 +107,14 @@ def embed(
     files = sound_set.sounds
     skipped = []
     with progress_bars.bar(total=len(files), desc='embedding', unit='file') as bar:
-        for first in range(0, len(files), _FILES_A_PART):
-            own = files[first : first + _FILES_A_PART]
-            path = parts / f'part-{_digest_of(own)}.npz'
+        if cluster is not None:
+            _embed_ahead(listener, files, params, parts, cluster, bar)
+        for own in _groups(files):
+            path = parts / _part_name(own)
             if not path.exists():
-                _write_part(path, *_embed_files(ask, own, listener, hop, params.batch_size, bar))
-            else:
+                paths = [sound.path for sound in own]
+                _write_part(path, *_embed_paths(ask, paths, listener, hop, params.batch_size, bar))
+            elif cluster is None:
                 bar.update(len(own))
             with np.load(path) as part:
                 messages = part['skipped'].tolist()
@@ -140,14 +147,10 @@ def save(path: AnyPath, embeddings: Embeddings, layer: str, source: str) -> None
         )
 
 
-def _embed_files(ask, files, listener, hop, batch_size, bar):
-    """(features, rows in `files`, window starts in samples, messages, rows of bad files)."""
+def _embed_paths(ask, paths, listener, hop, batch_size, bar):
+    """(features, rows in `paths`, window starts in samples, messages, rows of bad files)."""
     messages = {}
-    made = list(
-        batching.answers(
-            ask, [sound.path for sound in files], listener, hop, batch_size, messages, bar
-        )
-    )
+    made = list(batching.answers(ask, paths, listener, hop, batch_size, messages, bar))
     bad = sorted(messages)
     made = [answer for answer in made if answer[0] not in messages]
     rows, starts = (np.array([answer[i] for answer in made], np.int64) for i in range(2))
@@ -169,14 +172,15 @@ def _write_part(path, features, rows, starts, skipped, bad):
 
 def _joined(parts, sound_set, listener, skipped):
     features, rows, starts, bad = [], [], [], [np.zeros(0, np.int64)]
-    for first in range(0, len(sound_set.sounds), _FILES_A_PART):
-        own = sound_set.sounds[first : first + _FILES_A_PART]
-        with np.load(parts / f'part-{_digest_of(own)}.npz') as part:
+    first = 0
+    for own in _groups(sound_set.sounds):
+        with np.load(parts / _part_name(own)) as part:
             if len(part['rows']):
                 features.append(part['features'])
             rows.append(part['rows'] + first)
             starts.append(part['starts'])
             bad.append(part['bad'] + first)
+        first += len(own)
     if not features:
         sound_files.check_bad(skipped, 0)
     good = np.setdiff1d(np.arange(len(sound_set.sounds)), np.concatenate(bad))
@@ -192,14 +196,59 @@ def _joined(parts, sound_set, listener, skipped):
     )
 
 
-def _digest_of(files):
-    """A fingerprint of files in their current state: paths, sizes and times."""
+def _embed_ahead(listener, files, params, parts, cluster, bar):
+    """Lets workers write the parts that are missing."""
+    groups = [(own, jobs.shared_path(parts / _part_name(own), cluster)) for own in _groups(files)]
+    missing = [
+        ([jobs.shared_path(sound.path, cluster) for sound in own], path)
+        for own, path in groups
+        if not path.exists()
+    ]
+    bar.update(len(files) - sum(len(paths) for paths, _ in missing))
+    work = functools.partial(
+        _embed_on_worker,
+        model=os.path.abspath(listener.source),
+        digest=listener.digest,
+        params=params,
+    )
+    try:
+        for number, _ in cluster.run(work, missing, _name_of, parts, apart=True):
+            bar.update(len(missing[number][0]))
+    finally:
+        for path in parts.glob(f'.*{atomic.PARTIAL}*'):
+            path.unlink(missing_ok=True)
+
+
+def _embed_on_worker(piece, model, digest, params):
+    """Writes one part, unless an earlier attempt at the piece did."""
+    paths, target = piece
+    if target.exists():
+        return
+    batching.check_seen(paths)
+    listener, ask = students.open_once(model, digest, params.layer)
+    hop = batching.hop_samples(listener, params.hop_s)
+    with progress_bars.bar(total=len(paths)) as bar:
+        _write_part(target, *_embed_paths(ask, paths, listener, hop, params.batch_size, bar))
+
+
+def _name_of(piece):
+    paths, _ = piece
+    return f'{paths[0]} and the {len(paths) - 1} files after it'
+
+
+def _groups(files):
+    """The files of each part."""
+    return [files[i : i + _FILES_A_PART] for i in range(0, len(files), _FILES_A_PART)]
+
+
+def _part_name(files):
+    """A name for files in their current state: of their paths, sizes and times."""
     digest = hashlib.sha256()
     for sound in files:
         status = os.stat(sound.path)
         text = f'{sound.path}\0{status.st_size}\0{status.st_mtime_ns}\n'
         digest.update(text.encode(errors='surrogateescape'))
-    return digest.hexdigest()[:24]
+    return f'part-{digest.hexdigest()[:24]}.npz'
 
 
 def _claim(parts, listener, params):

@@ -4,6 +4,7 @@ Reads what training and export wrote; returns embeddings and logits for windows 
 """
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable
 
@@ -118,6 +119,26 @@ def open_listener(path: AnyPath) -> Listener:
     if path.suffix == interface.TFLITE_SUFFIX:
         return _from_tflite(path)
     return _from_saved_model(find_saved_model(path))
+
+
+@functools.lru_cache(maxsize=1)
+def open_once(
+    path: str, digest: str, layer: str
+) -> tuple[Listener, Callable[[np.ndarray], np.ndarray]]:
+    """A student and its `Listener.listen`, opened and traced once for all pieces of a job.
+
+    Args:
+        path: of the model.
+        digest: of the weights that it is to have.
+        layer: see `Listener.listen`.
+
+    Raises:
+        ValueError: there is no such student, or it has other weights.
+    """
+    listener = open_listener(path)
+    if listener.digest != digest:
+        raise ValueError(f'{path}: its weights are not those that the job began with')
+    return listener, listener.listen(layer)
 
 
 def find_saved_model(path: AnyPath) -> pathlib.Path:

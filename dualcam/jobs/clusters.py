@@ -136,6 +136,7 @@ class Cluster:
         pieces: Sequence[_Piece],
         name_of: Callable[[_Piece], str] = str,
         folder: path_types.AnyPath | None = None,
+        apart: bool = False,
     ) -> Generator[tuple[int, Any], None, None]:
         """Runs `work(piece)` for every piece on the workers; the first error ends it.
 
@@ -148,6 +149,8 @@ class Cluster:
             pieces: its arguments.
             name_of: names a piece in messages.
             folder: an existing one that each worker must share with this process.
+            apart: whether pieces run in a process beside each worker, which is kept for all of
+                them and in which TensorFlow has one thread: for work with networks, see `children`.
 
         Yields:
             (number of the piece, result), in the order in which they are done.
@@ -158,7 +161,7 @@ class Cluster:
                 others are done.
         """
         with _marked(folder) as mark:
-            yield from _Run(self, self._client, work, pieces, name_of, mark).results()
+            yield from _Run(self, self._client, work, pieces, name_of, mark, apart).results()
 
     def num_threads(self) -> int:
         """The current number of threads of all workers."""
@@ -197,9 +200,9 @@ class Cluster:
 class _Run:
     """One call of `Cluster.run`."""
 
-    def __init__(self, cluster, client, work, pieces, name_of, mark):
+    def __init__(self, cluster, client, work, pieces, name_of, mark, apart):
         self._cluster, self._client, self._name_of = cluster, client, name_of
-        self._work, self._pieces, self._mark = work, pieces, mark
+        self._work, self._pieces, self._mark, self._apart = work, pieces, mark, apart
         self._running: dict[Any, int] = {}  # {future: number of its piece}
         self._left = collections.deque(range(len(pieces)))
         self._suspects: collections.deque[int] = collections.deque()
@@ -249,7 +252,13 @@ class _Run:
         # As bytes: Dask would look for tasks of its own in lists and tuples.
         payload = cloudpickle.dumps((self._work, self._pieces[number]))
         future = self._client.submit(
-            workers.task(), payload, workers.versions(), self._mark, pure=False, retries=_RETRIES
+            workers.task(),
+            payload,
+            workers.versions(),
+            self._mark,
+            self._apart,
+            pure=False,
+            retries=_RETRIES,
         )
         self._running[future] = number
 

@@ -31,6 +31,7 @@ def run_all(
     size_of: Callable[[_Piece], int] | None = None,
     name_of: Callable[[_Piece], str] = str,
     folder: path_types.AnyPath | None = None,
+    apart: bool = False,
 ) -> list[_Result]:
     """Calls `work(piece)` for every piece, with a progress bar; the first error ends it.
 
@@ -43,7 +44,7 @@ def run_all(
         cluster: its workers do the work instead of this machine's processes.
         done: called in this process with each result as soon as it arrives.
         size_of: returns how far a piece moves the progress bar; by default 1.
-        name_of, folder: with a cluster, see `clusters.Cluster.run`.
+        name_of, folder, apart: with a cluster, see `clusters.Cluster.run`.
 
     Returns:
         The results, in the order of the pieces.
@@ -53,7 +54,7 @@ def run_all(
     """
     sizes = [size_of(piece) if size_of else 1 for piece in pieces]
     if cluster is not None:
-        answers = cluster.run(work, pieces, name_of, folder)
+        answers = cluster.run(work, pieces, name_of, folder, apart)
     elif processes <= 1 or len(pieces) <= 1:
         answers = (answer for answer in enumerate(map(work, pieces)))
     else:

@@ -15,9 +15,12 @@ from typing import Any
 
 import dualcam
 from dualcam.files import progress_bars
+from dualcam.jobs import children
 
 # What results depend on: the bytes of records on the first three, networks on the others.
 PACKAGES = ('dualcam', 'numpy', 'isal', 'tensorflow', 'keras')
+# Of TensorFlow, by default: a host runs one worker per core.
+_ONE_THREAD = {'TF_NUM_INTRAOP_THREADS': '1', 'TF_NUM_INTEROP_THREADS': '1'}
 ROOT = pathlib.Path(dualcam.__file__).resolve().parents[1]
 
 
@@ -79,37 +82,37 @@ def probe() -> Callable[[], dict[str, Any]]:
 def task() -> Callable[..., tuple[Exception | None, Any, list[str]]]:
     """What a worker is called with; the scheduler, which may lack dualcam, can unpickle it too."""
 
-    def run(payload, wanted, mark):
+    def run(payload, wanted, mark, apart):
         try:
             from dualcam.jobs import workers
         except ImportError as error:
             message = f'a worker does not find dualcam ({error}); install it there'
             return ValueError(message), None, []
-        return workers.run(payload, wanted, mark)
+        return workers.run(payload, wanted, mark, apart)
 
     return run
 
 
 def run(
-    payload: bytes, wanted: Mapping[str, str], mark: str | None
+    payload: bytes, wanted: Mapping[str, str], mark: str | None, apart: bool
 ) -> tuple[Exception | None, Any, list[str]]:
     """Runs a piece.
 
     Args:
-        payload: (work, piece), pickled.
+        payload: see `answer`.
         wanted: `versions` of the caller.
         mark: a file that the caller has just written to the folder that all hosts share.
+        apart: whether the piece runs in the worker's child process.
 
     Returns:
-        (error or None, result, warnings). Errors that another attempt may not meet are raised.
+        See `answer`. Errors that another attempt may not meet are raised.
     """
-    import cloudpickle
     import distributed
 
     if versions() != wanted:  # a worker that joined after the initial comparison
         return unequal(f'worker {platform.node()}', versions(), wanted), None, []
     threads = distributed.get_worker().state.nthreads
-    if threads > 1:  # hiding bars and catching warnings below affect the whole process
+    if threads > 1:  # hiding bars and catching warnings affect the whole process
         message = f'worker {platform.node()} has {threads} threads; start it with --nthreads=1'
         return ValueError(message), None, []
     if mark is not None and not os.path.exists(mark):
@@ -118,12 +121,28 @@ def run(
             'there; expected a folder that all hosts share under one path'
         )
         return ValueError(message), None, []
+    if apart:
+        return children.call(payload, _variables())
+    return answer(payload)
+
+
+def answer(payload: bytes) -> tuple[Exception | None, Any, list[str]]:
+    """Runs a piece in this process.
+
+    Args:
+        payload: (work, piece), pickled.
+
+    Returns:
+        (`ValueError` or None, result, warnings). Other errors are raised.
+    """
+    import cloudpickle
+
     work, piece = cloudpickle.loads(payload)
     with progress_bars.hidden(), progress_bars.caught_warnings() as lines:
         try:
             return None, work(piece), lines
         except ValueError as error:
-            return _portable(error), None, lines
+            return portable(error), None, lines
 
 
 def unequal(where: str, found: Mapping[str, str], wanted: Mapping[str, str]) -> ValueError:
@@ -139,10 +158,18 @@ def unequal(where: str, found: Mapping[str, str], wanted: Mapping[str, str]) -> 
     )
 
 
-def _portable(error):
-    """An error that can be pickled."""
+def _variables():
+    """The environment of child processes."""
+    paths = [str(ROOT)] if is_checkout() else []
+    paths += filter(None, [os.environ.get('PYTHONPATH')])
+    return {**_ONE_THREAD, **os.environ, 'PYTHONPATH': os.pathsep.join(paths)}
+
+
+def portable(error: Exception) -> Exception:
+    """The error, or one with its message if it cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))
         return error
     except Exception:
-        return ValueError(str(error))
+        kind = ValueError if isinstance(error, ValueError) else RuntimeError
+        return kind(str(error))

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from dualcam.files import progress_bars
+from dualcam.files import atomic, progress_bars
 
 
 def square(piece):
@@ -22,3 +22,17 @@ def refuse(piece):
     if piece == 2:
         raise ValueError('2 is even')
     return piece
+
+
+def hang(path):
+    """The number of its process; with a path, writes it there and then takes ten minutes."""
+    if path is not None:
+        with atomic.writing_file(path) as partial:
+            partial.write_text(str(os.getpid()))
+        time.sleep(600)
+    return os.getpid()
+
+
+def lack(piece):
+    """Fails as a lost disk does."""
+    raise OSError(f'no disk for {piece}')

@@ -30,21 +30,6 @@ from records import (
 from tests.helpers import array_takes, deadly_pieces, small_raw
 from tests.helpers.dask_engine import Engine, start_command, wait_for
 
-
-@pytest.fixture(scope='module')
-def engine(tmp_path_factory):
-    made = Engine(tmp_path_factory.mktemp('dask') / 'engine', num_deaths=1)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope='module')
-def cluster(engine):
-    with jobs.connected(None, engine.file) as made:
-        wait_for(lambda: made.num_threads() == 2)
-        yield made
-
-
 LEVEL = 4  # zlib: ISA-L, up to level 3, occasionally chooses another match of equal length
 
 
@@ -249,7 +234,8 @@ def test_after_a_lost_scheduler_the_next_call_resumes(many, tmp_path):
     _assert_whole(out, wanted)
 
 
-def test_a_piece_that_ends_every_worker_is_named_and_the_others_are_done(cluster, capsys):
+@pytest.mark.parametrize('apart', [False, True], ids=['in the worker', 'beside it'])
+def test_a_piece_that_ends_every_worker_is_named_and_the_others_are_done(cluster, apart):
     done = []
     with pytest.raises(OSError, match=r'^piece 3: killed every worker that ran it') as raised:
         jobs.run_all(
@@ -260,10 +246,21 @@ def test_a_piece_that_ends_every_worker_is_named_and_the_others_are_done(cluster
             cluster=cluster,
             name_of=lambda piece: f'piece {piece}',
             done=done.append,
+            apart=apart,
         )
     assert 'the other 7 of 8 pieces are done' in str(raised.value)
     assert sorted(done) == [0, 1, 4, 16, 25, 36, 49]
     wait_for(lambda: cluster.num_threads() == 2)
+
+
+def test_a_stopped_call_leaves_no_network_running(cluster, tmp_path):
+    paths = [tmp_path / 'one', tmp_path / 'two']
+    numbers = cluster.run(deadly_pieces.hang, [None, *paths], apart=True)
+    next(numbers)
+    wait_for(lambda: all(path.exists() for path in paths))  # both workers are busy
+    numbers.close()  # as Ctrl-C does
+    again = jobs.run_all(deadly_pieces.hang, [None] * 3, 1, 'piece', cluster=cluster, apart=True)
+    assert len(again) == 3 and not set(again) & {int(path.read_text()) for path in paths}
 
 
 def test_the_first_error_ends_the_job_and_warnings_are_printed_here(cluster, capsys):
