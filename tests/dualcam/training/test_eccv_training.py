@@ -21,9 +21,9 @@ from dualcam.training.recipes import supervised
 NETWORKS = [
     ('hearnet_eccv', 'mean_std', (), 1e-3),
     ('dualcamnet_eccv', 'min_max', (('frame_stride', 6),), 1e-4),
-    pytest.param('resnet18_eccv', 'min_max', (('num_frames', 1),), 1e-3, marks=pytest.mark.slow),
-    pytest.param('l3_audio', 'log', (), 1e-3, marks=pytest.mark.slow),
-    pytest.param('l3_vision', 'min_max', (('num_frames', 1),), 1e-3, marks=pytest.mark.slow),
+    ('resnet18_eccv', 'min_max', (('num_frames', 1), ('width', 0.25)), 1e-3),
+    ('l3_audio', 'log', (('width', 0.25),), 1e-3),
+    ('l3_vision', 'min_max', (('num_frames', 1), ('width', 0.25)), 1e-3),
 ]
 
 
