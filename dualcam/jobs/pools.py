@@ -8,6 +8,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np  # noqa: F401 - loads the BLAS whose threads are limited
+import threadpoolctl
+
 from dualcam.files import path_types, progress_bars
 from dualcam.jobs import clusters
 
@@ -76,7 +79,8 @@ def run_all(
 def _by_processes(work, pieces, processes, start_method):
     """(number of the piece, result), in the order in which they are done."""
     context = multiprocessing.get_context(start_method)
-    with concurrent.futures.ProcessPoolExecutor(processes, context, _end_with_parent) as pool:
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    with concurrent.futures.ProcessPoolExecutor(processes, context, _start, (threads,)) as pool:
         futures = {pool.submit(work, piece): number for number, piece in enumerate(pieces)}
         try:
             for one in concurrent.futures.as_completed(futures):
@@ -89,6 +93,14 @@ def _by_processes(work, pieces, processes, start_method):
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _start(threads):
+    """Sets up a worker: its share of the cores, and its end."""
+    # With a thread per core in each worker, matrix products spend their time waiting for each other:
+    # a fifth of the simulator's. Other threads of a worker (TensorFlow's) are its own business.
+    threadpoolctl.threadpool_limits(threads, 'blas')
+    _end_with_parent()
 
 
 def _end_with_parent():

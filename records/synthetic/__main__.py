@@ -132,7 +132,6 @@ def _write_all(job, mic_array, options, processes):
             mic_array, microphones.look_directions(), cepstra.mel_filters(), options.focus_m
         )
         _BEAMFORMER.num_threads = max(1, (os.cpu_count() or 1) // processes)
-    os.environ.setdefault('OMP_NUM_THREADS', '1')
     large_arrays.keep_freed_memory()  # inherited by the workers
     jobs.run_all(
         functools.partial(_work, job=job, mic_array=mic_array),
