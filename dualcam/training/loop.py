@@ -61,6 +61,8 @@ class LoopParams:
             validation and at the end, see `population_statistics`. Moving averages lag behind the
             weights in short training runs.
         batch_norm_clips: number of training clips to measure them on; None for all.
+        validation_period: epochs from one validation to the next; the last epoch is always
+            validated. Weights are chosen among validated epochs.
     """
 
     epochs: int = 100
@@ -72,8 +74,11 @@ class LoopParams:
     devices: int = 1
     batch_norm_averages: str = 'moving'
     batch_norm_clips: int | None = None
+    validation_period: int = 1
 
     def __post_init__(self):
+        if self.validation_period < 1:
+            raise ValueError(f'validation_period {self.validation_period}: expected 1 or more')
         if self.batch_norm_averages not in ('moving', 'measured'):
             raise ValueError(
                 f'batch_norm_averages {self.batch_norm_averages!r}: expected moving or measured'
@@ -204,14 +209,17 @@ def fit(
             record |= {f'train/{key}': value for key, value in curves.items()}
             measure = step.measure if step.measure in curves else 'total'
             shown = {'loss' if measure == 'total' else measure: f'{curves[measure]:.3f}'}
-            if population is not None and (validation is not None or epoch == params.epochs - 1):
+            is_validated = validation is not None and (
+                (epoch + 1) % params.validation_period == 0 or epoch == params.epochs - 1
+            )
+            if population is not None and (is_validated or epoch == params.epochs - 1):
                 population.measure(
                     training, params.batch_size, (params.seed, epoch), params.batch_norm_clips
                 )
             if not leads:
                 history.append(record)
                 continue
-            if validation is not None:
+            if is_validated:
                 logits, curves = _predict_all(step, predict_batch, validation, params, epoch, stop)
                 if logits is not None:
                     labels = validation.columns['label']
@@ -271,12 +279,15 @@ def best_epoch(history: list[dict], measure: str = 'accuracy') -> int:
     """The epoch (from 0) with the best validation measure, then the smallest validation loss.
 
     Without such a measure, only the loss counts. Among epochs that differ only by rounding, the
-    earliest wins.
+    earliest wins. Epochs without validation are ignored; if there are only these, it is the last.
     """
-    best = 0
+    validated = [epoch for epoch, one in enumerate(history) if 'validation/total' in one]
+    if not validated:
+        return len(history) - 1
+    best = validated[0]
     # In order, as in training: after each epoch, the best so far is either the one whose weights
     # are saved or the newest.
-    for epoch in range(1, len(history)):
+    for epoch in validated[1:]:
         if _is_better(history[epoch], history[best], f'validation/{measure}'):
             best = epoch
     return best

@@ -131,6 +131,26 @@ def test_observers_are_told_in_order_and_before_the_run_counts_as_trained(tmp_pa
     assert names == {'run.json', 'checkpoints', 'tensorboard', 'exported', 'metrics.json', '.lock'}
 
 
+def test_epochs_between_validations_only_train(tmp_path):
+    histories = {}
+    for period in (1, 2):
+        params = NumberParams(dataclasses.replace(LOOP, epochs=5, validation_period=period))
+        recorder = Recorder()
+        run.train(NUMBERS, params, DATA, tmp_path / str(period), observers=[recorder])
+        metrics = json.loads((tmp_path / str(period) / 'metrics.json').read_text())
+        histories[period] = metrics['history']
+        validated = [1, 2, 3, 4, 5] if period == 1 else [2, 4, 5]
+        assert recorder.calls[1:-1] == validated and metrics['best_epoch'] + 1 in validated
+        for one in metrics['history']:
+            assert ('validation/total' in one) == (one['epoch'] + 1 in validated)
+    for every, some in zip(histories[1], histories[2], strict=True):
+        assert {key: every[key] for key in some if key != 'clips_per_second'} == {
+            key: value for key, value in some.items() if key != 'clips_per_second'
+        }
+    with pytest.raises(ValueError, match='validation_period 0: expected 1 or more'):
+        loop.LoopParams(validation_period=0)
+
+
 @pytest.mark.parametrize('stop_after', [1, 3])
 def test_a_resumed_run_does_not_begin_again(tmp_path, monkeypatch, stop_after):
     save = checkpoints.Progress.save
