@@ -127,7 +127,15 @@ PRESETS = {
     # on validation clips with a seed other than the tables'.
     'demo': AaaiPreset(
         'demo',
-        loop.LoopParams(10, 32, 2e-3, schedule='cosine', **_MEASURED),
+        loop.LoopParams(
+            10,
+            32,
+            2e-3,
+            schedule='cosine',
+            **_MEASURED,
+            batch_norm_clips=128,
+            validation_period=3,
+        ),
         0.125,
         (1.0, 0.01, 0.01),
         note='demo preset: short training of networks an eighth '
