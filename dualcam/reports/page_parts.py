@@ -110,6 +110,20 @@ def embedded(kind: str, content: bytes) -> str:
     return f'data:{kind};base64,{base64.b64encode(content).decode()}'
 
 
+def curve(history: Sequence[Mapping[str, float]], measure: str) -> list[float]:
+    """A scalar's value of each epoch, for `chart`.
+
+    Args:
+        history: scalars of the epochs.
+        measure: name of one; epochs without it, such as those that are not validated, are NaN.
+
+    Returns:
+        As many values as epochs; none if no epoch has it.
+    """
+    values = [one.get(measure, math.nan) for one in history]
+    return [] if all(map(math.isnan, values)) else values
+
+
 def chart(
     title: str,
     unit: str,
@@ -121,7 +135,7 @@ def chart(
 
     Args:
         title, unit: of the values.
-        series: {name: values of the epochs, from the first on}.
+        series: {name: values of the epochs, from the first on; what is not finite is left out}.
         span: lowest and highest value of the axis; default those of the series.
         chosen: an epoch, from 0, to mark.
     """

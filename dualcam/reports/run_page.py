@@ -87,7 +87,7 @@ def _curves(scores, kind):
         ('mAP', 'mAP', 'mean average precision', (0.0, 1.0)),
     ):
         series = {
-            split: [record[name] for record in scores['history'] if name in record]
+            split: page_parts.curve(scores['history'], name)
             for split in ('train', 'validation')
             for name in [f'{split}/{key}']
         }

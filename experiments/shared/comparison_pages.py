@@ -38,7 +38,7 @@ class Curves:
 
     Attributes:
         title: what was measured, or what the runs were trained on.
-        series: {run: one value per epoch}.
+        series: {run: one value per epoch, NaN for epochs without one}.
         unit: of the values.
         span: lowest and highest value of the axis; None takes those of the series.
     """

@@ -10,7 +10,7 @@ import numpy as np
 
 from dualcam.data import schema
 from dualcam.data.clips import record_parts
-from dualcam.reports import samples
+from dualcam.reports import page_parts, samples
 from dualcam.training import run_folder
 from experiments.shared import comparison_pages
 
@@ -26,7 +26,7 @@ def curves(folders: Mapping[str, Sequence[pathlib.Path]], measure: str) -> dict[
         measure: name of a scalar in metrics.json; runs without it are omitted.
 
     Returns:
-        {name: value of each epoch}.
+        {name: value of each epoch, NaN for epochs without it}.
     """
     found = {}
     for name, of_run in folders.items():
@@ -38,7 +38,7 @@ def curves(folders: Mapping[str, Sequence[pathlib.Path]], measure: str) -> dict[
 
 def _curve(folder, measure):
     saved = json.loads((folder / run_folder.METRICS_FILE).read_text(encoding='utf-8'))
-    return [record[measure] for record in saved['history'] if measure in record]
+    return page_parts.curve(saved['history'], measure)
 
 
 def disagreement(

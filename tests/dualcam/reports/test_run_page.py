@@ -119,6 +119,20 @@ def test_axes_have_round_numbers_and_units(run_folder):
     assert 'epoch' in texts and {'1', '2', '3'} <= set(texts)
 
 
+def test_epochs_without_validation_are_gaps_in_its_curve():
+    history = [{'train/total': 3.0}, {'train/total': 2.0, 'validation/total': 2.5}] * 2
+    series = {
+        split: page_parts.curve(history, f'{split}/total') for split in ('train', 'validation')
+    }
+    drawn = ElementTree.fromstring(page_parts.chart('loss', 'nats', series))
+    train, validation = (
+        [point.split(',')[0] for point in line.get('points').split()]
+        for line in drawn.iter('polyline')
+    )
+    assert len(train) == 4 and validation == train[1::2]
+    assert page_parts.curve(history, 'validation/mAP') == []
+
+
 def test_a_phone_shows_it_and_so_does_a_dark_room(run_folder):
     fifty = [f'class with a long name {number}' for number in range(50)]
     described = json.loads((run_folder / 'run.json').read_text())
