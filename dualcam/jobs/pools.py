@@ -97,8 +97,8 @@ def _by_processes(work, pieces, processes, start_method):
 
 def _start(threads):
     """Sets up a worker: its share of the cores, and its end."""
-    # With a thread per core in each worker, matrix products spend their time waiting for each other:
-    # a fifth of the simulator's. Other threads of a worker (TensorFlow's) are its own business.
+    # With one thread per core in each worker, matrix products wait for each other, which cost a
+    # fifth of the simulator's time. TensorFlow's threads are not affected.
     threadpoolctl.threadpool_limits(threads, 'blas')
     _end_with_parent()
 
