@@ -82,8 +82,8 @@ def trunk(
             x = layers.BatchNormalization(name=f'{name}_norm')(x)
             x = keras.layers.ReLU()(x)
         x = keras.layers.MaxPooling2D(2, name=name.replace('conv', 'pool'))(x)
-    # The 9x12 VALID convolution covers the whole remaining map, so it is a matrix product.
-    x = keras.layers.Conv2D(1024, (9, 12), activation='relu', name=FEATURES)(_dropout(dropout)(x))
+    # The 9x12 VALID convolution covers the whole remaining map.
+    x = layers.WholeConv2D(1024, (9, 12), activation='relu', name=FEATURES)(_dropout(dropout)(x))
     return keras.ops.reshape(x, [-1, 1024]), seconds * used
 
 

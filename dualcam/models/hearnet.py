@@ -110,8 +110,8 @@ def _trunk(params, seconds, num_frames, bins_heard):
         kind = layers.SpectralConv1D if taps > _FEW_TAPS else layers.PartialConv1D
         x = kind(filters, taps, padding='same', activation='relu', heard=heard, name=f'conv{i}')(x)
         x = keras.layers.MaxPooling1D(5, padding=padding, name=f'pool{i}')(x)
-    x = layers.PartialConv1D(1024, min(4, x.shape[1]), activation='relu', name='conv4')(x)
-    return inputs, layers.PartialConv1D(1024, 1, activation='relu', name='conv5')(x)
+    x = layers.ProductConv1D(1024, min(4, x.shape[1]), activation='relu', name='conv4')(x)
+    return inputs, layers.ProductConv1D(1024, 1, activation='relu', name='conv5')(x)
 
 
 def _dense(x, layers_of_head, dropout=0.0):

@@ -131,7 +131,7 @@ class SpectralConv1D(PartialConv1D):
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """See the class."""
-        if not _is_spectral(self, training):
+        if not _is_reshaped(self, training):
             return super().call(inputs)
         outputs = _correlate(
             inputs[..., : self.heard],
@@ -150,7 +150,7 @@ class StridedSpectralConv1D(keras.layers.Conv1D):
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """See the class."""
-        if not _is_spectral(self, training):
+        if not _is_reshaped(self, training):
             return super().call(inputs)
         (taps,), (stride,) = self.kernel_size, self.strides
         steps, channels = inputs.shape[1] // stride, inputs.shape[2] * stride
@@ -160,7 +160,59 @@ class StridedSpectralConv1D(keras.layers.Conv1D):
         return self.activation(outputs + self.bias)
 
 
-def _is_spectral(layer, training):
+class ProductConv1D(PartialConv1D):
+    """The same with padding 'valid' and few outputs, in training as one matrix product.
+
+    The processor's convolutions are made for large maps: with one output, of 4 x 256 inputs for
+    1024 filters, their gradients take six times as long as the product. The result differs by
+    rounding only. Without gradients, in 16 bits and on GPUs it is a plain convolution.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """See the class."""
+        if not _is_reshaped(self, training):
+            return super().call(inputs)
+        return _product(self, inputs[..., : self.heard], self.kernel[:, : self.heard])
+
+
+class StridedProductConv1D(keras.layers.Conv1D):
+    """The same for Conv1D with padding 'valid' and any stride."""
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """See the class."""
+        if not _is_reshaped(self, training):
+            return super().call(inputs)
+        return _product(self, inputs, self.kernel)
+
+
+class WholeConv2D(keras.layers.Conv2D):
+    """Conv2D whose kernel covers all of its input, as one matrix product.
+
+    Weights equal those of Conv2D, and so do results, up to rounding.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """[batch, 1, 1, filters] of [batch, *kernel_size, channels]."""
+        if tuple(inputs.shape[1:3]) != tuple(self.kernel_size):
+            raise ValueError(f'{self.name}: input {inputs.shape}, kernel {self.kernel_size}')
+        flat = tf.reshape(inputs, [-1, int(np.prod(inputs.shape[1:]))])
+        outputs = tf.matmul(flat, tf.reshape(self.kernel, [flat.shape[-1], self.filters]))
+        return self.activation(outputs + self.bias)[:, None, None]
+
+
+def _product(layer, inputs, kernel):
+    """[batch, outputs, filters] of a strided convolution with padding 'valid'."""
+    (taps,), (stride,) = layer.kernel_size, layer.strides
+    starts = range(0, inputs.shape[1] - taps + 1, stride)
+    frames = tf.stack([inputs[:, start : start + taps] for start in starts], axis=1)
+    size = taps * inputs.shape[2]
+    outputs = tf.matmul(tf.reshape(frames, [-1, size]), tf.reshape(kernel, [size, layer.filters]))
+    outputs = tf.reshape(outputs, [-1, len(starts), layer.filters])
+    return layer.activation(outputs + layer.bias)
+
+
+def _is_reshaped(layer, training):
+    """Whether a layer trades its convolution for matrix products: in training on processors."""
     return (
         training and layer.compute_dtype == 'float32' and not tf.config.list_physical_devices('GPU')
     )

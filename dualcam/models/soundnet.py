@@ -40,6 +40,7 @@ _CONVOLUTIONS_8 = (
     ('conv7', 1024, 4, 2, 2, None),
 )
 _MANY_TAPS = 32  # for which transforms pay off
+_FEW_OUTPUTS = 4  # for which one matrix product does
 
 
 def build(num_classes: int = 14, seconds: int = 5, dropout: float = 0.0) -> keras.Model:
@@ -60,7 +61,7 @@ def build(num_classes: int = 14, seconds: int = 5, dropout: float = 0.0) -> kera
             'reduce shorter ones to nothing'
         )
     inputs, x = _trunk(_CONVOLUTIONS, seconds)
-    x = keras.layers.Conv1D(1024, 1, activation='relu', name='conv6')(x)
+    x = layers.StridedProductConv1D(1024, 1, activation='relu', name='conv6')(x)
     return keras.Model(inputs, hearnet.head(x, num_classes, dropout), name='oursoundnet')
 
 
@@ -96,7 +97,13 @@ def _trunk(convolutions, seconds):
             x = layers.FramedConv1D(filters, taps, stride, zeros, pool, name=name)(x)
         else:
             x = keras.layers.ZeroPadding1D(zeros)(x)
-            kind = layers.StridedSpectralConv1D if taps >= _MANY_TAPS else keras.layers.Conv1D
+            outputs = (x.shape[1] - taps) // stride + 1
+            if taps >= _MANY_TAPS:
+                kind = layers.StridedSpectralConv1D
+            elif outputs <= _FEW_OUTPUTS:
+                kind = layers.StridedProductConv1D
+            else:
+                kind = keras.layers.Conv1D
             x = kind(filters, taps, stride, name=name)(x)
         x = layers.FusedBatchNormalization(epsilon=1e-3, momentum=0.9, name=f'{name}_norm')(x)
         if pool:

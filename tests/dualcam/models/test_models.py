@@ -147,6 +147,68 @@ def test_strided_spectral_convolution_equals_plain(rng, steps, channels, taps, s
             np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5 * np.abs(want).max())
 
 
+@pytest.mark.parametrize(
+    'shape, taps, options, heard',
+    [
+        ((4, 9), 4, {}, 7),
+        ((7, 9), 3, {}, None),
+        ((6, 9), 1, {}, None),
+        ((22, 5), 16, {'strides': 12}, None),
+        ((31, 5), 7, {'strides': 12}, None),
+    ],
+)
+def test_product_of_few_outputs_equals_a_convolution(rng, shape, taps, options, heard):
+    """Values and gradients, in training and inference."""
+    inputs = tf.constant(rng.standard_normal((3, *shape)), tf.float32)
+    plain = keras.layers.Conv1D(6, taps, activation='relu', **options)
+    if options:
+        product = layers.StridedProductConv1D(6, taps, activation='relu', **options)
+    else:
+        product = layers.ProductConv1D(6, taps, activation='relu', heard=heard)
+    for layer in (plain, product):
+        layer.build(inputs.shape)
+    product.set_weights([rng.standard_normal(one.shape) for one in plain.get_weights()])
+    kernel, bias = product.get_weights()
+    if heard is not None:
+        kernel[:, heard:] = 0.0  # of channels that are always zero, in the plain one
+    plain.set_weights([kernel, bias])
+
+    def work(layer, **given):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs, **given)
+            loss = tf.reduce_sum(tf.square(outputs))
+        return [outputs, *tape.gradient(loss, [inputs, layer.kernel, layer.bias])]
+
+    for training in (True, False):
+        got, want = work(product, training=training), work(plain)
+        got[2], want[2] = (one[2][:, :heard] for one in (got, want))
+        for one, other in zip(got, want, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
+
+
+def test_a_kernel_that_covers_its_input_equals_a_convolution(rng):
+    inputs = tf.constant(rng.standard_normal((3, 4, 5, 6)), tf.float32)
+    whole, plain = (
+        kind(7, (4, 5), activation='relu') for kind in (layers.WholeConv2D, keras.layers.Conv2D)
+    )
+    for layer in (whole, plain):
+        layer.build(inputs.shape)
+    plain.set_weights(whole.get_weights())
+
+    def work(layer):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs)
+            loss = tf.reduce_sum(tf.square(outputs))
+        return [outputs, *tape.gradient(loss, [inputs, *layer.trainable_variables])]
+
+    for got, want in zip(work(whole), work(plain), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5 * np.abs(want).max())
+    with pytest.raises(ValueError, match='full1: input'):
+        layers.WholeConv2D(7, (3, 5), name='full1')(inputs)
+
+
 @pytest.mark.parametrize('shape', [(4, 50, 6), (4, 10, 5, 6)])
 def test_fused_normalisation_equals_plain(shape, rng):
     x = rng.standard_normal(shape).astype(np.float32) * 3 + 1
