@@ -122,7 +122,7 @@ ON_CLUSTER = $(if $(CLUSTER),--cluster=$(CLUSTER))
 ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) $(RUN_SEEDS) $(WEIGHTS) $(HARDWARE) \
   $(if $(NETWORK_OPTIONS),--network_options=$(NETWORK_OPTIONS))
 
-.PHONY: setup lint test test-kernels tfrecords table1 table2 table3 table4 esc10 eccv aaai confusion grid
+.PHONY: setup lint check test test-kernels tfrecords table1 table2 table3 table4 esc10 eccv aaai confusion grid
 .PHONY: figures results tensorboard bench docs clean
 
 setup: .venv/installed
@@ -146,6 +146,11 @@ lint: setup
 	$(PY) -m ruff format --check .
 	.venv/bin/lint-imports --no-logo
 	$(PY) -m mypy
+
+# Linters, types, import contracts and the quick tests. Left out are tests marked as slow, and those
+# that start processes or run whole networks (tests/conftest.py).
+check: lint
+	$(PY) -m pytest -q -n auto --maxprocesses=4 --dist=loadfile -m 'not slow'
 
 # Files in order: sorted by number of tests, the few slow ones would come last and leave cores idle.
 # Page tests drive Debian's Chromium; if it is missing and cannot be installed, they are skipped.

@@ -27,7 +27,8 @@ pytest.register_assert_rewrite('tests.helpers')  # failures there show their val
 from tests.helpers import programs
 from tests.helpers.checkout import ROOT
 
-GOLDEN = pathlib.Path(__file__).parent / 'golden'
+TESTS = pathlib.Path(__file__).parent
+GOLDEN = TESTS / 'golden'
 
 
 @pytest.fixture
@@ -184,7 +185,20 @@ def _call(command, *arguments):
     assert code == 0, errors
 
 
+# `make check` leaves out tests that take the fixtures below, which start processes, and those in
+# folders whose tests run whole networks.
+PROCESSES = {'command', 'smoke', 'acivw_smoke', 'built', 'engine'}
+NETWORKS = {'cli', 'export', 'features', 'inference', 'live', 'models', 'reports', 'training'}
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Sorts long test files first, experiments before all, so that no worker waits for the last."""
+    """Sorts long test files first, experiments before all, so that no worker waits for the last.
+
+    Also marks as slow what `PROCESSES` and `NETWORKS` say, before tests are selected by marker.
+    """
     slow = {item.path for item in items if item.get_closest_marker('slow')}
     items.sort(key=lambda item: (item.path not in slow, 'experiments' not in item.path.parts))
+    for item in items:
+        if PROCESSES & {*item.fixturenames} or NETWORKS & {*item.path.parts[len(TESTS.parts) :]}:
+            item.add_marker('slow')

@@ -18,6 +18,7 @@ _FILES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name, threads', [('laptop', 2), ('old', 1)])
 def test_numbers_hold_under_other_kernels(name, threads):
     kernel = kernels.KERNELS[name]

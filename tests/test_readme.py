@@ -16,6 +16,7 @@ def blocks(path, language):
     return re.findall(rf'```{language}\n(.*?)```', path.read_text(encoding='utf-8'), re.S)
 
 
+@pytest.mark.slow
 def test_the_readme_s_python_finds_the_source():
     (program,) = blocks(ROOT / 'README.md', 'python')
     done = subprocess.run(

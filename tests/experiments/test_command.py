@@ -15,6 +15,7 @@ from experiments.wacv2020 import presets
 ROOT = pathlib.Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'script, arguments, flag, runner',
     [  # each program once as users call it

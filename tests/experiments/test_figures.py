@@ -136,6 +136,7 @@ def test_channels_of_acivw_show_each_source_in_its_band(tmp_path, rng):
     assert caption.startswith('fountain, ') and caption.endswith(' dB')
 
 
+@pytest.mark.slow
 def test_the_overlay_s_maximum_lies_where_the_simulated_source_is(tmp_path):
     """The source of a simulated ACIVW video, from its channels; its picture shows its position."""
     array = microphones.built_in_array()
@@ -149,6 +150,7 @@ def test_the_overlay_s_maximum_lies_where_the_simulated_source_is(tmp_path):
     np.testing.assert_allclose(hot_spot(shown.overlay), (row / 480, column / 640), atol=0.05)
 
 
+@pytest.mark.slow
 def test_pages_hold_all_actions_and_what_is_missing_is_empty(avia):
     made = figures.avia_figures(avia, 1, None)
     pages = [f'wacv2020_{kind}_{n}' for kind in ('scenarios', 'subjects') for n in (1, 2)]

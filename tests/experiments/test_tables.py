@@ -512,6 +512,7 @@ def test_a_backbone_comes_from_its_file(tmp_path, capsys):
         runs._backbone(tmp_path / 'none.weights.h5')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('holds_conv5', [True, False])
 def test_table4_has_the_layers_of_soundnet_5_that_its_file_holds(
     holds_conv5, tmp_path, capsys, monkeypatch

@@ -43,6 +43,7 @@ def converted(golden, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_every_record_equals_the_authors(golden, converted):
     expected = json.loads((golden / 'avia_records.json').read_text())['records']
     assert {str(p.relative_to(converted)) for p in converted.rglob('*.tfrecord')} == set(expected)

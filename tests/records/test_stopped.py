@@ -259,6 +259,7 @@ def test_a_call_with_other_settings_is_refused_at_once_or_after_waiting(converte
     assert len(messages) == 1 and 'holds records made with' in messages[0] and not records(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('count', [2, 3])
 def test_calls_at_once_share_the_work(raw, tmp_path, count):
     options = '--processes=1', '--sequence_seconds=40'

@@ -147,6 +147,7 @@ def test_a_receding_source_is_lower_in_pitch():
     assert peak_hz == pytest.approx(1000 / (1 + 10 / 343), abs=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('scenario', scenes.SCENARIOS, ids=lambda s: s.name)
 def test_the_camera_finds_the_actor_where_the_take_says(scenario):
     """In most of a take's loud frames, the image's peak is at the actor."""

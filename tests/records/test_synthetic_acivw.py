@@ -68,6 +68,7 @@ def features(sound):
     )
 
 
+@pytest.mark.slow
 def test_classes_are_told_apart_on_machines_never_heard_before():
     """Trained on 8 videos per class, tested on 4 others; chance is 10 %."""
     seen, asked = (

@@ -63,6 +63,7 @@ def test_lists_name_what_is_heard_and_sound_and_frames_are_as_delivered(tmp_path
         ]
 
 
+@pytest.mark.slow
 def test_one_to_three_different_events_of_which_seven_in_ten_are_seen(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(

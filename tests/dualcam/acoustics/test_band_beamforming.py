@@ -5,6 +5,8 @@ import pytest
 
 from dualcam.acoustics import band_beamforming, beamforming, cepstra, microphones
 
+pytestmark = pytest.mark.slow  # steering for every direction
+
 RATE_HZ = 12_288
 
 

@@ -43,6 +43,7 @@ def test_twice_the_pressure_is_6_db_more_everywhere(mics, grid, beamformer, rng)
     np.testing.assert_allclose(gain_db, 20 * np.log10(2), atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('focus_m', [None, 1.5])
 def test_band_sum_equals_direct_evaluation(mics, grid, focus_m, rng):
     frames = plane_wave(mics, grid.directions[30, 5], rng)
@@ -104,6 +105,7 @@ def test_an_array_to_write_to_must_fit(beamformer):
             beamformer.power(np.zeros((2, 128, 1024)), out=out)
 
 
+@pytest.mark.slow
 def test_thin_matrices_steer_within_1e_3_of_all_singular_values(mics, grid, rng):
     """Relative to the loudest direction, for independent microphone noise, the worst case."""
     frames = rng.standard_normal((2, 128, 1024)) * 1e4

@@ -90,6 +90,7 @@ def test_two_sources_and_their_levels_are_told_by_clean_sc(mics, rng):
     np.testing.assert_allclose(places, [(-15.0, 5.0), (20.0, -8.0)], atol=1.5)
 
 
+@pytest.mark.slow
 def test_thin_steering_changes_nothing_to_be_seen(rng):
     mics = geometry_files.find_array('dualcam')
     sound = array_takes.heard(array_takes.noise(4000, rng), mics.positions_m, (12.0, -7.0))
@@ -189,6 +190,7 @@ def test_maps_are_acoulars_from_the_recording_on(acoular, mics, rng):
     np.testing.assert_allclose(maps.to_db(ours), maps.to_db(theirs), atol=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('method', ['clean-sc', 'orthogonal'])
 def test_acoulars_other_methods_find_the_source_too(acoular, mics, method, rng):

@@ -272,6 +272,7 @@ def test_chosen_frames_come_by_row_then_by_frame(store):
     )
 
 
+@pytest.mark.slow
 def test_the_small_network_learns_from_training_clips_only_once(paths, tmp_path, rng):
     labels = [(i % 3,) for i in range(12)]
     paths = write_records(tmp_path / 'more', labels, 2, rng)
@@ -331,6 +332,7 @@ def test_the_real_vgg_has_the_papers_feature_sizes():
         keras.backend.clear_session()
 
 
+@pytest.mark.slow
 def test_clips_go_through_the_loop_to_teacher_and_student(store, tmp_path):
     front = logmel.LogMelFrontend()
     clips = tagged_clips.cut(store, np.arange(5), front, {'visual': features_of(store)}, crop_s=1)
