@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dualcam.export import interface, model_cards, saved_model_safety
+from dualcam.export import interface, interpreters, model_cards, saved_model_safety
 from dualcam.files import atomic
 from dualcam.files.path_types import AnyPath
 
@@ -103,7 +103,7 @@ def open_file(path: AnyPath, num_threads: int | None = None) -> tuple[Any, dict]
     try:
         with zipfile.ZipFile(path) as archive:
             metadata = json.loads(archive.read('metadata.json'))
-        interpreter = tf.lite.Interpreter(str(path), num_threads=num_threads or os.cpu_count())
+        interpreter = interpreters.interpreter(path, num_threads or os.cpu_count())
         return interpreter.get_signature_runner(interface.WINDOW_SIGNATURE), metadata
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(
@@ -143,7 +143,7 @@ def _work(saved_model, out, kind, examples=None):
         whole.representative_dataset = lambda: (
             (signature, {'waveform': window[None]}) for window in np.load(examples)
         )
-        interpreter = lite.Interpreter(model_content=made)
+        interpreter = interpreters.interpreter(made)
         # No public API distinguishes results from constants; a constant's name is harmless here.
         outside = {
             tensor['name']
