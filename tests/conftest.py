@@ -14,6 +14,7 @@ os.environ.update(THREADS)
 
 import fcntl
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -26,6 +27,9 @@ pytest.register_assert_rewrite('tests.helpers')  # failures there show their val
 
 from tests.helpers import programs
 from tests.helpers.checkout import ROOT
+
+# What TensorFlow 2.21 prints when it starts, at any TF_CPP_MIN_LOG_LEVEL: notes on the processor.
+STARTUP = re.compile(r'^(?:WARNING: All log messages before absl::|I\d{4} \d).*\n', re.M)
 
 TESTS = pathlib.Path(__file__).parent
 GOLDEN = TESTS / 'golden'
@@ -47,7 +51,7 @@ def golden():
 def command():
     """Runs a Python command in the checkout: (exit code, stdout, stderr).
 
-    Variables are added to its environment.
+    Variables are added to its environment; stderr lacks TensorFlow's own notes.
     """
     usual = {name: value for name, value in os.environ.items() if name not in THREADS}
 
@@ -60,7 +64,7 @@ def command():
             check=False,
             env=usual | variables,
         )
-        return done.returncode, done.stdout, done.stderr
+        return done.returncode, done.stdout, STARTUP.sub('', done.stderr)
 
     return run
 

@@ -10,6 +10,7 @@ did not publish, are named after its layers, as are VGGish's: vggish/conv3/conv3
 
 import pathlib
 import re
+import traceback
 from collections.abc import Mapping
 
 import h5py
@@ -151,6 +152,7 @@ def load(model: keras.Model, path: AnyPath) -> None:
         model.load_weights(path)
     except Exception as error:  # Keras raises various kinds for a foreign file
         model.set_weights(before)
+        traceback.clear_frames(error.__traceback__)  # Keras 3.15's hold the file open
         raise ValueError(
             f'{path}: not the weights of {model.name}, or damaged '
             f'({" ".join(str(error).split())[:300]})'

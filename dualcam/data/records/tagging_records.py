@@ -90,7 +90,8 @@ def read_frames(
     def load(row, context, lists):
         jpegs, chosen = _jpegs(context), frames[row]
         if len(chosen) and not 0 <= min(chosen) <= max(chosen) < len(jpegs):
-            raise Damaged('size', f'has {len(jpegs)} frames; expected some numbered {list(chosen)}')
+            numbers = ', '.join(map(str, chosen))
+            raise Damaged('size', f'has {len(jpegs)} frames; expected some numbered {numbers}')
         pixels = np.zeros((len(chosen), *size, 3), np.float32)
         for place, number in enumerate(chosen):
             pixels[place] = _decoded(jpegs[number], size)
