@@ -33,6 +33,9 @@
 #   PRECISION=mixed_bfloat16|mixed_float16  DEVICES=2   for training on GPUs
 #   CLUSTER=tcp://HOST:PORT   Dask cluster whose workers convert (docs/scale.md)
 #   KERNELS=Haswell,Zen,...   matrix kernels for make test-kernels; default all
+#   TF=2.21                   the newest TensorFlow instead of 2.16.2: constraints-tf2.21.txt, in a
+#                             venv of its own, .venv-tf2.21 (docs/versions.md)
+#   TESTS='FILE ...'          only these files or folders for make test
 #   PEERS=1                   make bench with PyTorch, acoular, librosa and pyroomacoustics
 
 SHELL := /bin/bash
@@ -81,6 +84,7 @@ COMPLETE ?=
 PRECISION ?=
 DEVICES ?=
 PEERS ?=
+TESTS ?=
 CLUSTER ?=
 KERNELS ?=
 ECCV := work/acivw$(if $(ACIVW),,-$(PRESET)$(OF_SOURCES)$(OF_SEED))
@@ -110,7 +114,19 @@ FOLDER_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper
 # Length in seconds of a tagged clip; real ones have ten.
 CLIP_S := $(if $(filter smoke,$(PRESET)),2,$(if $(filter paper,$(PRESET)),10,4))
 
-PY := .venv/bin/python
+TF ?=
+OF_TF := $(if $(TF),-tf$(TF))
+VENV := .venv$(OF_TF)
+CONSTRAINTS := constraints$(OF_TF).txt
+ifeq ($(wildcard $(CONSTRAINTS)),)
+$(error TF=$(TF): there is no $(CONSTRAINTS); expected TF=2.21, or no TF for the default)
+endif
+# tensorflow-io only loads with the default's TensorFlow.
+EXTRAS := dev,$(if $(TF),litert,tensorflow-io)
+NEWEST_MINOR := $(if $(TF),13,12)
+PYTHONS := python3.11 python3.12 $(if $(TF),python3.13) python3.10 python3
+
+PY := $(VENV)/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 OF_DATA = $(or $(if $(TAKES),-$(basename $(notdir $(TAKES)))),$(if $(AVIA)$(ACIVW)$(TAGGED),-real),$(strip \
@@ -122,44 +138,52 @@ ON_CLUSTER = $(if $(CLUSTER),--cluster=$(CLUSTER))
 ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) $(RUN_SEEDS) $(WEIGHTS) $(HARDWARE) \
   $(if $(NETWORK_OPTIONS),--network_options=$(NETWORK_OPTIONS))
 
-.PHONY: setup lint check test test-kernels tfrecords table1 table2 table3 table4 esc10 eccv aaai confusion grid
-.PHONY: figures results tensorboard bench docs clean
+.PHONY: setup lint check test test-versions test-kernels tfrecords table1 table2 table3 table4 esc10
+.PHONY: eccv aaai confusion grid figures results tensorboard bench docs clean
 
-setup: .venv/installed
+setup: $(VENV)/installed
 
-.venv/installed: pyproject.toml setup.py constraints.txt
-	@python=; for p in $(PYTHON) python3.11 python3.12 python3.10 python3; do \
-	  if $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
+$(VENV)/installed: pyproject.toml setup.py $(CONSTRAINTS)
+	@python=; for p in $(PYTHON) $(PYTHONS); do \
+	  if $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, $(NEWEST_MINOR)))' \
 	      2>/dev/null; then python=$$p; break; fi; done; \
 	if [ -z "$$python" ]; then \
-	  echo 'error: no Python 3.10 - 3.12 found; install one, or make ... PYTHON=/path/to/it' >&2; \
+	  echo 'error: no Python 3.10 - 3.$(NEWEST_MINOR) found; install one, or make ... PYTHON=/path/to/it' >&2; \
 	  exit 1; fi; \
-	$$python -m venv .venv || { \
+	$$python -m venv $(VENV) || { \
 	  echo 'This Python cannot make a venv; installing python3-venv.'; \
-	  apt-get update -q && apt-get install -qy python3-venv && $$python -m venv .venv; }
-	$(PY) -m pip install -q -c constraints.txt setuptools wheel
-	$(PY) -m pip install -q -c constraints.txt -e '.[dev,tensorflow-io]'
+	  apt-get update -q && apt-get install -qy python3-venv && $$python -m venv $(VENV); }
+	$(PY) -m pip install -q -c $(CONSTRAINTS) setuptools wheel
+	$(PY) -m pip install -q -c $(CONSTRAINTS) -e '.[$(EXTRAS)]'
 	@touch $@
 
 lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	.venv/bin/lint-imports --no-logo
+	$(VENV)/bin/lint-imports --no-logo
 	$(PY) -m mypy
 
 # Linters, types, import contracts and the quick tests. Left out are tests marked as slow, and those
 # that start processes or run whole networks (tests/conftest.py).
-check: lint
+check: $(if $(TF),setup,lint)
 	$(PY) -m pytest -q -n auto --maxprocesses=4 --dist=loadfile -m 'not slow'
 
 # Files in order: sorted by number of tests, the few slow ones would come last and leave cores idle.
 # Page tests drive Debian's Chromium; if it is missing and cannot be installed, they are skipped.
-test: lint
+# With TF=, types are not checked: mypy's exceptions are for the default's packages.
+test: $(if $(TF),setup,lint)
 	@{ command -v chromium && command -v chromedriver; } > /dev/null || { \
 	  echo 'Installing Chromium for the tests of pages.'; \
 	  { apt-get update -q && apt-get install -qy --no-install-recommends chromium chromium-driver; \
 	  } > /dev/null 2>&1 || echo 'Not installed (as root?): tests of pages are skipped.'; }
-	$(PY) -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+	$(PY) -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(TESTS)
+
+# What depends most on the versions of TensorFlow, Keras and NumPy: with TF=2.21, in addition to a
+# whole make test with the default.
+test-versions: TESTS := $(addprefix tests/,test_readme.py dualcam/export dualcam/models dualcam/losses \
+  dualcam/evaluation dualcam/inference dualcam/training/test_checkpoints.py \
+  dualcam/training/test_training.py records/test_goldens.py records/test_writer.py)
+test-versions: test
 
 # Numeric tests with the kernels of other processors; `make test` runs a short version.
 test-kernels: setup
@@ -276,16 +300,16 @@ grid: tfrecords
 tensorboard: setup
 	@test -d $(LOGS) || { \
 	  echo 'error: no runs in $(LOGS) yet; make table2 first, or LOGS=DIR' >&2; exit 1; }
-	.venv/bin/tensorboard --logdir=$(LOGS)
+	$(VENV)/bin/tensorboard --logdir=$(LOGS)
 
 bench: setup
-	$(if $(PEERS),$(PY) -m pip install -q -c constraints.txt -e '.[bench]')
+	$(if $(PEERS),$(PY) -m pip install -q -c $(CONSTRAINTS) -e '.[bench]')
 	$(PY) benchmarks/run.py --out=work/benchmarks
 
 # The site in work/site, with the executed notebook. Works offline once its packages are installed.
 docs: setup work/docs/take.md
 	@$(PY) -c 'import material, mkdocstrings_handlers.python' 2> /dev/null || \
-	  $(PY) -m pip install -q -c constraints.txt -e '.[docs]'
+	  $(PY) -m pip install -q -c $(CONSTRAINTS) -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
 	@echo 'written: work/site/index.html'
 

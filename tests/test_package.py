@@ -79,7 +79,7 @@ def built(tmp_path_factory):
         )
     for name in ('CHANGELOG.md', 'CITATION.cff', 'LICENSE', 'MANIFEST.in', 'README.md'):
         shutil.copy(ROOT / name, source)
-    for name in ('constraints.txt', 'pyproject.toml', 'setup.py'):
+    for name in (*SETS, 'pyproject.toml', 'setup.py'):
         shutil.copy(ROOT / name, source)
     program = f'from setuptools import build_meta; build_meta.build_sdist({str(folder)!r})'
     python('-c', program, cwd=source)
@@ -94,7 +94,7 @@ def test_the_sdist_holds_what_belongs_to_the_package(built):
     sdist, _ = built
     with tarfile.open(sdist) as archive:
         names = {name.partition('/')[2] for name in archive.getnames()}
-    assert {'CHANGELOG.md', 'CITATION.cff', 'LICENSE', 'README.md', 'constraints.txt'} <= names
+    assert {'CHANGELOG.md', 'CITATION.cff', 'LICENSE', 'README.md', *SETS} <= names
     assert 'examples/take.wav' in names
     assert not [name for name in names if name.startswith(('tests/', 'records/'))]
 
@@ -186,9 +186,12 @@ CFF_REFERENCE_KEYS = {
 }
 
 
-# What `make setup` installs in addition to the package's requirements, and for which Pythons.
-EXTRAS = ('dev', 'tensorflow-io')
-PYTHONS = ('3.10', '3.11', '3.12')
+# What `make setup` installs with each set of versions, beyond the package's requirements, and for
+# which Pythons.
+SETS = {
+    'constraints.txt': (('dev', 'tensorflow-io'), ('3.10', '3.11', '3.12')),
+    'constraints-tf2.21.txt': (('dev', 'litert'), ('3.10', '3.11', '3.12', '3.13')),
+}
 
 
 def metadata():
@@ -198,10 +201,10 @@ def metadata():
     return importlib.import_module(name).loads(text)['project']
 
 
-def pins(python):
-    """{package: version} in constraints.txt for a version of Python."""
+def pins(file_name, python):
+    """{package: version} in a file of constraints for a version of Python."""
     found = {}
-    for line in (ROOT / 'constraints.txt').read_text(encoding='utf-8').splitlines():
+    for line in (ROOT / file_name).read_text(encoding='utf-8').splitlines():
         if line.startswith('#'):
             continue
         pin = requirements.Requirement(line)
@@ -214,19 +217,25 @@ def pins(python):
 
 
 def test_python_versions_agree():
-    """pyproject.toml, the hosted workflow and the README name the same versions."""
-    assert metadata()['requires-python'] == '>=3.10,<3.13'
+    """pyproject.toml, the hosted workflow and the documents name the same versions."""
+    assert metadata()['requires-python'] == '>=3.10,<3.14'
     path = pathlib.Path('.github/workflows/ci.yml')
     jobs = yaml.safe_load((ROOT / path).read_text(encoding='utf-8'))['jobs']
-    assert jobs['test']['strategy']['matrix']['python'] == [*PYTHONS]
+    for job, (_, pythons) in zip(('test', 'newest'), SETS.values(), strict=True):
+        assert jobs[job]['strategy']['matrix']['python'] == [*pythons]
     assert 'Python 3.10 - 3.12' in (ROOT / 'README.md').read_text(encoding='utf-8')
+    table = (ROOT / 'docs/versions.md').read_text(encoding='utf-8')
+    assert '| 3.10 - 3.12 | 3.10 - 3.13 |' in table
 
 
-@pytest.mark.parametrize('python', PYTHONS)
-def test_what_is_installed_is_pinned_to_what_is_asked_for(python):
-    pinned, project = pins(python), metadata()
+@pytest.mark.parametrize(
+    'file_name, python',
+    [(name, python) for name, (_, pythons) in SETS.items() for python in pythons],
+)
+def test_what_is_installed_is_pinned_to_what_is_asked_for(file_name, python):
+    pinned, project = pins(file_name, python), metadata()
     asked = [*project['dependencies']]
-    for extra in EXTRAS:
+    for extra in SETS[file_name][0]:
         asked += project['optional-dependencies'][extra]
     asked = [requirements.Requirement(one) for one in asked]
     asked = [
@@ -235,20 +244,43 @@ def test_what_is_installed_is_pinned_to_what_is_asked_for(python):
     assert len(asked) > 20
     for one in asked:
         assert one.specifier.contains(pinned[utils.canonicalize_name(one.name)]), one
-    assert pinned['tensorflow'] == '2.16.2' and pinned['tensorflow-io'] == '0.37.1'
+
+
+def test_the_sets_differ_in_tensorflow_and_what_follows_from_it():
+    default, newest = (pins(name, '3.11') for name in SETS)
+    assert default['tensorflow'] == '2.16.2' and default['tensorflow-io'] == '0.37.1'
+    assert newest['tensorflow'] == newest['tensorflow-serving-api'] == '2.21.0'
+    assert newest['numpy'].startswith('2.') and 'tensorflow-io' not in newest
+    assert 'ai-edge-litert' in newest and 'ai-edge-litert' not in default
 
 
 def test_tensorflow_io_is_installed_but_not_required():
     asked = [requirements.Requirement(one) for one in metadata()['dependencies']]
     assert 'tensorflow-io' not in {one.name for one in asked}
-    makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
-    assert f"-c constraints.txt -e '.[{','.join(EXTRAS)}]'\n" in makefile
+    assert 'tensorflow-io' in SETS['constraints.txt'][0]
+
+
+@pytest.mark.parametrize('variable, file_name', [*zip(('TF=', 'TF=2.21'), SETS, strict=True)])
+def test_make_installs_a_set_in_a_venv_of_its_own(variable, file_name):
+    call = ['make', '-n', '-W', 'pyproject.toml', 'setup', variable]
+    said = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    venv = '.venv' + file_name.removeprefix('constraints').removesuffix('.txt')
+    extras = ','.join(SETS[file_name][0])
+    assert f"{venv}/bin/python -m pip install -q -c {file_name} -e '.[{extras}]'\n" in said
+
+
+def test_make_rejects_a_set_that_does_not_exist():
+    call = ['make', '-n', 'setup', 'TF=2.99']
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert 'TF=2.99: there is no constraints-tf2.99.txt; expected TF=2.21' in done.stderr
 
 
 def test_hooks_run_the_linters_of_make_lint():
     (repo,) = yaml.safe_load((ROOT / '.pre-commit-config.yaml').read_text())['repos']
     assert repo['repo'] == 'local'
     hooks = [hook['entry'] for hook in repo['hooks']]
-    makefile = (ROOT / 'Makefile').read_text(encoding='utf-8').replace('$(PY)', '.venv/bin/python')
+    makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
+    makefile = makefile.replace('$(PY)', '.venv/bin/python').replace('$(VENV)', '.venv')
     recipe = makefile.partition('\nlint: setup\n')[2].partition('\n\n')[0]
     assert hooks == [line.strip() for line in recipe.splitlines()]
