@@ -273,6 +273,25 @@ def test_c_sends_wav_files_and_gets_errors_not_crashes(student, signatures, soun
         assert code == 3 and message in printed
 
 
+def test_openvino_computes_what_tensorflow_does(student, signatures, sound):
+    """As docs/serving.md shows it: with a fixed shape, and 32 bits on any processor."""
+    openvino = pytest.importorskip(
+        'openvino', reason="OpenVINO is not installed (extra 'openvino', docs/serving.md)"
+    )
+    model, _, folder = student
+    waveform = clips_of(sound, 5, 2)
+    core = openvino.Core()
+    read = core.read_model(folder)
+    # With an open shape, the first call of OpenVINO 2026.4.1 returns different numbers.
+    read.reshape({'waveform': list(waveform.shape)})
+    compiled = core.compile_model(read, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
+    got = compiled(waveform)
+    want = signatures['serving_default'](waveform=tf.constant(waveform))
+    for name in ('logits', 'probabilities', 'embedding'):
+        assert got[name].shape == want[name].shape
+        assert_close(got[name], want[name].numpy(), model)
+
+
 @pytest.mark.slow
 def test_tflite_files_answer_as_the_original_does(student, sound, tmp_path, capsys):
     model, ears, folder = student
