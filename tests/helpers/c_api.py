@@ -1,12 +1,15 @@
-"""Runs a SavedModel's signature through TensorFlow's C API only, without its Python package.
+"""Runs a SavedModel's signatures through TensorFlow's C API only, without its Python package.
 
-    python tests/helpers/c_api.py LIBRARY_FOLDER SAVED_MODEL INPUT_TENSOR OUTPUT_TENSOR IN OUT.npy
+    python tests/helpers/c_api.py LIBRARY_FOLDER SAVED_MODEL [CALL]...
 
-IN is an .npy file of float32, or any other file, whose bytes become one string. TensorFlow's errors
-are printed, with exit code 3.
+A call is four arguments: INPUT_TENSOR OUTPUT_TENSOR IN OUT.npy. IN is an .npy file of float32, or
+any other file, whose bytes become one string. All calls use one session. Prints a JSON list of
+TensorFlow's errors, one per call, empty without an error; if the model cannot be loaded, prints the
+error, with exit code 3.
 """
 
 import ctypes
+import json
 import pathlib
 import sys
 
@@ -40,16 +43,13 @@ def load(folder):
     return lib
 
 
-def main(library, model, input_name, output_name, source, out):
+def main(library, model, *calls):
     """Runs the command; returns the exit code."""
     lib = load(pathlib.Path(library))
     status = ctypes.c_void_p(lib.TF_NewStatus())
 
-    def failed():
-        if not lib.TF_GetCode(status):
-            return False
-        print(lib.TF_Message(status).decode())
-        return True
+    def error():
+        return lib.TF_Message(status).decode() if lib.TF_GetCode(status) else ''
 
     graph = ctypes.c_void_p(lib.TF_NewGraph())
     tags = (ctypes.c_char_p * 1)(b'serve')
@@ -65,7 +65,8 @@ def main(library, model, input_name, output_name, source, out):
             status,
         )
     )
-    if failed():
+    if error():
+        print(error())
         return 3
 
     def end(tensor_name):
@@ -74,28 +75,31 @@ def main(library, model, input_name, output_name, source, out):
         assert pointer, tensor_name
         return (_Output * 1)(_Output(pointer, int(index)))
 
-    tensor = ctypes.c_void_p(_tensor(lib, pathlib.Path(source)))
-    outputs = (ctypes.c_void_p * 1)()
-    lib.TF_SessionRun(
-        session,
-        None,
-        end(input_name),
-        (ctypes.c_void_p * 1)(tensor),
-        1,
-        end(output_name),
-        outputs,
-        1,
-        None,
-        0,
-        None,
-        status,
-    )
-    if failed():
-        return 3
-    result = ctypes.c_void_p(outputs[0])
-    shape = [lib.TF_Dim(result, i) for i in range(lib.TF_NumDims(result))]
-    data = ctypes.string_at(lib.TF_TensorData(result), lib.TF_TensorByteSize(result))
-    np.save(out, np.frombuffer(data, np.float32).reshape(shape))
+    def call(input_name, output_name, source, out):
+        tensor = ctypes.c_void_p(_tensor(lib, pathlib.Path(source)))
+        outputs = (ctypes.c_void_p * 1)()
+        lib.TF_SessionRun(
+            session,
+            None,
+            end(input_name),
+            (ctypes.c_void_p * 1)(tensor),
+            1,
+            end(output_name),
+            outputs,
+            1,
+            None,
+            0,
+            None,
+            status,
+        )
+        if not error():
+            result = ctypes.c_void_p(outputs[0])
+            shape = [lib.TF_Dim(result, i) for i in range(lib.TF_NumDims(result))]
+            data = ctypes.string_at(lib.TF_TensorData(result), lib.TF_TensorByteSize(result))
+            np.save(out, np.frombuffer(data, np.float32).reshape(shape))
+        return error()
+
+    print(json.dumps([call(*calls[first : first + 4]) for first in range(0, len(calls), 4)]))
     return 0
 
 
