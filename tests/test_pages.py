@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from xml.etree import ElementTree
@@ -26,19 +27,32 @@ TABLE = tables.Spec(
 
 
 @pytest.fixture(scope='module')
-def trained(smoke, tmp_path_factory):
-    """The folder of a smoke run of a distilled HearNet, next to its teacher's."""
-    out = tmp_path_factory.mktemp('pages')
-    workshop = runs.open_workshop(smoke / 'records', out, presets.PRESETS['smoke'], [STUDENT])
+def trained(smoke):
+    """The folder of a smoke run of a distilled HearNet, next to its teacher's.
+
+    Both are runs of Table 3, which its tests have trained in the same folder if they ran before.
+    """
+    workshop = runs.open_workshop(
+        smoke / 'records', smoke / 'results', presets.PRESETS['smoke'], [STUDENT]
+    )
     workshop.scores(STUDENT, ['all'], 0)
     return workshop.folder(STUDENT, 0), workshop
 
 
 @pytest.fixture(scope='module')
-def tensorboard(trained):
-    """Address of a TensorBoard on the runs, as make tensorboard starts it."""
+def tensorboard(trained, tmp_path_factory):
+    """Address of a TensorBoard on the two runs, as make tensorboard starts it."""
+    folder, workshop = trained
+    logs = tmp_path_factory.mktemp('logs')
+    for run in (folder, workshop.folder(TEACHER, 0)):
+        # Without curves of tests: which of them exist depends on what ran before.
+        shutil.copytree(
+            run / 'tensorboard',
+            logs / run.name / 'tensorboard',
+            ignore=shutil.ignore_patterns('test_*'),
+        )
     with subprocess.Popen(
-        [sys.executable, '-m', 'tensorboard.main', f'--logdir={trained[0].parent}', '--port=0'],
+        [sys.executable, '-m', 'tensorboard.main', f'--logdir={logs}', '--port=0'],
         stderr=subprocess.PIPE,
         text=True,
     ) as process:

@@ -335,9 +335,9 @@ def tagged(tmp_path_factory, command):
 
 
 @pytest.mark.slow
-def test_tables_are_made_from_records_to_picture(tagged, command):
-    def table(number):
-        return command(
+def test_tables_are_made_from_records_to_picture(tagged, command, program):
+    def table(runner, number):
+        return runner(
             'experiments/run_aaai2021.py',
             f'--table={number}',
             '--preset=smoke',
@@ -345,7 +345,7 @@ def test_tables_are_made_from_records_to_picture(tagged, command):
             f'--out={tagged}/results',
         )
 
-    code, out, errors = table(3)
+    code, out, errors = table(command, 3)
     assert code == 0, errors
     assert 'methods of learning from a teacher' in out and 'simulated' in out
     assert 'smoke preset' in out and 'no weights of VGG-16' in out
@@ -375,7 +375,7 @@ def test_tables_are_made_from_records_to_picture(tagged, command):
     students = list((tagged / 'results' / 'runs').glob('*/saved_model/1/saved_model.pb'))
     assert len(students) == 6  # all but the teacher
     before = {path: path.stat().st_mtime_ns for path in (tagged / 'results').rglob('metrics.json')}
-    code, out, errors = table(6)
+    code, out, errors = table(program, 6)
     assert code == 0, errors
     assert 'F1, ensemble' in out and '*0.6080*' in out
     after = {path: path.stat().st_mtime_ns for path in (tagged / 'results').rglob('metrics.json')}
@@ -415,8 +415,8 @@ def _check_page(folder, mutual, student, teacher, precisions):
     assert page.count('data:audio/mpeg') == page.count('<figure data-clip=')
 
 
-def test_a_bad_call_is_one_line(command, tmp_path):
-    code, _, errors = command(
+def test_a_bad_call_is_one_line(program, tmp_path):
+    code, _, errors = program(
         'experiments/run_aaai2021.py', f'--records={tmp_path}/none', f'--out={tmp_path}/out'
     )
     assert code == 1 and 'make aaai' in errors and 'Traceback' not in errors

@@ -293,8 +293,8 @@ def test_windows_of_a_file_have_length_1_before_they_are_averaged(kind, tmp_path
         assert np.abs(feature - late).max() > 5e-3
 
 
-def table(command, number, folder, *arguments):
-    return command(
+def table(runner, number, folder, *arguments):
+    return runner(
         'experiments/run_eccv2020.py',
         f'--table={number}',
         f'--records={folder}/records',
@@ -395,7 +395,7 @@ def _check_page(folder):
 
 
 @pytest.mark.slow
-def test_the_other_tables_take_the_same_runs(made, smoke, command, tmp_path):
+def test_the_other_tables_take_the_same_runs(made, smoke, program, tmp_path):
     folder, _ = made
     before = {path: path.stat().st_mtime_ns for path in (folder / 'results').rglob('metrics.json')}
     # The same lists as written on other machines.
@@ -409,7 +409,7 @@ def test_the_other_tables_take_the_same_runs(made, smoke, command, tmp_path):
                 for number, line in enumerate(lines)
             )
         )
-    code, out, errors = table(command, 1, folder, f'--lists={lists}')
+    code, out, errors = table(program, 1, folder, f'--lists={lists}')
     assert code == 0, errors
     ranks = saved(folder, 1)
     # Ten test clips of ten classes: a sound's own is one of them.
@@ -420,12 +420,12 @@ def test_the_other_tables_take_the_same_runs(made, smoke, command, tmp_path):
     for key in ('dualcamnet', 'hearnet'):
         shares = [ranks[key, 'self-supervised', None][f'rank {k}'][0] for k in (1, 2, 5, 10, 30)]
         assert shares == sorted(shares) and shares[-1] == 1.0
-    code, out, errors = table(command, 3, folder, f'--target={smoke}/records')
+    code, out, errors = table(program, 3, folder, f'--target={smoke}/records')
     assert code == 0, errors
     assert 'target: avia_simulated' in out
     assert 0 <= saved(folder, 3)['audio_visual_hearnet', 'self-supervised', 0.5]['accuracy'][0] <= 1
     sounds = write_esc(tmp_path / 'esc', seconds=2.5)
-    code, out, errors = table(command, 4, folder, f'--target=folder:{sounds}')
+    code, out, errors = table(program, 4, folder, f'--target=folder:{sounds}')
     assert code == 0, errors
     assert saved(folder, 4)['hearnet', 'self-supervised', 0.5]['accuracy']
     assert not saved(folder, 4)['mesaros2018', 'supervised', None]

@@ -235,7 +235,7 @@ def test_tensorboard_has_a_session_a_run(made, summaries):
 
 
 @pytest.mark.slow
-def test_a_second_call_trains_nothing_and_a_wider_grid_only_what_is_new(made, smoke, command):
+def test_a_second_call_trains_nothing_and_a_wider_grid_only_what_is_new(made, smoke, program):
     out, _ = made
 
     def saved():
@@ -244,7 +244,7 @@ def test_a_second_call_trains_nothing_and_a_wider_grid_only_what_is_new(made, sm
 
     before = saved()
     for extra, trained in (((), 0), (('--learning_rates=1e-3,1e-4,1e-2', '--seeds=0'), 2)):
-        code, printed, errors = command(
+        code, printed, errors = program(
             'experiments/grid_search.py',
             f'--records={smoke}/records',
             f'--out={out}',
@@ -323,16 +323,13 @@ def test_test_splits_are_not_read(made, smoke, monkeypatch, column, tmp_path):
     assert not list(out.rglob('test_*.json')) and not list(tmp_path.rglob('test_*.json'))
 
 
-def test_a_bad_flag_is_one_line(tmp_path, command, program):
-    for number, (flag, message) in enumerate(
-        (
-            ('--network=resnet50', '--network=resnet50: expected one of hearnet, oursoundnet'),
-            ('--imitations=2', '--imitations=2: expected numbers from 0 to 1'),
-            ('--seeds=-1', '--seeds=-1: expected whole numbers from 0'),
-        )
+def test_a_bad_flag_is_one_line(tmp_path, program):
+    for flag, message in (
+        ('--network=resnet50', '--network=resnet50: expected one of hearnet, oursoundnet'),
+        ('--imitations=2', '--imitations=2: expected numbers from 0 to 1'),
+        ('--seeds=-1', '--seeds=-1: expected whole numbers from 0'),
     ):
-        run = program if number else command  # once as users call it
-        code, _, errors = run(
+        code, _, errors = program(
             'experiments/grid_search.py',
             f'--records={tmp_path}',
             f'--out={tmp_path}',

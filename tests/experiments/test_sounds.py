@@ -65,7 +65,7 @@ def test_students_are_compared_on_the_same_files(tmp_path):
 
 
 @pytest.fixture(scope='module')
-def made(tmp_path_factory, command):
+def made(tmp_path_factory, command, program):
     """Students trained on a folder of audio files, and on records simulated from two of its folds.
 
     Returns (folder, the call, its output).
@@ -101,13 +101,13 @@ def made(tmp_path_factory, command):
         '--preset=smoke',
         f'--records={root}/records',
     ]
-    code, out, errors = command(*arguments)
+    code, out, errors = program(*arguments)
     assert code == 0, errors
     return root, arguments, out
 
 
 @pytest.mark.slow
-def test_esc10_runs_the_whole_way_and_nothing_twice(made, command):
+def test_esc10_runs_the_whole_way_and_nothing_twice(made, program):
     root, arguments, out = made
     assert 'tested on fold 1, fold 2, fold 3' in out and 'smoke preset' in out
     assert '| random forest on MFCC (Piczak 2015, 5 folds) |  |  |  |  | *0.7270* |' in out
@@ -138,12 +138,12 @@ def test_esc10_runs_the_whole_way_and_nothing_twice(made, command):
     )
     _check_page(root, num_files)
     # Without records, then again with them: earlier files are unchanged.
-    code, alone, errors = command(*(a for a in arguments if not a.startswith('--records=')))
+    code, alone, errors = program(*(a for a in arguments if not a.startswith('--records=')))
     assert code == 0 and 'training' not in alone and 'simulated array' not in alone, errors
     assert [
         line for line in out.splitlines() if 'simulated array' not in line and line.startswith('| ')
     ] == [line for line in alone.splitlines() if line.startswith('| ')]
-    code, again, errors = command(*arguments)
+    code, again, errors = program(*arguments)
     assert code == 0 and 'training' not in again, errors
     assert again.split('# Students')[1] == out.split('# Students')[1]
 

@@ -21,9 +21,11 @@ from dualcam.models import soundnet, weights
 from experiments import run_confusion, run_table1, run_table2, run_table3, run_table4
 from experiments.shared import command, confusion, outcomes, results, transfer
 from experiments.wacv2020 import presets, runs, tables
+from tests.helpers import programs
 from tests.helpers.sound_folders import write_dcase
 
 PUBLISHED = results.PUBLISHED
+FEWER = ('scenario_1', 'all')
 
 
 def test_the_papers_ten_rows():
@@ -276,20 +278,32 @@ def test_paper_preset_has_the_published_rates():
             )
 
 
+def call(runner, number, smoke):
+    """Runs a table's program with the smoke data; returns what it printed."""
+    jobs = [] if runner is not programs.run else ['--jobs=1']
+    code, out, errors = runner(
+        f'experiments/run_table{number}.py',
+        f'--records={smoke}/records',
+        f'--out={smoke}/results',
+        '--preset=smoke',
+        *jobs,
+    )
+    assert code == 0, errors
+    return out
+
+
 @pytest.fixture(scope='module')
-def made(smoke, command):
-    """Table 3, then 2, then 1, of the smoke data."""
-    results = {}
-    for number in (3, 2, 1):
-        code, out, errors = command(
-            f'experiments/run_table{number}.py',
-            f'--records={smoke}/records',
-            f'--out={smoke}/results',
-            '--preset=smoke',
-        )
-        assert code == 0, errors
-        results[number] = out
-    return smoke, results
+def made(smoke, command, program):
+    """Table 3, then 2, then 1, of the smoke data; 2 and 1 with the settings of `FEWER` only.
+
+    Table 3 is called as users do, and trains several runs at a time.
+    """
+    out = {3: call(command, 3, smoke)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, 'settings_of', lambda *_: FEWER)
+        for number in (2, 1):
+            out[number] = call(program, number, smoke)
+    return smoke, out
 
 
 @pytest.mark.slow
@@ -332,12 +346,17 @@ def test_a_table_is_made_from_records_to_picture(made):
 
 
 @pytest.mark.slow
-def test_accuracies_are_those_of_the_stored_answers(made):
+@pytest.mark.parametrize(
+    'number, student, settings', [(3, 'hearnet', runs.SETTINGS), (2, 'oursoundnet', FEWER)]
+)
+def test_accuracies_are_those_of_the_stored_answers(made, number, student, settings):
     smoke, _ = made
-    cells = json.loads((smoke / 'results/table2.json').read_text())['cells']
+    cells = json.loads((smoke / f'results/table{number}.json').read_text())['cells']
+    expected = [*tables.row_keys(settings), ('all', runs.UNSEEN_SUBJECTS)]
+    assert [(cell['train'], cell['test']) for cell in cells[::5]] == expected
     for cell in cells:
         network = {'DualCamNet': 'dualcamnet-hard', 'ResNet-50': 'resnet50-hard'}.get(
-            cell['column'], f'oursoundnet-{cell["column"]}'
+            cell['column'], f'{student}-{cell["column"]}'
         )
         (folder,) = (smoke / 'results/runs').glob(f'{network}-{cell["train"]}-seed0-*')
         test = json.loads((folder / f'test_{cell["test"]}.json').read_text())
@@ -351,11 +370,11 @@ def test_accuracies_are_those_of_the_stored_answers(made):
 
 
 @pytest.mark.slow
-def test_tables_share_their_teachers_and_a_second_call_trains_nothing(made, command):
+def test_tables_share_their_teachers_and_a_second_call_trains_nothing(made, program):
     smoke, out = made
     for teacher in ('dualcamnet', 'resnet50'):
         made = list((smoke / 'results/runs').glob(f'{teacher}-*'))
-        assert len(made) == 4  # of 4 settings, 3 tables
+        assert len(made) == 4  # one per setting for all tables
         for table in (1, 2):
             assert f'training  {teacher}' not in out[table]
     assert 'training  oursoundnet' in out[2]
@@ -368,19 +387,12 @@ def test_tables_share_their_teachers_and_a_second_call_trains_nothing(made, comm
         'table2',
         'table3',
     ]
-    code, again, errors = command(
-        'experiments/run_table3.py',
-        f'--records={smoke}/records',
-        f'--out={smoke}/results',
-        '--preset=smoke',
-    )
-    assert code == 0, errors
-    assert 'training' not in again
+    assert 'training' not in call(program, 3, smoke)
     assert [(smoke / 'results' / name).read_bytes() for name in names] == before
 
 
 @pytest.mark.slow
-def test_matrices_are_made_of_the_tables_runs(made, command, summaries):
+def test_matrices_are_made_of_the_tables_runs(made, program, summaries):
     smoke, _ = made
     results = smoke / 'results'
     arguments = (
@@ -389,7 +401,7 @@ def test_matrices_are_made_of_the_tables_runs(made, command, summaries):
         f'--out={results}',
         '--preset=smoke',
     )
-    code, out, errors = command(*arguments)
+    code, out, errors = program(*arguments)
     assert code == 0, errors
     folder = results / 'confusion'
     assert f'{folder}/confusion.md' in out
@@ -414,7 +426,7 @@ def test_matrices_are_made_of_the_tables_runs(made, command, summaries):
         len(json.loads((folder / 'confusion.json').read_text())['cells'])
     )
     csvs = {p: p.read_text() for p in folder.glob('*.csv')}
-    code, out, errors = command(*arguments)
+    code, out, errors = program(*arguments)
     assert code == 0, errors
     assert 'training' not in out
     assert {p: p.read_text() for p in folder.glob('*.csv')} == csvs
@@ -423,7 +435,7 @@ def test_matrices_are_made_of_the_tables_runs(made, command, summaries):
 
 
 @pytest.mark.slow
-def test_table4_carries_the_tables_students_to_a_set_of_its_own(made, tmp_path, command):
+def test_table4_carries_the_tables_students_to_a_set_of_its_own(made, tmp_path, program):
     smoke, _ = made
     dcase = write_dcase(tmp_path / 'dcase')
     arguments = [
@@ -433,7 +445,7 @@ def test_table4_carries_the_tables_students_to_a_set_of_its_own(made, tmp_path, 
         '--preset=smoke',
         '--ks=1,3',
     ]
-    code, out, errors = command(*arguments, f'--target=dcase2018:{dcase}')
+    code, out, errors = program(*arguments, f'--target=dcase2018:{dcase}')
     assert code == 0, errors
     assert 'training  ' not in out
     lines = {line.split('|')[1].strip(): line for line in out.splitlines() if line[:2] == '| '}
@@ -456,10 +468,10 @@ def test_table4_carries_the_tables_students_to_a_set_of_its_own(made, tmp_path, 
                 np.random.default_rng(number).standard_normal(9000) * 0.1,
                 22_050,
             )
-    code, out, errors = command(*arguments, f'--target=folder:{plain}')
+    code, out, errors = program(*arguments, f'--target=folder:{plain}')
     assert code == 0, errors
     assert '0.8960' not in out and 'target: plain' in out
-    code, _, errors = command(*arguments, f'--target=dcase2018:{plain}')
+    code, _, errors = program(*arguments, f'--target=dcase2018:{plain}')
     assert code == 1 and 'not DCASE 2018' in errors.splitlines()[-1]
 
 
