@@ -124,7 +124,11 @@ PRESETS = {
         1,
         (0.0, 0.5),
         ('hearnet', 'dualcamnet'),
-        _SHORT_OPTIONS | {'resnet18_eccv': (('num_frames', 1), ('width', 0.125))},
+        _SHORT_OPTIONS
+        | {
+            'dualcamnet_eccv': (('frame_stride', 12),),
+            'resnet18_eccv': (('num_frames', 1), ('width', 0.125)),
+        },
         True,
         'smoke preset: tests the pipeline; numbers mean nothing',
     ),
