@@ -31,7 +31,7 @@
 #   BAND=900-6400             band in hertz for make figures; default all
 #   LOGS=DIR                  logs for make tensorboard
 #   PRECISION=mixed_bfloat16|mixed_float16  DEVICES=2   for training on GPUs
-#   CLUSTER=tcp://HOST:PORT   Dask cluster whose workers convert (docs/scale.md)
+#   CLUSTER=tcp://HOST:PORT   Dask cluster whose workers convert and train (docs/scale.md)
 #   KERNELS=Haswell,Zen,...   matrix kernels for make test-kernels; default all
 #   TF=2.21                   the newest TensorFlow instead of 2.16.2: constraints-tf2.21.txt, in a
 #                             venv of its own, .venv-tf2.21 (docs/versions.md)
@@ -221,15 +221,15 @@ $(RECORDS)/.made: | setup
 endif
 
 table1 table2 table3: tfrecords
-	$(PY) experiments/run_$@.py --records=$(RECORDS) $(ARGUMENTS)
+	$(PY) experiments/run_$@.py --records=$(RECORDS) $(ARGUMENTS) $(ON_CLUSTER)
 
 table4: tfrecords
 	$(if $(TARGET),,$(error make table4 needs TARGET=folder:DIR or TARGET=dcase2018:DIR))
-	$(PY) experiments/run_table4.py --records=$(RECORDS) $(ARGUMENTS) --target=$(TARGET)
+	$(PY) experiments/run_table4.py --records=$(RECORDS) $(ARGUMENTS) --target=$(TARGET) $(ON_CLUSTER)
 
 esc10: $(if $(SOURCES),tfrecords,setup)
 	$(if $(SOUNDS),,$(error make esc10 needs SOUNDS=DIR, a folder of sound with folds))
-	$(PY) experiments/run_esc10.py --input=$(SOUNDS) $(ARGUMENTS) \
+	$(PY) experiments/run_esc10.py --input=$(SOUNDS) $(ARGUMENTS) $(ON_CLUSTER) \
 	  $(if $(SOURCES),--records=$(RECORDS))
 
 ifeq ($(ACIVW),)
@@ -251,7 +251,7 @@ endif
 eccv: $(ECCV)/records/.made
 	$(PY) experiments/run_eccv2020.py --table=$(TABLE) --records=$(ECCV)/records \
 	  --out=$(ECCV)/results-$(PRESET) --preset=$(PRESET) $(RUN_SEEDS) $(HARDWARE) \
-	  $(if $(TARGET),--target=$(TARGET)) $(if $(COMPLETE),--complete)
+	  $(if $(TARGET),--target=$(TARGET)) $(if $(COMPLETE),--complete) $(ON_CLUSTER)
 
 ifeq ($(TAGGED),)
 $(AAAI)/raw/.made: | setup
@@ -273,7 +273,7 @@ aaai: $(if $(TAGGED),setup,$(AAAI)/records/.made)
 	$(PY) experiments/run_aaai2021.py --table=$(TABLE) --records=$(TAGGED_RECORDS) \
 	  --out=$(AAAI)/results-$(PRESET) --preset=$(PRESET) $(RUN_SEEDS) $(HARDWARE) \
 	  $(if $(VGG16),--vgg16=$(VGG16)) $(if $(SOUNDNET8),--soundnet8=$(SOUNDNET8)) \
-	  $(if $(VGGISH),--vggish=$(VGGISH))
+	  $(if $(VGGISH),--vggish=$(VGGISH)) $(ON_CLUSTER)
 
 confusion: tfrecords
 	$(PY) experiments/run_confusion.py --records=$(RECORDS) $(ARGUMENTS)

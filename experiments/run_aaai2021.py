@@ -20,7 +20,7 @@ from absl import flags
 from experiments.shared import command
 
 
-def _body(options, _, seeds):
+def _body(options, _, seeds, cluster):
     from experiments.aaai2021 import comparison, presets, runs, tables
     from experiments.shared import comparison_pages, parallel, workers
 
@@ -47,6 +47,7 @@ def _body(options, _, seeds):
             for piece in _pieces(wanted)
         ],
         options.jobs,
+        cluster,
     )
     rows, precisions = tables.fill(lines, number, workshop, seeds)
     table = tables.table(
@@ -90,4 +91,4 @@ if __name__ == '__main__':
     flags.DEFINE_string('vgg16', None, 'Weights of keras.applications.VGG16 with its top (.h5).')
     flags.DEFINE_string('soundnet8', None, 'SoundNet-8, as its authors published it (.t7).')
     flags.DEFINE_string('vggish', None, 'VGGish, as its authors published it (checkpoint).')
-    command.start(_body, jobs=True)
+    command.start(_body, jobs=True, on_cluster=True)

@@ -45,10 +45,10 @@ _ACCURACY = 'accuracy'
 SEEDS = command.SEEDS | {'paper': (0, 1, 2, 3, 4)}
 
 
-def _body(options, _, seeds):
+def _body(options, _, seeds, cluster):
     from dualcam.evaluation import retrieval
     from experiments.eccv2020 import comparison, presets, runs, tables, targets
-    from experiments.shared import charts, comparison_pages, results, workers, workshops
+    from experiments.shared import charts, comparison_pages, parallel, results, workers
 
     number = int(options.table)
     if number > 2 and not options.target:
@@ -57,8 +57,9 @@ def _body(options, _, seeds):
             + ('records of AVIA' if number == 3 else 'as dcase2018:DIR or folder:DIR')
         )
     preset = command.chosen_preset(options, presets.preset_named(options.preset, options.complete))
-    source = runs.Source(options.records, options.out, preset, options.lists, options.max_bad)
-    workshop = workshops.Workshop(source, options.out, options.profile)
+    workshop = runs.open_workshop(
+        options.records, options.out, preset, options.lists, options.max_bad, options.profile
+    )
     command.list_skipped(workshop.store)
     if workers.follow(workshop):
         return
@@ -70,6 +71,8 @@ def _body(options, _, seeds):
     specs = tables.read_specs(_FILES[number], columns, unit)
     if number == 2:
         specs += tables.read_specs(_CORRESPONDENCE, columns)
+    wanted = [spec.run for spec in specs if tables.is_wanted(spec, preset)]
+    parallel.train_ahead(workshop, runs.pieces(wanted, seeds), 1, cluster)
     rows = tables.fill(specs, target, preset, seeds)
     table = results.Table(
         f'eccv2020_table{number}',
@@ -110,4 +113,4 @@ if __name__ == '__main__':
         False,
         "Table 3: also flip the acoustic images of the target, as the authors' loader always does.",
     )
-    command.start(_body, seeds=SEEDS)
+    command.start(_body, on_cluster=True, seeds=SEEDS)

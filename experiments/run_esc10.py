@@ -32,19 +32,26 @@ PUBLISHED = (
 )
 
 
-def _body(options, _, seeds):
+def _body(options, _, seeds, cluster):
     from dualcam.data.sources import sound_folders
     from dualcam.inference import students
-    from experiments.shared import comparison_pages, results, transfer, workers, workshops
+    from experiments.shared import comparison_pages, parallel, results, transfer, workers
     from experiments.sounds import comparison, presets, runs
 
     found = sound_folders.find_sounds(options.input)
     preset = command.chosen_preset(options, presets.PRESETS[options.preset])
-    source = runs.Source(found, options.out, preset, options.max_bad)
-    workshop = workshops.Workshop(source, options.out, options.profile)
+    workshop = runs.open_workshop(found, options.out, preset, options.max_bad, options.profile)
+    source = workshop.source
     arrays = _open_arrays(options, workshop) if options.records else None
     if workers.follow(workshop, *([arrays] if arrays else [])):
         return
+    pieces = [
+        [(runs.Run(network, number), [runs.TEST], seed)]
+        for seed in seeds
+        for _, network in NETWORKS
+        for number in range(len(source.splits))
+    ]
+    parallel.train_ahead(workshop, pieces, 1, cluster)
     # Unlike in the papers, features are normalised: networks' and MFCC statistics differ in scale.
     target = transfer.Target(source.sound_set, f'{options.out}/cache/embeddings', plain=False)
     rows = []
@@ -192,4 +199,4 @@ def _taught_rows(options, seeds, workshop, arrays):
 
 if __name__ == '__main__':
     flags.DEFINE_string('input', None, 'Folder of sound.', required=True)
-    command.start(_body, records=False)
+    command.start(_body, records=False, on_cluster=True)

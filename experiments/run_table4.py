@@ -26,13 +26,13 @@ COLUMNS = ('k-NN', 'linear probe')
 _TITLE = 'WACV 2020, Table 4: features transferred to another data set'
 
 
-def _body(options, preset, seeds):
+def _body(options, preset, seeds, cluster):
     import keras
 
     from dualcam import models
     from dualcam.data.signal import frontends
     from dualcam.inference import network_students, students
-    from experiments.shared import evaluators, results, transfer, workers
+    from experiments.shared import evaluators, parallel, results, transfer, workers
     from experiments.wacv2020 import runs
 
     kind, folder = transfer.read_target(options.target)
@@ -45,6 +45,8 @@ def _body(options, preset, seeds):
     workshop = command.open_workshop(options, preset, list(wanted.values()))
     if workers.follow(workshop):
         return
+    pieces = [[(one, (), seed) for one in wanted.values()] for seed in seeds]
+    parallel.train_ahead(workshop, pieces, 1, cluster)
     target = transfer.Target(
         found,
         f'{options.out}/cache/embeddings',
@@ -172,4 +174,4 @@ if __name__ == '__main__':
         'k-NN: normalise features to zero mean and unit deviation, and use validation files as '
         'neighbours too once k is chosen.',
     )
-    command.start(_body, soundnet=True, networks=True)
+    command.start(_body, soundnet=True, on_cluster=True, networks=True)

@@ -6,7 +6,9 @@ for comparison, from labels.
 """
 
 import dataclasses
+import functools
 import pathlib
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import keras
@@ -252,3 +254,27 @@ class Target:
 def labels(store: stores.Store, windows: np.ndarray) -> np.ndarray:
     """Class of each clip, [clips] int64."""
     return np.asarray(store.columns['label'])[windows[:, 0]]
+
+
+def open_workshop(
+    records: str | pathlib.Path,
+    out: str | pathlib.Path,
+    preset: presets.EccvPreset,
+    lists: str | pathlib.Path | None = None,
+    max_bad: int = 0,
+    profile: bool = False,
+) -> workshops.Workshop:
+    """The workshop for a folder of records; see `Source` and `workshops.Workshop`."""
+    arguments = records, out, preset, lists, max_bad, profile
+    source = Source(records, out, preset, lists, max_bad)
+    return workshops.Workshop(source, out, profile, functools.partial(open_workshop, *arguments))
+
+
+def pieces(
+    wanted: Iterable[Run], seeds: Sequence[int]
+) -> list[list[tuple[Run, Sequence[str], int]]]:
+    """Runs to train, for `parallel.train_ahead`; those with the same teacher are one piece."""
+    groups: dict[Run, list[Run]] = {}
+    for run in dict.fromkeys(wanted):
+        groups.setdefault(run.teacher or run, []).append(run)
+    return [[(run, (), seed) for run in group] for seed in seeds for group in groups.values()]

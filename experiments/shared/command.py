@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from experiments.shared import provenance  # first: the wall time is measured from here
 
@@ -24,7 +23,7 @@ def run(spec, soundnet=False):
         soundnet: whether the table includes OurSoundNet.
     """
 
-    def body(options, preset, seeds):
+    def body(options, preset, seeds, cluster):
         from dualcam.data.records import record_lists
         from dualcam.data.sources import datasets
         from experiments.shared import comparison_pages, parallel, workers
@@ -64,6 +63,7 @@ def run(spec, soundnet=False):
                 if wanted[setting]
             ],
             options.jobs,
+            cluster,
         )
         rows = tables.fill(spec, workshop, seeds)
         made = tables.table(spec, rows, workshop.note, described(workshop))
@@ -72,7 +72,7 @@ def run(spec, soundnet=False):
         print(f'{written(made, options)}; comparison of the runs: {page}')
         print(f'runs: {options.out}/runs; curves: make tensorboard')
 
-    start(body, video=True, soundnet=soundnet, jobs=True, networks=True)
+    start(body, video=True, soundnet=soundnet, jobs=True, on_cluster=True, networks=True)
 
 
 def write(table, options, seeds, data, folder=None):
@@ -157,12 +157,13 @@ def list_skipped(store):
 
 
 def start(
-    body: Callable[[Any, Any, list[int]], None],
+    body: Callable[..., None],
     *,
     records: bool = True,
     video: bool = False,
     soundnet: bool = False,
     jobs: bool = False,
+    on_cluster: bool = False,
     networks: bool = False,
     seeds: Mapping[str, Sequence[int]] = SEEDS,
 ) -> None:
@@ -171,12 +172,13 @@ def start(
     Each command defines only the flags that it uses; absl rejects all others.
 
     Args:
-        body: function of the flags, a `presets.Preset` and the list of seeds. A command with flags
-            of its own defines them before.
+        body: function of the flags, a `presets.Preset` and the list of seeds; with `on_cluster`,
+            also of a `jobs.Cluster` or None. A command with flags of its own defines them before.
         records: whether --records is required.
         video: whether there are networks on video with ResNet-50.
         soundnet: whether OurSoundNet is trained or evaluated.
         jobs: whether runs can be trained concurrently.
+        on_cluster: whether the workers of a Dask cluster can train runs.
         networks: whether the preset's networks take additional arguments.
         seeds: {preset: default of --seeds}.
     """
@@ -186,6 +188,7 @@ def start(
     from dualcam.training import hardware, hosts
     from experiments.shared import workers
     from experiments.wacv2020 import presets
+    from records import cluster_flags
 
     flags.DEFINE_string('records', None, 'Folder with the records.', required=records)
     flags.DEFINE_string('out', None, 'Folder for runs and results.', required=True)
@@ -223,6 +226,8 @@ def start(
             'Runs trained at the same time; default one per core, up to 4, and one with a GPU.',
             lower_bound=1,
         )
+    if on_cluster:
+        cluster_flags.define()
     if networks:
         flags.DEFINE_list(
             'network_options',
@@ -270,7 +275,12 @@ def start(
             options.jobs = 1  # concurrent runs would share them
         with hosts.ending():
             workers.wait_for_chief()
-            code = body(options, chosen_preset(options, preset), chosen)
+            preset = chosen_preset(options, preset)
+            if on_cluster:
+                with cluster_flags.connected() as cluster:
+                    code = body(options, preset, chosen, cluster)
+            else:
+                code = body(options, preset, chosen)
             workers.dismiss()
         return code
 
@@ -284,6 +294,13 @@ def _join(options):
     cluster = hosts.cluster(options.workers, options.worker, os.environ.get('TF_CONFIG'))
     if cluster is None:
         return
+    if ('cluster' in options and options.cluster) or (
+        'cluster_file' in options and options.cluster_file
+    ):
+        raise ValueError(
+            'pass either --cluster, whose workers train one run each, or --workers, which train '
+            'every run together'
+        )
     count = len(cluster.addresses)
     if options.devices not in (1, count):
         raise ValueError(

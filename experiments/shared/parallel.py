@@ -2,45 +2,58 @@
 
 A small network leaves cores idle while it is traced, saved, tested and exported; another one can
 train in the meantime. A setting with its teachers and students is one work item, so that no process
-waits for another's teacher. `tables.fill` then finds the finished runs.
+waits for another's teacher. `tables.fill` then finds the finished runs. The processes are local, or
+belong to the workers of a cluster.
 """
 
 import functools
 import logging
 import os
+import platform
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from dualcam.files import progress_bars
-from dualcam.jobs import run_all
+from dualcam.jobs import Cluster, run_all
 from experiments.shared import workshops
 
 _MOST = 4  # each keeps a network, a teacher and its batches in memory
-_held = {}  # the workshop of a worker process
+_held: dict[str, Any] = {}  # the workshop of a worker process, and whose call it was opened for
 
 
 def train_ahead(
     workshop: workshops.Workshop,
     pieces: Sequence[Sequence[tuple[Any, Sequence[str], int]]],
     jobs: int | None = None,
+    cluster: Cluster | None = None,
 ) -> None:
     """Trains and tests missing runs.
 
     Args:
         workshop: one that can be reopened in another process.
         pieces: lists of arguments of `workshop.scores`, the longest list first; in each, teachers
-            come before their students.
+            come before their students. A run without tests is only trained.
         jobs: number of processes; default one per core, up to 4, and one with a GPU. With one,
             nothing is done here.
+        cluster: its workers train instead of processes of this machine, each one piece at a time.
+            They work in the current folder: names of runs may depend on relative paths.
+
+    Raises:
+        ValueError: a worker does not share the current folder or that of the runs.
+        OSError: see `jobs.Cluster.run`.
     """
-    if jobs is None:
+    if jobs is None and cluster is None:
         jobs = 1 if tf.config.list_physical_devices('GPU') else min(_MOST, os.cpu_count() or 1)
     missing = [
         piece for piece in pieces if not all(workshop.has_scores(*wanted) for wanted in piece)
     ]
-    jobs = min(jobs, len(missing))
+    if cluster is not None:
+        _train_on(cluster, workshop, missing)
+        return
+    jobs = min(jobs or 1, len(missing))
     if jobs < 2:
         return
     work = functools.partial(
@@ -51,12 +64,64 @@ def train_ahead(
     run_all(work, missing, jobs, 'setting')
 
 
+def _train_on(cluster, workshop, missing):
+    if not missing:
+        return
+    workshop.out.mkdir(parents=True, exist_ok=True)
+    work = functools.partial(
+        _work_in, folder=os.getcwd(), call=secrets.token_hex(8), reopen=workshop.reopen
+    )
+
+    def name_of(piece):
+        run, _, seed = piece[0]
+        return workshop.folder(run, seed).name
+
+    run_all(
+        work,
+        missing,
+        1,
+        'setting',
+        cluster=cluster,
+        name_of=name_of,
+        folder=workshop.out,
+        apart=True,
+    )
+
+
+def _work_in(piece, folder, call, reopen):
+    """Trains a piece on a cluster, whose processes serve many calls of `train_ahead`."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise ValueError(
+            f'{folder}: a worker on {platform.node()} cannot work in the current folder of this '
+            f'command ({error}); expected a folder that all hosts share under one path'
+        ) from error
+    if _held.get('call') != call:
+        _held.clear()
+        _open(reopen)
+        _held['call'] = call
+    _train(piece)
+
+
 def _work(piece, reopen, threads):
     if not _held:
-        progress_bars.hide()
-        logging.getLogger('absl').setLevel(logging.WARNING)
-        tf.get_logger().setLevel('ERROR')
+        _open(reopen, threads)
+    _train(piece)
+
+
+def _open(reopen, threads=None):
+    progress_bars.hide()
+    logging.getLogger('absl').setLevel(logging.WARNING)
+    tf.get_logger().setLevel('ERROR')
+    if threads is not None:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-        _held['workshop'] = reopen()
-    for wanted in piece:
-        _held['workshop'].scores(*wanted)
+    _held['workshop'] = reopen()
+
+
+def _train(piece):
+    for run, tests, seed in piece:
+        if tests:
+            _held['workshop'].scores(run, tests, seed)
+        else:
+            _held['workshop'].train(run, seed)

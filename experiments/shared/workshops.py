@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Any, Protocol
 
 import keras
@@ -220,9 +220,11 @@ class Workshop:
             model_cards.renew_of_run(resolved.folder)
         return found
 
-    def has_scores(self, run: Any, tests: Iterable[str], seed: int) -> bool:
-        """Whether a run's results on all these tests exist."""
+    def has_scores(self, run: Any, tests: Collection[str], seed: int) -> bool:
+        """Whether results on all these tests exist; without tests, whether the run is trained."""
         folder = self.folder(run, seed)
+        if not tests:
+            return run_folder.is_complete(folder)
         return all(
             outcome.is_saved(folder / name) for name, outcome in map(self.source.file_of, tests)
         )

@@ -1,6 +1,7 @@
 """Students trained on folders of sound files from labels alone, tested on each split."""
 
 import dataclasses
+import functools
 import pathlib
 from typing import ClassVar
 
@@ -163,3 +164,16 @@ class Source:
             tuple(takes.of_sounds(sounds)),
             tuple(sound.path for sound in sounds),
         )
+
+
+def open_workshop(
+    sound_set: sound_folders.SoundSet,
+    out: str | pathlib.Path,
+    preset: presets.SoundPreset,
+    max_bad: int = 0,
+    profile: bool = False,
+) -> workshops.Workshop:
+    """The workshop for a folder of sound files; see `Source` and `workshops.Workshop`."""
+    arguments = sound_set, out, preset, max_bad, profile
+    source = Source(sound_set, out, preset, max_bad)
+    return workshops.Workshop(source, out, profile, functools.partial(open_workshop, *arguments))

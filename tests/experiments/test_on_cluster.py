@@ -1,6 +1,9 @@
-"""Students asked by the workers of a Dask cluster: what this process alone gets from them."""
+"""Networks beside the workers of a Dask cluster return what they return in this process."""
 
 import csv
+import dataclasses
+import threading
+import types
 
 import keras
 import numpy as np
@@ -10,12 +13,19 @@ import soundfile
 from dualcam import models
 from dualcam.cli import main
 from dualcam.data.signal import frontends
-from dualcam.data.sources import datasets
+from dualcam.data.sources import datasets, sound_folders
 from dualcam.export import saved_models
 from dualcam.inference import classification, embeddings
-from tests.helpers.sound_folders import tone
+from dualcam.training import run
+from experiments.shared import parallel
+from experiments.sounds import presets, runs
+from tests.helpers.dask_engine import wait_for
+from tests.helpers.sound_folders import tone, write_esc
 
 CLASSES = ('low', 'middle', 'high')
+PRESET = dataclasses.replace(
+    presets.PRESETS['smoke'], epochs={'hearnet': 1}, seconds={'hearnet': 1}
+)
 
 
 @pytest.fixture(scope='module')
@@ -102,3 +112,44 @@ def test_files_that_workers_do_not_see_are_no_bad_files(calls, cluster, monkeypa
     codes, _ = calls('classify', '.csv', '--max_bad=6', '--input', 'in')
     assert codes == [0, 1]
     assert 'expected a folder that all hosts share under one path' in capsys.readouterr().err
+
+
+def test_workers_train_the_same_students_though_one_is_killed(
+    engine, cluster, tmp_path, monkeypatch
+):
+    write_esc(tmp_path / 'esc', folds=(1, 2), takes=2, seconds=1.0)
+    monkeypatch.chdir(tmp_path)  # workers are elsewhere
+    found = sound_folders.find_sounds('esc')
+    wanted = [(runs.Run('hearnet', split), [runs.TEST], 0) for split in (0, 1)]
+    workshop, local = (runs.open_workshop(found, out, PRESET) for out in ('out', 'local'))
+
+    def kill():
+        wait_for(lambda: len(list((tmp_path / 'out').glob('runs/*/run.json'))) == 2)
+        engine.kill_worker()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    parallel.train_ahead(workshop, [[one] for one in wanted], 1, cluster)
+    killer.join()
+    for one, tests, seed in wanted:
+        folder = workshop.folder(one, seed)
+        assert workshop.has_scores(one, tests, seed)
+        theirs = workshop.scores(one, tests, seed)[runs.TEST]
+        ours = local.scores(one, tests, seed)[runs.TEST]
+        np.testing.assert_array_equal(theirs.predictions, ours.predictions)
+        assert local.folder(one, seed).name == folder.name
+        weights = [run.load(path).get_weights() for path in (local.folder(one, seed), folder)]
+        for our, their in zip(*weights, strict=True):
+            np.testing.assert_array_equal(their, our)
+    assert not list((tmp_path / 'out').rglob('.*.partial*'))
+    parallel.train_ahead(workshop, [[one] for one in wanted], 1, object())  # nothing is left
+    wait_for(lambda: cluster.num_threads() == 2)
+
+
+def test_a_folder_that_workers_lack_is_refused(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel.os, 'getcwd', lambda: '/not/shared')
+    workshop = types.SimpleNamespace(
+        has_scores=lambda *wanted: False, out=tmp_path / 'out', reopen=None
+    )
+    with pytest.raises(ValueError, match=r'^/not/shared: a worker on .* cannot work in the curren'):
+        parallel.train_ahead(workshop, [[('run', (), 0)]], 1, cluster)

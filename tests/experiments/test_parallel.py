@@ -61,3 +61,17 @@ def test_processors_are_shared_and_one_job_needs_no_process(started):
     parallel.train_ahead(Workshop(set()), PIECES, jobs=1)
     parallel.train_ahead(Workshop(set()), PIECES[:1], jobs=4)
     assert len(started) == 1
+
+
+def test_runs_without_tests_are_only_trained(monkeypatch):
+    class Workshop:
+        def scores(self, *wanted):
+            asked.append(wanted)
+
+        def train(self, *wanted):
+            asked.append(wanted)
+
+    asked = []
+    monkeypatch.setattr(parallel, '_held', {'workshop': Workshop()})
+    parallel._work([('a', ['test'], 0), ('b', (), 1)], None, None)
+    assert asked == [('a', ['test'], 0), ('b', 1)]

@@ -88,6 +88,7 @@ def test_a_single_process_announces_nothing():
         (['--worker=1'], '--worker=1: goes with --workers'),
         (['--workers=a:1,b:2'], '--worker=N must say which of them this process is'),
         (['--workers=a:1,b:2', '--worker=0', '--devices=3'], '2 processes have one each'),
+        (['--workers=a:1,b:2', '--worker=0', '--cluster=tcp://a:3'], 'pass either --cluster'),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(program, tmp_path, flags, message):
