@@ -45,7 +45,9 @@ def train_ahead(
         ValueError: a worker does not share the current folder or that of the runs.
         OSError: see `jobs.Cluster.run`.
     """
-    if jobs is None and cluster is None:
+    if cluster is None and jobs == 1:
+        return
+    if cluster is None and jobs is None:
         jobs = 1 if tf.config.list_physical_devices('GPU') else min(_MOST, os.cpu_count() or 1)
     missing = [
         piece for piece in pieces if not all(workshop.has_scores(*wanted) for wanted in piece)

@@ -52,6 +52,18 @@ def test_rows_are_the_published_ones():
         presets.preset_named('large')
 
 
+def test_runs_of_one_teacher_are_a_piece():
+    teacher, transferred, alone = (
+        runs.Run(network, runs.PRETEXT, alpha)
+        for network, alpha in (('dualcamnet_eccv', 0.0), ('hearnet_eccv', 0.5), ('hearnet_eccv', 0))
+    )
+    assert runs.pieces([transferred, alone, teacher, alone], [0, 1]) == [
+        [(one, (), seed) for one in piece]
+        for seed in (0, 1)
+        for piece in ([transferred, teacher], [alone])
+    ]
+
+
 def test_percentages_become_shares():
     columns = {'rank 1': ('rank_1', 'std_1')}
     rows = tables.read_specs('eccv2020_table1_retrieval.csv', columns, 100.0)

@@ -572,7 +572,7 @@ def test_table4_has_the_layers_of_soundnet_5_that_its_file_holds(
         publish=None,
         publish_suffix='',
     )
-    run_table4._body(options, workshop.source.preset, [0, 1])
+    run_table4._body(options, workshop.source.preset, [0, 1], None)
     out = capsys.readouterr().out
     assert ('conv5: left blank' in out) is not holds_conv5
     assert asked == [
