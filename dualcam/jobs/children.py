@@ -18,7 +18,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
 
 _POLL_S = 0.5
 _COMMAND = 'import sys; from dualcam.jobs import children; children.serve(int(sys.argv[1]))'
@@ -46,8 +45,10 @@ class Child:
                 pass_fds=[theirs.fileno()],
             )
 
-    def call(self, payload: bytes, is_wanted: Callable[[], bool]) -> Any:
+    def call(self, payload: bytes, is_wanted: Callable[[], bool]) -> bytes:
         """What `workers.answer` returns for a payload in that process; its errors are raised here.
+
+        The answer stays pickled: loading it could load TensorFlow into this process.
 
         Args:
             payload: see `workers.answer`.
@@ -78,8 +79,8 @@ class Child:
         self._ours.close()
 
 
-def call(payload: bytes, variables: Mapping[str, str]) -> Any:
-    """What `workers.answer` returns for a payload in the child process of this worker.
+def call(payload: bytes, variables: Mapping[str, str]) -> bytes:
+    """What `workers.answer` returns for a payload in the child process of this worker, pickled.
 
     Args:
         payload: see `workers.answer`.
@@ -130,7 +131,7 @@ def serve(descriptor: int) -> None:
     while True:
         payload = payloads.get()
         try:
-            answer = pickle.dumps((None, workers.answer(payload)))
+            answer = pickle.dumps((None, pickle.dumps(workers.answer(payload))))
         except Exception as error:
             answer = pickle.dumps((workers.portable(error), None))
         connection.send_bytes(answer)

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import pathlib
+import pickle
 import platform
 import sys
 import time
@@ -282,10 +283,13 @@ class _Run:
             error = future.exception()
             if error is None:
                 try:
-                    error, result, lines = future.result()
+                    answer = future.result()
                 except distributed.KilledWorker as killed:  # its result was lost, then repeats died
                     error = killed
                 else:
+                    error, result, lines = (
+                        pickle.loads(answer) if isinstance(answer, bytes) else answer
+                    )
                     for line in lines:
                         progress_bars.write(line, sys.stderr)
                     if error is None:

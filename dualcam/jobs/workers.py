@@ -95,7 +95,7 @@ def task() -> Callable[..., tuple[Exception | None, Any, list[str]]]:
 
 def run(
     payload: bytes, wanted: Mapping[str, str], mark: str | None, apart: bool
-) -> tuple[Exception | None, Any, list[str]]:
+) -> tuple[Exception | None, Any, list[str]] | bytes:
     """Runs a piece.
 
     Args:
@@ -105,7 +105,7 @@ def run(
         apart: whether the piece runs in the worker's child process.
 
     Returns:
-        See `answer`. Errors that another attempt may not meet are raised.
+        See `answer`; a child's is pickled. Errors that another attempt may not meet are raised.
     """
     import distributed
 

@@ -88,7 +88,7 @@ def test_workers_embed_the_same_features(calls, tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ['here.npz', 'in', 'there.npz']
 
 
-def test_workers_classify_as_this_process_does(calls, capsys):
+def test_workers_classify_as_this_process_does(calls):
     codes, paths = calls('classify', '.csv', '--by_window', '--max_bad=1', '--input', 'in')
     assert codes == [0, 0]
     here, there = (list(csv.DictReader(path.read_text().splitlines())) for path in paths)

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import pickle
 import time
 
 import pytest
@@ -24,7 +25,7 @@ def call():
     child = children.Child(VARIABLES)
 
     def make(work, piece, is_wanted=lambda: True):
-        return child.call(cloudpickle.dumps((work, piece)), is_wanted)
+        return pickle.loads(child.call(cloudpickle.dumps((work, piece)), is_wanted))
 
     yield make
     child.kill()
