@@ -8,9 +8,9 @@ resnet_v1_50/block1/unit_1/bottleneck_v1/conv1/weights and .../BatchNorm/gamma. 
 did not publish, are named after its layers, as are VGGish's: vggish/conv3/conv3_1/weights.
 """
 
+import gc
 import pathlib
 import re
-import traceback
 from collections.abc import Mapping
 
 import h5py
@@ -152,7 +152,9 @@ def load(model: keras.Model, path: AnyPath) -> None:
         model.load_weights(path)
     except Exception as error:  # Keras raises various kinds for a foreign file
         model.set_weights(before)
-        traceback.clear_frames(error.__traceback__)  # Keras 3.15's hold the file open
+        # Keras 3.15 leaves the file open, held by its error's frames and a cycle of references.
+        error = error.with_traceback(None)
+        gc.collect()
         raise ValueError(
             f'{path}: not the weights of {model.name}, or damaged '
             f'({" ".join(str(error).split())[:300]})'
