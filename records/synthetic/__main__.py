@@ -21,6 +21,7 @@ import os
 import pathlib
 from typing import Any
 
+import threadpoolctl
 from absl import app, flags
 
 from dualcam import jobs
@@ -97,7 +98,9 @@ def _check(options):
 
 def _work(piece, job, mic_array):
     if not job.is_complete(piece):
-        job.write(piece, mic_array, _BEAMFORMER)
+        # More threads round differently: bytes would depend on the number of cores and processes.
+        with threadpoolctl.threadpool_limits(1, 'blas'):
+            job.write(piece, mic_array, _BEAMFORMER)
 
 
 def main(_: list[str]) -> None:
