@@ -8,9 +8,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import numpy as np  # noqa: F401 - loads the BLAS whose threads are limited
-import threadpoolctl
-
 from dualcam.files import path_types, progress_bars
 from dualcam.jobs import clusters
 
@@ -79,8 +76,7 @@ def run_all(
 def _by_processes(work, pieces, processes, start_method):
     """(number of the piece, result), in the order in which they are done."""
     context = multiprocessing.get_context(start_method)
-    threads = max(1, (os.cpu_count() or 1) // processes)
-    with concurrent.futures.ProcessPoolExecutor(processes, context, _start, (threads,)) as pool:
+    with concurrent.futures.ProcessPoolExecutor(processes, context, _end_with_parent) as pool:
         futures = {pool.submit(work, piece): number for number, piece in enumerate(pieces)}
         try:
             for one in concurrent.futures.as_completed(futures):
@@ -93,14 +89,6 @@ def _by_processes(work, pieces, processes, start_method):
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def _start(threads):
-    """Sets up a worker: its share of the cores, and its end."""
-    # With one thread per core in each worker, matrix products wait for each other, which cost a
-    # fifth of the simulator's time. TensorFlow's threads are not affected.
-    threadpoolctl.threadpool_limits(threads, 'blas')
-    _end_with_parent()
 
 
 def _end_with_parent():

@@ -98,7 +98,8 @@ def _check(options):
 
 def _work(piece, job, mic_array):
     if not job.is_complete(piece):
-        # More threads round differently: bytes would depend on the number of cores and processes.
+        # More threads round differently, so bytes would depend on the number of cores; and threads
+        # of several processes wait for each other, which cost a fifth of the time.
         with threadpoolctl.threadpool_limits(1, 'blas'):
             job.write(piece, mic_array, _BEAMFORMER)
 
