@@ -209,10 +209,11 @@ def fit(
             record |= {f'train/{key}': value for key, value in curves.items()}
             measure = step.measure if step.measure in curves else 'total'
             shown = {'loss' if measure == 'total' else measure: f'{curves[measure]:.3f}'}
+            is_last = epoch == params.epochs - 1
             is_validated = validation is not None and (
-                (epoch + 1) % params.validation_period == 0 or epoch == params.epochs - 1
+                is_last or (epoch + 1) % params.validation_period == 0
             )
-            if population is not None and (is_validated or epoch == params.epochs - 1):
+            if population is not None and (is_validated or is_last):
                 population.measure(
                     training, params.batch_size, (params.seed, epoch), params.batch_norm_clips
                 )
