@@ -79,7 +79,7 @@ def trunk(
             filters, 5, padding='same', activation=None if batch_norm else 'relu', name=name
         )(x)
         if batch_norm:
-            x = layers.BatchNormalization(name=f'{name}_norm')(x)
+            x = layers.FusedBatchNormalization(name=f'{name}_norm')(x)
             x = keras.layers.ReLU()(x)
         x = keras.layers.MaxPooling2D(2, name=name.replace('conv', 'pool'))(x)
     # The 9x12 VALID convolution covers the whole remaining map.
@@ -170,7 +170,7 @@ def _joined_frames(acoustic, frame_stride, batch_norm, mean, std_dev):
         name='conv1',
     )(x)
     if batch_norm:
-        x = layers.BatchNormalization(name='conv1_norm')(x)
+        x = layers.FusedBatchNormalization(name='conv1_norm')(x)
         x = keras.layers.ReLU()(x)
     return keras.ops.reshape(x, [-1, rows, cols, 12]), kept
 

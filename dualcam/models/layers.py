@@ -400,7 +400,7 @@ def normalised_convolution(
         [batch, rows, cols, filters].
     """
     x = keras.layers.Conv2D(filters, size, strides, padding, use_bias=False, name=name)(x)
-    x = BatchNormalization(epsilon=1e-5, momentum=momentum, name=f'{name}_norm')(x)
+    x = FusedBatchNormalization(epsilon=1e-5, momentum=momentum, name=f'{name}_norm')(x)
     return keras.layers.ReLU()(x) if relu else x
 
 

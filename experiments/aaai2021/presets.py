@@ -128,7 +128,7 @@ PRESETS = {
     'demo': AaaiPreset(
         'demo',
         loop.LoopParams(
-            10,
+            8,
             32,
             2e-3,
             schedule='cosine',

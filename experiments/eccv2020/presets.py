@@ -84,7 +84,7 @@ class EccvPreset:
 _ALL = ('hearnet', 'dualcamnet', 'resnet18', 'l3')
 _SHORT_OPTIONS = {
     'dualcamnet_eccv': (('frame_stride', 6),),
-    'resnet18_eccv': (('num_frames', 1), ('width', 0.5)),
+    'resnet18_eccv': (('num_frames', 1), ('width', 0.25)),
     'l3_audio': (('width', 0.125),),
     'l3_vision': (('num_frames', 1), ('width', 0.125)),
 }
@@ -107,9 +107,9 @@ PRESETS = {
     # At this rate the hardest triplets collapse all features.
     'demo': EccvPreset(
         'demo',
-        loop.LoopParams(20, 64, 3e-4, **_MEASURED),
+        loop.LoopParams(30, 64, 3e-4, **_MEASURED, batch_norm_clips=128, validation_period=3),
         loop.LoopParams(20, 32, 1e-3, **_MEASURED),
-        20,
+        30,
         (0.0, 0.5),
         ('hearnet', 'dualcamnet'),
         _SHORT_OPTIONS,

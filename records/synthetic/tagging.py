@@ -57,7 +57,7 @@ class TaggingPreset:
 
 PRESETS = {
     'smoke': TaggingPreset(48, 24, 2),
-    'demo': TaggingPreset(1200, 300, 4),
+    'demo': TaggingPreset(900, 600, 4),
     'paper': TaggingPreset(6000, 500, 10),
 }
 
