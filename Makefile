@@ -276,7 +276,7 @@ aaai: $(if $(TAGGED),setup,$(AAAI)/records/.made)
 	  $(if $(VGGISH),--vggish=$(VGGISH)) $(ON_CLUSTER)
 
 confusion: tfrecords
-	$(PY) experiments/run_confusion.py --records=$(RECORDS) $(ARGUMENTS)
+	$(PY) experiments/run_confusion.py --records=$(RECORDS) $(ARGUMENTS) $(ON_CLUSTER)
 
 # For AVIA and ACIVW, or only one of them if only its real data are given. Trains nothing: AAAI
 # 2021's Figure 4 is drawn if make aaai has been run.
@@ -294,7 +294,7 @@ results: setup
 	$(PY) -m experiments.results_pages
 
 grid: tfrecords
-	$(PY) experiments/grid_search.py --records=$(RECORDS) $(ARGUMENTS) \
+	$(PY) experiments/grid_search.py --records=$(RECORDS) $(ARGUMENTS) $(ON_CLUSTER) \
 	  --network=$(NETWORK) --train_on=$(TRAIN_ON) --column=$(COLUMN)
 
 tensorboard: setup

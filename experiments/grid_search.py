@@ -17,10 +17,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from
 
 from absl import flags
 
-from experiments.shared import command, grids, workers
+from dualcam.training import loop
+from experiments.shared import command, grids, parallel, workers
+from experiments.wacv2020 import runs
 
 
-def _body(options, preset, seeds):
+def _body(options, preset, seeds, cluster):
     search = grids.Search(options.network, options.column, options.train_on)
     if grids.TEACHERS[search.column] is None:
         for name in ('temperatures', 'imitations'):
@@ -41,6 +43,8 @@ def _body(options, preset, seeds):
         raise ValueError(f'--column={options.column}: {command.NEEDS_VIDEO}')
     if workers.follow(workshop):
         return
+    if cluster is not None:
+        _train_on(cluster, workshop, wanted, seeds)
     found = grids.fill(search, grid, workshop, seeds, options.out)
     folder = search.folder(options.out)
     table = grids.table(search, found, workshop.note, command.described(workshop))
@@ -50,6 +54,17 @@ def _body(options, preset, seeds):
         f'--logdir={folder}/tensorboard, HParams'
     )
     print(f'chosen: {grids.chosen(found)}')
+
+
+def _train_on(cluster, workshop, wanted, seeds):
+    """Trains the points' runs on a cluster, after their teacher."""
+    teachers = {run.teacher for run in wanted} - {None}
+    for pieces in (
+        [[(teacher, (), seed)] for teacher in teachers for seed in seeds],
+        [[(run, [runs.VALIDATION], seed)] for run in wanted for seed in seeds],
+    ):
+        # Runs that diverge are listed later, by `grids.fill`.
+        parallel.train_ahead(workshop, pieces, 1, cluster, left_out=(loop.NotFinite,))
 
 
 if __name__ == '__main__':
@@ -66,5 +81,10 @@ if __name__ == '__main__':
         'imitations', ['0', '0.25', '0.5', '0.75', '1'], "lambda, the teacher's share."
     )
     command.start(
-        _body, video=True, soundnet=True, networks=True, seeds=dict.fromkeys(command.SEEDS, (0,))
+        _body,
+        video=True,
+        soundnet=True,
+        on_cluster=True,
+        networks=True,
+        seeds=dict.fromkeys(command.SEEDS, (0,)),
     )

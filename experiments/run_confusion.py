@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from the checkout
 
-from experiments.shared import command, confusion, workers
+from experiments.shared import command, confusion, parallel, workers
 from experiments.wacv2020 import runs
 from experiments.wacv2020.runs import Run
 
@@ -40,7 +40,7 @@ MATRICES = [
 ]
 
 
-def _body(options, preset, seeds):
+def _body(options, preset, seeds, cluster):
     workshop = command.open_workshop(options, preset, [run for _, run, _ in MATRICES])
     if workers.follow(workshop):
         return
@@ -51,6 +51,7 @@ def _body(options, preset, seeds):
         if len(possible) < len(MATRICES) - len(blank):
             reasons.append(command.NEEDS_VIDEO)
         print(f'Left out: {len(MATRICES) - len(possible)} matrices; {"; ".join(reasons)}')
+    parallel.train_ahead(workshop, _pieces(possible, seeds), options.jobs, cluster)
     matrices = confusion.fill(possible, workshop, seeds)
     folder = pathlib.Path(options.out) / confusion.FOLDER
     confusion.write_matrices(matrices, workshop.info.classes, workshop.note, folder)
@@ -62,5 +63,17 @@ def _body(options, preset, seeds):
     )
 
 
+def _pieces(matrices, seeds):
+    """Arguments of `parallel.train_ahead`: each teacher with its students, the longest first."""
+    related = {}
+    for _, run, test in matrices:
+        related.setdefault(run.teacher or run, []).append((run, [test]))
+    return [
+        [(run, tests, seed) for run, tests in sorted(ones, key=lambda one: bool(one[0].teacher))]
+        for seed in seeds
+        for ones in sorted(related.values(), key=len, reverse=True)
+    ]
+
+
 if __name__ == '__main__':
-    command.start(_body, video=True, soundnet=True, networks=True)
+    command.start(_body, video=True, soundnet=True, jobs=True, on_cluster=True, networks=True)

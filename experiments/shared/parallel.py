@@ -6,6 +6,7 @@ waits for another's teacher. `tables.fill` then finds the finished runs. The pro
 belong to the workers of a cluster.
 """
 
+import contextlib
 import functools
 import logging
 import os
@@ -29,6 +30,7 @@ def train_ahead(
     pieces: Sequence[Sequence[tuple[Any, Sequence[str], int]]],
     jobs: int | None = None,
     cluster: Cluster | None = None,
+    left_out: tuple[type[Exception], ...] = (),
 ) -> None:
     """Trains and tests missing runs.
 
@@ -40,6 +42,7 @@ def train_ahead(
             nothing is done here.
         cluster: its workers train instead of processes of this machine, each one piece at a time.
             They work in the current folder: names of runs may depend on relative paths.
+        left_out: errors that do not end the others; such a run stays missing.
 
     Raises:
         ValueError: a worker does not share the current folder or that of the runs.
@@ -53,7 +56,7 @@ def train_ahead(
         piece for piece in pieces if not all(workshop.has_scores(*wanted) for wanted in piece)
     ]
     if cluster is not None:
-        _train_on(cluster, workshop, missing)
+        _train_on(cluster, workshop, missing, left_out)
         return
     jobs = min(jobs or 1, len(missing))
     if jobs < 2:
@@ -62,16 +65,21 @@ def train_ahead(
         _work,
         reopen=workshop.reopen,
         threads=max(1, (os.cpu_count() or 1) // jobs),
+        left_out=left_out,
     )
     run_all(work, missing, jobs, 'setting')
 
 
-def _train_on(cluster, workshop, missing):
+def _train_on(cluster, workshop, missing, left_out):
     if not missing:
         return
     workshop.out.mkdir(parents=True, exist_ok=True)
     work = functools.partial(
-        _work_in, folder=os.getcwd(), call=secrets.token_hex(8), reopen=workshop.reopen
+        _work_in,
+        folder=os.getcwd(),
+        call=secrets.token_hex(8),
+        reopen=workshop.reopen,
+        left_out=left_out,
     )
 
     def name_of(piece):
@@ -90,7 +98,7 @@ def _train_on(cluster, workshop, missing):
     )
 
 
-def _work_in(piece, folder, call, reopen):
+def _work_in(piece, folder, call, reopen, left_out):
     """Trains a piece on a cluster, whose processes serve many calls of `train_ahead`."""
     try:
         os.chdir(folder)
@@ -103,13 +111,13 @@ def _work_in(piece, folder, call, reopen):
         _held.clear()
         _open(reopen)
         _held['call'] = call
-    _train(piece)
+    _train(piece, left_out)
 
 
-def _work(piece, reopen, threads):
+def _work(piece, reopen, threads, left_out):
     if not _held:
         _open(reopen, threads)
-    _train(piece)
+    _train(piece, left_out)
 
 
 def _open(reopen, threads=None):
@@ -121,9 +129,10 @@ def _open(reopen, threads=None):
     _held['workshop'] = reopen()
 
 
-def _train(piece):
+def _train(piece, left_out):
     for run, tests, seed in piece:
-        if tests:
-            _held['workshop'].scores(run, tests, seed)
-        else:
-            _held['workshop'].train(run, seed)
+        with contextlib.suppress(*left_out):
+            if tests:
+                _held['workshop'].scores(run, tests, seed)
+            else:
+                _held['workshop'].train(run, seed)

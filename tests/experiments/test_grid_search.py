@@ -148,11 +148,15 @@ GRID = (
 
 
 @pytest.fixture(scope='module')
-def made(smoke, command):
-    """A grid of four points, two seeds: its folder and what was printed."""
+def made(smoke, program, engine):
+    """A grid of four points, two seeds, trained on a cluster: its folder and what was printed."""
     out = smoke / 'grid_results'
-    code, printed, errors = command(
-        'experiments/grid_search.py', f'--records={smoke}/records', f'--out={out}', *GRID
+    code, printed, errors = program(
+        'experiments/grid_search.py',
+        f'--records={smoke}/records',
+        f'--out={out}',
+        f'--cluster_file={engine.file}',
+        *GRID,
     )
     assert code == 0, errors
     return out, printed

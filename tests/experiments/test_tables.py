@@ -278,7 +278,7 @@ def test_paper_preset_has_the_published_rates():
             )
 
 
-def call(runner, number, smoke):
+def call(runner, number, smoke, *options):
     """Runs a table's program with the smoke data; returns what it printed."""
     jobs = [] if runner is not programs.run else ['--jobs=1']
     code, out, errors = runner(
@@ -287,22 +287,24 @@ def call(runner, number, smoke):
         f'--out={smoke}/results',
         '--preset=smoke',
         *jobs,
+        *options,
     )
     assert code == 0, errors
     return out
 
 
 @pytest.fixture(scope='module')
-def made(smoke, command, program):
+def made(smoke, command, program, engine):
     """Table 3, then 2, then 1, of the smoke data; 2 and 1 with the settings of `FEWER` only.
 
-    Table 3 is called as users do, and trains several runs at a time.
+    Table 3 is called as users do, and trains several runs at a time. The workers of a cluster train
+    Table 1's.
     """
     out = {3: call(command, 3, smoke)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, 'settings_of', lambda *_: FEWER)
-        for number in (2, 1):
-            out[number] = call(program, number, smoke)
+        out[2] = call(program, 2, smoke)
+        out[1] = call(program, 1, smoke, f'--cluster_file={engine.file}')
     return smoke, out
 
 
@@ -378,7 +380,9 @@ def test_tables_share_their_teachers_and_a_second_call_trains_nothing(made, prog
         for table in (1, 2):
             assert f'training  {teacher}' not in out[table]
     assert 'training  oursoundnet' in out[2]
-    assert 'training  temporal_resnet50' in out[1] and 'training  avnet' in out[1]
+    assert 'training' not in out[1]  # here: its runs are the workers'
+    for network in ('temporal_resnet50', 'avnet'):
+        assert len(list((smoke / 'results/runs').glob(f'{network}-*/metrics.json'))) == len(FEWER)
     assert 'untrained' in out[1]
     names = 'table3.csv', 'results.html'
     before = [(smoke / 'results' / name).read_bytes() for name in names]
