@@ -72,7 +72,7 @@ def _body(options, _, seeds, cluster):
     if number == 2:
         specs += tables.read_specs(_CORRESPONDENCE, columns)
     wanted = [spec.run for spec in specs if tables.is_wanted(spec, preset)]
-    parallel.train_ahead(workshop, runs.pieces(wanted, seeds), 1, cluster)
+    parallel.train_ahead(workshop, runs.pieces(wanted, seeds), options.jobs, cluster)
     rows = tables.fill(specs, target, preset, seeds)
     table = results.Table(
         f'eccv2020_table{number}',
@@ -113,4 +113,4 @@ if __name__ == '__main__':
         False,
         "Table 3: also flip the acoustic images of the target, as the authors' loader always does.",
     )
-    command.start(_body, on_cluster=True, seeds=SEEDS)
+    command.start(_body, jobs=True, on_cluster=True, seeds=SEEDS)

@@ -273,8 +273,9 @@ def open_workshop(
 def pieces(
     wanted: Iterable[Run], seeds: Sequence[int]
 ) -> list[list[tuple[Run, Sequence[str], int]]]:
-    """Runs to train, for `parallel.train_ahead`; those with the same teacher are one piece."""
+    """Arguments of `parallel.train_ahead`; runs with the same teacher are one piece."""
     groups: dict[Run, list[Run]] = {}
     for run in dict.fromkeys(wanted):
         groups.setdefault(run.teacher or run, []).append(run)
-    return [[(run, (), seed) for run in group] for seed in seeds for group in groups.values()]
+    longest_first = sorted(groups.values(), key=len, reverse=True)
+    return [[(run, (), seed) for run in group] for group in longest_first for seed in seeds]

@@ -59,8 +59,8 @@ def test_runs_of_one_teacher_are_a_piece():
     )
     assert runs.pieces([transferred, alone, teacher, alone], [0, 1]) == [
         [(one, (), seed) for one in piece]
-        for seed in (0, 1)
         for piece in ([transferred, teacher], [alone])
+        for seed in (0, 1)
     ]
 
 
