@@ -372,6 +372,7 @@ def _epoch(step, train_step, training, params, epoch, stop, traced=None):
         contextlib.ExitStack() as trace,
     ):
         for number, batch in enumerate(filter(step.usable, batches)):
+            steps.trace(train_step, batch, len(training), params.batch_size)
             if traced and number == 1:  # the step before traced the graph
                 trace.enter_context(tf.profiler.experimental.Profile(str(traced)))
             losses, correct, is_finite = train_step(batch)
@@ -405,6 +406,7 @@ def _predict_all(step, predict_batch, clips, params, epoch, stop):
         num_batches = -(-len(clips) // batch_size)
         batch_size, seed = -(-len(clips) // num_batches), params.seed
     for number, batch in enumerate(filter(step.usable, clips.batches(batch_size, seed))):
+        steps.trace(predict_batch, batch, len(clips), batch_size)
         losses, part = predict_batch(batch)
         losses = {key: float(value) for key, value in losses.items()}
         if not np.isfinite(losses['total']):

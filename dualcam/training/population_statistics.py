@@ -75,6 +75,7 @@ class PopulationStatistics:
         left = count
         for batch in clips.batches(size, shuffle_seed):
             inputs = tf.nest.map_structure(lambda values, left=left: values[:left], batch['input'])
+            steps.trace(self._moments, inputs, count, size)
             for found, calls in zip(collected, self._moments(inputs), strict=True):
                 found += [[np.asarray(part, np.float64) for part in call] for call in calls]
             left -= min(left, len(batch['label']))

@@ -76,3 +76,24 @@ def outputs(network: keras.Model, inputs: Any, training: bool) -> tf.Tensor | di
     return tf.nest.map_structure(
         lambda values: tf.cast(values, tf.float32), network(inputs, training=training)
     )
+
+
+def trace(function: Any, batch: Any, num_clips: int, batch_size: int) -> None:
+    """Traces a function for batches of any size if the last batch is smaller than the others.
+
+    Otherwise it would be traced twice, which takes longer than a small network's epoch. Nothing is
+    done once the function has been traced.
+
+    Args:
+        function: a `tf.function` of a batch.
+        batch: nested tensors whose first axis is the clips.
+        num_clips, batch_size: clips of an epoch, and of all but the last batch.
+    """
+    is_same_size = num_clips <= batch_size or num_clips % batch_size == 0
+    if is_same_size or function.experimental_get_tracing_count():
+        return
+    function.get_concrete_function(
+        tf.nest.map_structure(
+            lambda values: tf.TensorSpec([None, *values.shape[1:]], values.dtype), batch
+        )
+    )

@@ -187,6 +187,18 @@ def test_validation_and_the_chosen_weights_have_measured_averages(tmp_path):
         assert ours['validation/total'] != theirs['validation/total']
 
 
+def test_a_smaller_last_batch_is_not_traced_again(tmp_path, monkeypatch):
+    traced = []
+
+    def outputs(model, inputs, training):
+        traced.append((training, inputs.shape[0]))
+        return model(inputs, training=training)
+
+    monkeypatch.setattr(steps, 'outputs', outputs)
+    fit(tmp_path / 'smaller', **MEASURED)  # 23 clips in batches of 6
+    assert traced == [(True, None), (False, None)]
+
+
 @pytest.mark.parametrize('stop_after', [1, 2])
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(stop_after, tmp_path, monkeypatch):
     small_runs.write_records(tmp_path)
