@@ -117,7 +117,7 @@ def shared(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def smoke(shared, command):
-    """The embedded data at smoke size, from the simulator to records: its folder."""
+    """Five classes of the embedded data at smoke size, from simulator to records: its folder."""
 
     def make(folder):
         _call(
@@ -126,6 +126,7 @@ def smoke(shared, command):
             'records.synthetic',
             f'--out={folder}/raw',
             '--preset=smoke',
+            '--classes=5',
             f'--matfiles={folder}/raw/matfiles',
             '--nokeep_array',
         )

@@ -53,7 +53,7 @@ def _job_and_info(options):
     else:
         preset, take_rule = presets.preset_named(options.preset, layout), None
         num_places = units = options.videos or preset.num_videos
-    classes, origin, dealt = _CLASSES[layout], 'simulated sounds, ', None
+    classes, origin, dealt = _CLASSES[layout][: options.classes], 'simulated sounds, ', None
     if options.sources:
         found, folds = recordings.of_folds(
             sound_folders.find_sounds(options.sources), [int(fold) for fold in options.folds]
@@ -76,14 +76,21 @@ def _job_and_info(options):
             preset.num_takes,
             preset.num_subjects,
             dealt,
+            len(classes),
         ), info
-    return acivw.Job(out, options.seed, preset.take_s, units, dealt), info
+    return acivw.Job(out, options.seed, preset.take_s, units, dealt, len(classes)), info
 
 
 def _check(options):
     """Raises a `ValueError` for incompatible flags."""
     if options.folds and not options.sources:
         raise ValueError('--folds needs --sources')
+    if options.classes and options.sources:
+        raise ValueError('--classes is for parametric sounds; --sources has its own classes')
+    if options.classes and options.classes > len(_CLASSES[options.layout]):
+        raise ValueError(
+            f'--classes={options.classes}: {options.layout} has {len(_CLASSES[options.layout])}'
+        )
     if options.layout == 'avia':
         if options.videos:
             raise ValueError('--videos needs --layout=acivw; for AVIA use --subjects')
@@ -169,6 +176,9 @@ if __name__ == '__main__':
         "ACIVW: videos per class instead of the preset's number.",
         lower_bound=3,
         upper_bound=1000,
+    )
+    flags.DEFINE_integer(
+        'classes', None, 'Only the first of the classes, at least 2.', lower_bound=2
     )
     flags.DEFINE_string('sources', None, 'Folder of real recordings, one folder per class.')
     flags.DEFINE_list('folds', [], 'With --sources: only recordings of these folds (ESC).')

@@ -31,6 +31,7 @@ class Job:
         num_videos: of each class.
         dealt: files of each video of each class (`recordings.deal`), or None for parametric
             sources.
+        num_classes: of the machines or recordings, the first ones.
     """
 
     out: pathlib.Path
@@ -38,6 +39,7 @@ class Job:
     take_s: int
     num_videos: int
     dealt: tuple[tuple[tuple[pathlib.Path, ...], ...], ...] | None
+    num_classes: int = len(datasets.ACIVW_CLASSES)
 
     def settings(self) -> dict[str, Any]:
         """Everything that the videos' bytes depend on, for JSON."""
@@ -53,7 +55,7 @@ class Job:
         """The videos: (class, number), both from 0."""
         return [
             (label, number)
-            for label in range(len(self.dealt or datasets.ACIVW_CLASSES))
+            for label in range(self.num_classes)
             for number in range(self.num_videos)
         ]
 

@@ -27,6 +27,7 @@ class Job:
         take_s, num_takes, num_subjects: see `presets.AviaPreset`.
         dealt: files of each take of each class (`recordings.deal`), or None for parametric
             sources.
+        num_classes: of the actions or recordings, the first ones.
     """
 
     out: pathlib.Path
@@ -37,6 +38,7 @@ class Job:
     num_takes: int
     num_subjects: int
     dealt: tuple[tuple[tuple[pathlib.Path, ...], ...], ...] | None
+    num_classes: int = len(datasets.AVIA_CLASSES)
 
     def settings(self) -> dict[str, Any]:
         """Everything that the takes' bytes depend on, for JSON."""
@@ -50,12 +52,11 @@ class Job:
 
     def pieces(self) -> list[tuple[int, int, int]]:
         """The folders of takes: (location from 1, subject from 1, action from 0)."""
-        num_actions = len(self.dealt or datasets.AVIA_CLASSES)
         return [
             (location + 1, subject + 1, action)
             for location in range(len(scenes.SCENARIOS))
             for subject in range(self.num_subjects)
-            for action in range(num_actions)
+            for action in range(self.num_classes)
         ]
 
     def is_complete(self, piece: tuple[int, int, int]) -> bool:

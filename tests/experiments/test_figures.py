@@ -185,11 +185,11 @@ def shown_titles(figure):
     return list(dict.fromkeys(found))
 
 
-def test_the_command_writes_what_there_is_and_says_what_is_missing(avia, tmp_path, command):
+def test_the_command_writes_what_there_is_and_says_what_is_missing(avia, tmp_path, program):
     results = tmp_path / 'aaai'
     results.mkdir()
     write_precisions(results, 3, {'labels alone': 0.4, 'proposed student': 0.5})
-    done, out, errors = command(
+    done, out, errors = program(
         '-m', 'experiments.figures', f'--records={avia}', f'--aaai={results}', '--band=200-3000',
         f'--out={tmp_path}/out', '--seconds=1',
     )  # fmt: skip
@@ -202,7 +202,7 @@ def test_the_command_writes_what_there_is_and_says_what_is_missing(avia, tmp_pat
     for name in names:
         with Image.open(tmp_path / 'out' / name) as picture:
             assert picture.width > 700 and np.asarray(picture.convert('L')).std() > 10
-    code, _, errors = command('-m', 'experiments.figures', f'--out={tmp_path}/none')
+    code, _, errors = program('-m', 'experiments.figures', f'--out={tmp_path}/none')
     assert code == 1 and 'error: nothing to draw: no Figure 2 of ACIVW' in errors
 
 

@@ -1,4 +1,4 @@
-"""Runs a program of experiments/ within this process, for tests that need no separate one.
+"""Runs a program within this process, for tests that need no separate one.
 
 Each separate process takes seconds to load TensorFlow.
 """
@@ -6,6 +6,7 @@ Each separate process takes seconds to load TensorFlow.
 import contextlib
 import io
 import logging
+import pathlib
 import runpy
 import sys
 from unittest import mock
@@ -19,15 +20,20 @@ _LOGGERS = ('absl', 'tensorflow')
 
 
 def run(script, *arguments):
-    """Runs a program like `python SCRIPT ARGUMENTS`.
+    """Runs a program like `python SCRIPT ARGUMENTS` or `python -m MODULE ARGUMENTS`.
 
     Args:
-        script: its path in the checkout.
+        script: its path in the checkout, or -m; the module's name is then the first argument.
         *arguments: as typed.
 
     Returns:
         (exit code, stdout, stderr).
     """
+    if script == '-m':
+        module, *arguments = arguments
+        script = pathlib.Path(*module.split('.'))
+        is_package = (ROOT / script).is_dir()
+        script = script / '__main__.py' if is_package else script.with_suffix('.py')
     out, errors = io.StringIO(), io.StringIO()
     known = set(flags.FLAGS)
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}

@@ -171,8 +171,8 @@ def test_pictures_of_records_turn_the_acoustic_images(converted):
     np.testing.assert_array_equal(take.images[0], cepstra(3, 1).astype(np.float32)[::-1, ::-1])
 
 
-def test_the_command_says_what_it_did(raw, tmp_path, command):
-    code, out, errors = command(
+def test_the_command_says_what_it_did(raw, tmp_path, program):
+    code, out, errors = program(
         '-m',
         'records.convert_acivw',
         f'--raw={raw}',
@@ -185,7 +185,7 @@ def test_the_command_says_what_it_did(raw, tmp_path, command):
         '3 records written, 0 already existed, 2 frames beyond whole seconds not used: '
         f'{tmp_path}/out'
     )
-    code, _, errors = command(
+    code, _, errors = program(
         '-m', 'records.convert_acivw', f'--raw={tmp_path}', f'--out={tmp_path}/out'
     )
     assert code == 1 and 'no class_C/data_DDD' in errors and 'Traceback' not in errors

@@ -101,18 +101,18 @@ def test_the_command_works_in_several_processes(tmp_path, command):
     assert code == 1 and 'bad.wav' in errors.splitlines()[-1]
 
 
-def test_a_layout_is_converted_again_as_it_was_asked_for(tmp_path, command):
+def test_a_layout_is_converted_again_as_it_was_asked_for(tmp_path, program):
     folder = write_esc(tmp_path / 'esc', folds=(1,))
     (folder / 'meta.csv').write_text('filename,scene_label,identifier\nx.wav,dog,x\n')
     arguments = '-m', 'records.convert_sounds', f'--input={folder}', f'--out={tmp_path}/out'
-    code, _, errors = command(*arguments)
+    code, _, errors = program(*arguments)
     assert code == 1 and 'fold1_train.txt: no such list' in errors
     assert errors.count('\n') == 1 and '--layout=folders' in errors
-    code, out, errors = command(*arguments, '--layout=folders')
+    code, out, errors = program(*arguments, '--layout=folders')
     assert code == 0, errors
     assert out.endswith(f'8 records written, 0 already existed, 1 files left out: {tmp_path}/out\n')
     damaged = next((tmp_path / 'out').rglob('*.tfrecord'))
     damaged.write_bytes(b'')
-    code, out, errors = command('-m', 'records.verify', f'--root={tmp_path}/out', '--repair')
+    code, out, errors = program('-m', 'records.verify', f'--root={tmp_path}/out', '--repair')
     assert code == 0, errors
     assert damaged.stat().st_size

@@ -204,9 +204,9 @@ def test_files_in_flight_are_as_many_as_asked(records, tmp_path, monkeypatch):
     assert len(most) == 8 and max(most) <= 2
 
 
-def test_the_command(records, tmp_path, command):
+def test_the_command(records, tmp_path, program):
     call = ('-m', 'records.transfer', f'--to={tmp_path}/to')
-    code, out, errors = command(*call, f'--from={records}')
+    code, out, errors = program(*call, f'--from={records}')
     assert code == 0, errors
     assert out.splitlines()[-1].startswith('8 files copied (0.0 MB), 0 already existed, 0 failed: ')
     for extra, reason in (
@@ -215,7 +215,7 @@ def test_the_command(records, tmp_path, command):
         ((f'--from={records}', '--storage_options=[1]'), 'expected JSON such as'),
         ((f'--from={records}', '--threads=0'), 'expected 1 or more'),
     ):
-        code, _, errors = command(*call, *extra)
+        code, _, errors = program(*call, *extra)
         assert code == 1 and reason in errors.splitlines()[-1]
         assert 'Traceback' not in errors
 

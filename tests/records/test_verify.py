@@ -77,7 +77,7 @@ def test_damage_is_told_from_the_record_alone(kind, many, tmp_path, rng):
         assert set(got) == {paths[0]} and got[paths[0]] in expected
 
 
-def test_the_command_reports_and_repairs(converted, raw, tmp_path, command):
+def test_the_command_reports_and_repairs(converted, raw, tmp_path, program):
     whole = records(converted)
     first, second, *_, last = whole
     for path, kind in (
@@ -95,7 +95,7 @@ def test_the_command_reports_and_repairs(converted, raw, tmp_path, command):
         f'--report={tmp_path}/report.json',
         '--processes=1',
     ]
-    code, out, errors = command(*arguments)
+    code, out, errors = program(*arguments)
     assert code == 1, errors
     *lines, end = out.splitlines()
     assert len(lines) == 4 and end.startswith('5 records read, 4 findings (')
@@ -113,7 +113,7 @@ def test_the_command_reports_and_repairs(converted, raw, tmp_path, command):
         'manifest.jsonl': 'manifest_line',
     }
     (raw / 'sync/Location_02/Subject_03/Action_005/audio/A_000017.npy').write_bytes(b'')
-    code, out, errors = command(*arguments, '--repair')
+    code, out, errors = program(*arguments, '--repair')
     assert code == 1, errors
     assert f'repaired: {first}: ends within' in out and f'repaired: {second}: ' in out
     assert 'A_000017.npy: not a readable .npy file' in out
@@ -124,7 +124,7 @@ def test_the_command_reports_and_repairs(converted, raw, tmp_path, command):
     _, findings, repaired, failed = verify.verify(converted, repairing=True)
     assert [one.path for one in repaired] == [last] and not findings and not failed
     assert records(converted) == whole
-    code, out, _ = command(*arguments)
+    code, out, _ = program(*arguments)
     assert code == 0 and out == f'6 records read, 0 findings: {converted}\n'
 
 
@@ -244,8 +244,8 @@ def test_damaged_sounds_are_told(tmp_path, rng):
     assert found(tmp_path / 'out') == {'rain/0_wav.tfrecord': 'not_finite'}
 
 
-def test_what_is_no_records_folder_is_an_error(tmp_path, command):
-    code, _, errors = command('-m', 'records.verify', f'--root={tmp_path}/nowhere')
+def test_what_is_no_records_folder_is_an_error(tmp_path, program):
+    code, _, errors = program('-m', 'records.verify', f'--root={tmp_path}/nowhere')
     assert code == 1 and 'nowhere: no such folder' in errors and 'Traceback' not in errors
     with pytest.raises(ValueError, match='contains no records'):
         verify.verify(tmp_path)

@@ -58,8 +58,8 @@ def test_the_seed_decides(root):
     assert videos(once['testing.txt']) != videos(other['testing.txt'])
 
 
-def test_written_lists_read_back(root, command):
-    code, out, errors = command(
+def test_written_lists_read_back(root, program):
+    code, out, errors = program(
         '-m', 'records.make_lists', f'--root={root}', '--num_seconds=2', '--by_video'
     )
     assert code == 0, errors
@@ -68,7 +68,7 @@ def test_written_lists_read_back(root, command):
         path = root / '2_seconds/lists' / name
         assert f'{path}: {len(paths)} records, {len(paths) // 2} sequences' in out
         assert reading.read_list(path) == [str(root / p) for p in paths]
-    code, _, errors = command(
+    code, _, errors = program(
         '-m',
         'records.make_lists',
         f'--root={root}',
@@ -77,7 +77,7 @@ def test_written_lists_read_back(root, command):
         '--location=1',
     )
     assert code == 1 and 'omit --split and --location' in errors
-    code, _, errors = command('-m', 'records.make_lists', f'--root={root}', '--num_seconds=2')
+    code, _, errors = program('-m', 'records.make_lists', f'--root={root}', '--num_seconds=2')
     assert code == 1 and '--by_video' in errors
 
 

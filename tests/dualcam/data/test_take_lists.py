@@ -182,8 +182,8 @@ def test_a_rule_survives_being_written(root, tmp_path):
             datasets.read_description(root)
 
 
-def test_the_command_writes_them(root, command):
-    code, out, errors = command(
+def test_the_command_writes_them(root, program):
+    code, out, errors = program(
         '-m',
         'records.make_lists',
         f'--root={root}',
@@ -206,5 +206,5 @@ def test_the_command_writes_them(root, command):
         (['--unseen_subjects=1'], 'needs --by_take'),
         (['--seed=1'], '--by_take or --by_video'),
     ):
-        code, _, errors = command('-m', 'records.make_lists', f'--root={root}', *arguments)
+        code, _, errors = program('-m', 'records.make_lists', f'--root={root}', *arguments)
         assert code == 1 and message in errors

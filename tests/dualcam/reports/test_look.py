@@ -164,13 +164,13 @@ def test_images_that_were_made_for_a_camera_are_not_moved_again(tmp_path, take, 
 
 
 @pytest.mark.slow
-def test_the_command_looks_at_records_and_raw_folders(smoke, tmp_path, capsys, command):
+def test_the_command_looks_at_records_and_raw_folders(smoke, tmp_path, capsys, program):
     folder = smoke / 'records' / 'Location_01' / 'Subject_01' / 'Action_004'
     assert main.main(['look', '--input', str(folder), f'--out={tmp_path}', '--kinds=sheet']) == 0
     assert 'written: ' in capsys.readouterr().out
     by_record = look.read_take(folder / 'Data_001.tfrecord')
     assert by_record.images.shape == (12, 36, 48, 12) and by_record.pictures.shape[0] == 12
-    code, out, errors = command(
+    code, out, errors = program(
         '-m',
         'records.look',
         f'--raw={smoke}/raw',
@@ -188,7 +188,7 @@ def test_the_command_looks_at_records_and_raw_folders(smoke, tmp_path, capsys, c
     # And with a camera that has another view.
     view = ('--view_deg=70,43', '--mirrored', '--video_offset_s=0.25', '--kinds=sheet')
     assert main.main(['look', '--input', str(folder), f'--out={tmp_path}/seen', *view]) == 0
-    code, out, errors = command(
+    code, out, errors = program(
         '-m',
         'records.look',
         f'--raw={smoke}/raw',
