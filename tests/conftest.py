@@ -163,9 +163,12 @@ def acivw_smoke(shared, command):
     return shared('acivw_smoke', make)
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def engine(tmp_path_factory):
-    """A `dask_engine.Engine`: a scheduler and two workers on loopback."""
+    """A `dask_engine.Engine`: a scheduler and two workers on loopback.
+
+    For one file of tests: its processes need time and gigabytes even when they have nothing to do.
+    """
     pytest.importorskip('distributed', reason='dualcam[cluster] is not installed')
     from tests.helpers import dask_engine
 
@@ -174,7 +177,7 @@ def engine(tmp_path_factory):
     made.close()
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def cluster(engine):
     """The `jobs.Cluster` of that engine."""
     from dualcam import jobs
