@@ -5,6 +5,7 @@ pixels for TensorBoard. Uses neither a window system nor Matplotlib's global sta
 """
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,7 +46,11 @@ def confusion_figure(
         )
     shares, is_empty = row_shares(counts), _empty(counts)
     width, height = (num_classes * _CELL_INCHES + margin for margin in _MARGIN_INCHES)
-    figure = Figure(figsize=(max(width, 6.5), max(height, 4.0)), layout='constrained')
+    width, height = max(width, 6.5), max(height, 5.0)
+    # Lines that are wider than the figure would leave no room for the matrix.
+    title = textwrap.fill(title, int(9 * width))
+    note_lines = textwrap.wrap(note, int(13 * width))
+    figure = Figure(figsize=(width, height), layout='constrained')
     backend_agg.FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap='Blues', vmin=0.0, vmax=1.0)
@@ -74,9 +79,9 @@ def confusion_figure(
     scores = f'{num_clips} clips'
     if num_clips:
         scores = f'accuracy {np.trace(counts) / num_clips:.4f}, {scores}'
-    axes.set_title(f'{title}\n{scores}', fontsize=11.5, pad=22 if note else 8)
+    axes.set_title(f'{title}\n{scores}', fontsize=11.5, pad=8 + 12 * len(note_lines))
     axes.annotate(
-        note,
+        '\n'.join(note_lines),
         (0.5, 1.0),
         xytext=(0, 8),
         xycoords='axes fraction',

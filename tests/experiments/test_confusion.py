@@ -54,6 +54,10 @@ def test_a_figure_has_every_count_name_and_the_accuracy(rng):
     # Without clips there is no accuracy.
     empty = figures.confusion_figure(np.zeros((2, 2), int), 'ab', 'empty')
     assert empty.axes[0].get_title() == 'empty\n0 clips'
+    # A title wider than the figure of a few classes leaves room for them.
+    wide = figures.confusion_figure(np.eye(2, dtype=int), 'ab', 'long title ' * 12, 'note ' * 50)
+    assert figures.pixels(wide).std() > 10
+    assert wide.axes[0].get_window_extent().width > 100
     with pytest.raises(ValueError, match='for 3 class names'):
         figures.confusion_figure(counts, names[:3], 'wrong')
 
