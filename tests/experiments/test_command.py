@@ -21,12 +21,12 @@ ROOT = pathlib.Path(__file__).parents[2]
     [  # each program once as users call it
         ('run_aaai2021', [], '--soundnet=x.h5', 'command'),
         ('run_aaai2021', [], '--backbone=x.h5', 'program'),
-        ('run_eccv2020', [], '--jobs=2', 'command'),
-        ('run_eccv2020', [], '--backbone=x.h5', 'program'),
+        ('run_eccv2020', [], '--backbone=x.h5', 'command'),
         ('run_table1', [], '--soundnet=x.h5', 'command'),
         ('run_table4', ['--target=folder:/none'], '--bgr', 'command'),
         ('run_esc10', ['--input=/none'], '--batch_norm=authors', 'command'),
-        ('run_confusion', [], '--jobs=2', 'command'),
+        ('run_confusion', [], '--lists=x', 'command'),
+        ('grid_search', ['--network=hearnet', '--train_on=all'], '--jobs=2', 'program'),
         ('run_esc10', ['--input=/none'], '--network_options=hearnet.dropout=0.5', 'program'),
     ],
 )
