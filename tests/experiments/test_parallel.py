@@ -2,6 +2,7 @@
 
 import pytest
 
+from dualcam.training import loop
 from experiments.shared import parallel
 from experiments.wacv2020 import runs
 
@@ -73,5 +74,21 @@ def test_runs_without_tests_are_only_trained(monkeypatch):
 
     asked = []
     monkeypatch.setattr(parallel, '_held', {'workshop': Workshop()})
-    parallel._work([('a', ['test'], 0), ('b', (), 1)], None, None)
+    parallel._work([('a', ['test'], 0), ('b', (), 1)], None, None, ())
     assert asked == [('a', ['test'], 0), ('b', 1)]
+
+
+def test_a_run_may_be_left_out(monkeypatch):
+    class Workshop:
+        def train(self, run, seed):
+            if run == 'bad':
+                raise loop.NotFinite('epoch 1')
+            trained.append((run, seed))
+
+    trained = []
+    monkeypatch.setattr(parallel, '_held', {'workshop': Workshop()})
+    piece = [('bad', (), 0), ('good', (), 0)]
+    parallel._work(piece, None, None, (loop.NotFinite,))
+    assert trained == [('good', 0)]
+    with pytest.raises(loop.NotFinite):
+        parallel._work(piece, None, None, ())
