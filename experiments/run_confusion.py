@@ -51,7 +51,8 @@ def _body(options, preset, seeds, cluster):
         if len(possible) < len(MATRICES) - len(blank):
             reasons.append(command.NEEDS_VIDEO)
         print(f'Left out: {len(MATRICES) - len(possible)} matrices; {"; ".join(reasons)}')
-    parallel.train_ahead(workshop, _pieces(possible, seeds), options.jobs, cluster)
+    pieces = parallel.by_teacher([(run, (test,)) for _, run, test in possible], seeds)
+    parallel.train_ahead(workshop, pieces, options.jobs, cluster)
     matrices = confusion.fill(possible, workshop, seeds)
     folder = pathlib.Path(options.out) / confusion.FOLDER
     confusion.write_matrices(matrices, workshop.info.classes, workshop.note, folder)
@@ -61,18 +62,6 @@ def _body(options, preset, seeds, cluster):
         f'{command.written(table, options, folder)}, and a .png and .csv for each matrix; in '
         'TensorBoard: make tensorboard, Images'
     )
-
-
-def _pieces(matrices, seeds):
-    """Arguments of `parallel.train_ahead`: each teacher with its students, the longest first."""
-    related = {}
-    for _, run, test in matrices:
-        related.setdefault(run.teacher or run, []).append((run, [test]))
-    return [
-        [(run, tests, seed) for run, tests in sorted(ones, key=lambda one: bool(one[0].teacher))]
-        for seed in seeds
-        for ones in sorted(related.values(), key=len, reverse=True)
-    ]
 
 
 if __name__ == '__main__':

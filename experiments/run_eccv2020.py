@@ -71,8 +71,8 @@ def _body(options, _, seeds, cluster):
     specs = tables.read_specs(_FILES[number], columns, unit)
     if number == 2:
         specs += tables.read_specs(_CORRESPONDENCE, columns)
-    wanted = [spec.run for spec in specs if tables.is_wanted(spec, preset)]
-    parallel.train_ahead(workshop, runs.pieces(wanted, seeds), options.jobs, cluster)
+    wanted = [(spec.run, ()) for spec in specs if tables.is_wanted(spec, preset)]
+    parallel.train_ahead(workshop, parallel.by_teacher(wanted, seeds), options.jobs, cluster)
     rows = tables.fill(specs, target, preset, seeds)
     table = results.Table(
         f'eccv2020_table{number}',

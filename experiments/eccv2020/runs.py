@@ -8,7 +8,6 @@ for comparison, from labels.
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import keras
@@ -268,14 +267,3 @@ def open_workshop(
     arguments = records, out, preset, lists, max_bad, profile
     source = Source(records, out, preset, lists, max_bad)
     return workshops.Workshop(source, out, profile, functools.partial(open_workshop, *arguments))
-
-
-def pieces(
-    wanted: Iterable[Run], seeds: Sequence[int]
-) -> list[list[tuple[Run, Sequence[str], int]]]:
-    """Arguments of `parallel.train_ahead`; runs with the same teacher are one piece."""
-    groups: dict[Run, list[Run]] = {}
-    for run in dict.fromkeys(wanted):
-        groups.setdefault(run.teacher or run, []).append(run)
-    longest_first = sorted(groups.values(), key=len, reverse=True)
-    return [[(run, (), seed) for run in group] for group in longest_first for seed in seeds]

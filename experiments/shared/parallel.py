@@ -12,7 +12,7 @@ import logging
 import os
 import platform
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -68,6 +68,17 @@ def train_ahead(
         left_out=left_out,
     )
     run_all(work, missing, jobs, 'setting')
+
+
+def by_teacher(
+    wanted: Iterable[tuple[Any, tuple[str, ...]]], seeds: Sequence[int]
+) -> list[list[tuple[Any, Sequence[str], int]]]:
+    """Pieces for `train_ahead` of (run, tests): runs with the same teacher are one piece."""
+    groups: dict[Any, list[tuple[Any, tuple[str, ...]]]] = {}
+    for run, tests in dict.fromkeys(wanted):
+        groups.setdefault(run.teacher or run, []).append((run, tests))
+    longest_first = sorted(groups.values(), key=len, reverse=True)
+    return [[(*pair, seed) for pair in group] for group in longest_first for seed in seeds]
 
 
 def _train_on(cluster, workshop, missing, left_out):

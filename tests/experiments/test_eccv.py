@@ -24,7 +24,7 @@ from dualcam.models import l3net
 from dualcam.training.recipes import correspondence
 from experiments.eccv2020 import features, presets, runs, tables, targets
 from experiments.run_eccv2020 import _CORRESPONDENCE
-from experiments.shared import charts, results, transfer, workshops
+from experiments.shared import charts, parallel, results, transfer, workshops
 from tests.helpers import toy_eccv
 from tests.helpers.sound_folders import write_esc
 
@@ -57,7 +57,8 @@ def test_runs_of_one_teacher_are_a_piece():
         runs.Run(network, runs.PRETEXT, alpha)
         for network, alpha in (('dualcamnet_eccv', 0.0), ('hearnet_eccv', 0.5), ('hearnet_eccv', 0))
     )
-    assert runs.pieces([transferred, alone, teacher, alone], [0, 1]) == [
+    wanted = [(run, ()) for run in (transferred, alone, teacher, alone)]
+    assert parallel.by_teacher(wanted, [0, 1]) == [
         [(one, (), seed) for one in piece]
         for piece in ([transferred, teacher], [alone])
         for seed in (0, 1)
