@@ -14,7 +14,6 @@ os.environ.update(THREADS)
 
 import fcntl
 import pathlib
-import re
 import subprocess
 import sys
 
@@ -27,9 +26,6 @@ pytest.register_assert_rewrite('tests.helpers')  # failures there show their val
 
 from tests.helpers import programs
 from tests.helpers.checkout import ROOT
-
-# What TensorFlow 2.21 prints when it starts, at any TF_CPP_MIN_LOG_LEVEL: notes on the processor.
-STARTUP = re.compile(r'^(?:WARNING: All log messages before absl::|I\d{4} \d).*\n', re.M)
 
 TESTS = pathlib.Path(__file__).parent
 GOLDEN = TESTS / 'golden'
@@ -64,7 +60,7 @@ def command():
             check=False,
             env=usual | variables,
         )
-        return done.returncode, done.stdout, STARTUP.sub('', done.stderr)
+        return done.returncode, done.stdout, programs.without_startup(done.stderr)
 
     return run
 

@@ -43,7 +43,8 @@ def test_a_kernel_is_the_one_that_computes():
     program = (
         'import json, numpy, threadpoolctl; from tests.proofs import kernels;'
         'print(json.dumps([[one["architecture"] for one in threadpoolctl.threadpool_info()'
-        ' if one["internal_api"] == "openblas"], kernels._features()[0]["AVX2"]]))'
+        ' if one["internal_api"] == "openblas"], [name for name in kernels._features()[1]'
+        ' if kernels._features()[0][name]]]))'
     )
     done = subprocess.run(
         [sys.executable, '-c', program],
@@ -53,8 +54,11 @@ def test_a_kernel_is_the_one_that_computes():
         capture_output=True,
         check=True,
     )
-    architectures, has_avx2 = json.loads(done.stdout)
-    assert set(architectures) == {'Sandybridge'} and not has_avx2
+    architectures, used = json.loads(done.stdout)
+    assert set(architectures) == {'Sandybridge'}
+    assert not [name for name in used if name.startswith(kernel.without)]
+    has, _ = kernels._features()
+    assert any(has.get(name) for name in kernel.environment()['NPY_DISABLE_CPU_FEATURES'].split())
 
 
 def test_kernels_for_other_processors_are_skipped_in_a_line(monkeypatch, capsys):

@@ -7,6 +7,7 @@ import contextlib
 import io
 import logging
 import pathlib
+import re
 import runpy
 import sys
 from unittest import mock
@@ -17,6 +18,13 @@ from absl import app, flags
 from tests.helpers.checkout import ROOT
 
 _LOGGERS = ('absl', 'tensorflow')
+# What TensorFlow 2.21 prints when it starts, at any TF_CPP_MIN_LOG_LEVEL: notes on the processor.
+_STARTUP = re.compile(r'^(?:WARNING: All log messages before absl::|I\d{4} \d).*\n', re.M)
+
+
+def without_startup(errors):
+    """A process's stderr without TensorFlow's own notes at the start."""
+    return _STARTUP.sub('', errors)
 
 
 def run(script, *arguments):

@@ -31,7 +31,8 @@ class Kernel:
     Attributes:
         needs: names of the features in NumPy.
         variables: of the environment.
-        without: features that NumPy must not use, if this processor has them.
+        without: features that NumPy must not use, if this processor has them; the beginnings of
+            their names, which for NumPy from 2.4 are of groups: X86_V3 has AVX2, X86_V4 AVX-512.
     """
 
     needs: tuple[str, ...] = ()
@@ -71,7 +72,7 @@ KERNELS = {
             'ONEDNN_MAX_CPU_ISA': 'AVX2',
             'TF_ENABLE_ONEDNN_OPTS': '1',
         },
-        ('AVX512',),
+        ('AVX512', 'X86_V4'),
     ),
     # Like ten-year-old processors, without fused operations, which round most often.
     'old': Kernel(
@@ -81,7 +82,7 @@ KERNELS = {
             'ONEDNN_MAX_CPU_ISA': 'AVX',
             'TF_ENABLE_ONEDNN_OPTS': '1',
         },
-        ('AVX512', 'AVX2', 'FMA3'),
+        ('AVX512', 'AVX2', 'FMA3', 'X86_V3', 'X86_V4'),
     ),
     # TensorFlow's own kernels instead of oneDNN's.
     'Eigen': Kernel((), {'TF_ENABLE_ONEDNN_OPTS': '0'}),

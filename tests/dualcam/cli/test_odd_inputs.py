@@ -22,6 +22,7 @@ from dualcam.data.sources import datasets
 from dualcam.export import saved_models, tflite
 from dualcam.files import text_files
 from dualcam.inference import classification
+from tests.helpers import programs
 from tests.helpers.sound_folders import tone
 
 CLASSES = ('low', 'middle', 'high')
@@ -331,6 +332,7 @@ def test_control_c_ends_with_one_line(saved, tmp_path):
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    lines = [line for line in error.replace('\r', '\n').splitlines() if line.strip()]
+    error = programs.without_startup(error.replace('\r', '\n'))
+    lines = [line for line in error.splitlines() if line.strip()]
     lines = [line for line in lines if 'file' not in line]  # the progress bar's
     assert lines == ['stopped: the same command resumes where it left off']
