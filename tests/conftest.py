@@ -113,7 +113,7 @@ def shared(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def smoke(shared, command):
-    """Five classes of the embedded data at smoke size, from simulator to records: its folder."""
+    """Four classes of the embedded data at smoke size, from simulator to records: its folder."""
 
     def make(folder):
         _call(
@@ -122,7 +122,7 @@ def smoke(shared, command):
             'records.synthetic',
             f'--out={folder}/raw',
             '--preset=smoke',
-            '--classes=5',
+            '--classes=4',
             f'--matfiles={folder}/raw/matfiles',
             '--nokeep_array',
         )
@@ -141,7 +141,7 @@ def smoke(shared, command):
 
 @pytest.fixture(scope='session')
 def acivw_smoke(shared, command):
-    """The embedded ACIVW at smoke size, from the simulator to records: its folder."""
+    """Five classes of the embedded ACIVW at smoke size, as records: its folder."""
 
     def make(folder):
         _call(
@@ -151,6 +151,8 @@ def acivw_smoke(shared, command):
             f'--out={folder}/raw',
             '--layout=acivw',
             '--preset=smoke',
+            '--classes=5',
+            '--videos=4',  # ten clips for training, the smallest number of neighbours
         )
         _call(
             command, '-m', 'records.convert_acivw', f'--raw={folder}/raw', f'--out={folder}/records'

@@ -35,15 +35,15 @@ def test_own_takes_of_one_place_become_a_table(tmp_path, command, rng):
     assert code == 0, errors
     assert '30 records written, 0 already existed' in out
     code, out, errors = command(
-        'experiments/run_table2.py',
+        'experiments/run_table3.py',
         f'--records={tmp_path}/records',
         f'--out={tmp_path}/results',
         '--preset=smoke',
     )
     assert code == 0, errors
-    saved = json.loads((tmp_path / 'results/table2.json').read_text())
+    saved = json.loads((tmp_path / 'results/table3.json').read_text())
     assert 'own takes (takes.csv) with uma16' in saved['title'] and 'AVIA' not in out
-    with open(tmp_path / 'results/table2.csv', newline='') as file:
+    with open(tmp_path / 'results/table3.csv', newline='') as file:
         lines = [line for line in csv.DictReader(file) if line['accuracy']]
     assert {(line['train'], line['test']) for line in lines} == {('scenario_1', 'scenario_1')}
     assert {line['column'] for line in lines} == {'DualCamNet', 'G', 'D'}
