@@ -3,7 +3,8 @@
 Records of one video share object, place and microphones, so a network that was trained on one of
 them knows the others. So the videos of each class are shuffled with the seed and distributed: about
 15 % for validation, 15 % for testing, at least one each, and the rest for training (ECCV 2020
-splits its data by video; its actual split is not known). The lists' unit is a sequence of N
+splits its data by video; its actual split is not known). A data set's description may set another
+share for testing, as the embedded data's does. The lists' unit is a sequence of N
 consecutive records, as in `record_lists`; the order of each list is shuffled too.
 """
 
@@ -12,10 +13,11 @@ import pathlib
 import numpy as np
 
 from dualcam.data.records import record_lists
+from dualcam.data.sources import datasets
 from dualcam.files.path_types import AnyPath
 from records import acivw_layout
 
-_SHARE = 0.15  # of a class's videos, for validation and for the test each
+_VALIDATION_SHARE = 0.15  # of a class's videos
 
 
 def make_video_lists(root: AnyPath, num_seconds: int, seed: int = 42) -> dict[str, list[str]]:
@@ -37,6 +39,7 @@ def make_video_lists(root: AnyPath, num_seconds: int, seed: int = 42) -> dict[st
     if num_seconds < 1:
         raise ValueError(f'{num_seconds} seconds per sequence: expected 1 or more')
     root = pathlib.Path(root)
+    rule = datasets.read_description(root).take_rule or datasets.TakeRule()
     parts: dict[str, list] = {'training.txt': [], 'validation.txt': [], 'testing.txt': []}
     for label, folders in _videos(root, num_seconds).items():
         if len(folders) < 3:
@@ -46,10 +49,12 @@ def make_video_lists(root: AnyPath, num_seconds: int, seed: int = 42) -> dict[st
                 'shorter sequences (--num_seconds)'
             )
         order = np.random.default_rng([seed, label]).permutation(sorted(folders))
-        held_out = max(1, round(_SHARE * len(folders)))
-        parts['validation.txt'] += list(order[:held_out])
-        parts['testing.txt'] += list(order[held_out : 2 * held_out])
-        parts['training.txt'] += list(order[2 * held_out :])
+        # One remains for training, whatever the share.
+        validating = max(1, round(_VALIDATION_SHARE * len(folders)))
+        testing = max(1, min(round(rule.test_share * len(folders)), len(folders) - validating - 1))
+        parts['validation.txt'] += list(order[:validating])
+        parts['testing.txt'] += list(order[validating : validating + testing])
+        parts['training.txt'] += list(order[validating + testing :])
     rng = np.random.default_rng(seed)
     return {
         name: _shuffled_sequences(root, folders, num_seconds, rng)

@@ -9,7 +9,7 @@ they are made here directly, by the same code, and with --nokeep_array the 128 c
 per second) are not kept.
 
 ACIVW: writes RAW/class_C/data_DDD with channels, acoustic images and .bmp video (10 MB per second
-together, 9 GB with --preset=demo) and RAW/dataset.json.
+together, 13 GB with --preset=demo) and RAW/dataset.json.
 
 AVIA's takes of one subject, action and scenario are concatenated in one folder; dataset.json states
 their length and that lists are by take. Complete folders are left unchanged. If another call is
@@ -41,17 +41,16 @@ def _job_and_info(options):
     """What to make, and its description."""
     layout = options.layout
     _check(options)
-    preset: Any  # of the layout
     folds: tuple[int, ...] = ()
+    preset: Any  # of the layout
+    preset = presets.preset_named(
+        options.preset, f'{layout}_recordings' if options.sources else layout
+    )
     if layout == 'avia':
-        preset = presets.preset_named(
-            options.preset, 'avia_recordings' if options.sources else 'avia'
-        )
         if options.subjects:
             preset = preset.with_subjects(options.subjects)
-        num_places, units, take_rule = 3, avia.num_units(preset), preset.take_rule()
+        num_places, units = 3, avia.num_units(preset)
     else:
-        preset, take_rule = presets.preset_named(options.preset, layout), None
         num_places = units = options.videos or preset.num_videos
     classes, origin, dealt = _CLASSES[layout][: options.classes], 'simulated sounds, ', None
     if options.sources:
@@ -62,7 +61,12 @@ def _job_and_info(options):
         dealt = tuple(tuple(map(tuple, parts[name])) for name in found)
         classes, origin = tuple(found), 'real recordings, simulated '
     info = datasets.DatasetInfo(
-        f'{layout}_simulated', classes, origin + _ORIGINS[layout], num_places, folds, take_rule
+        f'{layout}_simulated',
+        classes,
+        origin + _ORIGINS[layout],
+        num_places,
+        folds,
+        preset.take_rule(),
     )
     out = pathlib.Path(options.out)
     if layout == 'avia':

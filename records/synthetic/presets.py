@@ -51,10 +51,17 @@ class AcivwPreset:
     Attributes:
         num_videos: per class; at least three, as lists are by video.
         take_s: length of a video, whole seconds.
+        test_share: share of the videos for testing.
     """
 
     num_videos: int
     take_s: int
+    test_share: float = datasets.TakeRule.test_share
+
+    def take_rule(self) -> datasets.TakeRule | None:
+        """How the lists are made; None for the usual share."""
+        rule = datasets.TakeRule(test_share=self.test_share)
+        return rule if rule != datasets.TakeRule() else None
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -65,7 +72,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         'demo': AviaPreset(num_subjects=8, num_takes=3, take_s=5, num_unseen=2, test_share=0.4),
         'paper': AviaPreset(num_subjects=9, num_takes=1, take_s=30, num_unseen=2, test_share=0.3),
     },
-    # For real recordings: each take has its own recordings, of which there are few.
+    # Real recordings: each take or video has its own, of which there are few.
     'avia_recordings': {
         'smoke': AviaPreset(num_subjects=1, num_takes=1, take_s=5),
         'demo': AviaPreset(num_subjects=3, num_takes=2, take_s=10),
@@ -73,13 +80,18 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     'acivw': {
         'smoke': AcivwPreset(num_videos=3, take_s=2),
-        'demo': AcivwPreset(num_videos=14, take_s=6),  # 14 minutes, 9 GB of raw files
+        # Per class: 22 videos for training, 10 validation, 32 test; 21 minutes, 13 GB of raw files.
+        'demo': AcivwPreset(num_videos=64, take_s=2, test_share=0.5),
+    },
+    'acivw_recordings': {
+        'smoke': AcivwPreset(num_videos=3, take_s=2),
+        'demo': AcivwPreset(num_videos=14, take_s=6),
     },
 }
 
 
 def preset_named(name: str, layout: str = 'avia') -> AviaPreset | AcivwPreset:
-    """The preset of a layout, 'avia', 'avia_recordings' or 'acivw'.
+    """The preset of a layout: avia, acivw, or either with `_recordings` for real sources.
 
     Raises:
         ValueError: there is none; the message lists them.

@@ -334,8 +334,9 @@ def test_bad_recordings_are_named(tmp_path):
 
 def test_presets():
     assert presets.preset_named('demo').num_subjects >= 3
-    assert presets.preset_named('smoke', 'acivw').num_videos >= 3  # lists are split by video
+    for layout in ('acivw', 'acivw_recordings'):
+        assert presets.preset_named('smoke', layout).num_videos >= 3  # lists are split by video
+        with pytest.raises(ValueError, match=r'smoke, demo$'):
+            presets.preset_named('paper', layout)
     with pytest.raises(ValueError, match='smoke, demo, paper'):
         presets.preset_named('huge')
-    with pytest.raises(ValueError, match=r'smoke, demo$'):
-        presets.preset_named('paper', 'acivw')

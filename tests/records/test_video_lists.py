@@ -3,6 +3,7 @@
 import pytest
 
 from dualcam.data.records import reading
+from dualcam.data.sources import datasets
 from records import video_lists
 
 COUNTS = {0: [6] * 14, 1: [5, 2, 9], 7: [4] * 6 + [1], 9: [2] * 20}  # seconds of each video
@@ -33,6 +34,22 @@ def test_no_video_is_in_two_lists_and_all_classes_are_in_each(root):
             sum(v.startswith(f'class_{label}/') for v in part) for part in (train, valid, test)
         )
         assert counts == wanted
+
+
+def test_a_description_sets_the_share_of_the_test(root):
+    for share, wanted in ((0.4, {0: 6, 1: 1, 9: 8}), (0.99, {0: 11, 1: 1, 9: 16})):
+        rule = datasets.TakeRule(test_share=share)
+        datasets.write_description(root, datasets.DatasetInfo('embedded', take_rule=rule))
+        made = {
+            name: videos(paths) for name, paths in video_lists.make_video_lists(root, 2).items()
+        }
+        for label, count in wanted.items():
+            sizes = {
+                name: sum(video.startswith(f'class_{label}/') for video in part)
+                for name, part in made.items()
+            }
+            assert sizes['testing.txt'] == count and sizes['training.txt'] >= 1
+            assert sum(sizes.values()) == len(COUNTS[label])
 
 
 @pytest.mark.parametrize('num_seconds', [1, 2])
