@@ -180,9 +180,10 @@ test: $(if $(TF),setup,lint)
 
 # What depends most on the versions of TensorFlow, Keras and NumPy: with TF=2.21, in addition to a
 # whole make test with the default.
-test-versions: TESTS := $(addprefix tests/,test_readme.py dualcam/export dualcam/models dualcam/losses \
-  dualcam/evaluation dualcam/inference dualcam/training/test_checkpoints.py \
-  dualcam/training/test_training.py records/test_goldens.py records/test_writer.py)
+test-versions: TESTS := $(addprefix tests/,test_readme.py dualcam/export dualcam/losses \
+  dualcam/evaluation $(addprefix dualcam/models/,test_goldens.py test_models.py) \
+  dualcam/training/test_checkpoints.py dualcam/training/test_training.py records/test_goldens.py \
+  records/test_writer.py)
 test-versions: test
 
 # Numeric tests with the kernels of other processors; `make test` runs a short version.
