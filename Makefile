@@ -12,7 +12,8 @@
 #   SEEDS=0,1,2               seeds of the runs: three by default, one with smoke and in make grid,
 #                             five in make eccv with ACIVW
 #   PUBLISH=docs/results      folder for copies of the tables' JSON, with a suffix for data other
-#                             than the demo's with seed 0: table2-data1.json; then make results
+#                             than the demo's with seed 0: table2-data1.json; then make results.
+#                             PUBLISH=docs for make bench
 #   VIDEO=1                   records with video, which column R needs; default with table1, figures
 #                             and AVIA, and once such records exist
 #   BACKBONE=FILE             weights of ResNet-50, see dualcam import-weights
@@ -293,6 +294,7 @@ figures: $(if $(FIGURES_OF_AVIA),tfrecords) $(addsuffix /.made,$(FIGURES_OF_ACIV
 # Writes the tables' numbers to the README and docs/results.md.
 results: setup
 	$(PY) -m experiments.results_pages
+	$(PY) -m benchmarks.page
 
 grid: tfrecords
 	$(PY) experiments/grid_search.py --records=$(RECORDS) $(ARGUMENTS) $(ON_CLUSTER) \
@@ -305,7 +307,7 @@ tensorboard: setup
 
 bench: setup
 	$(if $(PEERS),$(PY) -m pip install -q -c $(CONSTRAINTS) -e '.[bench]')
-	$(PY) benchmarks/run.py --out=work/benchmarks
+	$(PY) benchmarks/run.py --out=work/benchmarks $(if $(PUBLISH),--publish=$(PUBLISH))
 
 # The site in work/site, with the executed notebook. Works offline once its packages are installed.
 docs: setup work/docs/take.md

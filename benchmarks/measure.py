@@ -22,6 +22,7 @@ class Row:
         peer: another program, measured alternately in the same process; empty for none.
         peer_value: its median in the same unit; None if it is not installed.
         spread: smallest and largest of the runs, or None.
+        ratio_spread: likewise of the ratios of our runs to the peer's runs beside them.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Row:
     peer: str = ''
     peer_value: float | None = None
     spread: tuple[float, float] | None = None
+    ratio_spread: tuple[float, float] | None = None
 
     @property
     def ratio(self):
@@ -39,6 +41,24 @@ class Row:
         if not self.peer_value or self.value is None:
             return None
         return self.value / self.peer_value
+
+    @property
+    def is_reached(self):
+        """Whether the value is at its target; None without one.
+
+        Targets are `80` (or more), `below 12`, `at most 0` and `5 times its peer` (or more).
+        """
+        if not self.reach or self.value is None:
+            return None
+        words = self.reach.replace(',', '')
+        if words.startswith('below '):
+            return self.value < float(words.removeprefix('below '))
+        if words.startswith('at most '):
+            return self.value <= float(words.removeprefix('at most '))
+        if words.endswith(' times its peer'):
+            wanted = float(words.removesuffix(' times its peer'))
+            return None if self.ratio is None else self.ratio >= wanted
+        return self.value >= float(words)
 
 
 def rates(*works, runs=RUNS):
@@ -71,8 +91,16 @@ def row(name, unit, values, peer='', peer_values=None, **more):
         peer=peer,
         peer_value=statistics.median(peer_values) if peer_values else None,
         spread=(min(values), max(values)),
+        ratio_spread=_ratio_spread(values, peer_values),
         **more,
     )
+
+
+def _ratio_spread(values, peer_values):
+    if not peer_values or len(values) != len(peer_values):
+        return None
+    ratios = [own / other for own, other in zip(values, peer_values, strict=True)]
+    return min(ratios), max(ratios)
 
 
 def compared(name, unit, work, peer, peer_work, **more):

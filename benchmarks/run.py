@@ -1,12 +1,13 @@
 """Measures how fast the parts are on this machine: one command, one table.
 
-    python benchmarks/run.py --out=DIR [--only=networks,records]
+    python benchmarks/run.py --out=DIR [--only=networks,records] [--publish=docs]
 
 Each row is a rate or a size, the median of three runs on synthetic data; the machine and the
 versions are stated above the table. Peers (extra `bench`: torch, acoular, librosa,
 pyroomacoustics) are measured alternately with ours in the same process; without them their cells
 are blank. The authors' programs were measured on another day, on 2 processors. Writes
-<out>/benchmarks.md, .json and .png, and prints the table.
+<out>/benchmarks.md, .json and .png, and prints the tables. `--publish` copies the JSON to a folder,
+as performance.json, from which `make results` writes the tables of docs/performance.md.
 """
 
 import dataclasses
@@ -27,9 +28,11 @@ import matplotlib
 import numpy as np
 from absl import app, flags
 
-from dualcam.files import progress_bars
+from benchmarks import page
+from dualcam.files import atomic, progress_bars
+from experiments.shared import provenance
 
-PARTS = ('machine', 'array', 'records', 'networks', 'correspondence', 'serving', 'memory', 'growth')
+PARTS = tuple(page.PARTS)
 _VERSIONS = (
     'tensorflow',
     'keras',
@@ -53,11 +56,12 @@ def main(_):
     out = pathlib.Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     rows, failed = [], []
+    started = time.monotonic()
     for part, measure_rows in progress_bars.bar(_measurements(options.only), unit='part'):
         try:
             with tempfile.TemporaryDirectory() as folder:
                 for row in measure_rows(pathlib.Path(folder)):
-                    rows.append(row)
+                    rows.append((part, row))
                     progress_bars.write(
                         f'{part}: {row.name}: {row.value:.4g} {row.unit}', sys.stdout
                     )
@@ -65,40 +69,25 @@ def main(_):
             # Keep the other parts' results.
             progress_bars.write(f'{part}: {traceback.format_exc()}', sys.stderr)
             failed.append(part)
-    machine = _machine()
-    text = markdown(rows, machine)
+    content = {
+        'machine': _machine(),
+        'commit': provenance.commit(),
+        'minutes': round((time.monotonic() - started) / 60),
+        'rows': [{'part': part} | dataclasses.asdict(row) for part, row in rows],
+    }
+    # The numbers first: they took a quarter of an hour.
+    saved = json.dumps(content, indent=1) + '\n'
+    (out / 'benchmarks.json').write_text(saved, encoding='utf-8')
+    text = page.block(content)
     (out / 'benchmarks.md').write_text(text, encoding='utf-8')
-    (out / 'benchmarks.json').write_text(
-        json.dumps(
-            {'machine': machine, 'rows': [dataclasses.asdict(row) for row in rows]}, indent=1
-        )
-        + '\n',
-        encoding='utf-8',
-    )
-    chart(rows, machine, out / 'benchmarks.png')
+    chart([row for _, row in rows], content['machine'], out / 'benchmarks.png')
     print(f'\n{text}written: {out}/benchmarks.md, .json, .png')
+    if options.publish:
+        copy = pathlib.Path(options.publish) / 'performance.json'
+        atomic.write_text(copy, saved)
+        print(f'written: {copy}; make results renews docs/performance.md from it')
     if failed:
         sys.exit(f'failed, so missing from the table: rows of {", ".join(failed)}')
-
-
-def markdown(rows, machine):
-    """The table in Markdown."""
-    lines = [
-        f'Measured on {machine}. Medians, with the minimum and maximum in brackets.',
-        '',
-        "| row | measured | target | authors' programs | peer | ratio to peer |",
-        '|---|---|---|---|---|---|',
-    ]
-    for row in rows:
-        measured = f'{_number(row.value)} {row.unit}'.strip()
-        if row.spread:
-            measured += f' ({_number(row.spread[0])} - {_number(row.spread[1])})'
-        peer = f'{row.peer}: {_number(row.peer_value)}' if row.peer_value else row.peer
-        lines.append(
-            f'| {row.name} | {measured} | {row.reach} | {_number(row.authors)} | {peer} | '
-            f'{_number(row.ratio)} |'
-        )
-    return '\n'.join(lines) + '\n'
 
 
 def chart(rows, machine, path):
@@ -152,7 +141,7 @@ def _measurements(only):
         'records': (records.conversion, records.loading),
         'networks': (networks.steps, networks.pipelines, networks.resnet_features),
         'correspondence': (correspondence.losses, correspondence.retrieval_time),
-        'serving': (serving.embedding, serving.serving),
+        'serving': (serving.starting, serving.embedding, serving.serving),
         'memory': (memory.conversion, memory.epoch),
         'growth': (
             growth.microphone_counts,
@@ -222,11 +211,8 @@ def _processor():
     return platform.processor() or platform.machine()
 
 
-def _number(value):
-    return '' if value is None else f'{value:.3g}' if abs(value) < 1000 else f'{value:,.0f}'
-
-
 if __name__ == '__main__':
     flags.DEFINE_string('out', None, 'Folder to write the table to.', required=True)
+    flags.DEFINE_string('publish', None, 'Folder for a copy of the JSON, performance.json.')
     flags.DEFINE_list('only', list(PARTS), f'Some of {", ".join(PARTS)}.')
     app.run(main)
