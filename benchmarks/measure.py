@@ -82,6 +82,23 @@ def rates(*works, runs=RUNS):
     return found
 
 
+def matrix_rates():
+    """GFLOP/s of products of 2,048 x 2,048 floats, some runs: what this machine can do at best."""
+    import tensorflow as tf
+
+    square = tf.random.normal((2048, 2048))
+
+    def multiply():
+        product = square
+        for _ in range(5):
+            product = tf.matmul(square, square)
+        product.numpy()
+        return 5 * 2 * 2048**3 / 1e9
+
+    (found,) = rates(multiply)
+    return found
+
+
 def row(name, unit, values, peer='', peer_values=None, **more):
     """A `Row` of the medians of lists of values."""
     return Row(

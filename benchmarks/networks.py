@@ -1,6 +1,7 @@
 """Rates of training: single steps (peer: PyTorch), whole pipelines, and frozen features."""
 
 import json
+import statistics
 
 import keras
 import numpy as np
@@ -48,7 +49,7 @@ def steps(_):
             if name in _PEERS and measure.is_installed('torch')
             else None
         )
-        yield measure.compared(
+        step = measure.compared(
             f'training step of {name}, batch of {shape[0]}',
             'clips/s',
             our_step(name, options, values),
@@ -57,6 +58,12 @@ def steps(_):
             authors=authors,
             reach=reach,
         )
+        yield step
+        gflop, megabytes = work_of(models.build(name, 14, **options), values[:1])
+        share = 100 * step.value * gflop / statistics.median(measure.matrix_rates())
+        yield measure.Row('its products per clip, as plain ones', gflop, 'GFLOP')
+        yield measure.Row("share of the machine's rate of matrix products", share, '%')
+        yield measure.Row('what its layers write per clip, going forward', megabytes, 'MB')
         yield measure.row(
             'the same in mixed_bfloat16',
             'clips/s',
@@ -137,6 +144,29 @@ def our_step(name, options, values, precision='float32'):
         return _STEPS * len(values)
 
     return work
+
+
+def work_of(model, values):
+    """What a training step on one clip costs, by the layers' sizes.
+
+    Args:
+        model: a network.
+        values: a batch with one clip.
+
+    Returns:
+        (GFLOP of all products, forwards, and backwards to the weights and to all layers' inputs
+        but the network's; MB of float32 that the layers write, forwards).
+    """
+    layers = [one for one in model.layers if not isinstance(one, keras.layers.InputLayer)]
+    outputs = keras.Model(model.input, [layer.output for layer in layers])
+    made = outputs({'audio': values} if isinstance(model.input, dict) else values, training=False)
+    flop, is_first = 0, True
+    for layer, out in zip(layers, made, strict=True):
+        if getattr(layer, 'kernel', None) is not None:
+            products = 2 * np.prod(layer.kernel.shape) * np.prod(out.shape[:-1])
+            flop += (2 if is_first else 3) * products
+            is_first = False
+    return float(flop) / 1e9, sum(float(np.prod(out.shape)) for out in made) * 4 / 1e6
 
 
 def batch_of(name, model, values):
