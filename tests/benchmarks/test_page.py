@@ -5,6 +5,8 @@ import dataclasses
 import pytest
 
 from benchmarks import measure, page
+from experiments import results_pages
+from tests.helpers.checkout import ROOT
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,14 @@ def test_a_block_has_a_table_a_part_and_names_what_is_missed():
     assert '| other step | 1 /s |  |  |  |' in training
     assert '1 of 2 targets are reached. Missed:' in text
     assert text.endswith('- step: 31 /s (30 - 32), target 40\n') and 'Serving' not in text
+
+
+def test_the_page_says_what_its_file_says(tmp_path):
+    assert page.renewed(ROOT) == (ROOT / page.PAGE).read_text(encoding='utf-8')
+    (tmp_path / 'docs').mkdir()
+    (tmp_path / page.DATA).write_bytes((ROOT / page.DATA).read_bytes())
+    (tmp_path / page.PAGE).write_text(f'before {results_pages.START} {results_pages.END}')
+    assert page.renewed(tmp_path).startswith('before')
+    (tmp_path / page.PAGE).write_text('before')
+    with pytest.raises(ValueError, match=r'performance\.md: expected one <!-- results'):
+        page.renewed(tmp_path)

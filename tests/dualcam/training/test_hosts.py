@@ -124,11 +124,14 @@ def ended(trained):
 
 
 def lines(text):
-    """A process's messages, without TensorFlow's startup output."""
+    """A process's messages, without TensorFlow's startup output.
+
+    Nor those of waiting: which process packs the records first, the other one waiting, is chance.
+    """
     return [
         line
         for line in text.splitlines()
-        if not re.match(r'WARNING: All log messages|[IWE]\d{4} |20\d\d-', line)
+        if not re.match(r'WARNING: All log messages|[IWE]\d{4} |20\d\d-|waiting: ', line)
     ]
 
 
