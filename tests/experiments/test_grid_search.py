@@ -353,3 +353,30 @@ def test_a_bad_flag_is_one_line(tmp_path, program):
         '--temperatures=1',
     )
     assert code == 1 and 'column G has no teacher' in errors
+
+
+@pytest.mark.slow
+def test_a_program_trains_on_two_devices(smoke, command, tmp_path):
+    """As with `make grid DEVICES=2`: a teacher, and a student that learns from it."""
+    code, out, errors = command(
+        '-m',
+        'tests.helpers.two_cpus',
+        'experiments/grid_search.py',
+        f'--records={smoke}/records',
+        f'--out={tmp_path}',
+        '--devices=2',
+        '--network=hearnet',
+        '--train_on=all',
+        '--learning_rates=1e-3',
+        '--temperatures=2',
+        '--imitations=0.5',
+        '--preset=smoke',
+    )
+    assert code == 0, errors
+    assert 'training  dualcamnet-hard-all' in out and 'training  hearnet-D-all' in out
+    runs_of = [json.loads(path.read_text()) for path in (tmp_path / 'runs').glob('*/run.json')]
+    assert [saved['params']['loop']['devices'] for saved in runs_of] == [2, 2]
+    (student,) = (tmp_path / 'runs').glob('hearnet-*')
+    assert (student / 'saved_model/1/saved_model.pb').exists()
+    history = json.loads((student / 'metrics.json').read_text())['history']
+    assert history[-1]['train/total'] < history[0]['train/total']
