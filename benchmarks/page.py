@@ -16,7 +16,6 @@ from absl import app
 
 from benchmarks import measure
 from dualcam.cli import errors
-from dualcam.files import atomic
 from experiments import results_pages
 
 DATA = pathlib.Path('docs') / 'performance.json'
@@ -126,12 +125,7 @@ def renewed(root: str | pathlib.Path) -> str:
 
 def main(_: Sequence[str]) -> None:
     """Writes the page."""
-    path = results_pages.ROOT / PAGE
-    text = renewed(results_pages.ROOT)
-    changed = text != path.read_text(encoding='utf-8')
-    if changed:
-        atomic.write_text(path, text)
-    print(f'{PAGE}: {"written" if changed else "unchanged"}')
+    results_pages.write({results_pages.ROOT / PAGE: renewed(results_pages.ROOT)})
 
 
 if __name__ == '__main__':

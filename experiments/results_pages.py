@@ -463,13 +463,18 @@ def _line(*cells: str) -> str:
     return '| ' + ' | '.join(cell.replace('|', '\\|') for cell in cells) + ' |'
 
 
-def main(_) -> None:
-    """Writes both pages."""
-    for path, text in pages(ROOT).items():
+def write(texts: Mapping[pathlib.Path, str]) -> None:
+    """Writes this checkout's pages, {path: text}, and prints which have changed."""
+    for path, text in texts.items():
         changed = text != path.read_text(encoding='utf-8')
         if changed:
             atomic.write_text(path, text)
         print(f'{path.relative_to(ROOT)}: {"written" if changed else "unchanged"}')
+
+
+def main(_) -> None:
+    """Writes both pages."""
+    write(pages(ROOT))
 
 
 if __name__ == '__main__':
