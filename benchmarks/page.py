@@ -9,7 +9,7 @@ around them is left alone.
 
 import json
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import app
@@ -73,35 +73,28 @@ def table(rows: Sequence[measure.Row]) -> str:
         'peer': [
             f'{row.peer}: {_number(row.peer_value)}' if row.peer_value else row.peer for row in rows
         ],
-        'ratio to peer': [_with_spread(row.ratio, row.ratio_spread) for row in rows],
+        'ratio to peer': [_joined(_number(row.ratio), _range(row.ratio_spread)) for row in rows],
     }
     used = {name: cells for name, cells in columns.items() if any(cells)}
     return '\n'.join(
         [
-            _line(used),
-            _line('---' for _ in used),
-            *(_line(cells) for cells in zip(*used.values(), strict=True)),
+            results_pages.line(*used),
+            results_pages.line(*('---' for _ in used)),
+            *(results_pages.line(*cells) for cells in zip(*used.values(), strict=True)),
         ]
     )
 
 
-def _line(cells: Iterable[str]) -> str:
-    return f'| {" | ".join(cells)} |'
-
-
 def _measured(row):
-    number = _number(row.value)
-    spread = f'({_number(row.spread[0])} - {_number(row.spread[1])})' if row.spread else ''
-    return ' '.join(filter(None, (number, row.unit, spread)))
+    return _joined(_number(row.value), row.unit, _range(row.spread))
 
 
-def _with_spread(value, spread):
-    return ' '.join(
-        filter(
-            None,
-            (_number(value), f'({_number(spread[0])} - {_number(spread[1])})' if spread else ''),
-        )
-    )
+def _joined(*parts):
+    return ' '.join(filter(None, parts))
+
+
+def _range(spread):
+    return f'({_number(spread[0])} - {_number(spread[1])})' if spread else ''
 
 
 def _number(value):

@@ -214,7 +214,7 @@ def front_block(found: Sequence[Measured]) -> str:
         cells = _front_cells(one)
         sizes = dict.fromkeys(f'{cell["takes"]} / {cell["seeds"]}' for _, cell in cells)
         lines.append(
-            _line(
+            line(
                 f'{_title(one, found)}<br>{_command(one)}',
                 '<br>'.join(name for name, _ in cells),
                 '<br>'.join(number(cell) for _, cell in cells),
@@ -336,13 +336,13 @@ def _section(one, found):
     heads = ['row'] if named else keys
     heads = [*heads, *columns, *(f'{column}, {name}' for column, name in beside), *['note'] * notes]
     table = [
-        _line(*(head.replace('_', ' ') for head in heads)),
+        line(*(head.replace('_', ' ') for head in heads)),
         '|---' * len(heads) + '|',
     ]
     for key, cells in one.rows():
         names = [_label(key, cells)] if named else [_shown(key[name]) for name in keys]
         table.append(
-            _line(
+            line(
                 *names,
                 *(_whole(cells.get(column)) for column in columns),
                 *(_beside(cells.get(column, {}), name) for column, name in beside),
@@ -459,7 +459,8 @@ def _place(one):
     return f'{one.train} → {one.test}, {one.column}: '.replace('_', ' ')
 
 
-def _line(*cells: str) -> str:
+def line(*cells: str) -> str:
+    """A table's row in Markdown."""
     return '| ' + ' | '.join(cell.replace('|', '\\|') for cell in cells) + ' |'
 
 

@@ -42,8 +42,7 @@ def _job_and_info(options):
     layout = options.layout
     _check(options)
     folds: tuple[int, ...] = ()
-    preset: Any  # of the layout
-    preset = presets.preset_named(
+    preset: Any = presets.preset_named(
         options.preset, f'{layout}_recordings' if options.sources else layout
     )
     if layout == 'avia':
