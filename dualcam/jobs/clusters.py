@@ -7,6 +7,7 @@ any moment and its pieces then run again elsewhere, so work must be repeatable.
 
 import collections
 import contextlib
+import functools
 import logging
 import os
 import pathlib
@@ -258,6 +259,7 @@ class _Run:
             workers.versions(),
             self._mark,
             self._apart,
+            key=f'{_name(self._work)}-{uuid.uuid4().hex}',
             pure=False,
             retries=_RETRIES,
         )
@@ -309,6 +311,13 @@ class _Run:
         except OSError:
             self._running = {}  # no scheduler is left to cancel them
             raise
+
+
+def _name(work):
+    """The name of a function, by which the scheduler estimates how long its pieces take."""
+    while isinstance(work, functools.partial):
+        work = work.func
+    return getattr(work, '__name__', type(work).__name__)
 
 
 @contextlib.contextmanager

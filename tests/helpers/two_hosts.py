@@ -45,13 +45,14 @@ def addresses(count):
         return ','.join(f'127.0.0.1:{one.getsockname()[1]}' for one in free)
 
 
-def train(scratch, runs, ends=(None, None)):
+def train(scratch, runs, ends=(None, None), exports=True):
     """Runs processes that train together until all have ended.
 
     Args:
         scratch: folder of the runs, with the records of `small_runs.write_records`.
         runs: [(regime, name)], trained in this order.
         ends: `End` or None for each process.
+        exports: whether students are exported, too.
 
     Returns:
         [(exit code, stderr)] of each.
@@ -62,7 +63,9 @@ def train(scratch, runs, ends=(None, None)):
     with contextlib.ExitStack() as files:
         said = [files.enter_context(tempfile.NamedTemporaryFile('r+')) for _ in ends]
         started = [
-            context.Process(target=_process, args=(scratch, workers, number, runs, end, file.name))
+            context.Process(
+                target=_process, args=(scratch, workers, number, runs, end, exports, file.name)
+            )
             for number, (end, file) in enumerate(zip(ends, said, strict=True))
         ]
         try:
@@ -76,7 +79,7 @@ def train(scratch, runs, ends=(None, None)):
                 one.kill()
 
 
-def _process(scratch, workers, number, runs, end, stderr):
+def _process(scratch, workers, number, runs, end, exports, stderr):
     """The work of a child process, which exits like a command."""
     with open(stderr, 'w', encoding='utf-8') as file:
         os.dup2(file.fileno(), 2)
@@ -87,6 +90,8 @@ def _process(scratch, workers, number, runs, end, stderr):
     tqdm.set_lock(threading.RLock())  # its default lock would outlive a killed process
     if end:
         _end_at(end)
+    if not exports:
+        small_runs.skip_exports()
 
     def work():
         hosts.join(hosts.cluster(workers.split(','), number, None))

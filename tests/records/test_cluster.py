@@ -1,5 +1,7 @@
 """Records written by a Dask cluster equal those of local processes, whatever is killed."""
 
+import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -254,11 +256,12 @@ def test_a_piece_that_ends_every_worker_is_named_and_the_others_are_done(cluster
 
 
 def test_a_stopped_call_leaves_no_network_running(cluster, tmp_path):
+    wait_for(lambda: cluster.max_in_flight() == 4)  # it knows that both workers are there
     paths = [tmp_path / 'one', tmp_path / 'two']
-    numbers = cluster.run(deadly_pieces.hang, [None, *paths], apart=True)
-    next(numbers)
-    wait_for(lambda: all(path.exists() for path in paths))  # both workers are busy
-    numbers.close()  # as Ctrl-C does
+    # Closing, as Ctrl-C does.
+    with contextlib.closing(cluster.run(deadly_pieces.hang, [None, *paths], apart=True)) as numbers:
+        next(numbers)
+        wait_for(lambda: all(path.exists() for path in paths))  # both workers are busy
     again = jobs.run_all(deadly_pieces.hang, [None] * 3, 1, 'piece', cluster=cluster, apart=True)
     assert len(again) == 3 and not set(again) & {int(path.read_text()) for path in paths}
 
@@ -273,6 +276,15 @@ def test_the_first_error_ends_the_job_and_warnings_are_printed_here(cluster, cap
     assert 'warning: one: is odd\n' in capsys.readouterr().err
     assert jobs.run_all(deadly_pieces.refuse, [5, 4, 0], 1, 'piece', cluster=cluster) == [5, 4, 0]
     assert jobs.run_all(deadly_pieces.refuse, [], 1, 'piece', cluster=cluster) == []
+
+
+def test_the_dashboard_shows_pieces_by_the_name_of_their_work(cluster):
+    def prefixes(dask_scheduler):
+        return set(dask_scheduler.task_prefixes)
+
+    partial = functools.partial(deadly_pieces.refuse)
+    assert jobs.run_all(partial, [5], 1, 'piece', cluster=cluster) == [5]
+    assert 'refuse' in cluster._client.run_on_scheduler(prefixes)
 
 
 def test_other_versions_are_refused(engine, cluster, monkeypatch):
