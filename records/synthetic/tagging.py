@@ -57,7 +57,7 @@ class TaggingPreset:
 
 PRESETS = {
     'smoke': TaggingPreset(48, 24, 2),
-    'demo': TaggingPreset(900, 600, 4),
+    'demo': TaggingPreset(300, 1200, 4),
     'paper': TaggingPreset(6000, 500, 10),
 }
 
