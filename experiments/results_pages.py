@@ -6,9 +6,9 @@
 Each file is written by `shared.results.write` and named after its table; a suffix identifies other
 data: table2.json, table2-data1.json. The README has one line for each table in `_FRONT`: the
 numbers that the paper is about, with their intervals and the published values; below, one sentence
-per table on the difference that the paper claims. docs/results.md shows all rows. Both blocks stand
-between two comments; the text around them is left alone. A table without a file has no line:
-nothing is printed that was not measured.
+or two per table on the difference that the paper claims. docs/results.md shows all rows. Both
+blocks stand between two comments; the text around them is left alone. A table without a file has no
+line: nothing is printed that was not measured.
 """
 
 import dataclasses
@@ -199,7 +199,7 @@ def read(folder: str | pathlib.Path) -> list[Measured]:
 
 
 def front_block(found: Sequence[Measured]) -> str:
-    """The README's block: one line per table, then one sentence each."""
+    """The README's block: one line per table, then what each says of its paper's claim."""
     shown = [one for one in found if one.table in _FRONT]
     if not shown:
         return NOTHING
@@ -223,10 +223,10 @@ def front_block(found: Sequence[Measured]) -> str:
             )
         )
     sentences = [
-        f'- **{_title(one, found)}.** {_sentence(claim)}'
+        f'- **{_title(one, found)}.** {" ".join(map(_sentence, claims))}'
         for one in shown
-        for claim in [_claim(one)]
-        if claim
+        for claims in [_claims(one)]
+        if claims
     ]
     return '\n'.join([*lines, '', *sentences] if sentences else lines)
 
@@ -298,12 +298,14 @@ def _front_cells(one):
 
 def _sentence(claim):
     words, place = str(claim), _place(claim).removesuffix(': ')
+    if claim.train == claim.test == _ALL:
+        place = 'all → all'
     return f'{words[0].upper()}{words[1:]}{f" ({place})" if place else ""}.'
 
 
-def _claim(one):
-    """The comparison that the README states, over the mean of rows where there is one; None if it
-    was not measured."""
+def _claims(one):
+    """The comparisons that the README states: over the mean of rows and trained and tested on all,
+    or else the first one; none if the pair was not measured."""
     wanted = _FRONT[one.table].claim
     fits = [
         each
@@ -313,8 +315,11 @@ def _claim(one):
             for name, begins in zip((each.a, each.b), wanted, strict=True)
         )
     ]
-    fits.sort(key=lambda each: (each.train != _MEAN, each.column != one.content['columns'][0]))
-    return fits[0] if fits else None
+    first = one.content['columns'][0]
+    fits.sort(key=lambda each: (each.train != _MEAN, each.column != first))
+    if fits and fits[0].train == _MEAN:
+        return [each for each in fits if each.train == each.test]
+    return fits[:1]
 
 
 def _section(one, found):

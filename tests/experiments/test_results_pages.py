@@ -177,7 +177,8 @@ def test_a_student_s_table_has_numbers_intervals_and_sentences(checkout):
     assert 'D is better than G by' in told[0]
     bullets = [line for line in front.splitlines() if line.startswith('- ')]
     assert bullets == [
-        f'- **WACV 2020, Table 2: OurSoundNet.** {told[6]} (mean over the rows of seen subjects).'
+        f'- **WACV 2020, Table 2: OurSoundNet.** {told[6]} (mean over the rows of seen subjects). '
+        f'{told[0]} (all → all).'
     ]
     assert '0.6335' not in front and '*0.6335*' in whole
     assert f'0.725 ± 0.035 {inside} (40 / 40) *0.5299*' in whole
