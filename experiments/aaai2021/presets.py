@@ -123,9 +123,9 @@ _MEASURED = {'batch_norm_averages': 'measured'}  # moving averages lag in short 
 PRESETS = {
     # The paper gives no number of epochs, hint stage or share of validation clips.
     'paper': AaaiPreset('paper', loop.LoopParams(40, 32, 1e-3)),
-    # Many epochs of few clips: labels alone are then learned by heart, which is where the papers'
-    # transfer helps. With weights of 1 a short training brings features together and learns
-    # little else. Both were chosen on data of a seed other than the tables'.
+    # Many epochs of few clips: labels alone are then learned by heart, and a peer can help. With
+    # weights of 1 a short training brings features together and learns little else. Both were
+    # chosen on data of seeds other than the tables'.
     'demo': AaaiPreset(
         'demo',
         loop.LoopParams(
