@@ -7,7 +7,6 @@ any moment and its pieces then run again elsewhere, so work must be repeatable.
 
 import collections
 import contextlib
-import functools
 import logging
 import os
 import pathlib
@@ -250,6 +249,7 @@ class _Run:
 
     def _start(self, number):
         import cloudpickle
+        import dask.utils
 
         # As bytes: Dask would look for tasks of its own in lists and tuples.
         payload = cloudpickle.dumps((self._work, self._pieces[number]))
@@ -259,7 +259,7 @@ class _Run:
             workers.versions(),
             self._mark,
             self._apart,
-            key=f'{_name(self._work)}-{uuid.uuid4().hex}',
+            key=f'{dask.utils.funcname(self._work)}-{uuid.uuid4().hex}',  # as Dask shows it
             pure=False,
             retries=_RETRIES,
         )
@@ -311,13 +311,6 @@ class _Run:
         except OSError:
             self._running = {}  # no scheduler is left to cancel them
             raise
-
-
-def _name(work):
-    """The name of a function, by which the scheduler estimates how long its pieces take."""
-    while isinstance(work, functools.partial):
-        work = work.func
-    return getattr(work, '__name__', type(work).__name__)
 
 
 @contextlib.contextmanager
