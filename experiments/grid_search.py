@@ -17,12 +17,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from
 
 from absl import flags
 
-from dualcam.training import loop
-from experiments.shared import command, grids, parallel, workers
-from experiments.wacv2020 import runs
+from experiments.shared import command
 
 
 def _body(options, preset, seeds, cluster):
+    from experiments.shared import grids, workers
+
     search = grids.Search(options.network, options.column, options.train_on)
     if grids.TEACHERS[search.column] is None:
         for name in ('temperatures', 'imitations'):
@@ -58,6 +58,10 @@ def _body(options, preset, seeds, cluster):
 
 def _train_on(cluster, workshop, wanted, seeds):
     """Trains the points' runs on a cluster, after their teacher."""
+    from dualcam.training import loop
+    from experiments.shared import parallel
+    from experiments.wacv2020 import runs
+
     teachers = {run.teacher for run in wanted} - {None}
     for pieces in (
         [[(teacher, (), seed)] for teacher in teachers for seed in seeds],

@@ -16,8 +16,6 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from the checkout
 
 from experiments.shared import command
-from experiments.wacv2020 import tables
-from experiments.wacv2020.runs import Run
 
 _NETWORKS = {
     'DualCamNet': 'dualcamnet',
@@ -29,21 +27,30 @@ _NETWORKS = {
 
 def columns(train_on):
     """The runs of one training setting."""
+    from experiments.wacv2020.runs import Run
+
     return {column: Run(network, 'hard', train_on) for column, network in _NETWORKS.items()}
 
 
-TABLE = tables.Spec(
-    title='WACV 2020, Table 1: teachers',
-    name='table1',
-    columns=columns,
-    published={column: ('wacv2020_table1.csv', network) for column, network in _NETWORKS.items()},
-    pairs=(
-        ('DualCamNet', 'ResNet-50'),
-        ('Temporal ResNet-50', 'ResNet-50'),
-        ('AVNet', 'DualCamNet'),
-        ('AVNet', 'ResNet-50'),
-    ),
-)
+def table():
+    """The specification of the table, see `tables.Spec`."""
+    from experiments.wacv2020 import tables
+
+    return tables.Spec(
+        title='WACV 2020, Table 1: teachers',
+        name='table1',
+        columns=columns,
+        published={
+            column: ('wacv2020_table1.csv', network) for column, network in _NETWORKS.items()
+        },
+        pairs=(
+            ('DualCamNet', 'ResNet-50'),
+            ('Temporal ResNet-50', 'ResNet-50'),
+            ('AVNet', 'DualCamNet'),
+            ('AVNet', 'ResNet-50'),
+        ),
+    )
+
 
 if __name__ == '__main__':
-    command.run(TABLE)
+    command.run(table)

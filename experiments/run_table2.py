@@ -16,9 +16,14 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # run from the checkout
 
 from experiments.shared import command
-from experiments.wacv2020 import tables
 
-TABLE = tables.student_spec(2, 'OurSoundNet', 'oursoundnet', 'wacv2020_table2_oursoundnet.csv')
+
+def table():
+    """The specification of the table, see `tables.Spec`."""
+    from experiments.wacv2020 import tables
+
+    return tables.student_spec(2, 'OurSoundNet', 'oursoundnet', 'wacv2020_table2_oursoundnet.csv')
+
 
 if __name__ == '__main__':
-    command.run(TABLE, soundnet=True)
+    command.run(table, soundnet=True)

@@ -9,17 +9,20 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow, whose s
 
 from absl import app, flags, logging
 
+from dualcam.cli import errors
 from dualcam.files import progress_bars
+from records import cluster_flags
 
 SEEDS = {'paper': (0, 1, 2), 'demo': (0, 1, 2), 'smoke': (0,)}
 NEEDS_VIDEO = 'this needs records with video (records.convert_avia --modalities=0,1,2)'
 
 
-def run(spec, soundnet=False):
+def run(table, soundnet=False):
     """Parses the flags, fills and writes a table, and prints its location.
 
     Args:
-        spec: a `wacv2020.tables.Spec`.
+        table: function that returns a `wacv2020.tables.Spec`, called after the flags are parsed:
+            it loads TensorFlow, which help and errors in flags do without.
         soundnet: whether the table includes OurSoundNet.
     """
 
@@ -29,6 +32,7 @@ def run(spec, soundnet=False):
         from experiments.shared import comparison_pages, parallel, workers
         from experiments.wacv2020 import comparison, runs, tables
 
+        spec = table()
         places = record_lists.locations(options.records)
         settings = runs.settings_of(datasets.read_description(options.records), places)
 
@@ -119,6 +123,7 @@ def chosen_preset(options, preset):
     from dualcam.training import hardware
     from experiments.wacv2020 import presets
 
+    hardware.check(options.precision, options.devices)
     hardware.check_machine(options.precision)
     return presets.with_hardware(preset, options.precision, options.devices)
 
@@ -182,14 +187,6 @@ def start(
         networks: whether the preset's networks take additional arguments.
         seeds: {preset: default of --seeds}.
     """
-    import tensorflow as tf
-
-    from dualcam.cli import errors
-    from dualcam.training import hardware, hosts
-    from experiments.shared import workers
-    from experiments.wacv2020 import presets
-    from records import cluster_flags
-
     flags.DEFINE_string('records', None, 'Folder with the records.', required=records)
     flags.DEFINE_string('out', None, 'Folder for runs and results.', required=True)
     flags.DEFINE_string('preset', 'demo', 'Size: paper, demo or smoke.')
@@ -234,11 +231,10 @@ def start(
             [],
             'Arguments of networks, such as dualcamnet.batch_norm=true,hearnet.dropout=0.5.',
         )
-    flags.DEFINE_enum(
+    flags.DEFINE_string(
         'precision',
         'float32',
-        hardware.PRECISIONS,
-        'Of training; mixed ones suit GPUs, and processors with bfloat16.',
+        'Of training; mixed_bfloat16 and mixed_float16 suit GPUs, and processors with bfloat16.',
     )
     flags.DEFINE_integer('devices', 1, 'GPUs that share each batch.', lower_bound=1)
     flags.DEFINE_list(
@@ -260,17 +256,25 @@ def start(
     flags.DEFINE_list('seeds', None, f'Seeds of the runs, as in 0,1,2; default {defaults}.')
 
     def main(_):
+        options = flags.FLAGS
+        chosen = list(seeds.get(options.preset, seeds['paper']))
+        if options.seeds is not None:
+            chosen = read_seeds(options.seeds)
+
+        # What follows loads TensorFlow, which takes seconds.
+        import tensorflow as tf
+
+        from dualcam.training import hosts
+        from experiments.shared import workers
+        from experiments.wacv2020 import presets
+
         logging.set_verbosity(logging.WARNING)
         # A table traces many networks, which TensorFlow would warn about.
         tf.get_logger().setLevel('ERROR')
-        options = flags.FLAGS
         _join(options)
         preset = presets.preset_named(options.preset)
         if networks:
             preset = presets.with_network_options(preset, options.network_options)
-        chosen = list(seeds.get(options.preset, seeds['paper']))
-        if options.seeds is not None:
-            chosen = read_seeds(options.seeds)
         if jobs and options.devices > 1:
             options.jobs = 1  # concurrent runs would share them
         with hosts.ending():

@@ -63,7 +63,7 @@ def test_a_figure_has_every_count_name_and_the_accuracy(rng):
 
 
 def test_the_wanted_matrices_have_files_of_their_own_and_runs_of_the_tables():
-    names = [confusion.name(run, test) for _, run, test in run_confusion.MATRICES]
+    names = [confusion.name(run, test) for _, run, test in run_confusion.matrices()]
     assert len(set(names)) == len(names)
     assert 'hearnet-D-all-test_all' in names and 'oursoundnet-G-all-test_all' in names
     assert {name.split('-')[0] for name in names} == {
@@ -79,9 +79,9 @@ def test_the_wanted_matrices_have_files_of_their_own_and_runs_of_the_tables():
         run
         for table in (run_table1, run_table2, run_table3)
         for setting in runs.SETTINGS
-        for run in table.TABLE.columns(setting).values()
+        for run in table.table().columns(setting).values()
     }
-    assert {run for _, run, _ in run_confusion.MATRICES} <= of_tables
+    assert {run for _, run, _ in run_confusion.matrices()} <= of_tables
 
 
 def test_seeds_are_summed():

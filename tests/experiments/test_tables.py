@@ -35,7 +35,7 @@ def test_the_papers_ten_rows():
 
 
 @pytest.mark.parametrize(
-    'table, network', [(run_table2.TABLE, 'oursoundnet'), (run_table3.TABLE, 'hearnet')]
+    'table, network', [(run_table2.table(), 'oursoundnet'), (run_table3.table(), 'hearnet')]
 )
 def test_columns_and_published_values(table, network):
     for setting in runs.SETTINGS:
@@ -93,7 +93,7 @@ class Workshop:
 
 
 def test_what_records_do_not_allow_is_left_blank():
-    rows = tables.fill(run_table3.TABLE, Workshop(), [0])
+    rows = tables.fill(run_table3.table(), Workshop(), [0])
     assert [row.key for row in rows] == tables.row_keys()
     for row in rows:
         assert set(row.cells) == {'DualCamNet', 'ResNet-50', 'G', 'D', 'R'}
@@ -101,7 +101,7 @@ def test_what_records_do_not_allow_is_left_blank():
             'ResNet-50',
             'R',
         }
-    table = tables.table(run_table3.TABLE, rows, 'note', {})
+    table = tables.table(run_table3.table(), rows, 'note', {})
     interval = rows[-1].cell('G').interval
     text = results.markdown(table)
     assert (
@@ -120,11 +120,11 @@ def test_rows_of_places_without_records_are_left_blank():
     workshop.can_train = lambda run: (
         run.train_on in ('scenario_2', 'all') and 'video' not in run.modalities()
     )
-    rows = tables.fill(run_table2.TABLE, workshop, [0, 1])
+    rows = tables.fill(run_table2.table(), workshop, [0, 1])
     assert [row.key for row in rows] == tables.row_keys()
     measured = [row.key for row in rows if any(cell.scores for cell in row.cells.values())]
     assert measured == [('scenario_2', 'scenario_2'), ('all', 'all')]
-    table = tables.table(run_table2.TABLE, rows, 'note', {})
+    table = tables.table(run_table2.table(), rows, 'note', {})
     assert {(one.train, one.test) for one in table.comparisons} == {*measured, ('mean', 'mean')}
     assert '| scenario_1 | scenario_1 | *' in results.markdown(table)  # the paper's numbers stay
 
@@ -153,7 +153,7 @@ def opened(tmp_path, monkeypatch):
     return open_source
 
 
-_WANTED = [run for setting in runs.SETTINGS for run in run_table2.TABLE.columns(setting).values()]
+_WANTED = [run for setting in runs.SETTINGS for run in run_table2.table().columns(setting).values()]
 
 
 def test_records_of_one_place_have_their_rows(opened):
@@ -200,18 +200,18 @@ def test_own_data_have_the_rows_of_their_places_and_nothing_of_avia_beside():
     assert [len(tables.row_keys(one)) for one in places.values()] == [1, 5, 10]
     workshop = Workshop(has_unseen_subjects=True)
     workshop.settings, workshop.is_like_avia = places[1], False
-    rows = tables.fill(run_table2.TABLE, workshop, [0])
+    rows = tables.fill(run_table2.table(), workshop, [0])
     assert [row.key for row in rows] == [
         ('scenario_1', 'scenario_1'),
         ('scenario_1', 'unseen_subjects'),
     ]
-    text = results.markdown(tables.table(run_table2.TABLE, rows, 'own takes', {}))
+    text = results.markdown(tables.table(run_table2.table(), rows, 'own takes', {}))
     assert 'AVIA' not in text and '0.4000' in text and 'DualCamNet is better than G by' in text
 
 
 def test_columns_are_compared_in_each_row_and_on_their_mean():
-    rows = tables.fill(run_table2.TABLE, Workshop(), [0, 1])
-    table = tables.table(run_table2.TABLE, rows, 'note', {})
+    rows = tables.fill(run_table2.table(), Workshop(), [0, 1])
+    table = tables.table(run_table2.table(), rows, 'note', {})
     own = [one for one in table.comparisons if (one.a, one.b) == ('D', 'G')]
     assert [(one.train, one.test) for one in own] == [*tables.row_keys(), ('mean', 'mean')]
     for one in own:
@@ -228,14 +228,14 @@ def test_columns_are_compared_in_each_row_and_on_their_mean():
     assert 'scenario_1 → scenario_2, accuracy' not in text  # these are in JSON and CSV
     assert str(own[-1]).startswith('D is better than G by 30.0 points [')
     # Unseen subjects have a row of their own, next to the mean of the ten.
-    rows = tables.fill(run_table2.TABLE, Workshop(has_unseen_subjects=True), [0, 1])
+    rows = tables.fill(run_table2.table(), Workshop(has_unseen_subjects=True), [0, 1])
     assert [row.key for row in rows] == [*tables.row_keys(), ('all', 'unseen_subjects')]
     more = tables.compare(rows, [('D', 'G')])
     assert len(more) == 12 and more[-1] == own[-1]
     assert more[-2].test == 'unseen_subjects' and more[-2].takes == 10
     # Columns that differ only by seed give an inconclusive comparison.
     alike = Workshop(g=(4, 9), d=(9, 4))
-    rows = tables.fill(run_table2.TABLE, alike, [0, 1])
+    rows = tables.fill(run_table2.table(), alike, [0, 1])
     found = tables.compare(rows, [('D', 'G')])[-1]
     assert found.difference == pytest.approx(0.0)
     assert 'is inconclusive with 40 takes and 2 seeds' in str(found)
@@ -411,7 +411,7 @@ def test_matrices_are_made_of_the_tables_runs(made, program, summaries):
     assert f'{folder}/confusion.md' in out
     text = (folder / 'confusion.md').read_text()
     assert 'simulated sounds, array and rooms' in text and 'smoke preset' in text
-    for _, run, test in run_confusion.MATRICES:
+    for _, run, test in run_confusion.matrices():
         name = confusion.name(run, test)
         assert f']({name}.png)' in text
         assert (folder / f'{name}.png').read_bytes()[:4] == b'\x89PNG'
@@ -426,7 +426,7 @@ def test_matrices_are_made_of_the_tables_runs(made, program, summaries):
         (image,) = summaries(run_folder / f'tensorboard/test_{test}')
         assert image.tag == 'confusion' and image.metadata.plugin_data.plugin_name == 'images'
         np.testing.assert_array_equal([[int(n) for n in row[1:-1]] for row in rows], expected)
-    assert len(run_confusion.MATRICES) == (
+    assert len(run_confusion.matrices()) == (
         len(json.loads((folder / 'confusion.json').read_text())['cells'])
     )
     csvs = {p: p.read_text() for p in folder.glob('*.csv')}
