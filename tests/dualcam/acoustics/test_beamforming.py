@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dualcam.acoustics import beamforming
+from dualcam.acoustics import beamforming, microphones
 
 pytestmark = pytest.mark.numeric
 
@@ -117,3 +117,24 @@ def test_thin_matrices_steer_within_1e_3_of_all_singular_values(mics, grid, rng)
 def test_wrong_channels_are_refused(beamformer):
     with pytest.raises(ValueError, match='128'):
         beamformer.power(np.zeros((2, 64, 1024)))
+
+
+def test_many_microphones_are_factored_through_a_random_subspace(grid, rng):
+    positions_m = rng.uniform(-0.2, 0.2, (1_024, 3)) * (1, 1, 0)
+    delays_s = microphones.steering_delays(positions_m, grid.directions, 1.5).reshape(-1, 1_024)
+    for hz in (300.0, 5_000.0):
+        steering = np.exp(2j * np.pi * hz * delays_s.T)
+        kept = beamforming._large_directions(steering, 1e-4)
+        np.testing.assert_allclose(kept.conj().T @ kept, np.eye(kept.shape[1]), atol=1e-10)
+        values = np.linalg.svd(steering, compute_uv=False)
+        assert kept.shape[1] == np.count_nonzero(values >= 1e-4 * values[0])
+        left = np.linalg.norm(steering - kept @ (kept.conj().T @ steering), 2)
+        assert left < 1.01e-4 * values[0]
+
+
+def test_a_random_subspace_that_is_too_narrow_is_widened(rng):
+    # As many large singular values as the first subspace has vectors, and as the second has.
+    for rank in (256, 500):
+        unitary, _ = np.linalg.qr(rng.standard_normal((1_100, 600)))
+        matrix = unitary[:, :rank] @ rng.standard_normal((rank, 700))
+        assert beamforming._large_directions(matrix, 1e-4).shape[1] == rank
