@@ -23,6 +23,8 @@ class Row:
         peer_value: its median in the same unit; None if it is not installed.
         spread: smallest and largest of the runs, or None.
         ratio_spread: likewise of the ratios of our runs to the peer's runs beside them.
+        over: in a row of growth, whose value is a time: what grows, such as 'microphones'.
+        size: in such a row, how many there are.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Row:
     peer_value: float | None = None
     spread: tuple[float, float] | None = None
     ratio_spread: tuple[float, float] | None = None
+    over: str = ''
+    size: float | None = None
 
     @property
     def ratio(self):
@@ -80,6 +84,26 @@ def rates(*works, runs=RUNS):
             count = work()
             rate.append(count / (time.perf_counter() - started))
     return found
+
+
+def growth(name, over, sizes, make, runs=RUNS):
+    """Rows of the time that work takes by its size.
+
+    Args:
+        name: of the work.
+        over: what the sizes count.
+        sizes: in ascending order.
+        make: function of a size that returns the work, a function without arguments.
+        runs: number of timed runs of each size, after one that is not timed; 0 times the first.
+    """
+    for size in sizes:
+        work, times = make(size), []
+        for attempt in range(runs + 1):
+            started = time.perf_counter()
+            work()
+            if attempt or not runs:
+                times.append(time.perf_counter() - started)
+        yield row(name, 's', times, over=over, size=size)
 
 
 def matrix_rates():

@@ -126,11 +126,11 @@ def resnet_features(folder):
     )
 
 
-def our_step(name, options, values, precision='float32'):
+def our_step(name, options, values, precision='float32', num_classes=14):
     """A function that trains some steps on a batch of `values` and returns the number of clips."""
     params = loop.LoopParams(precision=precision)
     with hardware.building(params):
-        model = models.build(name, 14, **options)
+        model = models.build(name, num_classes, **options)
         step = regime(name, model)
         optimizer = loop.make_optimizer(params, len(values))
     optimizer.build(step.variables)
@@ -173,7 +173,7 @@ def batch_of(name, model, values):
     """A batch of a network's inputs with labels."""
     return {
         'input': {'audio': values} if isinstance(model.input, dict) else values,
-        'label': _labels(name, len(values)),
+        'label': _labels(name, len(values), model.output_shape[-1]),
     }
 
 
@@ -186,10 +186,10 @@ def regime(name, model):
     return supervised.SupervisedStep(model, 5e-4)
 
 
-def _labels(name, count):
+def _labels(name, count, num_classes):
     if models.network(name).input == 'tagging':
         return tf.eye(14)[:count]
-    return tf.range(count, dtype=tf.int64) % 14
+    return tf.range(count, dtype=tf.int64) % num_classes
 
 
 def _torch_step(name, values):

@@ -8,11 +8,14 @@ around them is left alone.
 """
 
 import json
+import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib
 from absl import app
+from matplotlib import figure
 
 from benchmarks import measure
 from dualcam.cli import errors
@@ -20,6 +23,7 @@ from experiments import results_pages
 
 DATA = pathlib.Path('docs') / 'performance.json'
 PAGE = DATA.with_suffix('.md')
+GROWTH_PICTURE = DATA.parent / 'pictures' / 'growth.svg'
 PARTS = {
     'machine': "The machine's limits",
     'array': 'Arrays',
@@ -39,17 +43,20 @@ def block(content: Mapping[str, Any]) -> str:
         content: of the JSON file: 'machine', 'commit', 'minutes', 'rows', which are
             `measure.Row`s with their 'part'.
     """
-    fields = [{**row} for row in content['rows']]
-    parts = [row.pop('part') for row in fields]
-    rows = [measure.Row(**row) for row in fields]
+    parts = [fields['part'] for fields in content['rows']]
+    rows = [_row(fields) for fields in content['rows']]
     sections = [
         f'Measured on {content["machine"]}, in {content["minutes"]} minutes, commit '
         f'{content["commit"]}. Medians of three runs, with the minimum and maximum in brackets.'
     ]
     for part, title in PARTS.items():
         own = [row for row, other in zip(rows, parts, strict=True) if other == part]
+        fixed = [row for row in own if not row.over]
         if own:
-            sections.append(f'### {title}\n\n{table(own)}')
+            tables = [table(fixed)] if fixed else []
+            if len(fixed) < len(own):
+                tables.append(growth_table(curves(own)))
+            sections.append('\n\n'.join([f'### {title}', *tables]))
     aimed = [row for row in rows if row.is_reached is not None]
     missed = [row for row in aimed if not row.is_reached]
     sections.append(
@@ -61,6 +68,10 @@ def block(content: Mapping[str, Any]) -> str:
             '\n'.join(f'- {row.name}: {_measured(row)}, target {row.reach}' for row in missed)
         )
     return '\n\n'.join(sections) + '\n'
+
+
+def _row(fields):
+    return measure.Row(**{name: value for name, value in fields.items() if name != 'part'})
 
 
 def table(rows: Sequence[measure.Row]) -> str:
@@ -83,6 +94,58 @@ def table(rows: Sequence[measure.Row]) -> str:
             *(results_pages.line(*cells) for cells in zip(*used.values(), strict=True)),
         ]
     )
+
+
+def curves(rows: Sequence[measure.Row]) -> Mapping[tuple[str, str], list[measure.Row]]:
+    """{(name of the work, what grows): its rows by size}, of the rows of growth."""
+    found: dict[tuple[str, str], list[measure.Row]] = {}
+    for row in rows:
+        if row.over:
+            found.setdefault((row.name, row.over), []).append(row)
+    return {key: sorted(own, key=lambda row: row.size) for key, own in found.items()}
+
+
+def exponent(curve: Sequence[measure.Row]) -> float:
+    """p if the time grows like size ** p from the last size but one to the last."""
+    before, last = curve[-2:]
+    return math.log(last.value / before.value) / math.log(last.size / before.size)
+
+
+def growth_table(found: Mapping[tuple[str, str], list[measure.Row]]) -> str:
+    """Curves in Markdown: seconds at each size, and the exponent at the end."""
+    return '\n'.join(
+        [
+            results_pages.line('work', 'by', 'seconds at each size', 'exponent'),
+            results_pages.line(*('---' for _ in range(4))),
+            *(
+                results_pages.line(
+                    work,
+                    over,
+                    ', '.join(f'{row.size:,.0f}: {_number(row.value)}' for row in curve),
+                    f'{exponent(curve):.2f}',
+                )
+                for (work, over), curve in found.items()
+            ),
+        ]
+    )
+
+
+def growth_figure(found: Mapping[tuple[str, str], list[measure.Row]]) -> figure.Figure:
+    """Curves relative to their smallest sizes, both axes logarithmic, and a line of slope 1."""
+    made = figure.Figure(figsize=(10, 5), layout='constrained')
+    axes = made.add_subplot()
+    largest = 1.0
+    for number, ((work, over), curve) in enumerate(found.items()):
+        sizes = [row.size / curve[0].size for row in curve]
+        times = [row.value / curve[0].value for row in curve]
+        largest = max(largest, *sizes)
+        label = f'{work}, by {over}: {exponent(curve):.2f}'
+        axes.plot(sizes, times, 'os^D'[number % 4] + '-', label=label, color=f'C{number % 10}')
+    axes.plot([1, largest], [1, largest], '--', color='0.5', label='proportional: 1.00')
+    axes.set(xscale='log', yscale='log', xlabel='times as many', ylabel='times as long')
+    axes.grid(alpha=0.3)
+    made.legend(loc='outside right center', frameon=False, fontsize=8, title='exponent at the end')
+    return made
 
 
 def _measured(row):
@@ -119,6 +182,13 @@ def renewed(root: str | pathlib.Path) -> str:
 def main(_: Sequence[str]) -> None:
     """Writes the page."""
     results_pages.write({results_pages.ROOT / PAGE: renewed(results_pages.ROOT)})
+    content = json.loads((results_pages.ROOT / DATA).read_text(encoding='utf-8'))
+    found = curves([_row(fields) for fields in content['rows']])
+    if found:
+        picture = results_pages.ROOT / GROWTH_PICTURE
+        with matplotlib.rc_context({'svg.hashsalt': picture.name}):  # the same bytes every time
+            growth_figure(found).savefig(picture, metadata={'Date': None})
+        print(f'written: {picture}')
 
 
 if __name__ == '__main__':

@@ -81,7 +81,11 @@ def main(_):
     text = page.block(content)
     (out / 'benchmarks.md').write_text(text, encoding='utf-8')
     chart([row for _, row in rows], content['machine'], out / 'benchmarks.png')
-    print(f'\n{text}written: {out}/benchmarks.md, .json, .png')
+    curves = page.curves([row for _, row in rows])
+    if curves:
+        page.growth_figure(curves).savefig(out / 'growth.png', dpi=110)
+    growth = f', {out}/growth.png' if curves else ''
+    print(f'\n{text}written: {out}/benchmarks.md, .json, .png{growth}')
     if options.publish:
         copy = pathlib.Path(options.publish) / 'performance.json'
         atomic.write_text(copy, saved)
@@ -145,9 +149,13 @@ def _measurements(only):
         'memory': (memory.conversion, memory.epoch),
         'growth': (
             growth.microphone_counts,
+            growth.directions,
+            growth.record_counts,
+            growth.file_counts,
+            growth.class_counts,
+            growth.clip_counts,
             growth.frequencies,
             growth.batches,
-            growth.clips,
             growth.parts_of_a_step,
         ),
     }

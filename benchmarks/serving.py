@@ -24,19 +24,9 @@ _WATCHED = (
 
 
 def embedding(folder, count=10_000, seconds=5):
-    """The command that embeds many files: its rate and its peak memory.
-
-    Only `_DISTINCT` of them are written, the others are links to them.
-    """
-    rng = np.random.default_rng(0)
-    _export(folder / 'model' / '1', seconds)
-    (folder / 'in').mkdir()
-    for number in range(count):
-        path = folder / 'in' / f'{number:05d}.wav'
-        if number < _DISTINCT:
-            soundfile.write(path, 0.1 * rng.standard_normal(seconds * 44_100), 44_100)
-        else:
-            os.link(folder / 'in' / f'{number % _DISTINCT:05d}.wav', path)
+    """The command that embeds many files: its rate and its peak memory."""
+    export_student(folder / 'model' / '1', seconds)
+    write_sounds(folder / 'in', count, seconds)
     found = []
     for attempt in range(measure.RUNS):
         started = time.perf_counter()
@@ -70,7 +60,19 @@ def embedding(folder, count=10_000, seconds=5):
     )
 
 
-def _export(folder, seconds):
+def write_sounds(folder, count, seconds=5):
+    """Writes files of noise; only `_DISTINCT` of them, the others are links to them."""
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(count):
+        path = folder / f'{number:05d}.wav'
+        if number < _DISTINCT:
+            soundfile.write(path, 0.1 * rng.standard_normal(seconds * 44_100), 44_100)
+        else:
+            os.link(folder / f'{number % _DISTINCT:05d}.wav', path)
+
+
+def export_student(folder, seconds):
     """Writes a HearNet as a SavedModel."""
     model = models.build('hearnet', 10, seconds=seconds)
     frontend = frontends.Frontend(
@@ -85,7 +87,7 @@ def _export(folder, seconds):
 
 def starting(folder):
     """Seconds until a command has ended that has next to nothing to do."""
-    _export(folder / 'model' / '1', 1)
+    export_student(folder / 'model' / '1', 1)
     soundfile.write(folder / 'a.wav', np.random.default_rng(0).uniform(-0.1, 0.1, 22_050), 22_050)
     sound = f'--input={folder}/a.wav'
     for name, reach, code, arguments in (
