@@ -22,7 +22,7 @@ KS = (1, 2, 5, 10, 30)
 _EPSILON = 1e-12  # of squared lengths, as in tf.math.l2_normalize
 _GROUP = 16  # channels adjacent in memory: one cache line
 _SETTLED = 64  # pictures' maps in float64 at a time
-_TILE = 32  # queries per matrix product, in one thread
+_TILE = 128  # queries per matrix product, in one thread
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dualcam.data.sources import sound_files
+from dualcam.files import large_arrays
 from dualcam.files.path_types import AnyPath
 from dualcam.inference import students
 
@@ -58,7 +59,8 @@ def answers(
     """Outputs for the windows of files, in order.
 
     Args:
-        ask: maps [batch, clip_samples] to [batch, features]; see `students.Listener.listen`.
+        ask: maps [batch, clip_samples], which the next batch overwrites, to [batch, features]; see
+            `students.Listener.listen`.
         paths: of the files.
         listener: that `ask` belongs to; files are cut into its windows.
         hop: samples between window starts.
@@ -76,12 +78,15 @@ def answers(
     """
     if batch_size < 1:
         raise ValueError(f'batches of {batch_size}: expected 1 or more')
+    large_arrays.keep_freed_memory()
     windows = in_background(_windows(paths, listener, hop, messages, bar), 2 * batch_size)
+    # Always full batches: another size would need another trace of the graph.
+    signal = np.zeros((batch_size, listener.clip_samples), np.float32)
     for batch in _stacked(windows, batch_size):
-        signal = np.stack([window for _, _, window in batch])
-        # Always full batches: another size would need another trace of the graph.
-        padded = np.pad(signal, ((0, batch_size - len(signal)), (0, 0)))
-        for (row, start, _), answer in zip(batch, ask(padded), strict=False):
+        for place, (_, _, window) in zip(signal, batch, strict=False):
+            place[:] = window
+        signal[len(batch) :] = 0.0
+        for (row, start, _), answer in zip(batch, ask(signal), strict=False):
             yield row, start, answer
 
 

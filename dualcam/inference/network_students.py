@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from dualcam import models
@@ -90,7 +91,9 @@ def from_model(
                 tf.reshape(features, [tf.shape(features)[0], -1, features.shape[-1]]), axis=1
             )
 
-        return lambda waveform: listen(tf.constant(waveform, tf.float32)).numpy()
+        return lambda waveform: listen(
+            tf.convert_to_tensor(np.asarray(waveform, np.float32))
+        ).numpy()
 
     return Listener(
         str(source),

@@ -183,7 +183,9 @@ def _from_saved_model(path):
 
     def make(layer):
         def listen(waveform):
-            return serve(waveform=tf.constant(waveform, tf.float32))[name].numpy()
+            return serve(waveform=tf.convert_to_tensor(np.asarray(waveform, np.float32)))[
+                name
+            ].numpy()
 
         name = 'embedding' if layer == metadata['embedding_layer'] else layer
         # The module must outlive its signature, which holds no reference to the variables.

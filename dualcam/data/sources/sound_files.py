@@ -128,7 +128,7 @@ def _windows(path, clip_samples, hop_samples, rate_hz):
         return int(start), part, heard(own[begin:end])
 
     for own_rate_hz, own_block, block in _blocks(path, rate_hz):
-        held, own = np.concatenate([held, block]), np.concatenate([own, own_block])
+        held, own = _joined(held, block), _joined(own, own_block)
         # One window is always held back: if nothing follows, it is the last one.
         while first + len(held) > following + clip_samples:
             yield window(following, clip_samples)
@@ -144,6 +144,13 @@ def _windows(path, clip_samples, hop_samples, rate_hz):
     last = windowing.starts(num_samples, clip_samples, hop_samples)[-1]
     if last > following - hop_samples:  # not yielded yet
         yield window(last, clip_samples)
+
+
+def _joined(before, after):
+    """Both in a row; not copied if one is empty, as in files of one block."""
+    if not len(before):
+        return after
+    return np.concatenate([before, after]) if len(after) else before
 
 
 def heard(window: np.ndarray) -> bool:

@@ -43,16 +43,22 @@ def test_twice_the_pressure_is_6_db_more_everywhere(mics, grid, beamformer, rng)
     np.testing.assert_allclose(gain_db, 20 * np.log10(2), atol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.fixture(scope='module')
+def coarse_grid():
+    """The same view in few directions, whose steering matrices are soon made."""
+    return microphones.look_directions(12, 16)
+
+
 @pytest.mark.parametrize('focus_m', [None, 1.5])
-def test_band_sum_equals_direct_evaluation(mics, grid, focus_m, rng):
-    frames = plane_wave(mics, grid.directions[30, 5], rng)
+def test_band_sum_equals_direct_evaluation(mics, coarse_grid, focus_m, rng):
+    grid = coarse_grid
+    frames = plane_wave(mics, grid.directions[10, 2], rng)
     frames += rng.standard_normal(frames.shape) * 1e5
     band = np.arange(75, 533 - 21)  # 900 - 6,132 Hz
     got = beamforming.beamform(frames, mics, grid, focus_m)[0][..., band].sum(axis=-1)
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1024) / 1024)
     spectra = np.fft.fft(frames[0] * window)[:, band]  # [mics, bins]
-    for row, col in [(0, 0), (17, 23), (30, 5), (35, 47), (3, 40)]:
+    for row, col in [(0, 0), (6, 8), (10, 2), (11, 15), (1, 13)]:
         direction = grid.directions[row, col]
         if focus_m:
             distances_m = np.linalg.norm(focus_m * direction - mics.positions_m, axis=1)
@@ -105,12 +111,11 @@ def test_an_array_to_write_to_must_fit(beamformer):
             beamformer.power(np.zeros((2, 128, 1024)), out=out)
 
 
-@pytest.mark.slow
-def test_thin_matrices_steer_within_1e_3_of_all_singular_values(mics, grid, rng):
+def test_thin_matrices_steer_within_1e_3_of_all_singular_values(mics, coarse_grid, rng):
     """Relative to the loudest direction, for independent microphone noise, the worst case."""
     frames = rng.standard_normal((2, 128, 1024)) * 1e4
-    close = beamforming.Beamformer(mics, grid, 1.5).power(frames)
-    exact = beamforming.Beamformer(mics, grid, 1.5, rank_tolerance=0).power(frames)
+    close = beamforming.Beamformer(mics, coarse_grid, 1.5).power(frames)
+    exact = beamforming.Beamformer(mics, coarse_grid, 1.5, rank_tolerance=0).power(frames)
     assert 0 < np.abs(close - exact).max() < 1e-3 * exact.max()
 
 
@@ -120,8 +125,8 @@ def test_wrong_channels_are_refused(beamformer):
 
 
 def test_many_microphones_are_factored_through_a_random_subspace(grid, rng):
-    positions_m = rng.uniform(-0.2, 0.2, (1_024, 3)) * (1, 1, 0)
-    delays_s = microphones.steering_delays(positions_m, grid.directions, 1.5).reshape(-1, 1_024)
+    positions_m = rng.uniform(-0.2, 0.2, (600, 3)) * (1, 1, 0)
+    delays_s = microphones.steering_delays(positions_m, grid.directions, 1.5).reshape(-1, 600)
     for hz in (300.0, 5_000.0):
         steering = np.exp(2j * np.pi * hz * delays_s.T)
         kept = beamforming._large_directions(steering, 1e-4)
