@@ -4,7 +4,6 @@ import pathlib
 from collections.abc import Sequence
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from dualcam import models
@@ -13,7 +12,7 @@ from dualcam.evaluation import tagging_scores
 from dualcam.export import saved_models
 from dualcam.files import fingerprints
 from dualcam.files.path_types import AnyPath
-from dualcam.inference.students import Listener
+from dualcam.inference.students import Listener, as_tensor
 from dualcam.training import run, run_data, tagging_data
 from dualcam.training.recipes import correspondence, tagging
 
@@ -91,9 +90,7 @@ def from_model(
                 tf.reshape(features, [tf.shape(features)[0], -1, features.shape[-1]]), axis=1
             )
 
-        return lambda waveform: listen(
-            tf.convert_to_tensor(np.asarray(waveform, np.float32))
-        ).numpy()
+        return lambda waveform: listen(as_tensor(waveform)).numpy()
 
     return Listener(
         str(source),
