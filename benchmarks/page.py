@@ -105,8 +105,10 @@ def curves(rows: Sequence[measure.Row]) -> Mapping[tuple[str, str], list[measure
     return {key: sorted(own, key=lambda row: row.size) for key, own in found.items()}
 
 
-def exponent(curve: Sequence[measure.Row]) -> float:
+def exponent(curve: Sequence[measure.Row]) -> float | None:
     """p if the time grows like size ** p from the last size but one to the last."""
+    if len(curve) < 2:
+        return None  # the others could not be measured
     before, last = curve[-2:]
     return math.log(last.value / before.value) / math.log(last.size / before.size)
 
@@ -122,7 +124,7 @@ def growth_table(found: Mapping[tuple[str, str], list[measure.Row]]) -> str:
                     work,
                     over,
                     ', '.join(f'{row.size:,.0f}: {_number(row.value)}' for row in curve),
-                    f'{exponent(curve):.2f}',
+                    _number(exponent(curve)),
                 )
                 for (work, over), curve in found.items()
             ),
@@ -139,9 +141,9 @@ def growth_figure(found: Mapping[tuple[str, str], list[measure.Row]]) -> figure.
         sizes = [row.size / curve[0].size for row in curve]
         times = [row.value / curve[0].value for row in curve]
         largest = max(largest, *sizes)
-        label = f'{work}, by {over}: {exponent(curve):.2f}'
+        label = f'{work}, by {over}: {_number(exponent(curve))}'
         axes.plot(sizes, times, 'os^D'[number % 4] + '-', label=label, color=f'C{number % 10}')
-    axes.plot([1, largest], [1, largest], '--', color='0.5', label='proportional: 1.00')
+    axes.plot([1, largest], [1, largest], '--', color='0.5', label='proportional: 1')
     axes.set(xscale='log', yscale='log', xlabel='times as many', ylabel='times as long')
     axes.grid(alpha=0.3)
     made.legend(loc='outside right center', frameon=False, fontsize=8, title='exponent at the end')

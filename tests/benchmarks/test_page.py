@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from benchmarks import measure, page
@@ -59,6 +60,23 @@ def test_a_block_has_a_table_a_part_and_names_what_is_missed():
     assert '| other step | 1 /s |  |  |  |' in training
     assert '1 of 2 targets are reached. Missed:' in text
     assert text.endswith('- step: 31 /s (30 - 32), target 40\n') and 'Serving' not in text
+
+
+def test_growth_has_a_curve_for_each_work_and_its_exponent():
+    rows = [
+        measure.Row('retrieval', value, 's', over='clips', size=size)
+        for size, value in ((2000, 9.0), (100, 0.5), (1000, 2.25))
+    ] + [measure.Row('packing', 1.0, 's', over='records', size=10)]
+    found = page.curves([measure.Row('step', 1.0, '/s'), *rows])
+    assert page.exponent(found['retrieval', 'clips']) == pytest.approx(2)
+    text = page.growth_table(found)
+    assert '| retrieval | clips | 100: 0.5, 1,000: 2.25, 2,000: 9 | 2 |' in text
+    assert '| packing | records | 10: 1 |  |' in text
+    (axes,) = page.growth_figure(found).axes
+    retrieval, packing, proportional = axes.lines
+    np.testing.assert_allclose(retrieval.get_xydata(), [(1, 1), (10, 4.5), (20, 18)])
+    np.testing.assert_allclose(packing.get_xydata(), [(1, 1)])
+    np.testing.assert_allclose(proportional.get_xydata(), [(1, 1), (20, 20)])
 
 
 def test_the_page_says_what_its_file_says(tmp_path):
