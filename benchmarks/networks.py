@@ -246,14 +246,14 @@ def _torch_step(name, values):
             nn.Flatten(),
         )
         inputs_ = torch.tensor(values[:, None])
-    network = torch.compile(network)
+    compiled = torch.compile(network)
     optimizer = torch.optim.Adam(network.parameters(), 1e-4)
     labels = torch.arange(len(values)) % 14
 
     def work():
         for _ in range(_STEPS):
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(network(inputs_), labels)
+            loss = nn.functional.cross_entropy(compiled(inputs_), labels)
             loss.backward()
             optimizer.step()
         float(loss)

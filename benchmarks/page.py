@@ -96,24 +96,27 @@ def table(rows: Sequence[measure.Row]) -> str:
     )
 
 
-def curves(rows: Sequence[measure.Row]) -> Mapping[tuple[str, str], list[measure.Row]]:
-    """{(name of the work, what grows): its rows by size}, of the rows of growth."""
-    found: dict[tuple[str, str], list[measure.Row]] = {}
+_Curve = list[tuple[float, float]]  # (size, seconds), in ascending order
+
+
+def curves(rows: Sequence[measure.Row]) -> Mapping[tuple[str, str], _Curve]:
+    """{(name of the work, what grows): its curve}, of the rows of growth."""
+    found: dict[tuple[str, str], _Curve] = {}
     for row in rows:
-        if row.over:
-            found.setdefault((row.name, row.over), []).append(row)
-    return {key: sorted(own, key=lambda row: row.size) for key, own in found.items()}
+        if row.size is not None and row.value is not None:
+            found.setdefault((row.name, row.over), []).append((row.size, row.value))
+    return {key: sorted(curve) for key, curve in found.items()}
 
 
-def exponent(curve: Sequence[measure.Row]) -> float | None:
+def exponent(curve: _Curve) -> float | None:
     """p if the time grows like size ** p from the last size but one to the last."""
     if len(curve) < 2:
         return None  # the others could not be measured
-    before, last = curve[-2:]
-    return math.log(last.value / before.value) / math.log(last.size / before.size)
+    (size, before), (larger, after) = curve[-2:]
+    return math.log(after / before) / math.log(larger / size)
 
 
-def growth_table(found: Mapping[tuple[str, str], list[measure.Row]]) -> str:
+def growth_table(found: Mapping[tuple[str, str], _Curve]) -> str:
     """Curves in Markdown: seconds at each size, and the exponent at the end."""
     return '\n'.join(
         [
@@ -123,7 +126,7 @@ def growth_table(found: Mapping[tuple[str, str], list[measure.Row]]) -> str:
                 results_pages.line(
                     work,
                     over,
-                    ', '.join(f'{row.size:,.0f}: {_number(row.value)}' for row in curve),
+                    ', '.join(f'{size:,.0f}: {_number(seconds)}' for size, seconds in curve),
                     _number(exponent(curve)),
                 )
                 for (work, over), curve in found.items()
@@ -132,14 +135,15 @@ def growth_table(found: Mapping[tuple[str, str], list[measure.Row]]) -> str:
     )
 
 
-def growth_figure(found: Mapping[tuple[str, str], list[measure.Row]]) -> figure.Figure:
+def growth_figure(found: Mapping[tuple[str, str], _Curve]) -> figure.Figure:
     """Curves relative to their smallest sizes, both axes logarithmic, and a line of slope 1."""
     made = figure.Figure(figsize=(10, 5), layout='constrained')
     axes = made.add_subplot()
     largest = 1.0
     for number, ((work, over), curve) in enumerate(found.items()):
-        sizes = [row.size / curve[0].size for row in curve]
-        times = [row.value / curve[0].value for row in curve]
+        sizes, times = (
+            [value / column[0] for value in column] for column in zip(*curve, strict=True)
+        )
         largest = max(largest, *sizes)
         label = f'{work}, by {over}: {_number(exponent(curve))}'
         axes.plot(sizes, times, 'os^D'[number % 4] + '-', label=label, color=f'C{number % 10}')
