@@ -21,8 +21,7 @@ import keras
 import tensorflow as tf
 
 from dualcam.training import hosts
-
-PRECISIONS = ('float32', 'mixed_bfloat16', 'mixed_float16')
+from dualcam.training.precisions import PRECISIONS
 
 
 def check(precision: str, devices: int) -> None:

@@ -11,6 +11,7 @@ from absl import app, flags, logging
 
 from dualcam.cli import errors
 from dualcam.files import progress_bars
+from dualcam.training import precisions
 from records import cluster_flags
 
 SEEDS = {'paper': (0, 1, 2), 'demo': (0, 1, 2), 'smoke': (0,)}
@@ -123,7 +124,6 @@ def chosen_preset(options, preset):
     from dualcam.training import hardware
     from experiments.wacv2020 import presets
 
-    hardware.check(options.precision, options.devices)
     hardware.check_machine(options.precision)
     return presets.with_hardware(preset, options.precision, options.devices)
 
@@ -231,10 +231,11 @@ def start(
             [],
             'Arguments of networks, such as dualcamnet.batch_norm=true,hearnet.dropout=0.5.',
         )
-    flags.DEFINE_string(
+    flags.DEFINE_enum(
         'precision',
         'float32',
-        'Of training; mixed_bfloat16 and mixed_float16 suit GPUs, and processors with bfloat16.',
+        precisions.PRECISIONS,
+        'Of training; mixed ones suit GPUs, and processors with bfloat16.',
     )
     flags.DEFINE_integer('devices', 1, 'GPUs that share each batch.', lower_bound=1)
     flags.DEFINE_list(
