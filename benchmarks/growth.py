@@ -79,18 +79,10 @@ def record_counts(folder):
     """
     paths = records.write_seconds(folder / 'few', sequences=3, seconds=30)
     sizes = (1_000, 10_000, 100_000)
-    roots = {}
+    roots, names = {}, {}
     for size in sizes:
         roots[size] = folder / f'{size}'
-        for number in range(size):
-            sequence, second = divmod(number, 50)
-            name = (
-                roots[size]
-                / f'Location_01/Subject_{sequence // 100 + 1:02d}/Action_{sequence % 100 + 1:03d}'
-                / f'Data_{second + 1:03d}.tfrecord'
-            )
-            name.parent.mkdir(parents=True, exist_ok=True)
-            os.link(paths[number % len(paths)], name)
+        names[size] = records.link_many(paths, roots[size], size, seconds=50, actions=100)
         classes = tuple(f'{number}' for number in range(100))
         info = datasets.DatasetInfo('noise', classes, 'noise', 1, take_rule=datasets.TakeRule(5))
         datasets.write_description(roots[size], info)
@@ -101,9 +93,8 @@ def record_counts(folder):
     yield from measure.growth('lists by take', 'records', sizes, listing, runs=1)
 
     def packing(size):
-        names = sorted(str(path) for path in roots[size].rglob('*.tfrecord'))
         packer = record_packer.RecordPacker(['audio'])
-        return lambda: stores.open_store(names, packer, folder / f'cache-{size}')
+        return lambda: stores.open_store(names[size], packer, folder / f'cache-{size}')
 
     with progress_bars.hidden():
         yield from measure.growth('packing of sound', 'records', sizes, packing, runs=0)

@@ -1,7 +1,6 @@
 """Memory of long jobs: an epoch over as many records as AVIA has, and a conversion."""
 
 import multiprocessing
-import os
 import pathlib
 import resource
 import threading
@@ -20,18 +19,7 @@ def epoch(folder):
     system can reclaim, so only memory that the process itself holds is counted.
     """
     paths = records.write_seconds(folder / 'few', sequences=3, seconds=30)
-    names = []
-    for number in range(_AVIA_RECORDS):
-        sequence, second = divmod(number, 30)
-        name = (
-            folder
-            / 'many'
-            / f'Location_01/Subject_01/Action_{sequence + 1:03d}'
-            / f'Data_{second + 1:03d}.tfrecord'
-        )
-        name.parent.mkdir(parents=True, exist_ok=True)
-        os.link(paths[number % len(paths)], name)
-        names.append(str(name))
+    names = records.link_many(paths, folder / 'many', _AVIA_RECORDS, seconds=30)
     for modality, kind, seconds in (('acoustic', 'acoustic', 1), ('audio', 'spectrogram', 5)):
         held, rate = _in_a_child(
             _one_epoch, names, folder / f'cache-{modality}', modality, kind, seconds

@@ -1,6 +1,7 @@
 """Rates between raw folders, records and clips."""
 
 import io
+import os
 import pathlib
 import shutil
 
@@ -126,6 +127,30 @@ def write_seconds(root, sequences, seconds, modalities=('acoustic', 'audio')):
             )
             paths.append(str(path))
     return paths
+
+
+def link_many(paths, root, count, seconds, actions=1_000):
+    """Gives a few records many names; returns these, in order.
+
+    Args:
+        paths: of the records.
+        root: folder for the names.
+        count: number of names.
+        seconds: names in a folder.
+        actions: folders of a subject.
+    """
+    names = []
+    for number in range(count):
+        folder, second = divmod(number, seconds)
+        subject, action = divmod(folder, actions)
+        name = pathlib.Path(root) / (
+            f'Location_01/Subject_{subject + 1:02d}/Action_{action + 1:03d}/'
+            f'Data_{second + 1:03d}.tfrecord'
+        )
+        name.parent.mkdir(parents=True, exist_ok=True)
+        os.link(paths[number % len(paths)], name)
+        names.append(str(name))
+    return names
 
 
 def _pass(made):
