@@ -7,8 +7,9 @@ delays, all microphones have the same weight, and powers are divided by mics**2,
 the look direction shows the power that a single microphone receives.
 
 A steering matrix [mics, directions] of one frequency has far fewer large singular values than
-microphones, because the view is narrow, and that of a strip of the view has fewer still.
-`Beamformer` keeps only those and multiplies two thin matrices per strip.
+microphones, because the view is narrow; that of a strip of the view has fewer still, and that of a
+single row the fewest. `Beamformer` keeps only those: it goes from microphones to the subspaces of
+strips, from there to those of rows, which neighbouring frequencies share, and then to directions.
 `Beamformer(rank_tolerance=0)` keeps all. `band_beamforming` computes images of a few bands faster.
 """
 
@@ -25,8 +26,10 @@ import threadpoolctl
 from dualcam.acoustics import dimensions, microphones
 from dualcam.files import large_arrays
 
-_BINS_AT_A_TIME = 16  # their powers, for some frames and a strip of directions, fit a cache
+_BINS_AT_A_TIME = 16  # stored together: one cache line of each direction
+_BINS_IN_CACHE = 4  # whose pressures, for some frames and a row of directions, fit a cache
 _FRAMES_AT_A_TIME = 144  # reuses each steering matrix fetched from memory
+_FRAMES_TO_TRANSFORM = 8  # at a time, whose spectra fit a cache
 _SKETCH_WIDTH = 256  # of the first random subspace for factoring
 _SKETCH_MARGIN = 20  # unused vectors that show that it is wide enough
 _ROWS_AT_A_TIME = 6  # of the grid: a strip
@@ -97,15 +100,14 @@ class Beamformer:
         delays_s = microphones.steering_delays(array.positions_m, grid.directions, focus_m)
         self._delays_s = delays_s.reshape(-1, array.num_mics)  # [directions, mics]
         self._step_hz = sample_rate_hz / dimensions.SAMPLES_PER_FRAME
-        width = grid.shape[1]
-        self._strips = [
-            slice(row * width, min(row + _ROWS_AT_A_TIME, grid.shape[0]) * width)
-            for row in range(0, grid.shape[0], _ROWS_AT_A_TIME)
-        ]
+        self._strips = _slices(grid.shape[0], _ROWS_AT_A_TIME)
         with single_threaded_pool(self.num_threads) as pool:
-            all_bins = _blocks(np.arange(dimensions.BINS))
-            blocks = pool.map(lambda bins: self._factors_of(bins, rank_tolerance), all_bins)
-            self._factors = [factors for block in blocks for factors in block]
+            self._blocks = list(
+                pool.map(
+                    lambda bins: self._factors_of(np.arange(dimensions.BINS)[bins], rank_tolerance),
+                    _slices(dimensions.BINS, _BINS_AT_A_TIME),
+                )
+            )
 
     def power(self, frames: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Multispectral acoustic images.
@@ -129,96 +131,151 @@ class Beamformer:
                 f'out of shape {images.shape}, {images.dtype}: expected {shape}, '
                 'float32, in C order'
             )
-        flat = images.reshape(len(frames), -1, dimensions.BINS)
-        same = np.eye(_BINS_AT_A_TIME, dtype=np.float32)
-
-        def store(bins, frames, strip, powers):
-            # A product with ones moves bins to the last axis, much faster than a copy.
-            np.matmul(
-                np.moveaxis(powers, 0, -1),
-                same[: len(bins), : len(bins)],
-                out=flat[frames, strip, bins[0] : bins[-1] + 1],
-            )
-
-        self._for_each_block(frames, np.arange(dimensions.BINS), store)
-        return images
-
-    def _for_each_block(self, frames, bins, consume):
-        """Calls `consume(bins, frames, strip, powers)`, from several threads.
-
-        `bins` are integers, `frames` and `strip` slices, `powers` [bins, frames, directions of the
-        strip], which the thread's next call overwrites.
-        """
         check_frames(frames, self.array)
         spectra = np.empty((dimensions.BINS, *frames.shape[:2]), np.complex64)
-        some_frames = [
-            slice(i, min(i + _FRAMES_AT_A_TIME, len(frames)))
-            for i in range(0, len(frames), _FRAMES_AT_A_TIME)
-        ]
-
-        def work(block):
-            in_bases = [spectra[k] @ self._factors[k].basis for k in block]
-            for number, strip in enumerate(self._strips):
-                size = strip.stop - strip.start
-                pressures = np.empty((min(len(frames), _FRAMES_AT_A_TIME), size), np.complex64)
-                powers = np.empty((len(block), *pressures.shape), np.float32)
-                for chosen in some_frames:
-                    some, made = (
-                        array[..., : chosen.stop - chosen.start, :] for array in (pressures, powers)
-                    )
-                    parts = some.view(np.float32)  # re, im, re, im ...
-                    for k, in_basis, power in zip(block, in_bases, made, strict=True):
-                        steering, columns = self._factors[k].strips[number]
-                        np.matmul(in_basis[chosen, columns], steering, out=some)
-                        np.square(parts, out=parts)
-                        np.add(parts[:, ::2], parts[:, 1::2], out=power)
-                    consume(block, chosen, strip, made)
 
         def transform(chosen):
             spectra[:, chosen] = np.moveaxis(frame_spectra(frames[chosen]), -1, 0)
 
+        def steer(block):
+            in_bases = [
+                spectra[k] @ basis for k, basis in zip(block.bins, block.bases, strict=True)
+            ]
+            same = np.eye(len(block.bins), dtype=np.float32)
+            of_block = images[..., block.bins[0] : block.bins[-1] + 1]
+            for rows, strip in zip(self._strips, block.strips, strict=True):
+                for chosen in _slices(len(frames), _FRAMES_AT_A_TIME):
+                    powers = strip.powers([in_basis[chosen] for in_basis in in_bases])
+                    # A product with ones moves bins to the last axis, much faster than a copy.
+                    np.matmul(powers.transpose(2, 0, 3, 1), same, out=of_block[chosen, rows])
+
         with single_threaded_pool(self.num_threads) as pool:
-            for function, parts in (transform, some_frames), (work, _blocks(bins)):
+            for function, parts in (
+                (transform, _slices(len(frames), _FRAMES_TO_TRANSFORM)),
+                (steer, self._blocks),
+            ):
                 for _ in pool.map(function, parts):
                     pass
+        return images
 
     def _factors_of(self, bins, rank_tolerance):
-        """The `_Factors` for consecutive bins."""
+        """The `_Block` of consecutive bins."""
         turns = self._step_hz * self._delays_s.T  # [mics, directions]
         steering = np.exp(2j * np.pi * bins[0] * turns) / self.array.num_mics
         from_bin_to_bin = np.exp(2j * np.pi * turns)
-        made = []
+        width = self.grid.shape[1]
+        strips = [slice(rows.start * width, rows.stop * width) for rows in self._strips]
+        bases, in_strips = [], []
         for _ in bins:
             # Strips are factored within the view's subspace, whose matrices are smaller.
-            of_view = _large_directions(steering, rank_tolerance / len(self._strips))
+            of_view = _large_directions(steering, rank_tolerance / len(strips))
             in_view = of_view.conj().T @ steering
-            bases, strips, start = [], [], 0
-            for strip in self._strips:
-                of_strip = _large_directions(in_view[:, strip], rank_tolerance)
-                thin = of_strip.conj().T @ in_view[:, strip]
-                bases.append(of_view @ of_strip)
-                strips.append((thin.astype(np.complex64), slice(start, start + len(thin))))
-                start += len(thin)
-            made.append(_Factors(np.concatenate(bases, axis=1).astype(np.complex64), strips))
+            of_strips = [_large_directions(in_view[:, one], rank_tolerance) for one in strips]
+            bases.append(of_view @ np.concatenate(of_strips, axis=1))
+            in_strips.append(
+                [
+                    of_strip.conj().T @ in_view[:, strip]
+                    for of_strip, strip in zip(of_strips, strips, strict=True)
+                ]
+            )
             steering *= from_bin_to_bin
-        return made
+        firsts = [np.cumsum([0, *map(len, of_bin)]) for of_bin in in_strips]
+        return _Block(
+            bins,
+            [basis.astype(np.complex64) for basis in bases],
+            [
+                _Strip.of(
+                    [of_bin[number] for of_bin in in_strips],
+                    [slice(*first[number : number + 2]) for first in firsts],
+                    width,
+                    rank_tolerance,
+                )
+                for number in range(len(strips))
+            ],
+        )
 
 
 @dataclasses.dataclass(frozen=True)
-class _Factors:
-    """Matrices whose products steer one bin.
+class _Block:
+    """Matrices that steer consecutive bins.
 
     Attributes:
-        basis: [mics, sum of the strips' ranks] complex64.
-        strips: for each ([rank, directions] complex64, its columns of the basis).
+        bins: [bins] indices.
+        bases: for each bin, [mics, sum of the strips' ranks] complex64.
+        strips: for each strip of directions, its `_Strip`.
     """
 
-    basis: np.ndarray
+    bins: np.ndarray
+    bases: list
     strips: list
 
 
-def _blocks(bins):
-    return [bins[i : i + _BINS_AT_A_TIME] for i in range(0, len(bins), _BINS_AT_A_TIME)]
+@dataclasses.dataclass(frozen=True)
+class _Strip:
+    """The same for one strip.
+
+    Attributes:
+        columns: for each bin, its slice of the basis.
+        to_rows: for each bin, [rank, rows * the rows' rank] complex64.
+        steering: [rows, 2, 2 * rank, width] float32, for all bins: from real and imaginary parts in
+            turn to real parts, and to imaginary ones.
+    """
+
+    columns: list
+    to_rows: list
+    steering: np.ndarray
+
+    @classmethod
+    def of(cls, matrices, columns, width, rank_tolerance):
+        """Of each bin's [rank, directions of the strip]."""
+        rows = [
+            [matrix[:, i : i + width] for matrix in matrices]
+            for i in range(0, matrices[0].shape[1], width)
+        ]
+        share = rank_tolerance / np.sqrt(len(matrices))
+        of_rows = [_large_eigenvectors(np.concatenate(row).conj().T, share) for row in rows]
+        rank = max(of_row.shape[1] for of_row in of_rows)
+        to_rows = np.zeros((len(rows), sum(map(len, matrices)), rank), np.complex64)
+        steering = np.zeros((len(rows), 2, rank, 2, width), np.float32)
+        for number, (row, of_row) in enumerate(zip(rows, of_rows, strict=True)):
+            used = of_row.shape[1]
+            to_rows[number, :, :used] = np.concatenate(row) @ of_row
+            real, imaginary = of_row.T.real, -of_row.T.imag
+            steering[number, :, :used] = np.stack(
+                [np.stack([real, -imaginary], 1), np.stack([imaginary, real], 1)]
+            )
+        return cls(
+            columns,
+            [
+                np.ascontiguousarray(of_bin).reshape(-1, len(rows) * rank)
+                for of_bin in np.split(
+                    np.moveaxis(to_rows, 0, 1), np.cumsum([*map(len, matrices)])[:-1]
+                )
+            ],
+            steering.reshape(len(rows), 2, 2 * rank, width),
+        )
+
+    def powers(self, in_bases):
+        """[rows, bins, frames, width] float32 of each bin's [frames, rank of its basis]."""
+        rows, _, twice_rank, width = self.steering.shape
+        num_bins, num_frames = len(in_bases), len(in_bases[0])
+        powers = np.empty((rows, num_bins, num_frames, width), np.float32)
+        for some in _slices(num_bins, _BINS_IN_CACHE):
+            shape = some.stop - some.start, num_frames, rows * twice_rank // 2
+            in_rows = np.empty(shape, np.complex64)
+            for k, made in zip(range(num_bins)[some], in_rows, strict=True):
+                np.matmul(in_bases[k][:, self.columns[k]], self.to_rows[k], out=made)
+            parts = in_rows.view(np.float32).reshape(-1, rows, twice_rank)  # re, im, re, im ...
+            pressures = np.empty((2, len(parts), width), np.float32)
+            for row, steering in enumerate(self.steering):
+                np.matmul(parts[:, row], steering, out=pressures)
+                np.square(pressures, out=pressures)
+                np.add(pressures[0], pressures[1], out=powers[row, some].reshape(-1, width))
+        return powers
+
+
+def _slices(total, size):
+    return [slice(i, min(i + size, total)) for i in range(0, total, size)]
 
 
 def _large_directions(matrix, tolerance):

@@ -119,6 +119,19 @@ def test_thin_matrices_steer_within_1e_3_of_all_singular_values(mics, coarse_gri
     assert 0 < np.abs(close - exact).max() < 1e-3 * exact.max()
 
 
+@pytest.mark.parametrize('shape', [(1, 5), (7, 3), (13, 1)])
+def test_grids_need_not_be_whole_strips(mics, shape, rng):
+    grid = microphones.look_directions(*shape)
+    frames = plane_wave(mics, grid.directions[-1, -1], rng)
+    power = beamforming.beamform(frames, mics, grid)
+    spectra = beamforming.frame_spectra(frames[0])  # [mics, bins]
+    delays_s = microphones.steering_delays(mics.positions_m, grid.directions)
+    for k in (50, 101, 400):
+        steering = np.exp(2j * np.pi * 12.0 * k * delays_s)
+        direct = np.abs(steering @ spectra[:, k] / 128) ** 2
+        np.testing.assert_allclose(power[0, ..., k], direct, rtol=1e-4, atol=1e-4 * direct.max())
+
+
 def test_wrong_channels_are_refused(beamformer):
     with pytest.raises(ValueError, match='128'):
         beamformer.power(np.zeros((2, 64, 1024)))
