@@ -1,7 +1,8 @@
 """Imports TensorFlow and Keras without packages that they load but our commands do not use.
 
 Keras takes a third of TensorFlow's startup time, and spends more than half of its own on
-matplotlib and scikit-learn. A SavedModel or a `.tflite` file needs no Keras at all.
+matplotlib and scikit-learn. A SavedModel or a `.tflite` file needs no Keras at all. TensorFlow
+itself imports SciPy's sparse matrices, only to recognise them among the inputs of an old Keras.
 """
 
 import contextlib
@@ -19,10 +20,12 @@ def start_for(model: AnyPath) -> None:
         model: a run's folder, which has a Keras network, a SavedModel or a `.tflite` file.
     """
     if os.path.exists(os.path.join(model, 'run.json')):
-        with _absent('matplotlib', 'sklearn'):
+        with _absent('matplotlib', 'sklearn', 'scipy.sparse'):
             import keras  # noqa: F401
     else:
-        with _absent('keras.src'):  # TensorFlow tries to import it and works without
+        with _absent(
+            'keras.src', 'scipy.sparse'
+        ):  # TensorFlow tries to import it and works without
             import tensorflow  # noqa: F401
 
 
