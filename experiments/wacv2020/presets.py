@@ -20,6 +20,8 @@ class Preset:
         learning_rates: {(network, column): rate}; a column is 'hard' for teachers, G, D or R.
         scenario_1_rates: different rates for scenario 1.
         epochs: {network: epochs}.
+        scenario_epochs: {network: epochs} for runs on a single scenario, if different: fewer
+            clips need more epochs for as many steps.
         crops: {network: clips per sequence and epoch}.
         standardise: whether to standardise teachers' inputs by training statistics.
         frame_strides: {network: n} for teachers that predict for every n-th frame only.
@@ -28,6 +30,7 @@ class Preset:
         batch_norm_clips: see `loop.LoopParams`.
         validation_period: see `loop.LoopParams`.
         batch_size: of training.
+        batch_sizes: {network: clips}, if different.
         temperature: of the teachers' predictions.
         schedule: of the learning rate, see `loop.LoopParams`.
         note: for titles; empty if the settings are the papers'.
@@ -48,6 +51,8 @@ class Preset:
     batch_norm_clips: int | None = None
     validation_period: int = 1
     batch_size: int = 32
+    batch_sizes: dict = dataclasses.field(default_factory=dict)
+    scenario_epochs: dict = dataclasses.field(default_factory=dict)
     temperature: float = 1.0
     schedule: str = 'constant'
     note: str = ''
@@ -60,6 +65,9 @@ class Preset:
         rate = self.learning_rates[key]
         if train_on == 'scenario_1':
             rate = self.scenario_1_rates.get(key, rate)
+        epochs = self.epochs[network]
+        if train_on != 'all':
+            epochs = self.scenario_epochs.get(network, epochs)
         taught = column in ('D', 'R')
         student = models.network(network).input in ('waveform', 'spectrogram')
         one_second = not student and network != 'temporal_resnet50'
@@ -74,8 +82,8 @@ class Preset:
                 self.total_length, 1 if one_second else 5, self.crops[network]
             ),
             loop=loop.LoopParams(
-                self.epochs[network],
-                self.batch_size,
+                epochs,
+                self.batch_sizes.get(network, self.batch_size),
                 learning_rate=rate,
                 seed=seed,
                 batch_norm_averages=self.batch_norm_averages,
@@ -132,19 +140,20 @@ PRESETS = {
             'oursoundnet': 6,
         },
     ),
-    # With a learning rate that decays to zero and softened teachers, HearNet's scores vary less
-    # between seeds, and the teacher helps in each (validation data of simulator seed 101).
+    # Conditions were chosen on data of simulator seed 101. With batches of 16 and a rate of 1e-3,
+    # HearNet spends much of its training on a plateau: after 30 epochs of a scenario it is at
+    # chance, and after 30 epochs of all it depends on the seed how far it has come.
     'demo': Preset(
         'demo',
         5,  # takes of the embedded data have no more
-        _SHORT_RATES,
+        _SHORT_RATES | dict.fromkeys([('hearnet', 'G'), ('hearnet', 'D'), ('hearnet', 'R')], 3e-4),
         {},
         epochs={
             'dualcamnet': 8,
             'resnet50': 30,
             'temporal_resnet50': 30,
             'avnet': 8,
-            'hearnet': 30,
+            'hearnet': 45,
             'oursoundnet': 6,
         },
         crops={
@@ -157,9 +166,15 @@ PRESETS = {
         },
         validation_period=3,  # the rate decays to zero, so the last epochs are the best
         batch_size=16,  # twice the steps in the same time
+        batch_sizes={'hearnet': 8},
+        scenario_epochs={'hearnet': 90},
         # As in the paper's text. Without it, a teacher learns little in so few steps: validation
         # accuracy on scenario 3 is 0.17 instead of 0.33 (simulator seed 0).
-        network_options={'dualcamnet': {'batch_norm': True}, 'avnet': {'batch_norm': True}},
+        network_options={
+            'dualcamnet': {'batch_norm': True},
+            'avnet': {'batch_norm': True},
+            'hearnet': {'dropout': 0.5},
+        },
         temperature=4.0,
         schedule='cosine',
         **_SHORT,

@@ -85,10 +85,23 @@ def test_teachers_may_have_batch_normalisation(network):
     assert preset.run_params('hearnet', 'G', 'all', 0).options == ()
 
 
+def test_the_demo_trains_hearnet_for_more_epochs_on_a_scenario():
+    demo = presets.preset_named('demo')
+    on_all, on_one = (demo.run_params('hearnet', 'G', on, 0) for on in ('all', 'scenario_2'))
+    assert on_one.loop.epochs == 2 * on_all.loop.epochs  # of a third of the clips
+    assert on_one.loop.batch_size == on_all.loop.batch_size < demo.batch_size
+    assert dict(on_one.options) == {'dropout': 0.5}
+    for column in ('G', 'D'):  # nothing but its teacher distinguishes them
+        one = demo.run_params('hearnet', column, 'all', 0)
+        assert (one.loop, one.options) == (on_all.loop, on_all.options)
+        other = demo.run_params('oursoundnet', column, 'scenario_2', 0).loop
+        assert (other.epochs, other.batch_size) == (demo.epochs['oursoundnet'], demo.batch_size)
+
+
 def test_other_arguments_of_networks_are_checked():
     demo = presets.preset_named('demo')
-    made = presets.with_network_options(demo, ['hearnet.dropout=1', 'hearnet.dropout=0.5'])
-    assert made.run_params('hearnet', 'G', 'all', 0).options == (('dropout', 0.5),)
+    made = presets.with_network_options(demo, ['hearnet.dropout=1', 'hearnet.dropout=0.3'])
+    assert dict(made.run_params('hearnet', 'G', 'all', 0).options) == {'dropout': 0.3}
     for text, words in (
         ('batch_norm=true', 'expected NETWORK.NAME=VALUE'),
         ('hearing.dropout=0.5', 'one of dualcamnet, resnet50'),
