@@ -93,8 +93,10 @@ def _trunk(convolutions, seconds):
     inputs = keras.Input((audio.num_samples(seconds),), name=INPUT)
     x = keras.ops.expand_dims(inputs, -1)
     for name, filters, taps, stride, zeros, pool in convolutions:
+        usual = {'epsilon': 1e-3, 'momentum': 0.9, 'name': f'{name}_norm'}
         if x.shape[-1] == 1:
-            x = layers.FramedConv1D(filters, taps, stride, zeros, pool, name=name)(x)
+            conv = layers.FramedConv1D(filters, taps, stride, zeros, pool, name=name)
+            x = layers.FramedNormalization(conv, **usual)(conv(x), source=x)
         else:
             x = keras.layers.ZeroPadding1D(zeros)(x)
             outputs = (x.shape[1] - taps) // stride + 1
@@ -105,7 +107,7 @@ def _trunk(convolutions, seconds):
             else:
                 kind = keras.layers.Conv1D
             x = kind(filters, taps, stride, name=name)(x)
-        x = layers.FusedBatchNormalization(epsilon=1e-3, momentum=0.9, name=f'{name}_norm')(x)
+            x = layers.FusedBatchNormalization(**usual)(x)
         if pool:
             x = keras.layers.MaxPooling1D(pool, name=name.replace('conv', 'pool'))(x)
         x = keras.layers.ReLU()(x)
