@@ -201,7 +201,8 @@ $(RECORDS)/.made: | setup
 	$(PY) -m records.convert_array --takes=$(TAKES) --array=$(ARRAY) --out=$(RECORDS) \
 	  $(if $(BY),--by=$(BY)) $(TAKES_OPTIONS) $(ON_CLUSTER)
 else ifeq ($(AVIA),)
-$(WORK)/raw/.made: | setup
+# Sizes may change with a new version; the simulator then says that there are takes of other sizes.
+$(WORK)/raw/.made: records/synthetic/presets.py | setup
 	$(PY) -m records.synthetic --out=$(WORK)/raw --preset=$(PRESET) \
 	  --matfiles=$(WORK)/raw/matfiles --nokeep_array --seed=$(DATA_SEED) \
 	  $(if $(SOURCES),--sources=$(SOURCES)) $(if $(FOLDS),--folds=$(FOLDS)) \
@@ -235,7 +236,7 @@ esc10: $(if $(SOURCES),tfrecords,setup)
 	  $(if $(SOURCES),--records=$(RECORDS))
 
 ifeq ($(ACIVW),)
-$(ECCV)/raw/.made: | setup
+$(ECCV)/raw/.made: records/synthetic/presets.py | setup
 	$(PY) -m records.synthetic --layout=acivw --out=$(ECCV)/raw --preset=$(PRESET) \
 	  --seed=$(DATA_SEED) $(if $(SOURCES),--sources=$(SOURCES))
 	@touch $@
@@ -256,7 +257,7 @@ eccv: $(ECCV)/records/.made
 	  $(if $(TARGET),--target=$(TARGET)) $(if $(COMPLETE),--complete) $(ON_CLUSTER)
 
 ifeq ($(TAGGED),)
-$(AAAI)/raw/.made: | setup
+$(AAAI)/raw/.made: records/synthetic/tagging.py | setup
 	$(PY) -m records.synthetic.tagging --out=$(AAAI)/raw --preset=$(PRESET) \
 	  --seed=$(TAGGING_SEED) \
 	  $(if $(SOURCES),--sources=$(SOURCES))

@@ -69,6 +69,6 @@ def _check_same(out, settings):
     if path.exists() and json.loads(path.read_text(encoding='utf-8')) != settings:
         raise ValueError(
             f'{out}: contains takes of another layout, preset, seed or set of '
-            f'sources (see {SETTINGS_FILE} there); choose another --out or '
-            'delete it'
+            f'sources (see {SETTINGS_FILE} there), or of a version with other sizes; '
+            'choose another --out (make: another WORK), or delete it'
         )
