@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from dualcam.data import schema
-from dualcam.models import layers
+from dualcam.models import convolutions, layers
 
 FEATURES = 'full1'
 FEATURES_ECCV = 'map'
@@ -83,7 +83,9 @@ def trunk(
             x = keras.layers.ReLU()(x)
         x = keras.layers.MaxPooling2D(2, name=name.replace('conv', 'pool'))(x)
     # The 9x12 VALID convolution covers the whole remaining map.
-    x = layers.WholeConv2D(1024, (9, 12), activation='relu', name=FEATURES)(_dropout(dropout)(x))
+    x = convolutions.WholeConv2D(1024, (9, 12), activation='relu', name=FEATURES)(
+        _dropout(dropout)(x)
+    )
     return keras.ops.reshape(x, [-1, 1024]), seconds * used
 
 

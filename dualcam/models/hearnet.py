@@ -10,7 +10,7 @@ logits: with ReLU if it learns from labels, without if it learns from video or a
 import keras
 
 from dualcam.data import audio
-from dualcam.models import layers
+from dualcam.models import convolutions
 
 FEATURES = 'fc1'
 FEATURES_ECCV = 'fc2'
@@ -107,11 +107,11 @@ def _trunk(params, seconds, num_frames, bins_heard):
     x = inputs
     for i, (filters, taps) in enumerate(((128, 11), (256, 5), (256, 3)), 1):
         heard = bins_heard if i == 1 else None
-        kind = layers.SpectralConv1D if taps > _FEW_TAPS else layers.PartialConv1D
+        kind = convolutions.SpectralConv1D if taps > _FEW_TAPS else convolutions.PartialConv1D
         x = kind(filters, taps, padding='same', activation='relu', heard=heard, name=f'conv{i}')(x)
         x = keras.layers.MaxPooling1D(5, padding=padding, name=f'pool{i}')(x)
-    x = layers.ProductConv1D(1024, min(4, x.shape[1]), activation='relu', name='conv4')(x)
-    return inputs, layers.ProductConv1D(1024, 1, activation='relu', name='conv5')(x)
+    x = convolutions.ProductConv1D(1024, min(4, x.shape[1]), activation='relu', name='conv4')(x)
+    return inputs, convolutions.ProductConv1D(1024, 1, activation='relu', name='conv5')(x)
 
 
 def _dense(x, layers_of_head, dropout=0.0):
@@ -119,5 +119,5 @@ def _dense(x, layers_of_head, dropout=0.0):
     for name, units, activation in layers_of_head:
         if dropout:
             x = keras.layers.Dropout(dropout)(x)
-        x = layers.StepwiseDense(units, activation=activation, name=name)(x)
+        x = convolutions.StepwiseDense(units, activation=activation, name=name)(x)
     return x

@@ -10,7 +10,7 @@ are VALID. Pooling before the ReLU gives the same numbers and an eighth of the R
 import keras
 
 from dualcam.data import audio
-from dualcam.models import hearnet, layers
+from dualcam.models import convolutions, hearnet, layers
 
 FEATURES = 'fc1'
 FEATURES_5 = 'conv5'
@@ -61,7 +61,7 @@ def build(num_classes: int = 14, seconds: int = 5, dropout: float = 0.0) -> kera
             'reduce shorter ones to nothing'
         )
     inputs, x = _trunk(_CONVOLUTIONS, seconds)
-    x = layers.StridedProductConv1D(1024, 1, activation='relu', name='conv6')(x)
+    x = convolutions.StridedProductConv1D(1024, 1, activation='relu', name='conv6')(x)
     return keras.Model(inputs, hearnet.head(x, num_classes, dropout), name='oursoundnet')
 
 
@@ -88,22 +88,22 @@ def build_8(num_classes: int = 14, seconds: int = 5, dropout: float = 0.0) -> ke
     return keras.Model(inputs, hearnet.head(x, num_classes, dropout), name='soundnet8')
 
 
-def _trunk(convolutions, seconds):
+def _trunk(stages, seconds):
     """Input and last feature map [batch, steps, filters]."""
     inputs = keras.Input((audio.num_samples(seconds),), name=INPUT)
     x = keras.ops.expand_dims(inputs, -1)
-    for name, filters, taps, stride, zeros, pool in convolutions:
+    for name, filters, taps, stride, zeros, pool in stages:
         usual = {'epsilon': 1e-3, 'momentum': 0.9, 'name': f'{name}_norm'}
         if x.shape[-1] == 1:
-            conv = layers.FramedConv1D(filters, taps, stride, zeros, pool, name=name)
+            conv = convolutions.FramedConv1D(filters, taps, stride, zeros, pool, name=name)
             x = layers.FramedNormalization(conv, **usual)(conv(x), source=x)
         else:
             x = keras.layers.ZeroPadding1D(zeros)(x)
             outputs = (x.shape[1] - taps) // stride + 1
             if taps >= _MANY_TAPS:
-                kind = layers.StridedSpectralConv1D
+                kind = convolutions.StridedSpectralConv1D
             elif outputs <= _FEW_OUTPUTS:
-                kind = layers.StridedProductConv1D
+                kind = convolutions.StridedProductConv1D
             else:
                 kind = keras.layers.Conv1D
             x = kind(filters, taps, stride, name=name)(x)

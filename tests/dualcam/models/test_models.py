@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from dualcam import models
-from dualcam.models import l3net, layers
+from dualcam.models import convolutions, l3net, layers
 
 pytestmark = pytest.mark.numeric
 
@@ -79,7 +79,7 @@ def test_unknown_network_and_impossible_clip():
 )
 def test_framed_convolution_equals_plain(rng, samples, channels, taps, stride, zeros, block):
     signal = rng.standard_normal((2, samples, channels)).astype(np.float32)
-    framed = layers.FramedConv1D(6, taps, stride, zeros, block)
+    framed = convolutions.FramedConv1D(6, taps, stride, zeros, block)
     got = framed(signal).numpy()
     plain = keras.Sequential(
         [keras.layers.ZeroPadding1D(zeros), keras.layers.Conv1D(6, taps, stride)]
@@ -107,7 +107,7 @@ def test_framed_normalisation_equals_plain(rng, samples, channels, taps, stride,
         'moving_mean': rng.standard_normal(6),
         'moving_variance': rng.uniform(1, 2, 6),
     }
-    conv = layers.FramedConv1D(6, taps, stride, zeros, block)
+    conv = convolutions.FramedConv1D(6, taps, stride, zeros, block)
     length = conv(inputs).shape[1]
     conv.bias.assign(rng.standard_normal(6))
     made = {}
@@ -134,7 +134,7 @@ def test_moments_of_a_framed_convolution_are_exact(rng):
     time_s = np.arange(22_050) / 22_050
     hum = 200 * np.sin(2 * np.pi * rng.uniform(40, 60, (4, 1)) * time_s)
     inputs = (hum + 0.1 * rng.standard_normal(hum.shape))[..., None].astype(np.float32)
-    conv = layers.FramedConv1D(2, 64, 2, 32, 8)
+    conv = convolutions.FramedConv1D(2, 64, 2, 32, 8)
     conv(inputs)
     difference = np.zeros((64, 1, 2), np.float32)
     difference[30:33, 0, 0] = 1, -2, 1
@@ -158,12 +158,12 @@ def test_spectral_convolution_equals_plain(rng, steps, channels, taps, heard):
     """Values and gradients, in training and inference."""
     inputs = tf.constant(rng.standard_normal((3, steps, channels)), tf.float32)
     made = {}
-    for kind in (layers.PartialConv1D, layers.SpectralConv1D):
+    for kind in (convolutions.PartialConv1D, convolutions.SpectralConv1D):
         keras.utils.set_random_seed(1)
         layer = kind(6, taps, padding='same', activation='relu', heard=heard)
         layer.build(inputs.shape)
         for training in (True, False):
-            options = {'training': training} if kind is layers.SpectralConv1D else {}
+            options = {'training': training} if kind is convolutions.SpectralConv1D else {}
             with tf.GradientTape() as tape:
                 tape.watch(inputs)
                 outputs = layer(inputs, **options)
@@ -174,7 +174,9 @@ def test_spectral_convolution_equals_plain(rng, steps, channels, taps, heard):
             ]
     for training in (True, False):
         for got, plain in zip(
-            made[layers.SpectralConv1D, training], made[layers.PartialConv1D, training], strict=True
+            made[convolutions.SpectralConv1D, training],
+            made[convolutions.PartialConv1D, training],
+            strict=True,
         ):
             np.testing.assert_allclose(got, plain, rtol=1e-4, atol=1e-5 * np.abs(plain).max())
 
@@ -187,7 +189,7 @@ def test_strided_spectral_convolution_equals_plain(rng, steps, channels, taps, s
     inputs = tf.constant(rng.standard_normal((3, steps, channels)), tf.float32)
     spectral, plain = (
         kind(6, taps, stride, activation='relu')
-        for kind in (layers.StridedSpectralConv1D, keras.layers.Conv1D)
+        for kind in (convolutions.StridedSpectralConv1D, keras.layers.Conv1D)
     )
     for layer in (spectral, plain):
         layer.build(inputs.shape)
@@ -220,9 +222,9 @@ def test_product_of_few_outputs_equals_a_convolution(rng, shape, taps, options, 
     inputs = tf.constant(rng.standard_normal((3, *shape)), tf.float32)
     plain = keras.layers.Conv1D(6, taps, activation='relu', **options)
     if options:
-        product = layers.StridedProductConv1D(6, taps, activation='relu', **options)
+        product = convolutions.StridedProductConv1D(6, taps, activation='relu', **options)
     else:
-        product = layers.ProductConv1D(6, taps, activation='relu', heard=heard)
+        product = convolutions.ProductConv1D(6, taps, activation='relu', heard=heard)
     for layer in (plain, product):
         layer.build(inputs.shape)
     product.set_weights([rng.standard_normal(one.shape) for one in plain.get_weights()])
@@ -248,7 +250,8 @@ def test_product_of_few_outputs_equals_a_convolution(rng, shape, taps, options, 
 def test_a_kernel_that_covers_its_input_equals_a_convolution(rng):
     inputs = tf.constant(rng.standard_normal((3, 4, 5, 6)), tf.float32)
     whole, plain = (
-        kind(7, (4, 5), activation='relu') for kind in (layers.WholeConv2D, keras.layers.Conv2D)
+        kind(7, (4, 5), activation='relu')
+        for kind in (convolutions.WholeConv2D, keras.layers.Conv2D)
     )
     for layer in (whole, plain):
         layer.build(inputs.shape)
@@ -264,7 +267,7 @@ def test_a_kernel_that_covers_its_input_equals_a_convolution(rng):
     for got, want in zip(work(whole), work(plain), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5 * np.abs(want).max())
     with pytest.raises(ValueError, match='full1: input'):
-        layers.WholeConv2D(7, (3, 5), name='full1')(inputs)
+        convolutions.WholeConv2D(7, (3, 5), name='full1')(inputs)
 
 
 @pytest.mark.parametrize('shape', [(4, 50, 6), (4, 10, 5, 6)])
