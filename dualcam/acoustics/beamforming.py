@@ -232,6 +232,7 @@ class _Strip:
             [matrix[:, i : i + width] for matrix in matrices]
             for i in range(0, matrices[0].shape[1], width)
         ]
+        # Of the energy of all bins together, of which the loudest bin has at least its share.
         share = rank_tolerance / np.sqrt(len(matrices))
         of_rows = [_large_eigenvectors(np.concatenate(row).conj().T, share) for row in rows]
         rank = max(of_row.shape[1] for of_row in of_rows)
