@@ -45,14 +45,19 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """See the class."""
-        collected = _batch_moments.get()
-        if collected is None or id(self) not in collected:
+        collected = self.collected
+        if collected is None:
             return self.normalise(inputs, training)
         x = tf.cast(inputs, tf.float32)
         mean, variance = tf.nn.moments(x, axes=list(range(len(x.shape) - 1)))
-        collected[id(self)].append((mean, variance, tf.size(x) // x.shape[-1]))
+        collected.append((mean, variance, tf.size(x) // x.shape[-1]))
         outputs = tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
         return tf.cast(outputs, self.compute_dtype)
+
+    @property
+    def collected(self) -> list[tuple] | None:
+        """The list for its statistics within `collecting_moments`; None outside."""
+        return (_batch_moments.get() or {}).get(id(self))
 
     def normalise(self, inputs: tf.Tensor, training: bool | None) -> tf.Tensor:
         """The layer's computation outside `collecting_moments`."""
@@ -76,9 +81,13 @@ class FusedBatchNormalization(BatchNormalization):
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             images, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
         )
+        self.track(mean, variance)
+        return outputs if images is inputs else outputs[:, :, 0]
+
+    def track(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
+        """Updates the moving averages by a batch's statistics, [channels] float32."""
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
-        return outputs if images is inputs else outputs[:, :, 0]
 
 
 class FramedNormalization(FusedBatchNormalization):
@@ -105,18 +114,13 @@ class FramedNormalization(FusedBatchNormalization):
         source: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Normalises `inputs`, the convolution of `source`."""
-        collected = _batch_moments.get()
-        if (collected is not None and id(self) in collected) or not (
-            self.trainable and convolutions.is_reshaped(self, training)
-        ):
+        is_scaled = self.trainable and convolutions.is_reshaped(self, training)
+        if self.collected is not None or not is_scaled:
             return super().call(inputs, training=training)
         conv = self._conv()
         mean, variance, count = conv.moments(source)
         unbiased = variance * tf.cast(count / tf.maximum(count - 1, 1), tf.float64)
-        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, unbiased)):
-            moving.assign(
-                moving * self.momentum + tf.cast(batch, tf.float32) * (1.0 - self.momentum)
-            )
+        self.track(tf.cast(mean, tf.float32), tf.cast(unbiased, tf.float32))
         scale = tf.cast(self.gamma, tf.float64) * tf.math.rsqrt(variance + self.epsilon)
         offset = tf.cast(conv.bias, tf.float64) - mean
         return conv.affine(
