@@ -68,6 +68,7 @@ SOUNDNET ?=
 NETWORK_OPTIONS ?=
 WEIGHTS = $(if $(BACKBONE),--backbone=$(BACKBONE)) $(if $(SOUNDNET),--soundnet=$(SOUNDNET))
 RECORDS := $(WORK)/records$(if $(TAKES),,$(if $(VIDEO),-video))
+MADE_RAW := $(WORK)/raw/.made$(if $(VIDEO),-video)
 MODALITIES := 0,1$(if $(VIDEO),$(COMMA)2)
 RESULTS := $(WORK)/results-$(PRESET)
 NETWORK ?= hearnet
@@ -202,14 +203,15 @@ $(RECORDS)/.made: | setup
 	  $(if $(BY),--by=$(BY)) $(TAKES_OPTIONS) $(ON_CLUSTER)
 else ifeq ($(AVIA),)
 # Sizes may change with a new version; the simulator then says that there are takes of other sizes.
-$(WORK)/raw/.made: records/synthetic/presets.py | setup
+# Video is drawn once something needs it.
+$(MADE_RAW): records/synthetic/presets.py | setup
 	$(PY) -m records.synthetic --out=$(WORK)/raw --preset=$(PRESET) \
-	  --matfiles=$(WORK)/raw/matfiles --nokeep_array --seed=$(DATA_SEED) \
+	  --matfiles=$(WORK)/raw/matfiles --nokeep_array $(if $(VIDEO),,--novideo) --seed=$(DATA_SEED) \
 	  $(if $(SOURCES),--sources=$(SOURCES)) $(if $(FOLDS),--folds=$(FOLDS)) \
 	  $(if $(SUBJECTS),--subjects=$(SUBJECTS))
 	@touch $@
 
-$(RECORDS)/.made: $(WORK)/raw/.made | setup
+$(RECORDS)/.made: $(MADE_RAW) | setup
 	$(PY) -m records.convert_avia --matfiles=$(WORK)/raw/matfiles --sync=$(WORK)/raw/sync \
 	  --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(FOLDER_S) \
 	  $(ON_CLUSTER)

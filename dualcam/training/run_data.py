@@ -89,6 +89,7 @@ class RunData(Data):
                 chosen,
                 folder,
                 {} if teacher is None else {'teacher_logits': teacher[chosen].mean(axis=1)},
+                params.mirrored,
             )
             for chosen in windows
         )
@@ -228,6 +229,7 @@ def cut(
     windows: np.ndarray,
     folder: pathlib.Path,
     columns: Mapping[str, np.ndarray] | None = None,
+    mirrored: bool = False,
 ) -> clip_sets.Clips:
     """Windows of a store as clips for the network of the run in this folder.
 
@@ -237,6 +239,7 @@ def cut(
         windows: [clips, seconds] rows of it.
         folder: of the run, with its statistics.
         columns: {name: [clips, ...]}, additional values for each clip.
+        mirrored: see `record_clips.cut`.
     """
     inputs = inputs_of(params)
     frames = heard = None
@@ -244,7 +247,7 @@ def cut(
         frames = _frames(params)
     if {'waveform', 'spectrogram'} & set(inputs):
         heard = frontend(params, folder)
-    return record_clips.cut(store, windows, inputs, heard, columns, frames)
+    return record_clips.cut(store, windows, inputs, heard, columns, frames, mirrored=mirrored)
 
 
 def gather_stats(

@@ -6,7 +6,8 @@
 AVIA: writes RAW/array (128-channel .dc files), RAW/sync (one-microphone .npy, .jpeg video) and
 RAW/dataset.json; `records.beamform` makes the acoustic images of RAW/array. With --matfiles=DIR
 they are made here directly, by the same code, and with --nokeep_array the 128 channels (6 MB
-per second) are not kept.
+per second) are not kept. With --novideo nothing is drawn, which a later call without it makes up
+for.
 
 ACIVW: writes RAW/class_C/data_DDD with channels, acoustic images and .bmp video (10 MB per second
 together, 13 GB with --preset=demo) and RAW/dataset.json.
@@ -80,6 +81,7 @@ def _job_and_info(options):
             preset.num_subjects,
             dealt,
             len(classes),
+            options.video,
         ), info
     return acivw.Job(out, options.seed, preset.take_s, units, dealt, len(classes)), info
 
@@ -99,10 +101,10 @@ def _check(options):
             raise ValueError('--videos needs --layout=acivw; for AVIA use --subjects')
         if not options.keep_array and not options.matfiles:
             raise ValueError('--nokeep_array without --matfiles=DIR would lose the acoustic images')
-    elif options.subjects or options.matfiles or not options.keep_array:
+    elif options.subjects or options.matfiles or not options.keep_array or not options.video:
         raise ValueError(
-            '--subjects, --matfiles and --nokeep_array need --layout=avia; in '
-            "ACIVW's layout images and channels share a folder"
+            '--subjects, --matfiles, --nokeep_array and --novideo need --layout=avia; in '
+            "ACIVW's layout images, channels and video share a folder"
         )
 
 
@@ -188,6 +190,7 @@ if __name__ == '__main__':
     flags.DEFINE_integer('seed', 0, 'Same seed, same bytes.', lower_bound=0)
     flags.DEFINE_string('matfiles', None, 'AVIA: make the acoustic images here directly.')
     flags.DEFINE_bool('keep_array', True, 'AVIA: write the 128 channels.')
+    flags.DEFINE_bool('video', True, 'AVIA: draw video.')
     array_flags.define()
     flags.DEFINE_float('focus_m', 1.5, 'Focus distance of the images.', lower_bound=0.1)
     flags.DEFINE_integer('processes', None, 'Number of processes; default one per core.')

@@ -13,6 +13,7 @@ from records import avia_layout, beamform
 from records.synthetic import presets, recordings, scenes, sources, subjects, takes, video
 
 MONAURAL_MIC = 0  # the one nearest to the camera
+_HEARD, _SEEN = 'complete', 'complete_video'  # written once a folder's files are
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Job:
         out: the raw folder.
         matfiles: folder for acoustic images, or None.
         keep_array: whether the 128 channels are written.
+        video: whether video is drawn; a later call with it only draws what is missing.
         seed: of everything.
         take_s, num_takes, num_subjects: see `presets.AviaPreset`.
         dealt: files of each take of each class (`recordings.deal`), or None for parametric
@@ -39,6 +41,7 @@ class Job:
     num_subjects: int
     dealt: tuple[tuple[tuple[pathlib.Path, ...], ...], ...] | None
     num_classes: int = len(datasets.AVIA_CLASSES)
+    video: bool = True
 
     def settings(self) -> dict[str, Any]:
         """Everything that the takes' bytes depend on, for JSON."""
@@ -60,19 +63,52 @@ class Job:
         ]
 
     def is_complete(self, piece: tuple[int, int, int]) -> bool:
-        """Whether a folder's takes are written."""
-        return (self.out / 'sync' / avia_layout.sequence_name(*piece) / 'complete').exists()
+        """Whether a folder's takes are written, with video if wanted."""
+        return self._has(piece, _HEARD) and (not self.video or self._has(piece, _SEEN))
 
     def write(
         self, piece: tuple[int, int, int], mic_array: microphones.MicArray, beamformer: Any
     ) -> None:
-        """Simulates a folder's takes and writes them consecutively."""
-        first = 1
+        """Simulates a folder's takes and writes them consecutively; leaves out what exists."""
+        unheard, unseen = not self._has(piece, _HEARD), self.video and not self._has(piece, _SEEN)
         for number in range(self.num_takes):
-            take, person, rng = simulate_take(self, *piece, number, mic_array)
-            write_take(take, piece, first, person, rng, self, beamformer)
-            first += len(take.frames)
-        (self.out / 'sync' / avia_layout.sequence_name(*piece) / 'complete').touch()
+            staged = stage_take(self, *piece, number)
+            first = 1 + number * self.take_s * schema.FRAMES_PER_SECOND
+            if unheard:
+                write_sound(record_take(staged, mic_array), piece, first, self, beamformer)
+            if unseen:
+                write_video(staged, piece, first, self)
+        for marker in [_HEARD] * unheard + [_SEEN] * unseen:
+            (self._folder(piece) / marker).touch()
+
+    def _folder(self, piece):
+        return self.out / 'sync' / avia_layout.sequence_name(*piece)
+
+    def _has(self, piece, marker):
+        return (self._folder(piece) / marker).exists()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Staged:
+    """A take before it is recorded.
+
+    Attributes:
+        scenario: its surroundings.
+        person: who acts.
+        sound: [samples] the dry sound.
+        others: dry sounds of the people at the sides.
+        path_m: [frames + 1, 3] position of the sound.
+        rng: draws everything else that is heard.
+        video_rng: draws what is seen.
+    """
+
+    scenario: scenes.Scenario
+    person: subjects.Subject
+    sound: np.ndarray
+    others: list[np.ndarray]
+    path_m: np.ndarray
+    rng: np.random.Generator
+    video_rng: np.random.Generator
 
 
 def num_units(preset: presets.AviaPreset) -> int:
@@ -80,20 +116,10 @@ def num_units(preset: presets.AviaPreset) -> int:
     return len(scenes.SCENARIOS) * preset.num_subjects * preset.num_takes
 
 
-def simulate_take(
-    job: Job,
-    location: int,
-    subject: int,
-    action: int,
-    number: int,
-    mic_array: microphones.MicArray,
-) -> tuple[scenes.Take, subjects.Subject, np.random.Generator]:
-    """Simulates one take from its numbers: location and subject from 1, action and take from 0.
-
-    Returns:
-        A `scenes.Take`, the person, and the generator that drew it, for the video.
-    """
-    rng = np.random.default_rng([job.seed, location, subject, action, number])
+def stage_take(job: Job, location: int, subject: int, action: int, number: int) -> Staged:
+    """Draws a take from its numbers: location and subject from 1, action and take from 0."""
+    numbers = [job.seed, location, subject, action, number]
+    rng = np.random.default_rng(numbers)
     scenario = scenes.SCENARIOS[location - 1]
     person = subjects.subject(subject - 1, job.seed)
     if job.dealt is None:
@@ -104,32 +130,52 @@ def simulate_take(
     others = takes.draw_others(scenario, job.take_s, job.seed, rng)
     home_m = scenes.subject_home(np.random.default_rng([job.seed, 9000, location, subject]))
     path_m = scenes.wander(home_m, action, len(sound) // schema.SAMPLES_PER_FRAME + 1, rng)
-    take = scenes.record_take(scenario, sound, others, path_m, mic_array.positions_m, rng)
-    return take, person, rng
+    # Its own, so that video can be drawn without simulating the microphones.
+    video_rng = np.random.default_rng([*numbers, 1])
+    return Staged(scenario, person, sound, others, path_m, rng, video_rng)
 
 
-def write_take(
-    take: scenes.Take,
-    sequence: tuple[int, int, int],
-    first: int,
-    person: subjects.Subject,
-    rng: np.random.Generator,
-    job: Job,
-    beamformer: Any,
+def record_take(staged: Staged, mic_array: microphones.MicArray) -> scenes.Take:
+    """Simulates the microphones."""
+    return scenes.record_take(
+        staged.scenario,
+        staged.sound,
+        staged.others,
+        staged.path_m,
+        mic_array.positions_m,
+        staged.rng,
+    )
+
+
+def write_sound(
+    take: scenes.Take, sequence: tuple[int, int, int], first: int, job: Job, beamformer: Any
 ) -> None:
-    """Writes a take's files, frames numbered from `first`."""
-    location, _, action = sequence
+    """Writes a take's sound and acoustic images, frames numbered from `first`."""
     name = avia_layout.sequence_name(*sequence)
-    sync = job.out / 'sync' / name
-    (sync / 'audio').mkdir(parents=True, exist_ok=True)
-    (sync / 'video').mkdir(parents=True, exist_ok=True)
+    audio = job.out / 'sync' / name / 'audio'
+    audio.mkdir(parents=True, exist_ok=True)
     if job.keep_array:
         takes.write_channels(take.frames, job.out / 'array' / name / 'audio', first)
     if job.matfiles:
         images = beamform.recording_to_cepstra(take.frames, beamformer)
         for i, image in enumerate(images, first):
             beamform.write_mat(beamform.mat_path(job.matfiles, name, i), image)
-    pictures = video.draw_frames(action, person, location - 1, take.path_m, take.levels, rng)
-    for i, (frame, picture) in enumerate(zip(take.frames, pictures, strict=True), first):
-        np.save(sync / 'audio' / f'A_{i:06d}.npy', frame[MONAURAL_MIC : MONAURAL_MIC + 1])
-        (sync / 'video' / f'I_{i:06d}.jpeg').write_bytes(video.encode_jpeg(picture))
+    for i, frame in enumerate(take.frames, first):
+        np.save(audio / f'A_{i:06d}.npy', frame[MONAURAL_MIC : MONAURAL_MIC + 1])
+
+
+def write_video(staged: Staged, sequence: tuple[int, int, int], first: int, job: Job) -> None:
+    """Draws a take, frames numbered from `first`."""
+    location, _, action = sequence
+    folder = job.out / 'sync' / avia_layout.sequence_name(*sequence) / 'video'
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = video.draw_frames(
+        action,
+        staged.person,
+        location - 1,
+        staged.path_m[:-1],
+        scenes.levels(staged.sound),
+        staged.video_rng,
+    )
+    for i, picture in enumerate(pictures, first):
+        (folder / f'I_{i:06d}.jpeg').write_bytes(video.encode_jpeg(picture))

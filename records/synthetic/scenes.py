@@ -184,8 +184,13 @@ def record_take(
         signal *= 2.0**19
         count[:] = np.clip(signal, -(2**23), 2**23 - 1, out=signal)
     frames = counts.reshape(len(counts), num_frames, -1).transpose(1, 0, 2)
-    loudness = np.sqrt(np.square(sound.reshape(num_frames, -1)).mean(axis=1))
-    return Take(frames, path_m[:-1], np.clip(loudness / (loudness.max() + 1e-12), 0.0, 1.0))
+    return Take(frames, path_m[:-1], levels(sound))
+
+
+def levels(sound: np.ndarray) -> np.ndarray:
+    """How loud each frame of a sound [samples] is compared with the loudest, [frames] 0 - 1."""
+    loudness = np.sqrt(np.square(sound.reshape(-1, schema.SAMPLES_PER_FRAME)).mean(axis=1))
+    return np.clip(loudness / (loudness.max() + 1e-12), 0.0, 1.0)
 
 
 def subject_home(rng: np.random.Generator) -> np.ndarray:

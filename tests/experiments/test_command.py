@@ -89,13 +89,21 @@ def test_the_demo_trains_hearnet_for_more_epochs_on_a_scenario():
     demo = presets.preset_named('demo')
     on_all, on_one = (demo.run_params('hearnet', 'G', on, 0) for on in ('all', 'scenario_2'))
     assert on_one.loop.epochs == 2 * on_all.loop.epochs  # of a third of the clips
-    assert on_one.loop.batch_size == on_all.loop.batch_size < demo.batch_size
-    assert dict(on_one.options) == {'dropout': 0.5}
+    assert dict(on_one.options) == {'dropout': 0.5} and on_one.normalisation == 'mean_std'
     for column in ('G', 'D'):  # nothing but its teacher distinguishes them
         one = demo.run_params('hearnet', column, 'all', 0)
         assert (one.loop, one.options) == (on_all.loop, on_all.options)
         other = demo.run_params('oursoundnet', column, 'scenario_2', 0).loop
         assert (other.epochs, other.batch_size) == (demo.epochs['oursoundnet'], demo.batch_size)
+
+
+def test_only_the_demo_departs_from_the_paper_s_input():
+    for name, seen in (('paper', (False, 'min_max')), ('demo', (True, 'mean_std'))):
+        preset = presets.preset_named(name)
+        teacher = preset.run_params('dualcamnet', 'hard', 'all', 0)
+        student = preset.run_params('hearnet', 'G', 'all', 0)
+        assert (teacher.mirrored, student.normalisation) == seen
+        assert not preset.run_params('avnet', 'hard', 'all', 0).mirrored  # frames are not
 
 
 def test_other_arguments_of_networks_are_checked():

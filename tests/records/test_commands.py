@@ -157,11 +157,33 @@ def test_commands_that_write_one_folder_wait_for_each_other(
 def test_another_seed_gives_another_take():
     job = avia.Job(None, None, False, 0, 2, 2, 1, None)
     mics = microphones.built_in_array()
-    takes = [avia.simulate_take(job, 1, 1, 3, 0, mics)[0].frames for _ in range(2)]
-    np.testing.assert_array_equal(*takes)
-    other = dataclasses.replace(job, seed=1)
-    assert np.any(takes[0] != avia.simulate_take(other, 1, 1, 3, 0, mics)[0].frames)
-    assert np.any(takes[0] != avia.simulate_take(job, 1, 1, 3, 1, mics)[0].frames)
+
+    def frames(job, number):
+        return avia.record_take(avia.stage_take(job, 1, 1, 3, number), mics).frames
+
+    take = frames(job, 0)
+    np.testing.assert_array_equal(take, frames(job, 0))
+    assert np.any(take != frames(dataclasses.replace(job, seed=1), 0))
+    assert np.any(take != frames(job, 1))
+
+
+def test_video_is_drawn_later_for_the_same_takes(tmp_path):
+    mics = microphones.built_in_array()
+    piece = 1, 2, 3
+    whole, parts = (
+        avia.Job(tmp_path / name, None, True, 0, 1, 2, 2, None) for name in ('whole', 'parts')
+    )
+    whole.write(piece, mics, None)
+    without = dataclasses.replace(parts, video=False)
+    without.write(piece, mics, None)
+    assert not list(parts.out.rglob('*.jpeg'))
+    assert without.is_complete(piece) and not parts.is_complete(piece)
+    sound = {path: path.stat().st_mtime_ns for path in parts.out.rglob('A_*')}
+    assert len(sound) == 2 * 24  # of two takes: one microphone, and all
+    parts.write(piece, mics, None)
+    assert parts.is_complete(piece)
+    assert {path: path.stat().st_mtime_ns for path in sound} == sound
+    assert digests(parts.out) == digests(whole.out)
 
 
 # Bad input: an error that names it, a nonzero exit code, no partial record.

@@ -112,6 +112,7 @@ def cut(
     frames: Sequence[int] | np.ndarray | None = None,
     memory_bytes: int = clip_sets.MEMORY_BYTES,
     bgr: bool = False,
+    mirrored: bool = False,
 ) -> clip_sets.Clips:
     """Clips as one network's inputs.
 
@@ -125,10 +126,13 @@ def cut(
         frames: see `record_parts.Frames`.
         memory_bytes: see `record_parts.Sound`.
         bgr: see `record_parts.PackedFrames`.
+        mirrored: whether training clips are `record_parts.Mirrored`.
 
     Raises:
-        ValueError: there are no clips.
+        ValueError: there are no clips; inputs other than acoustic images cannot be mirrored.
     """
+    if mirrored and tuple(inputs) != ('acoustic',):
+        raise ValueError(f'{" and ".join(inputs)}: only acoustic images by themselves are mirrored')
     origin = record_parts.RecordOrigin(store, windows)
 
     def sound(name):
@@ -143,7 +147,8 @@ def cut(
         'video': lambda _: record_parts.VideoFrames(origin, frames),
     }
     parts = {name: makers[name](name) for name in inputs}
-    return clip_sets.Clips(parts if len(parts) > 1 else parts[inputs[0]], origin, columns)
+    seen = parts if len(parts) > 1 else parts[inputs[0]]
+    return clip_sets.Clips(seen, origin, columns, record_parts.Mirrored() if mirrored else None)
 
 
 def _numbered(path):

@@ -133,8 +133,21 @@ class Sound(clip_sets.Part):
         return np.concatenate(found)
 
 
+class Mirrored(clip_sets.Variation):
+    """Half of the clips are mirrored left to right, others in each epoch.
+
+    An actor on the other side is as likely, so a teacher that has few takes depends less on where
+    its actors were.
+    """
+
+    def draw(
+        self, seed: Any, rng: np.random.Generator | None, num_clips: int
+    ) -> dict[str, np.ndarray]:
+        return {} if rng is None else {'mirrored': rng.random(num_clips) < 0.5}
+
+
 class AcousticImages(clip_sets.Part):
-    """Acoustic images, [frames, 36, 48, 12].
+    """Acoustic images, [frames, 36, 48, 12], which may be `Mirrored`.
 
     Args:
         origin: of the clips.
@@ -145,7 +158,10 @@ class AcousticImages(clip_sets.Part):
         self.shape = origin.seconds * schema.FRAMES_PER_SECOND, *schema.ACOUSTIC_SHAPE
 
     def gather(self, clips: np.ndarray, drawn: Mapping[str, np.ndarray]) -> np.ndarray:
-        return self._origin.acoustic(self._origin.windows[clips])
+        images = self._origin.acoustic(self._origin.windows[clips])
+        if drawn:
+            images[drawn['mirrored']] = images[drawn['mirrored'], ..., ::-1, :]
+        return images
 
 
 class Frames(clip_sets.Part):

@@ -30,6 +30,8 @@ class RunParams:
         weight_decay: of the L2 terms.
         standardise: normalise acoustic images to zero mean and unit deviation per cepstral channel,
             features of video likewise.
+        mirrored: acoustic images of half of the training clips are mirrored left to right, see
+            `record_parts.Mirrored`.
         options: additional arguments of the network, as (name, value) pairs.
         backbone: identifies the weights behind the features of video
             (`fingerprints.of_weights`); None without video.
@@ -59,6 +61,7 @@ class RunParams:
     band_limited: bool = True
     augment: augmentation.Augmentation | None = None
     frontend_version: int = frontends.VERSION
+    mirrored: bool = False
 
     def __post_init__(self):
         if self.batch_norm not in ('frozen', 'authors'):

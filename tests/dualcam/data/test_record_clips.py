@@ -133,3 +133,35 @@ def test_impossible_clips_are_refused(change):
 def test_no_clips_are_refused(rng):
     with pytest.raises(ValueError, match='empty'):
         record_clips.cut(make_store(rng), np.zeros((0, 2), int), ['waveform'])
+
+
+def test_half_of_the_mirrored_clips_are_other_ones_in_each_epoch(rng):
+    store = make_store(rng, acoustic=True)
+    windows = np.arange(30)[:, None]
+    made = record_clips.cut(store, windows, ['acoustic'], mirrored=True)
+
+    def seen(seed):
+        """Whether each clip is mirrored, by its number."""
+        found = np.zeros(30, bool)
+        for batch in made.batches(8, seed):
+            for number, images in zip(batch['clip'].numpy(), batch['input'].numpy(), strict=True):
+                image = store.arrays['acoustic'][number]
+                found[number] = np.array_equal(images, image[:, :, ::-1])
+                assert found[number] or np.array_equal(images, image)
+        return found
+
+    first = seen((3, 0))
+    assert 5 < first.sum() < 25
+    np.testing.assert_array_equal(first, seen((3, 0)))
+    assert np.any(first != seen((3, 1)))
+    assert not seen(None).any()  # in validation and tests
+
+
+def test_only_acoustic_images_are_mirrored(rng):
+    with pytest.raises(ValueError, match='only acoustic images by themselves are mirrored'):
+        record_clips.cut(
+            make_store(rng, acoustic=True),
+            np.array([[0]]),
+            ['acoustic', 'waveform'],
+            mirrored=True,
+        )
