@@ -4,12 +4,33 @@ TensorFlow's convolutions are made for large maps with many channels. Along time
 many taps or few outputs, processors are faster with matrix products over framed blocks.
 """
 
+import contextlib
+import contextvars
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+_reshaped_inference: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    'reshaped_inference', default=False
+)
+
+
+@contextlib.contextmanager
+def reshaped_inference() -> Iterator[None]:
+    """What is called or traced within uses matrix products without gradients, too.
+
+    For networks that run in this process. Exported graphs keep their convolutions, which other
+    programs convert, fuse and run on other hardware.
+    """
+    token = _reshaped_inference.set(True)
+    try:
+        yield
+    finally:
+        _reshaped_inference.reset(token)
 
 
 class FramedConv1D(keras.layers.Layer):
@@ -205,11 +226,11 @@ class PartialConv1D(keras.layers.Conv1D):
 
 
 class SpectralConv1D(PartialConv1D):
-    """The same with many taps, in training by block-wise Fourier transforms (overlap-save).
+    """The same with many taps, by block-wise Fourier transforms (overlap-save) if `is_reshaped`.
 
     A block's transform takes a matrix product per frequency instead of one per tap and output: 52
     instead of 275 for 25 outputs of 11 taps, each complex product computed as three real ones. The
-    result differs from a plain convolution by rounding only. Without gradients, in 16 bits, and on
+    result differs from a plain convolution by rounding only. In exported graphs, in 16 bits, and on
     GPUs, which have kernels for it, it is a plain convolution. Padding is 'same'.
     """
 
@@ -245,11 +266,11 @@ class StridedSpectralConv1D(keras.layers.Conv1D):
 
 
 class ProductConv1D(PartialConv1D):
-    """The same with padding 'valid' and few outputs, in training as one matrix product.
+    """The same with padding 'valid' and few outputs, as one matrix product if `is_reshaped`.
 
     The processor's convolutions are made for large maps: with one output, of 4 x 256 inputs for
     1024 filters, their gradients take six times as long as the product. The result differs by
-    rounding only. Without gradients, in 16 bits and on GPUs it is a plain convolution.
+    rounding only. In exported graphs, in 16 bits and on GPUs it is a plain convolution.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
@@ -296,9 +317,12 @@ def _product(layer, inputs, kernel):
 
 
 def is_reshaped(layer: keras.layers.Layer, training: bool | None) -> bool:
-    """Whether a layer trades its convolution for matrix products: in training on processors."""
+    """Whether a layer trades its convolution for matrix products: in training on processors, and
+    within `reshaped_inference`."""
     return bool(
-        training and layer.compute_dtype == 'float32' and not tf.config.list_physical_devices('GPU')
+        (training or _reshaped_inference.get())
+        and layer.compute_dtype == 'float32'
+        and not tf.config.list_physical_devices('GPU')
     )
 
 

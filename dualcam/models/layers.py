@@ -91,12 +91,12 @@ class FusedBatchNormalization(BatchNormalization):
 
 
 class FramedNormalization(FusedBatchNormalization):
-    """Batch normalisation of a `FramedConv1D`, in training by scaling its kernel.
+    """Batch normalisation of a `FramedConv1D`, by scaling its kernel if it `is_reshaped`.
 
-    Mean and variance come from the convolution's input (`FramedConv1D.moments`), so the long result
-    is computed once, already normalised, instead of being read and written several times, forward
-    and backward. It differs from a normalisation of the result by rounding only. In inference, in
-    16 bits and on GPUs it is a plain one.
+    A batch's mean and variance come from the convolution's input (`FramedConv1D.moments`), so the
+    long result is computed once, already normalised, instead of being read and written several
+    times, forward and backward. It differs from a normalisation of the result by rounding only. In
+    exported graphs, in 16 bits and on GPUs it is a plain one.
 
     Args:
         conv: the `FramedConv1D`; its weights stay its own.
@@ -114,13 +114,17 @@ class FramedNormalization(FusedBatchNormalization):
         source: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Normalises `inputs`, the convolution of `source`."""
-        is_scaled = self.trainable and convolutions.is_reshaped(self, training)
-        if self.collected is not None or not is_scaled:
+        if self.collected is not None or not convolutions.is_reshaped(self, training):
             return super().call(inputs, training=training)
         conv = self._conv()
-        mean, variance, count = conv.moments(source)
-        unbiased = variance * tf.cast(count / tf.maximum(count - 1, 1), tf.float64)
-        self.track(tf.cast(mean, tf.float32), tf.cast(unbiased, tf.float32))
+        if training and self.trainable:
+            mean, variance, count = conv.moments(source)
+            unbiased = variance * tf.cast(count / tf.maximum(count - 1, 1), tf.float64)
+            self.track(tf.cast(mean, tf.float32), tf.cast(unbiased, tf.float32))
+        else:
+            mean, variance = (
+                tf.cast(moving, tf.float64) for moving in (self.moving_mean, self.moving_variance)
+            )
         scale = tf.cast(self.gamma, tf.float64) * tf.math.rsqrt(variance + self.epsilon)
         offset = tf.cast(conv.bias, tf.float64) - mean
         return conv.affine(

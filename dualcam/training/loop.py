@@ -13,6 +13,7 @@ validates, chooses and writes; the others wait for it at the next step, and rest
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import time
 from collections.abc import Callable, Iterable
@@ -26,6 +27,7 @@ from dualcam import models
 from dualcam.evaluation import ties
 from dualcam.files import progress_bars
 from dualcam.files.path_types import AnyPath
+from dualcam.models import convolutions
 from dualcam.training import (
     checkpoints,
     curve_files,
@@ -170,7 +172,7 @@ def fit(
     train_step = make_train_step(step, optimizer, params.devices)
     join_averages = population_statistics.make_join(step.model, params.devices)
     predict_batch = tf.function(
-        lambda batch: step.losses(batch, training=False), reduce_retracing=True, autograph=False
+        functools.partial(_infer, step), reduce_retracing=True, autograph=False
     )
     population = (
         population_statistics.PopulationStatistics(step)
@@ -261,12 +263,13 @@ def _resume(progress, folder):
 
 def predict(model: keras.Model, clips: Any, batch_size: int = 32) -> np.ndarray:
     """Logits of all clips in order, [clips, classes] float32."""
-    return np.concatenate(
-        [
-            model.predict_on_batch(models.inputs_of(model, batch['input']))
-            for batch in clips.batches(batch_size)
-        ]
-    )
+    with convolutions.reshaped_inference():
+        return np.concatenate(
+            [
+                model.predict_on_batch(models.inputs_of(model, batch['input']))
+                for batch in clips.batches(batch_size)
+            ]
+        )
 
 
 def chosen_epoch(history: list[dict], keep: str = 'best', measure: str = 'accuracy') -> int:
@@ -394,6 +397,11 @@ def _epoch(step, train_step, training, params, epoch, stop, traced=None):
                 **({} if right is None else {'accuracy': f'{right / seen:.3f}'}),
             )
     return _means(sums, seen) | ({} if right is None else {'accuracy': right / seen})
+
+
+def _infer(step, batch):
+    with convolutions.reshaped_inference():
+        return step.losses(batch, training=False)
 
 
 def _predict_all(step, predict_batch, clips, params, epoch, stop):

@@ -154,9 +154,7 @@ PRESETS = {
     'demo': Preset(
         'demo',
         5,  # takes of the embedded data have no more
-        _SHORT_RATES
-        | dict.fromkeys([('hearnet', column) for column in 'GDR'], 3e-4)
-        | dict.fromkeys([('oursoundnet', column) for column in 'GDR'], 5e-4),
+        _SHORT_RATES | dict.fromkeys([('hearnet', column) for column in 'GDR'], 3e-4),
         {},
         epochs={
             'dualcamnet': 6,
@@ -164,7 +162,7 @@ PRESETS = {
             'temporal_resnet50': 30,
             'avnet': 8,
             'hearnet': 15,
-            'oursoundnet': 4,
+            'oursoundnet': 6,
         },
         crops={
             'dualcamnet': 3,

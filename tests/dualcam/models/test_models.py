@@ -384,3 +384,31 @@ def test_l3_net_is_its_two_parts_and_a_head(rng):
     first, last = (whole.get_layer(name).get_weights() for name in ('fc1', 'fc2'))
     want = np.maximum(x @ first[0] + first[1], 0) @ last[0] + last[1]
     np.testing.assert_allclose(whole(inputs, training=False), want, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize('name', ['hearnet', 'hearnet_eccv', 'oursoundnet', 'soundnet8'])
+def test_inference_by_matrix_products_equals_convolutions(rng, name):
+    """Within `reshaped_inference`, graphs have fewer convolutions, and results differ by
+    rounding."""
+    keras.utils.set_random_seed(1)
+    model = models.build(name, 5, seconds=4)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):  # as if trained
+            size = layer.moving_mean.shape
+            layer.moving_mean.assign(rng.standard_normal(size))
+            layer.moving_variance.assign(rng.uniform(0.5, 2.0, size))
+    inputs = tf.constant(rng.uniform(0.0, 1.0, (3, *model.input_shape[1:])), tf.float32)
+
+    def traced():
+        infer = tf.function(lambda x: model(x, training=False), autograph=False)
+        concrete = infer.get_concrete_function(inputs)
+        kinds = [operation.type for operation in concrete.graph.get_operations()]
+        return infer(inputs).numpy(), kinds.count('Conv2D')
+
+    plain, num_plain = traced()
+    with convolutions.reshaped_inference():
+        reshaped, num_reshaped = traced()
+    again, num_again = traced()
+    assert num_reshaped < num_plain == num_again
+    np.testing.assert_allclose(reshaped, plain, rtol=1e-3, atol=1e-4 * np.abs(plain).max())
+    np.testing.assert_array_equal(again, plain)
