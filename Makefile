@@ -124,7 +124,7 @@ ifeq ($(wildcard $(CONSTRAINTS)),)
 $(error TF=$(TF): there is no $(CONSTRAINTS); expected TF=2.21, or no TF for the default)
 endif
 # tensorflow-io only loads with the default's TensorFlow.
-EXTRAS := dev,$(if $(TF),litert,tensorflow-io)
+EXTRA := $(if $(TF),litert,tensorflow-io)
 NEWEST_MINOR := $(if $(TF),13,12)
 PYTHONS := python3.11 python3.12 $(if $(TF),python3.13) python3.10 python3
 
@@ -143,9 +143,12 @@ ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) $(RUN_SEEDS) $(WEIGHTS) $(HARDWA
 .PHONY: setup lint check test test-versions test-kernels tfrecords table1 table2 table3 table4 esc10
 .PHONY: eccv aaai confusion grid figures results tensorboard bench docs clean
 
+# Tables wait for what they run on only, not for what tests and developers need.
+BASE := $(VENV)/installed-base
+
 setup: $(VENV)/installed
 
-$(VENV)/installed: pyproject.toml setup.py $(CONSTRAINTS)
+$(BASE): pyproject.toml setup.py $(CONSTRAINTS)
 	@python=; for p in $(PYTHON) $(PYTHONS); do \
 	  if $$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, $(NEWEST_MINOR)))' \
 	      2>/dev/null; then python=$$p; break; fi; done; \
@@ -156,7 +159,11 @@ $(VENV)/installed: pyproject.toml setup.py $(CONSTRAINTS)
 	  echo 'This Python cannot make a venv; installing python3-venv.'; \
 	  apt-get update -q && apt-get install -qy python3-venv && $$python -m venv $(VENV); }
 	$(PY) -m pip install -q -c $(CONSTRAINTS) setuptools wheel
-	$(PY) -m pip install -q -c $(CONSTRAINTS) -e '.[$(EXTRAS)]'
+	$(PY) -m pip install -q -c $(CONSTRAINTS) -e '.[$(EXTRA)]'
+	@touch $@
+
+$(VENV)/installed: $(BASE)
+	$(PY) -m pip install -q -c $(CONSTRAINTS) -e '.[dev,$(EXTRA)]'
 	@touch $@
 
 lint: setup
@@ -197,21 +204,21 @@ tfrecords: $(RECORDS)/.made
 ifneq ($(TAKES),)
 # No stamp file: rows added to the table are converted.
 .PHONY: $(RECORDS)/.made
-$(RECORDS)/.made: | setup
+$(RECORDS)/.made: | $(BASE)
 	$(if $(ARRAY),,$(error TAKES=$(TAKES) needs ARRAY=FILE, or ARRAY=uma16))
 	$(PY) -m records.convert_array --takes=$(TAKES) --array=$(ARRAY) --out=$(RECORDS) \
 	  $(if $(BY),--by=$(BY)) $(TAKES_OPTIONS) $(ON_CLUSTER)
 else ifeq ($(AVIA),)
 # Sizes may change with a new version; the simulator then says that there are takes of other sizes.
 # Video is drawn once something needs it.
-$(MADE_RAW): records/synthetic/presets.py | setup
+$(MADE_RAW): records/synthetic/presets.py | $(BASE)
 	$(PY) -m records.synthetic --out=$(WORK)/raw --preset=$(PRESET) \
 	  --matfiles=$(WORK)/raw/matfiles --nokeep_array $(if $(VIDEO),,--novideo) --seed=$(DATA_SEED) \
 	  $(if $(SOURCES),--sources=$(SOURCES)) $(if $(FOLDS),--folds=$(FOLDS)) \
 	  $(if $(SUBJECTS),--subjects=$(SUBJECTS))
 	@touch $@
 
-$(RECORDS)/.made: $(MADE_RAW) | setup
+$(RECORDS)/.made: $(MADE_RAW) | $(BASE)
 	$(PY) -m records.convert_avia --matfiles=$(WORK)/raw/matfiles --sync=$(WORK)/raw/sync \
 	  --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(FOLDER_S) \
 	  $(ON_CLUSTER)
@@ -219,7 +226,7 @@ $(RECORDS)/.made: $(MADE_RAW) | setup
 else
 # No stamp file: the converter itself skips existing records.
 .PHONY: $(RECORDS)/.made
-$(RECORDS)/.made: | setup
+$(RECORDS)/.made: | $(BASE)
 	$(PY) -m records.convert_avia --matfiles=$(AVIA)/matfiles --sync=$(AVIA)/sync \
 	  --dataset=avia --out=$(RECORDS) --modalities=$(MODALITIES) --sequence_seconds=$(FOLDER_S) \
 	  $(ON_CLUSTER)
@@ -232,24 +239,24 @@ table4: tfrecords
 	$(if $(TARGET),,$(error make table4 needs TARGET=folder:DIR or TARGET=dcase2018:DIR))
 	$(PY) experiments/run_table4.py --records=$(RECORDS) $(ARGUMENTS) --target=$(TARGET) $(ON_CLUSTER)
 
-esc10: $(if $(SOURCES),tfrecords,setup)
+esc10: $(if $(SOURCES),tfrecords,$(BASE))
 	$(if $(SOUNDS),,$(error make esc10 needs SOUNDS=DIR, a folder of sound with folds))
 	$(PY) experiments/run_esc10.py --input=$(SOUNDS) $(ARGUMENTS) $(ON_CLUSTER) \
 	  $(if $(SOURCES),--records=$(RECORDS))
 
 ifeq ($(ACIVW),)
-$(ECCV)/raw/.made: records/synthetic/presets.py | setup
+$(ECCV)/raw/.made: records/synthetic/presets.py | $(BASE)
 	$(PY) -m records.synthetic --layout=acivw --out=$(ECCV)/raw --preset=$(PRESET) \
 	  --seed=$(DATA_SEED) $(if $(SOURCES),--sources=$(SOURCES))
 	@touch $@
 
-$(ECCV)/records/.made: $(ECCV)/raw/.made | setup
+$(ECCV)/records/.made: $(ECCV)/raw/.made | $(BASE)
 	$(PY) -m records.convert_acivw --raw=$(ECCV)/raw --out=$(ECCV)/records $(ON_CLUSTER)
 	@touch $@
 else
 # As with AVIA, the converter itself skips existing records.
 .PHONY: $(ECCV)/records/.made
-$(ECCV)/records/.made: | setup
+$(ECCV)/records/.made: | $(BASE)
 	$(PY) -m records.convert_acivw --raw=$(ACIVW) --out=$(ECCV)/records $(ON_CLUSTER)
 endif
 
@@ -259,13 +266,13 @@ eccv: $(ECCV)/records/.made
 	  $(if $(TARGET),--target=$(TARGET)) $(if $(COMPLETE),--complete) $(ON_CLUSTER)
 
 ifeq ($(TAGGED),)
-$(AAAI)/raw/.made: records/synthetic/tagging.py | setup
+$(AAAI)/raw/.made: records/synthetic/tagging.py | $(BASE)
 	$(PY) -m records.synthetic.tagging --out=$(AAAI)/raw --preset=$(PRESET) \
 	  --seed=$(TAGGING_SEED) \
 	  $(if $(SOURCES),--sources=$(SOURCES))
 	@touch $@
 
-$(AAAI)/records/.made: $(AAAI)/raw/.made | setup
+$(AAAI)/records/.made: $(AAAI)/raw/.made | $(BASE)
 	for split in training testing; do \
 	  $(PY) -m records.convert_tagging --list=$(AAAI)/raw/groundtruth_weak_label_$${split}_set.csv \
 	    --split=$$split --audio=$(AAAI)/raw/audio --frames=$(AAAI)/raw/frames \
@@ -274,7 +281,7 @@ $(AAAI)/records/.made: $(AAAI)/raw/.made | setup
 	@touch $@
 endif
 
-aaai: $(if $(TAGGED),setup,$(AAAI)/records/.made)
+aaai: $(if $(TAGGED),$(BASE),$(AAAI)/records/.made)
 	$(PY) experiments/run_aaai2021.py --table=$(TABLE) --records=$(TAGGED_RECORDS) \
 	  --out=$(AAAI)/results-$(PRESET) --preset=$(PRESET) $(RUN_SEEDS) $(HARDWARE) \
 	  $(if $(VGG16),--vgg16=$(VGG16)) $(if $(SOUNDNET8),--soundnet8=$(SOUNDNET8)) \
@@ -295,7 +302,7 @@ figures: $(if $(FIGURES_OF_AVIA),tfrecords) $(addsuffix /.made,$(FIGURES_OF_ACIV
 	  $(if $(wildcard $(AAAI_RESULTS)/*.json),--aaai=$(AAAI_RESULTS)) $(if $(BAND),--band=$(BAND))
 
 # Writes the tables' numbers to the README and docs/results.md.
-results: setup
+results: $(BASE)
 	$(PY) -m experiments.results_pages
 	$(PY) -m benchmarks.page
 
@@ -303,7 +310,7 @@ grid: tfrecords
 	$(PY) experiments/grid_search.py --records=$(RECORDS) $(ARGUMENTS) $(ON_CLUSTER) \
 	  --network=$(NETWORK) --train_on=$(TRAIN_ON) --column=$(COLUMN)
 
-tensorboard: setup
+tensorboard: $(BASE)
 	@test -d $(LOGS) || { \
 	  echo 'error: no runs in $(LOGS) yet; make table2 first, or LOGS=DIR' >&2; exit 1; }
 	$(VENV)/bin/tensorboard --logdir=$(LOGS)

@@ -269,6 +269,13 @@ def test_make_installs_a_set_in_a_venv_of_its_own(variable, file_name):
     assert f"{venv}/bin/python -m pip install -q -c {file_name} -e '.[{extras}]'\n" in said
 
 
+def test_tables_do_not_wait_for_what_only_tests_need():
+    call = ['make', '-n', '-W', 'pyproject.toml', 'table2', 'VENV=.venv-none']
+    said = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "pip install -q -c constraints.txt -e '.[tensorflow-io]'\n" in said
+    assert '[dev' not in said and said.index('pip install') < said.index('run_table2.py')
+
+
 def test_make_rejects_a_set_that_does_not_exist():
     call = ['make', '-n', 'setup', 'TF=2.99']
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
