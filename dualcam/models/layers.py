@@ -114,10 +114,13 @@ class FramedNormalization(FusedBatchNormalization):
         source: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Normalises `inputs`, the convolution of `source`."""
-        if self.collected is not None or not convolutions.is_reshaped(self, training):
+        if not convolutions.is_reshaped(self, training):
             return super().call(inputs, training=training)
-        conv = self._conv()
-        if training and self.trainable:
+        conv, collected = self._conv(), self.collected
+        if collected is not None:
+            mean, variance, count = conv.moments(source)
+            collected.append((tf.cast(mean, tf.float32), tf.cast(variance, tf.float32), count))
+        elif training and self.trainable:
             mean, variance, count = conv.moments(source)
             unbiased = variance * tf.cast(count / tf.maximum(count - 1, 1), tf.float64)
             self.track(tf.cast(mean, tf.float32), tf.cast(unbiased, tf.float32))

@@ -1,5 +1,7 @@
 """One list of checks for all networks; add new networks to it."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -127,6 +129,25 @@ def test_framed_normalisation_equals_plain(rng, samples, channels, taps, stride,
             assert len(norm.variables) == 4  # the kernel stays the convolution's own
         for got, plain in zip(made[True], made[False], strict=True):
             np.testing.assert_allclose(got, plain, rtol=1e-3, atol=1e-4 * np.abs(plain).max())
+
+
+def test_framed_normalisation_collects_the_moments_of_plain_ones(rng):
+    inputs = tf.constant(50 * rng.standard_normal((3, 2205, 1)) + 20, tf.float32)
+    conv = convolutions.FramedConv1D(6, 64, 2, 32, 8)
+    norm = layers.FramedNormalization(conv)
+    norm.build(conv(inputs).shape)
+    made = []
+    for context in (contextlib.nullcontext, convolutions.reshaped_inference):
+        with context(), layers.collecting_moments([norm]) as collected:
+            outputs = norm(conv(inputs), training=False, source=inputs)
+        ((mean, variance, count),) = collected[id(norm)]
+        made.append((outputs, mean, variance, int(count)))
+    (*plain, count), (*framed, other_count) = made
+    assert count == other_count == 3 * conv(inputs).shape[1]
+    for got, want in zip(framed, plain, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5 * np.abs(want).max())
+    # Nothing was tracked.
+    np.testing.assert_array_equal(norm.moving_mean, np.zeros(6))
 
 
 def test_moments_of_a_framed_convolution_are_exact(rng):
