@@ -11,9 +11,13 @@ import tensorflow as tf
 
 from benchmarks import measure
 from dualcam import models
+from dualcam.data.clips import record_clips
+from dualcam.data.packers import sound_packer
 from dualcam.data.signal import frontends
-from dualcam.data.sources import datasets
+from dualcam.data.sources import datasets, sound_folders
 from dualcam.export import saved_models
+from dualcam.training import loop, recipes, run, run_data
+from dualcam.training.recipes import supervised
 
 _DISTINCT = 500
 # `dualcam`, printing its peak memory at exit.
@@ -25,51 +29,70 @@ _WATCHED = (
 
 def embedding(folder, count=10_000, seconds=5):
     """The command that embeds many files: its rate and its peak memory."""
-    export_student(folder / 'model' / '1', seconds)
+    train_student(folder, seconds)
     write_sounds(folder / 'in', count, seconds)
-    found = []
-    for attempt in range(measure.RUNS):
-        started = time.perf_counter()
-        done = subprocess.run(
-            [
-                sys.executable,
-                '-c',
-                _WATCHED,
-                'embed',
-                f'--model={folder}/model',
-                f'--input={folder}/in',
-                f'--out={folder}/features-{attempt}.npz',
-            ],
-            check=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
+    for name, model, reach in (
+        (f'dualcam embed, a run of HearNet, {count:,} files of 5 s at 44.1 kHz', 'run', '250'),
+        ('the same, its SavedModel', 'run/saved_model', ''),
+    ):
+        found = []
+        for attempt in range(measure.RUNS):
+            started = time.perf_counter()
+            done = subprocess.run(
+                [
+                    sys.executable,
+                    '-c',
+                    _WATCHED,
+                    'embed',
+                    f'--model={folder}/{model}',
+                    f'--input={folder}/in',
+                    f'--out={folder}/features-{attempt}.npz',
+                ],
+                check=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+            found.append(count / (time.perf_counter() - started))
+        yield measure.row(f'{name}, startup included', 'files/s', found, reach=reach)
+        yield measure.Row(
+            f'its peak memory for {count:,} files',
+            float(done.stdout.split()[-1]) / 2**10,
+            'GiB',
+            'below 1.5',
         )
-        found.append(count / (time.perf_counter() - started))
-    yield measure.row(
-        f'dualcam embed, HearNet, {count:,} files of 5 s at 44.1 kHz, startup included',
-        'files/s',
-        found,
-        reach='250',
-    )
-    yield measure.Row(
-        f'its peak memory for {count:,} files',
-        float(done.stdout.split()[-1]) / 2**10,
-        'GiB',
-        'below 1.5',
-    )
 
 
 def write_sounds(folder, count, seconds=5):
     """Writes files of noise; only `_DISTINCT` of them, the others are links to them."""
     rng = np.random.default_rng(0)
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for number in range(count):
         path = folder / f'{number:05d}.wav'
         if number < _DISTINCT:
             soundfile.write(path, 0.1 * rng.standard_normal(seconds * 44_100), 44_100)
         else:
             os.link(folder / f'{number % _DISTINCT:05d}.wav', path)
+
+
+def train_student(folder, seconds):
+    """Trains a HearNet on a little noise: its run is `folder`/run."""
+    for label in 'ab':
+        write_sounds(folder / 'sounds' / label, 8, seconds)
+    found = sound_folders.find_sounds(folder / 'sounds')
+    store, _ = sound_packer.open_sounds(found, folder / 'cache')
+    rows = np.arange(len(store.paths))
+    data = run_data.SoundData(
+        store, rows[::2], rows[1::2], datasets.DatasetInfo('noise', ('a', 'b'), 'noise', 0)
+    )
+    params = supervised.RunParams(
+        'hearnet',
+        record_clips.ClipParams(seconds, seconds, 1),
+        loop.LoopParams(1, 8),
+        normalisation='log',
+        band_limited=False,
+    )
+    run.train(recipes.SUPERVISED, params, data, folder / 'run')
 
 
 def export_student(folder, seconds):
