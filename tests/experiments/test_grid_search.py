@@ -367,7 +367,7 @@ def test_a_program_trains_on_two_devices(smoke, command, tmp_path):
         '--devices=2',
         '--network=hearnet',
         '--train_on=all',
-        '--learning_rates=1e-3',
+        '--learning_rates=3e-4',
         '--temperatures=2',
         '--imitations=0.5',
         '--preset=smoke',
