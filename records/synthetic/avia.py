@@ -78,8 +78,10 @@ class Job:
                 write_sound(record_take(staged, mic_array), piece, first, self, beamformer)
             if unseen:
                 write_video(staged, piece, first, self)
-        for marker in [_HEARD] * unheard + [_SEEN] * unseen:
-            (self._folder(piece) / marker).touch()
+        if unheard:
+            (self._folder(piece) / _HEARD).touch()
+        if unseen:
+            (self._folder(piece) / _SEEN).touch()
 
     def _folder(self, piece):
         return self.out / 'sync' / avia_layout.sequence_name(*piece)

@@ -89,6 +89,8 @@ def test_the_demo_trains_hearnet_for_more_epochs_on_a_scenario():
     demo = presets.preset_named('demo')
     on_all, on_one = (demo.run_params('hearnet', 'G', on, 0) for on in ('all', 'scenario_2'))
     assert on_one.loop.epochs == 2 * on_all.loop.epochs  # of a third of the clips
+    assert on_one.loop.batch_size == on_all.loop.batch_size == demo.batch_size
+    assert demo.run_params('dualcamnet', 'hard', 'all', 0).loop.batch_size < demo.batch_size
     assert dict(on_one.options) == {'dropout': 0.5} and on_one.normalisation == 'mean_std'
     for column in ('G', 'D'):  # nothing but its teacher distinguishes them
         one = demo.run_params('hearnet', column, 'all', 0)
