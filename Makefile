@@ -159,7 +159,7 @@ $(BASE): pyproject.toml setup.py $(CONSTRAINTS)
 	  echo 'This Python cannot make a venv; installing python3-venv.'; \
 	  apt-get update -q && apt-get install -qy python3-venv && $$python -m venv $(VENV); }
 	$(PY) -m pip install -q -c $(CONSTRAINTS) setuptools wheel
-	$(PY) -m pip install -q -c $(CONSTRAINTS) -e '.[$(EXTRA)]'
+	$(PY) -m pip install -q --no-compile -c $(CONSTRAINTS) -e '.[$(EXTRA)]'
 	@touch $@
 
 $(VENV)/installed: $(BASE)

@@ -43,8 +43,8 @@ def _body(options, _, seeds, cluster):
         workshop,
         [
             [(run, list(asked.get(run, [runs.TEST])), seed) for run in piece]
-            for seed in seeds
             for piece in _pieces(wanted)
+            for seed in seeds
         ],
         options.jobs,
         cluster,

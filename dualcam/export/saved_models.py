@@ -42,6 +42,7 @@ from dualcam.evaluation import tagging_scores
 from dualcam.export import model_cards, saved_model_safety
 from dualcam.export.interface import OUTPUTS, SIGNATURE, WAV_SIGNATURE, WINDOW_SIGNATURE
 from dualcam.files.path_types import AnyPath
+from dualcam.models import convolutions
 
 # Kernels round differently, and the narrowest channel of a spectrogram magnifies that this much
 # (`audio.normalise`): two correct outputs of a student may differ by this, relative to the largest.
@@ -102,7 +103,8 @@ def export(
             module.assets.append(tf.saved_model.Asset(str(path)))
         partial = folder.with_name(f'.{folder.name}.partial')
         shutil.rmtree(partial, ignore_errors=True)  # left by a stopped run
-        tf.saved_model.save(module, str(partial), signatures=served.signatures())
+        with convolutions.exporting():
+            tf.saved_model.save(module, str(partial), signatures=served.signatures())
     _write_warmup(partial, folder.parent.name, seconds, rate_hz)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)

@@ -13,7 +13,6 @@ from dualcam.export import saved_models
 from dualcam.files import fingerprints
 from dualcam.files.path_types import AnyPath
 from dualcam.inference.students import Listener, as_tensor
-from dualcam.models import convolutions
 from dualcam.training import run, run_data, tagging_data
 from dualcam.training.recipes import correspondence, tagging
 
@@ -86,8 +85,7 @@ def from_model(
 
         @tf.function(reduce_retracing=True, autograph=False)
         def listen(waveform):
-            with convolutions.reshaped_inference():
-                features = part(models.hear(part, frontend.hear(waveform)), training=False)
+            features = part(models.hear(part, frontend.hear(waveform)), training=False)
             return tf.reduce_mean(
                 tf.reshape(features, [tf.shape(features)[0], -1, features.shape[-1]]), axis=1
             )

@@ -14,23 +14,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-_reshaped_inference: contextvars.ContextVar[bool] = contextvars.ContextVar(
-    'reshaped_inference', default=False
-)
+_exporting: contextvars.ContextVar[bool] = contextvars.ContextVar('exporting', default=False)
 
 
 @contextlib.contextmanager
-def reshaped_inference() -> Iterator[None]:
-    """What is called or traced within uses matrix products without gradients, too.
+def exporting() -> Iterator[None]:
+    """What is called or traced within keeps its convolutions.
 
-    For networks that run in this process. Exported graphs keep their convolutions, which other
-    programs convert, fuse and run on other hardware.
+    For graphs that leave this process: other programs convert and fuse them, and run them on other
+    hardware.
     """
-    token = _reshaped_inference.set(True)
+    token = _exporting.set(True)
     try:
         yield
     finally:
-        _reshaped_inference.reset(token)
+        _exporting.reset(token)
 
 
 class FramedConv1D(keras.layers.Layer):
@@ -234,9 +232,9 @@ class SpectralConv1D(PartialConv1D):
     GPUs, which have kernels for it, it is a plain convolution. Padding is 'same'.
     """
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """See the class."""
-        if not is_reshaped(self, training):
+        if not is_reshaped(self):
             return super().call(inputs)
         outputs = _correlate(
             inputs[..., : self.heard],
@@ -253,9 +251,9 @@ class StridedSpectralConv1D(keras.layers.Conv1D):
     The samples between two outputs become channels of one step.
     """
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """See the class."""
-        if not is_reshaped(self, training):
+        if not is_reshaped(self):
             return super().call(inputs)
         (taps,), (stride,) = self.kernel_size, self.strides
         steps, channels = inputs.shape[1] // stride, inputs.shape[2] * stride
@@ -273,9 +271,9 @@ class ProductConv1D(PartialConv1D):
     rounding only. In exported graphs, in 16 bits and on GPUs it is a plain convolution.
     """
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """See the class."""
-        if not is_reshaped(self, training):
+        if not is_reshaped(self):
             return super().call(inputs)
         return _product(self, inputs[..., : self.heard], self.kernel[:, : self.heard])
 
@@ -283,9 +281,9 @@ class ProductConv1D(PartialConv1D):
 class StridedProductConv1D(keras.layers.Conv1D):
     """The same for Conv1D with padding 'valid' and any stride."""
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """See the class."""
-        if not is_reshaped(self, training):
+        if not is_reshaped(self):
             return super().call(inputs)
         return _product(self, inputs, self.kernel)
 
@@ -316,11 +314,11 @@ def _product(layer, inputs, kernel):
     return layer.activation(outputs + layer.bias)
 
 
-def is_reshaped(layer: keras.layers.Layer, training: bool | None) -> bool:
-    """Whether a layer trades its convolution for matrix products: in training on processors, and
-    within `reshaped_inference`."""
-    return bool(
-        (training or _reshaped_inference.get())
+def is_reshaped(layer: keras.layers.Layer) -> bool:
+    """Whether a layer trades its convolution for matrix products: on processors, unless
+    `exporting`."""
+    return (
+        not _exporting.get()
         and layer.compute_dtype == 'float32'
         and not tf.config.list_physical_devices('GPU')
     )

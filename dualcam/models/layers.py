@@ -114,7 +114,7 @@ class FramedNormalization(FusedBatchNormalization):
         source: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Normalises `inputs`, the convolution of `source`."""
-        if not convolutions.is_reshaped(self, training):
+        if not convolutions.is_reshaped(self):
             return super().call(inputs, training=training)
         conv, collected = self._conv(), self.collected
         if collected is not None:

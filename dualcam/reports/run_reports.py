@@ -21,7 +21,6 @@ from dualcam.data.clips import record_parts
 from dualcam.data.sources import takes
 from dualcam.evaluation import metrics, saved_tests, tagging_scores
 from dualcam.losses import triplet
-from dualcam.models import convolutions
 from dualcam.reports import figures, overlays, run_page, samples, tensorboard
 from dualcam.training import loop, run_folder
 from dualcam.training.observers import MakeObserver, Observer, WatchedRun
@@ -73,10 +72,9 @@ class LabelReport(Observer):
             return  # a head whose input is features already
         part = keras.Model(network.input, network.get_layer(layer).output)
         # Not traced: tracing would cost more than running these few clips.
-        with convolutions.reshaped_inference():
-            features = np.concatenate(
-                [part(batch['input'], training=False).numpy() for batch in validation.batches(32)]
-            )
+        features = np.concatenate(
+            [part(batch['input'], training=False).numpy() for batch in validation.batches(32)]
+        )
         self._board.end(
             features.reshape(len(labels), -1, features.shape[-1]).mean(axis=1),
             {

@@ -1,11 +1,11 @@
-"""Checkpoints of a run: the state after its last complete epoch, and the chosen weights.
+"""Checkpoints of a run: the state after its last saved epoch, and the chosen weights.
 
-    history.json      the curves of the complete epochs
+    history.json      the curves up to that epoch
     latest/ckpt-N     state of model, optimizer and random number generators after epoch N; ckpt-0
                       is the initial state
     best/ckpt-N       the weights of the best epoch so far
 
-`history.json` is replaced last, atomically, and determines how many epochs are complete: readers
+`history.json` is replaced last, atomically, and determines how many epochs are saved: readers
 ignore checkpoints of later epochs, and older checkpoints are removed only afterwards. So a process
 may be killed at any instruction.
 """
@@ -35,7 +35,7 @@ class Progress:
         folder: a `pathlib.Path`, the run's `checkpoints`.
 
     Attributes:
-        kept: where the last complete epoch's state is, as text for messages.
+        kept: where the last saved state is, as text for messages.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Progress:
         self.kept = 'nothing is kept yet'
 
     def restore(self) -> list[dict] | None:
-        """Restores the state of model and optimizer after the last complete epoch.
+        """Restores the state of model and optimizer after the last saved epoch.
 
         Returns:
             The curves up to it, a list; None if nothing was saved.
@@ -65,7 +65,7 @@ class Progress:
         if latest is None:
             return None
         _read(self._state, self._folder / _LATEST, latest)
-        # Those of incomplete epochs could be mistaken for the ones about to be written.
+        # Those of epochs not in the history could be mistaken for the ones about to be written.
         _keep_only(self._folder / _LATEST, latest)
         _keep_only(self._folder / _BEST, best)
         self._note(latest)
@@ -83,7 +83,7 @@ class Progress:
         self._note(number)
 
     def history(self) -> list[dict]:
-        """The curves of the complete epochs, read from disk."""
+        """The curves of the saved epochs, read from disk."""
         return _history(self._folder)
 
     def save(self, history: list[dict], keep: bool) -> None:
@@ -162,7 +162,7 @@ def restore_best(folder: pathlib.Path, weights: tf.train.Checkpoint) -> None:
 
 
 def _history(folder):
-    """The curves of the complete epochs; empty if there is no such file."""
+    """The curves of the saved epochs; empty if there is no such file."""
     path = folder / _HISTORY
     try:
         return list(text_files.read_json(path)) if path.exists() else []

@@ -269,7 +269,7 @@ def watched() -> Iterator[None]:
             ) from error
         raise LostPeer(
             f'worker {number()} of {count()} has lost another one ({_reason(error)}); none '
-            'can go on alone. The same call on all of them resumes after the last complete epoch'
+            'can go on alone. The same call on all of them resumes after the last saved epoch'
         ) from error
 
 

@@ -1,11 +1,11 @@
 """The training loop: batches, epochs, checkpoints, curves. A step defines what is learned.
 
-The network is validated after each epoch. The weights with the best validation accuracy (or
-another measure of the step) are chosen; among those that are equal up to rounding, the ones with
-the smaller validation loss. Without such a measure, only the loss counts. On request, the last
-epoch's weights are chosen instead. A stopped run resumes after its last complete epoch and ends
-with the same weights, scores and curves as an uninterrupted one (`checkpoints.py`,
-`curve_files.py`).
+The network is validated and its state saved after each epoch, or every few. The weights with the
+best validation accuracy (or another measure of the step) are chosen; among those that are equal up
+to rounding, the ones with the smaller validation loss. Without such a measure, only the loss
+counts. On request, the last epoch's weights are chosen instead. A stopped run resumes after its
+last saved epoch and ends with the same weights, scores and curves as an uninterrupted one
+(`checkpoints.py`, `curve_files.py`).
 
 In distributed training (`hosts.py`), all processes run every training step. Only the chief
 validates, chooses and writes; the others wait for it at the next step, and restore what it saved.
@@ -27,7 +27,6 @@ from dualcam import models
 from dualcam.evaluation import ties
 from dualcam.files import progress_bars
 from dualcam.files.path_types import AnyPath
-from dualcam.models import convolutions
 from dualcam.training import (
     checkpoints,
     curve_files,
@@ -43,6 +42,7 @@ from dualcam.training.observers import Observer
 NotFinite = nonfinite.NotFinite
 
 _TRACED_STEPS = 10
+_UNSAVED_S = 60.0  # epochs without validation are saved after this time
 # Measures are fractions of clips, or means of per-class scores over at most a million clips, in
 # float64; losses are float32 means over batches of at most `LOSS_TERMS` clips.
 _MEASURE_TOLERANCE = ties.tolerance(1_000_000, 1.0)
@@ -64,7 +64,8 @@ class LoopParams:
             weights in short training runs.
         batch_norm_clips: number of training clips to measure them on; None for all.
         validation_period: epochs from one validation to the next; the last epoch is always
-            validated. Weights are chosen among validated epochs.
+            validated. Weights are chosen among validated epochs. Short epochs in between are not
+            saved.
     """
 
     epochs: int = 100
@@ -172,7 +173,7 @@ def fit(
     train_step = make_train_step(step, optimizer, params.devices)
     join_averages = population_statistics.make_join(step.model, params.devices)
     predict_batch = tf.function(
-        functools.partial(_infer, step), reduce_retracing=True, autograph=False
+        functools.partial(step.losses, training=False), reduce_retracing=True, autograph=False
     )
     population = (
         population_statistics.PopulationStatistics(step)
@@ -194,6 +195,7 @@ def fit(
         initial=len(history),
         total=params.epochs,
     )
+    saved = time.perf_counter()
     try:
         for epoch in epochs:
             started = time.perf_counter()
@@ -233,12 +235,15 @@ def fit(
                 shown['validation'] = f'{curves.get(step.measure, curves["total"]):.3f}'
             history.append(record)
             written.write(record, step.measure)
-            chosen = (
-                params.epochs - 1
-                if validation is None or keep == 'last'
-                else best_epoch(history, step.measure)
-            )
-            progress.save(history, len(history) - 1 == chosen)
+            is_due = validation is None or is_validated or is_last
+            if is_due or time.perf_counter() - saved > _UNSAVED_S:
+                chosen = (
+                    params.epochs - 1
+                    if validation is None or keep == 'last'
+                    else best_epoch(history, step.measure)
+                )
+                progress.save(history, epoch == chosen)
+                saved = time.perf_counter()
             epochs.set_postfix(shown, refresh=False)
     except KeyboardInterrupt as interrupt:
         raise Stopped(f'stopped: {progress.kept}; the same call resumes from there') from interrupt
@@ -249,7 +254,7 @@ def fit(
 
 
 def _resume(progress, folder):
-    """Restores a run, or saves its initial state; returns the curves of its complete epochs."""
+    """Restores a run, or saves its initial state; returns the curves of its saved epochs."""
     history = progress.restore()
     if history is None:
         history = []
@@ -263,13 +268,12 @@ def _resume(progress, folder):
 
 def predict(model: keras.Model, clips: Any, batch_size: int = 32) -> np.ndarray:
     """Logits of all clips in order, [clips, classes] float32."""
-    with convolutions.reshaped_inference():
-        return np.concatenate(
-            [
-                model.predict_on_batch(models.inputs_of(model, batch['input']))
-                for batch in clips.batches(batch_size)
-            ]
-        )
+    return np.concatenate(
+        [
+            model.predict_on_batch(models.inputs_of(model, batch['input']))
+            for batch in clips.batches(batch_size)
+        ]
+    )
 
 
 def chosen_epoch(history: list[dict], keep: str = 'best', measure: str = 'accuracy') -> int:
@@ -397,11 +401,6 @@ def _epoch(step, train_step, training, params, epoch, stop, traced=None):
                 **({} if right is None else {'accuracy': f'{right / seen:.3f}'}),
             )
     return _means(sums, seen) | ({} if right is None else {'accuracy': right / seen})
-
-
-def _infer(step, batch):
-    with convolutions.reshaped_inference():
-        return step.losses(batch, training=False)
 
 
 def _predict_all(step, predict_batch, clips, params, epoch, stop):

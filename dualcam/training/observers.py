@@ -38,7 +38,7 @@ class WatchedRun:
 class Observer(Protocol):
     """Observes one run. What it writes to the run's folder must not depend on interruptions.
 
-    TensorBoard event files below the run's `tensorboard` are cut back to the last complete epoch
+    TensorBoard event files below the run's `tensorboard` are cut back to the last saved epoch
     before a run resumes, see `curve_files`.
     """
 

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from dualcam import models
-from dualcam.models import convolutions, layers
+from dualcam.models import layers
 from dualcam.training import hardware, hosts, steps
 
 
@@ -36,10 +36,7 @@ class PopulationStatistics:
         ]
 
         def moments(inputs):
-            with (
-                convolutions.reshaped_inference(),
-                layers.collecting_moments(self.norms) as collected,
-            ):
+            with layers.collecting_moments(self.norms) as collected:
                 step.model(models.inputs_of(step.model, inputs), training=False)
             return [collected[id(norm)] for norm in self.norms]
 

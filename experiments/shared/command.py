@@ -59,17 +59,13 @@ def run(table, soundnet=False):
             )
         if workers.follow(workshop):
             return
-        parallel.train_ahead(
-            workshop,
-            [
-                [(one, tests, seed) for one, tests in wanted[setting].values()]
-                for seed in seeds
-                for setting in reversed(settings)
-                if wanted[setting]
-            ],
-            options.jobs,
-            cluster,
-        )
+        largest_first = [
+            (one, tuple(tests))
+            for setting in reversed(settings)
+            for one, tests in wanted[setting].values()
+        ]
+        pieces = parallel.by_teacher(largest_first, seeds)
+        parallel.train_ahead(workshop, pieces, options.jobs, cluster)
         rows = tables.fill(spec, workshop, seeds)
         made = tables.table(spec, rows, workshop.note, described(workshop))
         print('\n' + write(made, options, seeds, workshop.store.digest))

@@ -137,7 +137,7 @@ def test_framed_normalisation_collects_the_moments_of_plain_ones(rng):
     norm = layers.FramedNormalization(conv)
     norm.build(conv(inputs).shape)
     made = []
-    for context in (contextlib.nullcontext, convolutions.reshaped_inference):
+    for context in (convolutions.exporting, contextlib.nullcontext):
         with context(), layers.collecting_moments([norm]) as collected:
             outputs = norm(conv(inputs), training=False, source=inputs)
         ((mean, variance, count),) = collected[id(norm)]
@@ -176,37 +176,23 @@ def test_moments_of_a_framed_convolution_are_exact(rng):
     [(500, 9, 11, 5), (44, 3, 11, None), (21, 2, 12, None), (100, 4, 5, 4)],
 )
 def test_spectral_convolution_equals_plain(rng, steps, channels, taps, heard):
-    """Values and gradients, in training and inference."""
+    """Values and gradients, also of a graph for export."""
     inputs = tf.constant(rng.standard_normal((3, steps, channels)), tf.float32)
-    made = {}
-    for kind in (convolutions.PartialConv1D, convolutions.SpectralConv1D):
-        keras.utils.set_random_seed(1)
-        layer = kind(6, taps, padding='same', activation='relu', heard=heard)
+    spectral, plain = (
+        kind(6, taps, padding='same', activation='relu', heard=heard)
+        for kind in (convolutions.SpectralConv1D, convolutions.PartialConv1D)
+    )
+    for layer in (spectral, plain):
         layer.build(inputs.shape)
-        for training in (True, False):
-            options = {'training': training} if kind is convolutions.SpectralConv1D else {}
-            with tf.GradientTape() as tape:
-                tape.watch(inputs)
-                outputs = layer(inputs, **options)
-                loss = tf.reduce_sum(tf.square(outputs)[:, ::3])
-            made[kind, training] = [
-                outputs,
-                *tape.gradient(loss, [inputs, *layer.trainable_variables]),
-            ]
-    for training in (True, False):
-        for got, plain in zip(
-            made[convolutions.SpectralConv1D, training],
-            made[convolutions.PartialConv1D, training],
-            strict=True,
-        ):
-            np.testing.assert_allclose(got, plain, rtol=1e-4, atol=1e-5 * np.abs(plain).max())
+    plain.set_weights(spectral.get_weights())
+    _assert_equal_work(spectral, plain, inputs, lambda outputs: outputs[:, ::3])
 
 
 @pytest.mark.parametrize(
     'steps, channels, taps, stride', [(500, 3, 32, 2), (499, 2, 12, 3), (300, 4, 16, 1)]
 )
 def test_strided_spectral_convolution_equals_plain(rng, steps, channels, taps, stride):
-    """Values and gradients, in training and inference."""
+    """Values and gradients, also of a graph for export."""
     inputs = tf.constant(rng.standard_normal((3, steps, channels)), tf.float32)
     spectral, plain = (
         kind(6, taps, stride, activation='relu')
@@ -215,17 +201,7 @@ def test_strided_spectral_convolution_equals_plain(rng, steps, channels, taps, s
     for layer in (spectral, plain):
         layer.build(inputs.shape)
     plain.set_weights(spectral.get_weights())
-
-    def work(layer, **options):
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            outputs = layer(inputs, **options)
-            loss = tf.reduce_sum(tf.square(outputs)[:, ::3])
-        return [outputs, *tape.gradient(loss, [inputs, *layer.trainable_variables])]
-
-    for training in (True, False):
-        for got, want in zip(work(spectral, training=training), work(plain), strict=True):
-            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5 * np.abs(want).max())
+    _assert_equal_work(spectral, plain, inputs, lambda outputs: outputs[:, ::3])
 
 
 @pytest.mark.parametrize(
@@ -239,7 +215,7 @@ def test_strided_spectral_convolution_equals_plain(rng, steps, channels, taps, s
     ],
 )
 def test_product_of_few_outputs_equals_a_convolution(rng, shape, taps, options, heard):
-    """Values and gradients, in training and inference."""
+    """Values and gradients, also of a graph for export."""
     inputs = tf.constant(rng.standard_normal((3, *shape)), tf.float32)
     plain = keras.layers.Conv1D(6, taps, activation='relu', **options)
     if options:
@@ -253,19 +229,7 @@ def test_product_of_few_outputs_equals_a_convolution(rng, shape, taps, options, 
     if heard is not None:
         kernel[:, heard:] = 0.0  # of channels that are always zero, in the plain one
     plain.set_weights([kernel, bias])
-
-    def work(layer, **given):
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            outputs = layer(inputs, **given)
-            loss = tf.reduce_sum(tf.square(outputs))
-        return [outputs, *tape.gradient(loss, [inputs, layer.kernel, layer.bias])]
-
-    for training in (True, False):
-        got, want = work(product, training=training), work(plain)
-        got[2], want[2] = (one[2][:, :heard] for one in (got, want))
-        for one, other in zip(got, want, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
+    _assert_equal_work(product, plain, inputs, heard=heard)
 
 
 def test_a_kernel_that_covers_its_input_equals_a_convolution(rng):
@@ -278,15 +242,7 @@ def test_a_kernel_that_covers_its_input_equals_a_convolution(rng):
         layer.build(inputs.shape)
     plain.set_weights(whole.get_weights())
 
-    def work(layer):
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            outputs = layer(inputs)
-            loss = tf.reduce_sum(tf.square(outputs))
-        return [outputs, *tape.gradient(loss, [inputs, *layer.trainable_variables])]
-
-    for got, want in zip(work(whole), work(plain), strict=True):
-        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5 * np.abs(want).max())
+    _assert_equal_work(whole, plain, inputs)
     with pytest.raises(ValueError, match='full1: input'):
         convolutions.WholeConv2D(7, (3, 5), name='full1')(inputs)
 
@@ -409,8 +365,7 @@ def test_l3_net_is_its_two_parts_and_a_head(rng):
 
 @pytest.mark.parametrize('name', ['hearnet', 'hearnet_eccv', 'oursoundnet', 'soundnet8'])
 def test_inference_by_matrix_products_equals_convolutions(rng, name):
-    """Within `reshaped_inference`, graphs have fewer convolutions, and results differ by
-    rounding."""
+    """Graphs have fewer convolutions than exported ones, and results differ by rounding."""
     keras.utils.set_random_seed(1)
     model = models.build(name, 5, seconds=4)
     for layer in model.layers:
@@ -426,10 +381,33 @@ def test_inference_by_matrix_products_equals_convolutions(rng, name):
         kinds = [operation.type for operation in concrete.graph.get_operations()]
         return infer(inputs).numpy(), kinds.count('Conv2D')
 
-    plain, num_plain = traced()
-    with convolutions.reshaped_inference():
-        reshaped, num_reshaped = traced()
+    reshaped, num_reshaped = traced()
+    with convolutions.exporting():
+        plain, num_plain = traced()
     again, num_again = traced()
-    assert num_reshaped < num_plain == num_again
+    assert num_plain > num_reshaped == num_again
     np.testing.assert_allclose(reshaped, plain, rtol=1e-3, atol=1e-4 * np.abs(plain).max())
-    np.testing.assert_array_equal(again, plain)
+    np.testing.assert_array_equal(again, reshaped)
+
+
+def _assert_equal_work(layer, plain, inputs, share=lambda outputs: outputs, heard=None):
+    """Outputs and gradients of a layer, plain and not, equal those of Keras' own up to rounding.
+
+    `share` selects the outputs that a loss depends on; `heard` is the number of channels compared
+    in the kernel's gradient.
+    """
+
+    def work(one):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = one(inputs)
+            loss = tf.reduce_sum(tf.square(share(outputs)))
+        of_inputs, of_kernel, of_bias = tape.gradient(loss, [inputs, one.kernel, one.bias])
+        return outputs, of_inputs, of_kernel[..., :heard, :], of_bias
+
+    want = work(plain)
+    for context in (contextlib.nullcontext, convolutions.exporting):
+        with context():
+            made = work(layer)
+        for got, expected in zip(made, want, strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())

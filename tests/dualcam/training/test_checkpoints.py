@@ -93,7 +93,7 @@ def resume(folder, num_epochs, best):
     return float(weight[0, 0])
 
 
-def test_killed_at_any_write_a_run_resumes_from_its_last_complete_epoch(tmp_path, kill_at):
+def test_killed_at_any_write_a_run_resumes_from_its_last_saved_epoch(tmp_path, kill_at):
     for count in range(1, 1000):
         folder = tmp_path / str(count)
         kill_at(count)
@@ -231,13 +231,13 @@ class ToyClips:
         ).batch(batch_size)
 
 
-def fit(folder, training=None, at_start=lambda epoch: None, validation=None):
+def fit(folder, training=None, at_start=lambda epoch: None, validation=None, period=1):
     one = Toy(at_start)
     history = loop.fit(
         one,
         training or ToyClips(),
         validation or ToyClips(),
-        loop.LoopParams(3, 3, 0.1),
+        loop.LoopParams(3, 3, 0.1, validation_period=period),
         folder,
         keras.optimizers.Adam(0.1),
     )
@@ -262,7 +262,7 @@ def heard_ctrl_c():
 
 
 @pytest.mark.usefixtures('heard_ctrl_c')
-def test_ctrl_c_keeps_the_last_complete_epoch_and_says_how_to_resume(tmp_path, capsys):
+def test_ctrl_c_keeps_the_last_saved_epoch_and_says_how_to_resume(tmp_path, capsys):
     def at_start(epoch):
         if epoch == 1:
             signal.raise_signal(signal.SIGINT)
@@ -276,6 +276,24 @@ def test_ctrl_c_keeps_the_last_complete_epoch_and_says_how_to_resume(tmp_path, c
     equal(fit(tmp_path / 'a'), fit(tmp_path / 'b'))
     assert errors.exit_code(lambda: signal.raise_signal(signal.SIGINT)) == 130
     assert 'stopped: the same command resumes' in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures('heard_ctrl_c')
+@pytest.mark.parametrize('unsaved_s, kept', [(60.0, 'before the first'), (0.0, 'after')])
+def test_short_epochs_without_validation_are_not_saved(unsaved_s, kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, '_UNSAVED_S', unsaved_s)
+
+    def at_start(epoch):
+        if epoch == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(loop.Stopped, match=f'the state {kept} epoch'):
+        fit(tmp_path / 'a', at_start=at_start, period=2)
+    epochs = []
+    equal(fit(tmp_path / 'a', at_start=epochs.append, period=2), fit(tmp_path / 'b', period=2))
+    assert epochs == ([0, 1, 2] if unsaved_s else [1, 2])
+    saved = json.loads((tmp_path / 'a' / 'checkpoints' / 'history.json').read_text())
+    assert ['validation/total' in one for one in saved] == [False, True, True]
 
 
 def test_what_is_not_finite_is_named_and_the_fixed_run_resumes(tmp_path):

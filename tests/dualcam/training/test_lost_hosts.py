@@ -52,7 +52,7 @@ def test_a_lost_process_ends_the_other_with_a_code_and_a_line(ended, kind, left)
     assert (code, killed) == (hosts.LOST, -signal.SIGKILL) and hosts.LOST == 75
     (line,) = lines(text)
     assert line.startswith(f'error: worker {left} of 2 has lost another one (')
-    assert line.endswith('The same call on all of them resumes after the last complete epoch')
+    assert line.endswith('The same call on all of them resumes after the last saved epoch')
 
 
 def test_an_error_of_one_is_said_by_it_alone(ended):
