@@ -48,21 +48,26 @@ class Row:
 
     @property
     def is_reached(self):
-        """Whether the value is at its target; None without one.
+        """Whether the value, as it is printed, is at its target; None without one.
 
         Targets are `80` (or more), `below 12`, `at most 0` and `5 times its peer` (or more).
         """
         if not self.reach or self.value is None:
             return None
-        words = self.reach.replace(',', '')
+        words, value = self.reach.replace(',', ''), float(number(self.value).replace(',', ''))
         if words.startswith('below '):
-            return self.value < float(words.removeprefix('below '))
+            return value < float(words.removeprefix('below '))
         if words.startswith('at most '):
-            return self.value <= float(words.removeprefix('at most '))
+            return value <= float(words.removeprefix('at most '))
         if words.endswith(' times its peer'):
             wanted = float(words.removesuffix(' times its peer'))
             return None if self.ratio is None else self.ratio >= wanted
-        return self.value >= float(words)
+        return value >= float(words)
+
+
+def number(value):
+    """A number as it is printed: three digits, or all before the point."""
+    return f'{value:.3g}' if abs(value) < 1000 else f'{value:,.0f}'
 
 
 def rates(*works, runs=RUNS):

@@ -167,7 +167,7 @@ def _range(spread):
 
 
 def _number(value):
-    return '' if value is None else f'{value:.3g}' if abs(value) < 1000 else f'{value:,.0f}'
+    return '' if value is None else measure.number(value)
 
 
 def renewed(root: str | pathlib.Path) -> str:

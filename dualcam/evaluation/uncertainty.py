@@ -27,6 +27,7 @@ import numpy as np
 from dualcam.evaluation import ties
 
 RESAMPLES = 9_999
+_SMALL_BYTES = 20 << 20
 LEVEL = 0.95
 # Two-sided at 5 %: five takes all point the same way by chance in 2 / 2**5 = 6 % of cases.
 MIN_TAKES = 6
@@ -281,15 +282,24 @@ def _resampled(parts: tuple[Measure, ...], resamples: int) -> np.ndarray:
     return total / len(parts)
 
 
-@functools.lru_cache(maxsize=2)
 def _take_counts(strata: tuple[tuple[int, ...], ...], digest: int, resamples: int) -> np.ndarray:
     """Draws of each take, [resamples, takes] float32; each stratum keeps its size."""
+    is_small = 4 * resamples * sum(map(len, strata)) <= _SMALL_BYTES
+    return (_draw_small if is_small else _draw_large)(strata, digest, resamples)
+
+
+def _draw(strata, digest, resamples):
     rng = np.random.default_rng([_SEED, 1, digest])
     counts = np.zeros((resamples, sum(map(len, strata))), np.float32)
     for stratum in strata:
         size = len(stratum)
         counts[:, list(stratum)] = rng.multinomial(size, np.full(size, 1.0 / size), resamples)
     return counts
+
+
+# A process that tests many runs has the same few tests for each.
+_draw_small = functools.lru_cache(maxsize=16)(_draw)
+_draw_large = functools.lru_cache(maxsize=2)(_draw)
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,8 +1,9 @@
-"""Runs a network on windows of many files, batch by batch; a thread reads ahead.
+"""Runs a network on windows of many files, batch by batch; threads read ahead.
 
 `embeddings.py` and `classification.py` differ in how they use the outputs.
 """
 
+import functools
 import os
 import platform
 import queue
@@ -18,6 +19,7 @@ from dualcam.files.path_types import AnyPath
 from dualcam.inference import students
 
 _Item = TypeVar('_Item')
+_READERS = 2  # threads; reading a file takes about as long as asking a small network about it
 
 
 def hop_samples(listener: students.Listener, hop_s: float | None) -> int:
@@ -79,7 +81,7 @@ def answers(
     if batch_size < 1:
         raise ValueError(f'batches of {batch_size}: expected 1 or more')
     large_arrays.keep_freed_memory()
-    windows = in_background(_windows(paths, listener, hop, messages, bar), 2 * batch_size)
+    windows = _read_ahead(paths, listener, hop, messages, bar, batch_size)
     # Always full batches: another size would need another trace of the graph.
     signal = np.zeros((batch_size, listener.clip_samples), np.float32)
     for batch in _stacked(windows, batch_size):
@@ -120,16 +122,28 @@ def in_background(items: Iterable[_Item], ahead: int) -> Iterator[_Item]:
         stopped.set()
 
 
-def _windows(paths, listener, hop, messages, bar):
-    for row, path in enumerate(paths):
+def _read_ahead(paths, listener, hop, messages, bar, ahead):
+    """(row, first sample, window) of all files, in order; each thread reads its own files."""
+    readers = [
+        in_background(_windows(paths, rows, listener, hop, messages), ahead)
+        for rows in (range(first, len(paths), _READERS) for first in range(_READERS))
+    ]
+    for row in range(len(paths)):
+        yield from iter(functools.partial(next, readers[row % _READERS]), None)
+        bar.update(1)
+
+
+def _windows(paths, rows, listener, hop, messages):
+    """(row, first sample, window) of these files, and None after each file."""
+    for row in rows:
         try:
             for start, window in sound_files.read_heard_windows(
-                path, listener.clip_samples, hop, listener.sample_rate_hz
+                paths[row], listener.clip_samples, hop, listener.sample_rate_hz
             ):
                 yield row, start, window
         except sound_files.BadSound as error:
             messages[row] = str(error)
-        bar.update(1)
+        yield None
 
 
 def _stacked(windows, batch_size):

@@ -2,7 +2,8 @@
 
 Finished files are saved in parts next to the result and joined at the end: a stopped job resumes
 after its last part. Each part identifies its files, so a job can also resume after a bad file was
-repaired or removed, as its error message advises; changed files are read again.
+repaired or removed, as its error message advises; changed files are read again. Batches continue
+from one part to the next, so that neither the reading threads nor the network wait in between.
 """
 
 import dataclasses
@@ -109,20 +110,23 @@ def embed(
     with progress_bars.bar(total=len(files), desc='embedding', unit='file') as bar:
         if cluster is not None:
             _embed_ahead(listener, files, params, parts, cluster, bar)
-        for own in _groups(files):
-            path = parts / _part_name(own)
+        groups = [
+            ([sound.path for sound in own], parts / _part_name(own)) for own in _groups(files)
+        ]
+        missing = [group for group in groups if not group[1].exists()]
+        written = _write_parts(ask, missing, listener, hop, params.batch_size, bar)
+        for paths, path in groups:
             if not path.exists():
-                paths = [sound.path for sound in own]
-                _write_part(path, *_embed_paths(ask, paths, listener, hop, params.batch_size, bar))
+                next(written)
             elif cluster is None:
-                bar.update(len(own))
+                bar.update(len(paths))
             with np.load(path) as part:
                 messages = part['skipped'].tolist()
             skipped += messages
             if messages and len(skipped) > params.max_bad:
                 path.unlink()  # its bad file may have been repaired
             sound_files.check_bad(skipped, params.max_bad)
-    made = _joined(parts, sound_set, listener, skipped)
+    made = _joined([path for _, path in groups], sound_set, listener, skipped)
     shutil.rmtree(parts)
     return made
 
@@ -147,34 +151,46 @@ def save(path: AnyPath, embeddings: Embeddings, layer: str, source: str) -> None
         )
 
 
-def _embed_paths(ask, paths, listener, hop, batch_size, bar):
-    """(features, rows in `paths`, window starts in samples, messages, rows of bad files)."""
-    messages = {}
-    made = list(batching.answers(ask, paths, listener, hop, batch_size, messages, bar))
-    bad = sorted(messages)
+def _write_parts(ask, groups, listener, hop, batch_size, bar):
+    """Writes the parts of groups (paths, part); yields after each one."""
+    messages: dict[int, str] = {}
+    paths = [path for own, _ in groups for path in own]
+    ends = np.cumsum([len(own) for own, _ in groups]).tolist()
+    answers = batching.answers(ask, paths, listener, hop, batch_size, messages, bar)
+    held = next(answers, None)
+    for (own, path), end in zip(groups, ends, strict=True):
+        made = []
+        while held is not None and held[0] < end:
+            made.append(held)
+            held = next(answers, None)
+        # Files are read in order, so all messages about these are known.
+        _write_part(path, made, messages, range(end - len(own), end))
+        yield
+
+
+def _write_part(path, made, messages, files):
+    """Writes the answers of a range of files; rows in the part count from its first one."""
+    bad = [row for row in files if row in messages]
     made = [answer for answer in made if answer[0] not in messages]
     rows, starts = (np.array([answer[i] for answer in made], np.int64) for i in range(2))
-    features = np.stack([answer for _, _, answer in made]) if made else np.zeros((0, 0), np.float32)
-    return features, rows, starts, [messages[row] for row in bad], bad
-
-
-def _write_part(path, features, rows, starts, skipped, bad):
     with atomic.writing_file(path, '.npz') as partial:
         np.savez(
             partial,
-            features=features,
-            rows=rows,
+            features=np.stack([answer for *_, answer in made])
+            if made
+            else np.zeros((0, 0), np.float32),
+            rows=rows - files.start,
             starts=starts,
-            skipped=np.array(skipped, np.str_),
-            bad=np.array(bad, np.int64),
+            skipped=np.array([messages[row] for row in bad], np.str_),
+            bad=np.array(bad, np.int64) - files.start,
         )
 
 
 def _joined(parts, sound_set, listener, skipped):
     features, rows, starts, bad = [], [], [], [np.zeros(0, np.int64)]
     first = 0
-    for own in _groups(sound_set.sounds):
-        with np.load(parts / _part_name(own)) as part:
+    for path, own in zip(parts, _groups(sound_set.sounds), strict=True):
+        with np.load(path) as part:
             if len(part['rows']):
                 features.append(part['features'])
             rows.append(part['rows'] + first)
@@ -228,7 +244,7 @@ def _embed_on_worker(piece, model, digest, params):
     listener, ask = students.open_once(model, digest, params.layer)
     hop = batching.hop_samples(listener, params.hop_s)
     with progress_bars.bar(total=len(paths)) as bar:
-        _write_part(target, *_embed_paths(ask, paths, listener, hop, params.batch_size, bar))
+        list(_write_parts(ask, [(paths, target)], listener, hop, params.batch_size, bar))
 
 
 def _name_of(piece):

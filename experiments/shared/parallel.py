@@ -67,7 +67,7 @@ def train_ahead(
         threads=max(1, (os.cpu_count() or 1) // jobs),
         left_out=left_out,
     )
-    run_all(work, missing, jobs, 'setting')
+    run_all(work, missing, jobs, 'run', size_of=len)
 
 
 def by_teacher(
@@ -101,8 +101,9 @@ def _train_on(cluster, workshop, missing, left_out):
         work,
         missing,
         1,
-        'setting',
+        'run',
         cluster=cluster,
+        size_of=len,
         name_of=name_of,
         folder=workshop.out,
         apart=True,

@@ -16,6 +16,8 @@ from tests.helpers.checkout import ROOT
         ('', 5, None, None),
         ('5', 5, None, True),
         ('5,000', 4999, None, False),
+        ('12', 11.9994, None, True),
+        ('12', 11.94, None, False),
         ('below 5', 5, None, False),
         ('below 0.001', 0.0009, None, True),
         ('below 1,024', 1000, None, True),

@@ -1,6 +1,7 @@
 """Inputs from clips of records: sound, acoustic images, video frames and their features."""
 
 import pathlib
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from dualcam.files import large_arrays
 
 _BATCH = 16  # clips transformed at a time
 _BUFFERS = large_arrays.Buffers()  # for batches
+_SHARED_BYTES = 1 << 30
+# Of each store, the newest last: {window starts: waveforms}.
+_shared: weakref.WeakKeyDictionary[Any, dict[tuple, np.ndarray]] = weakref.WeakKeyDictionary()
 
 
 class RecordOrigin(clip_sets.Origin):
@@ -107,7 +111,13 @@ class Sound(clip_sets.Part):
         starts, self._unique = np.unique(origin.windows[:, 0], return_inverse=True)
         self._kept = None
         if 4 * len(starts) * np.prod(self.shape) <= memory_bytes:
-            self._kept = self._transform_all(starts)
+            # Runs and tests on the same clips share waveforms; spectrograms are normalised by a
+            # run's own statistics.
+            if frontend.kind == 'waveform':
+                key = origin.seconds, starts.tobytes()
+                self._kept = _share(origin.store, key, lambda: self._transform_all(starts))
+            else:
+                self._kept = self._transform_all(starts)
         else:
             self.shape = origin.seconds * schema.FRAMES_PER_SECOND, schema.SAMPLES_PER_FRAME
             self.dtype = tf.int32
@@ -131,6 +141,16 @@ class Sound(clip_sets.Part):
             # Not traced: the transforms take all the time, and every small run would be traced.
             found.append(self._see(tf.constant(self._origin.gather('audio', windows))).numpy())
         return np.concatenate(found)
+
+
+def _share(store, key, make):
+    """An array that other clips of a store can use, too; the oldest ones are dropped."""
+    held = _shared.setdefault(store, {})
+    made = held.pop(key, None)
+    held[key] = made = make() if made is None else made
+    while sum(one.nbytes for one in held.values()) > _SHARED_BYTES and len(held) > 1:
+        del held[next(iter(held))]
+    return made
 
 
 class Mirrored(clip_sets.Variation):

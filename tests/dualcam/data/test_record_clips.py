@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dualcam.data import audio
-from dualcam.data.clips import record_clips
+from dualcam.data.clips import record_clips, record_parts
 from dualcam.data.packers import record_packer
 from dualcam.data.signal import frontends
 
@@ -86,6 +86,30 @@ def test_what_is_kept_in_memory_equals_what_is_worked_out_anew(rng, kind):
     for a, b in zip(kept.batches(2, (1, 2)), anew.batches(2, (1, 2)), strict=True):
         np.testing.assert_array_equal(a['clip'], b['clip'])
         np.testing.assert_allclose(a['input'], b['input'], rtol=1e-4, atol=1e-2)
+
+
+def test_waveforms_are_made_once_for_all_runs_on_the_same_records(rng, monkeypatch):
+    calls = []
+    real = audio.waveform
+    monkeypatch.setattr(audio, 'waveform', lambda frames: calls.append(len(frames)) or real(frames))
+    store, other = make_store(rng), make_store(rng)
+    windows, reverse = np.array([[4, 5], [0, 1], [12, 13]]), np.array([[12, 13], [0, 1], [4, 5]])
+
+    def sound(store, windows):
+        (values,) = record_clips.cut(store, windows, ['waveform']).raw_batches()
+        return values
+
+    first = sound(store, windows)
+    assert calls == [3]
+    np.testing.assert_array_equal(sound(store, reverse), first[::-1])
+    assert calls == [3]
+    assert not np.array_equal(sound(other, windows), first)
+    monkeypatch.setattr(record_parts, '_SHARED_BYTES', first.nbytes)
+    sound(store, windows[:2])  # takes the others' place
+    sound(store, windows[:2])
+    assert calls == [3, 3, 2]
+    np.testing.assert_array_equal(sound(store, windows), first)
+    assert calls == [3, 3, 2, 3]
 
 
 def test_normalised_spectrograms_are_normalised_once(rng):

@@ -105,16 +105,29 @@ def test_batches_and_a_resumed_job_change_nothing(tmp_path, listener, monkeypatc
 
     monkeypatch.setattr(sound_files, 'read_heard_windows', stops)
     monkeypatch.setattr(batching, 'in_background', lambda items, ahead: items)
+    # A part is written once a window of the next one has been answered.
+    params = embeddings.EmbedParams(batch_size=1)
     with pytest.raises(KeyboardInterrupt):
-        embeddings.embed(listener, found, embeddings.EmbedParams(), tmp_path / 'parts')
+        embeddings.embed(listener, found, params, tmp_path / 'parts')
     asked.clear()
     asked += [''] * 5
-    resumed = embeddings.embed(listener, found, embeddings.EmbedParams(), tmp_path / 'parts')
+    resumed = embeddings.embed(listener, found, params, tmp_path / 'parts')
     assert [path[-5:] for path in asked[5:]] == ['2.wav', '3.wav', '4.wav']
     np.testing.assert_allclose(resumed.windows, whole.windows, rtol=1e-3, atol=1e-4)
 
 
-def test_bad_files_are_left_out_whole_and_only_on_request(tmp_path, listener):
+@pytest.mark.parametrize(
+    'files_a_part, message',
+    [
+        (1, r'1 bad file: .*b\.wav.*--max_bad=1'),
+        (2, r'1 bad file: .*b\.wav.*--max_bad=1'),
+        (200, r'3 bad files: .*b\.wav.*--max_bad=3'),
+    ],
+)
+def test_bad_files_are_left_out_whole_and_only_on_request(
+    files_a_part, message, tmp_path, listener, monkeypatch
+):
+    monkeypatch.setattr(embeddings, '_FILES_A_PART', files_a_part)
     write(tmp_path / 'a.wav', 1)
     (tmp_path / 'b.wav').write_text('text')
     soundfile.write(tmp_path / 'c.wav', np.zeros(40_000), 22_050)
@@ -124,7 +137,7 @@ def test_bad_files_are_left_out_whole_and_only_on_request(tmp_path, listener):
     half = np.concatenate([np.zeros(22_050), wave[:22_050] * 0.1])
     soundfile.write(tmp_path / 'e.wav', half, 22_050)
     found = sound_folders.find_files(tmp_path)
-    with pytest.raises(ValueError, match=r'3 bad files: .*b\.wav.*--max_bad=3'):
+    with pytest.raises(ValueError, match=message):
         embeddings.embed(listener, found, embeddings.EmbedParams(), tmp_path / 'parts')
     made = embeddings.embed(listener, found, embeddings.EmbedParams(max_bad=3), tmp_path / 'parts')
     assert [name[-5:] for name in made.files] == ['a.wav', 'e.wav'] and len(made.skipped) == 3
