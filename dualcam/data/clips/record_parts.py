@@ -17,8 +17,8 @@ from dualcam.files import large_arrays
 
 _BATCH = 16  # clips transformed at a time
 _BUFFERS = large_arrays.Buffers()  # for batches
-_SHARED_BYTES = 1 << 30
-# Of each store, the newest last: {window starts: waveforms}.
+_SHARED_BYTES = 1 << 30  # of a store
+# Of each store, the last used ones last: {(seconds, window starts): waveforms}.
 _shared: weakref.WeakKeyDictionary[Any, dict[tuple, np.ndarray]] = weakref.WeakKeyDictionary()
 
 
@@ -148,7 +148,7 @@ def _share(store, key, make):
     held = _shared.setdefault(store, {})
     made = held.pop(key, None)
     held[key] = made = make() if made is None else made
-    while sum(one.nbytes for one in held.values()) > _SHARED_BYTES and len(held) > 1:
+    while sum(one.nbytes for one in held.values()) > _SHARED_BYTES:
         del held[next(iter(held))]
     return made
 

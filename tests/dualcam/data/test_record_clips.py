@@ -110,6 +110,11 @@ def test_waveforms_are_made_once_for_all_runs_on_the_same_records(rng, monkeypat
     assert calls == [3, 3, 2]
     np.testing.assert_array_equal(sound(store, windows), first)
     assert calls == [3, 3, 2, 3]
+    monkeypatch.setattr(record_parts, '_SHARED_BYTES', first.nbytes - 1)
+    sound(store, windows[::2])
+    sound(store, windows)  # too large to be held
+    sound(store, windows)
+    assert calls == [3, 3, 2, 3, 2, 3, 3]
 
 
 def test_normalised_spectrograms_are_normalised_once(rng):
