@@ -27,7 +27,7 @@ import numpy as np
 from dualcam.evaluation import ties
 
 RESAMPLES = 9_999
-_SMALL_BYTES = 20 << 20
+_SMALL_BYTES = 20 << 20  # of draws, of which more are kept
 LEVEL = 0.95
 # Two-sided at 5 %: five takes all point the same way by chance in 2 / 2**5 = 6 % of cases.
 MIN_TAKES = 6

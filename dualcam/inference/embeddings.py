@@ -108,11 +108,11 @@ def embed(
     files = sound_set.sounds
     skipped = []
     with progress_bars.bar(total=len(files), desc='embedding', unit='file') as bar:
-        if cluster is not None:
-            _embed_ahead(listener, files, params, parts, cluster, bar)
         groups = [
             ([sound.path for sound in own], parts / _part_name(own)) for own in _groups(files)
         ]
+        if cluster is not None:
+            _embed_ahead(listener, groups, params, parts, cluster, bar)
         missing = [group for group in groups if not group[1].exists()]
         written = _write_parts(ask, missing, listener, hop, params.batch_size, bar)
         for paths, path in groups:
@@ -212,15 +212,14 @@ def _joined(parts, sound_set, listener, skipped):
     )
 
 
-def _embed_ahead(listener, files, params, parts, cluster, bar):
-    """Lets workers write the parts that are missing."""
-    groups = [(own, jobs.shared_path(parts / _part_name(own), cluster)) for own in _groups(files)]
+def _embed_ahead(listener, groups, params, parts, cluster, bar):
+    """Lets workers write the parts of groups (paths, part) that are missing."""
     missing = [
-        ([jobs.shared_path(sound.path, cluster) for sound in own], path)
-        for own, path in groups
-        if not path.exists()
+        ([jobs.shared_path(path, cluster) for path in paths], jobs.shared_path(part, cluster))
+        for paths, part in groups
+        if not part.exists()
     ]
-    bar.update(len(files) - sum(len(paths) for paths, _ in missing))
+    bar.update(sum(len(paths) for paths, part in groups if part.exists()))
     work = functools.partial(
         _embed_on_worker,
         model=os.path.abspath(listener.source),

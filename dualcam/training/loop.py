@@ -235,7 +235,7 @@ def fit(
                 shown['validation'] = f'{curves.get(step.measure, curves["total"]):.3f}'
             history.append(record)
             written.write(record, step.measure)
-            is_due = validation is None or is_validated or is_last
+            is_due = validation is None or is_validated
             if is_due or time.perf_counter() - saved > _UNSAVED_S:
                 chosen = (
                     params.epochs - 1
