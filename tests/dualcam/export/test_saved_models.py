@@ -19,6 +19,7 @@ from dualcam.data.signal import frontends, windowing
 from dualcam.data.sources import datasets
 from dualcam.export import saved_models, tflite
 from dualcam.inference import students
+from dualcam.models import convolutions
 from tests.proofs import soak
 
 pytestmark = pytest.mark.numeric
@@ -63,6 +64,16 @@ def student(request, span, tmp_path_factory):
 def signatures(student):
     loaded = tf.saved_model.load(str(student[2]))
     yield loaded.signatures
+
+
+def test_an_exported_graph_keeps_its_convolutions(student):
+    """Also those that are matrix products in Python; other programs convert and fuse them."""
+    model, _, folder = student
+    saved = saved_model_pb2.SavedModel.FromString((folder / 'saved_model.pb').read_bytes())
+    functions = saved.meta_graphs[0].graph_def.library.function
+    most = max(sum(node.op == 'Conv2D' for node in one.node_def) for one in functions)
+    kinds = keras.layers.Conv1D, convolutions.StepwiseDense
+    assert most >= sum(isinstance(layer, kinds) for layer in model.layers) > 3
 
 
 def clips_of(sound, seconds, batch):
