@@ -161,8 +161,10 @@ def _joined_frames(acoustic, frame_stride, batch_norm, mean, std_dev):
     kept = len(range(frame_stride // 2, frames, frame_stride))
     if frame_stride != 1:
         # Only at the frames that are kept, zero-padded past the record like SAME padding.
-        first, length = frame_stride // 2, (kept - 1) * frame_stride + 7
-        x = keras.ops.pad(x, [[0, 0], [3, 3], [0, 0], [0, 0]])[:, first : first + length]
+        first = frame_stride // 2 - 3
+        end = first + (kept - 1) * frame_stride + 7
+        x = x[:, max(0, first) : end]
+        x = keras.ops.pad(x, [[0, 0], [max(0, -first), max(0, end - frames)], [0, 0], [0, 0]])
     x = keras.layers.Conv2D(
         12,
         (7, 1),

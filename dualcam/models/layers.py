@@ -168,12 +168,39 @@ def standardise(
     mean: np.ndarray, std_dev: np.ndarray, name: str = 'standardise'
 ) -> keras.layers.Normalization:
     """A layer that subtracts `mean` and divides by `std_dev`, both [channels], in float32."""
-    return keras.layers.Normalization(
+    return _RowNormalization(
         mean=np.asarray(mean, np.float32),
         variance=np.square(np.asarray(std_dev, np.float32)),
         name=name,
         dtype='float32',
     )
+
+
+class _RowNormalization(keras.layers.Normalization):
+    """Keras' layer for the last axis, computed over rows of the last two axes.
+
+    Equal to the last bit; TensorFlow is slow where it repeats a few numbers for each position.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Repeats mean and variance over a row."""
+        super().build(input_shape)
+        self._repeats = (input_shape[-2] or 1) if len(input_shape) > 2 else 1
+        # Not constants of a graph, where division would become multiplication.
+        with tf.init_scope():
+            self._mean, self._deviation = (
+                tf.tile(tf.reshape(values, [-1]), [self._repeats])
+                for values in (
+                    self.mean,
+                    tf.maximum(tf.sqrt(self.variance), keras.config.epsilon()),
+                )
+            )
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """[..., channels] like the input."""
+        inputs = tf.cast(inputs, self.compute_dtype)
+        rows = tf.reshape(inputs, [-1, self._mean.shape[0]])
+        return tf.reshape((rows - self._mean) / self._deviation, tf.shape(inputs))
 
 
 def mean_logits(

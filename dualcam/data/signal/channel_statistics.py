@@ -58,11 +58,15 @@ def gather(batches: Iterable[npt.ArrayLike]) -> ChannelStats:
     """
     stats = None
     for batch in batches:
-        values = np.asarray(batch, np.float64).reshape(-1, np.shape(batch)[-1])
+        values = np.asarray(batch, np.float64)
         if not np.isfinite(values).all():
             raise ValueError('a value of the training set is not finite')
         part = ChannelStats(
-            len(values), values.min(0), values.max(0), values.sum(0), np.square(values).sum(0)
+            values.size // values.shape[-1],
+            _reduced(np.minimum, values),
+            _reduced(np.maximum, values),
+            _reduced(np.add, values),
+            _reduced(np.add, np.square(values)),
         )
         stats = part if stats is None else _merge(stats, part)
     if stats is None:
@@ -83,6 +87,13 @@ def save(folder: AnyPath, stats: ChannelStats) -> None:
 def load(folder: AnyPath, *names: str) -> tuple[np.ndarray, ...]:
     """Arrays written by `save`, by name: load(folder, 'mean', 'std_dev')."""
     return tuple(np.load(pathlib.Path(folder) / f'global_{name}.npy') for name in names)
+
+
+def _reduced(ufunc, values):
+    """A ufunc over all axes but the last. Over rows of more than one axis first, since it is slow
+    for rows of few channels."""
+    rows = values.reshape(-1, int(np.prod(values.shape[-2:])))
+    return ufunc.reduce(ufunc.reduce(rows).reshape(-1, values.shape[-1]))
 
 
 def _merge(a, b):

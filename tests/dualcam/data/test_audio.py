@@ -61,13 +61,15 @@ def test_broken_seconds_are_refused():
         audio.waveform(np.zeros((13, 1, 1024), np.int32))
 
 
-def test_statistics_stream(rng):
-    values = rng.standard_normal((70, 5, 3)) * 10 + 3
-    got = channel_statistics.gather(values[i : i + 10] for i in range(0, 70, 10))
+@pytest.mark.parametrize('shape', [(350, 3), (70, 5, 3), (10, 7, 5, 3)])
+def test_statistics_stream(rng, shape):
+    values = rng.standard_normal(shape) * 10 + 3
+    got = channel_statistics.gather(values[i : i + 10] for i in range(0, len(values), 10))
     flat = values.reshape(-1, 3)
     np.testing.assert_allclose(got.mean, flat.mean(0))
     np.testing.assert_allclose(got.std_dev, flat.std(0))
     np.testing.assert_array_equal(got.min, flat.min(0))
+    np.testing.assert_array_equal(got.max, flat.max(0))
     assert got.count == 350
     with pytest.raises(ValueError, match='finite'):
         channel_statistics.gather([np.array([[np.nan]])])

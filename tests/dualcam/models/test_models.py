@@ -260,15 +260,32 @@ def test_fused_normalisation_equals_plain(shape, rng):
     np.testing.assert_allclose(fused(x, training=False), plain(x, training=False), rtol=2e-2)
 
 
-def test_dualcamnet_frame_stride_answers_a_share_of_the_same_frames(rng):
-    every, third = models.build('dualcamnet'), models.build('dualcamnet', frame_stride=3)
-    third.set_weights(every.get_weights())
+@pytest.mark.parametrize('shape', [(3, 12), (2, 5, 12), (2, 4, 6, 48, 12)])
+def test_standardising_by_rows_equals_keras_layer_to_the_bit(shape, rng):
+    mean, deviation = rng.standard_normal(12), rng.random(12) + 0.1
+    inputs = keras.Input(shape[1:])
+    by_rows = keras.Model(inputs, layers.standardise(mean, deviation)(inputs))
+    plain = keras.layers.Normalization(
+        mean=mean.astype(np.float32), variance=np.square(deviation.astype(np.float32))
+    )
+    whole = keras.Model(inputs, plain(inputs))
+    x = rng.standard_normal(shape).astype(np.float32) * 9
+    expected = whole(x)
+    assert expected.shape == shape and not np.array_equal(expected, x)
+    for function in (by_rows, tf.function(by_rows, autograph=False)):
+        np.testing.assert_array_equal(function(x), expected)
+
+
+@pytest.mark.parametrize('stride', [2, 3, 6, 12])
+def test_dualcamnet_frame_stride_answers_a_share_of_the_same_frames(stride, rng):
+    every, some = models.build('dualcamnet'), models.build('dualcamnet', frame_stride=stride)
+    some.set_weights(every.get_weights())
     images = rng.standard_normal((2, 12, 36, 48, 12)).astype(np.float32)
     frames = [
         keras.Model(m.input, m.get_layer('frame_logits').output)(images).numpy()
-        for m in (every, third)
+        for m in (every, some)
     ]
-    np.testing.assert_allclose(frames[1], frames[0][:, 1::3], atol=1e-4)
+    np.testing.assert_allclose(frames[1], frames[0][:, stride // 2 :: stride], atol=1e-4)
 
 
 def test_dualcamnet_joins_frames_of_one_record_only(rng):
