@@ -55,7 +55,7 @@ class LabelReport(Observer):
 
     def _show(self, network):
         run, validation = self._run, self._run.validation
-        logits = loop.predict(network, validation)
+        logits, features = _predicted(network, validation)
         labels, answers = validation.columns['label'], np.argmax(logits, axis=-1)
         run_folder.write_json(
             run.folder / saved_tests.VALIDATION_FILE,
@@ -67,14 +67,8 @@ class LabelReport(Observer):
             | _takes(run),
         )
         samples.save(self._samples, logits, run.classes, run.folder / 'examples')
-        layer = models.network(network.name).features
-        if layer not in [one.name for one in network.layers]:
-            return  # a head whose input is features already
-        part = keras.Model(network.input, network.get_layer(layer).output)
-        # Not traced: tracing would cost more than running these few clips.
-        features = np.concatenate(
-            [part(batch['input'], training=False).numpy() for batch in validation.batches(32)]
-        )
+        if features is None:
+            return
         self._board.end(
             features.reshape(len(labels), -1, features.shape[-1]).mean(axis=1),
             {
@@ -83,6 +77,19 @@ class LabelReport(Observer):
                 'scenario': validation.origin.groups.tolist(),
             },
         )
+
+
+def _predicted(network, clips):
+    """Logits of all clips, and features in one pass; None for a head, whose input is features."""
+    layer = models.network(network.name).features
+    if layer not in [one.name for one in network.layers]:
+        return loop.predict(network, clips), None
+    both = keras.Model(network.input, [network.output, network.get_layer(layer).output])
+    batches = [
+        both.predict_on_batch(models.inputs_of(network, batch['input']))
+        for batch in clips.batches(32)
+    ]
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
 class CorrespondenceReport(Observer):
