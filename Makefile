@@ -146,6 +146,9 @@ ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) $(RUN_SEEDS) $(WEIGHTS) $(HARDWA
 # Tables wait for what they run on only, not for what tests and developers need.
 BASE := $(VENV)/installed-base
 
+# Built with the venv's setuptools: a build environment of its own takes seconds more.
+PIP_INSTALL = $(PY) -m pip install -q --no-build-isolation -c $(CONSTRAINTS)
+
 setup: $(VENV)/installed
 
 $(BASE): pyproject.toml setup.py $(CONSTRAINTS)
@@ -159,11 +162,11 @@ $(BASE): pyproject.toml setup.py $(CONSTRAINTS)
 	  echo 'This Python cannot make a venv; installing python3-venv.'; \
 	  apt-get update -q && apt-get install -qy python3-venv && $$python -m venv $(VENV); }
 	$(PY) -m pip install -q -c $(CONSTRAINTS) setuptools wheel
-	$(PY) -m pip install -q --no-compile -c $(CONSTRAINTS) -e '.[$(EXTRA)]'
+	$(PIP_INSTALL) --no-compile -e '.[$(EXTRA)]'
 	@touch $@
 
 $(VENV)/installed: $(BASE)
-	$(PY) -m pip install -q -c $(CONSTRAINTS) -e '.[dev,$(EXTRA)]'
+	$(PIP_INSTALL) -e '.[dev,$(EXTRA)]'
 	@touch $@
 
 lint: setup
