@@ -119,7 +119,8 @@ def microphone_signals(
         [block.copy() for block in to_still.blocks()]
     )  # [bins, still, mics]
 
-    result = np.zeros((len(positions_m), num_samples + _BLOCK), np.float32)
+    # [mics, half blocks, 1024]
+    halves = np.zeros((len(positions_m), num_poses * _BLOCKS_PER_POSE + 1, _HOP), np.float32)
     for first in range(0, num_poses, _POSES_AT_A_TIME):
         poses = range(first, min(first + _POSES_AT_A_TIME, num_poses))
         some = slice(first * _BLOCKS_PER_POSE, (poses[-1] + 1) * _BLOCKS_PER_POSE)
@@ -134,9 +135,10 @@ def microphone_signals(
             positions_m,
         )
         pressures = scipy.fft.irfft(heard, overwrite_x=True)  # [mics, blocks, 2048]
-        for block in range(some.start, min(some.stop, num_blocks)):
-            result[:, block * _HOP : block * _HOP + _BLOCK] += pressures[:, block - some.start]
-    return result[:, _HOP : _HOP + num_samples]
+        pressures = pressures.reshape(*pressures.shape[:2], 2, _HOP)
+        halves[:, some.start : some.stop] += pressures[:, :, 0]
+        halves[:, some.start + 1 : some.stop + 1] += pressures[:, :, 1]
+    return halves.reshape(len(halves), -1)[:, _HOP : _HOP + num_samples]
 
 
 def _place(source, pose):
