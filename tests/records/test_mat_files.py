@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from records import mat_files
+from records import beamform, mat_files
 
 
 def saved(content, **options):
@@ -30,6 +30,14 @@ def test_arrays_are_those_that_scipy_reads(dtype, compressed, rng):
     np.testing.assert_array_equal(found, want)
     assert found.dtype == want.dtype == dtype
     assert mat_files.read_array(data, 'none', 30) is None
+
+
+@pytest.mark.parametrize('shape', [(36, 48, 12), (3, 5, 7)])
+def test_an_image_is_written_as_scipy_would(shape, rng, tmp_path):
+    image = rng.standard_normal(shape).astype(np.float32)
+    beamform.write_mat(tmp_path / 'a.mat', image)
+    written, text = (tmp_path / 'a.mat').read_bytes(), 116  # with the date, at the beginning
+    assert written[text:] == saved({'MFCC': image})[text:]
 
 
 def test_numbers_of_the_other_byte_order_stored_small():
