@@ -129,4 +129,4 @@ def feature_distance(peer: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
 
 def l2_penalty(kernels: list[keras.Variable], weight_decay: float = 5e-4) -> tf.Tensor:
     """weight_decay * sum of squares / 2 over kernels, as in the authors' programs."""
-    return weight_decay * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
+    return weight_decay * tf.reduce_sum([tf.nn.l2_loss(kernel) for kernel in kernels])

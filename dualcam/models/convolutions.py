@@ -67,21 +67,34 @@ class FramedConv1D(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """See the class."""
-        return self._outputs(self._frames(inputs), self._frame_weights(self.kernel)) + self.bias
+        return (
+            self._outputs(self._frames(inputs), self._frame_weights(self.flat_kernel())) + self.bias
+        )
+
+    def flat_kernel(self) -> tf.Tensor:
+        """The kernel, [taps * channels, filters]."""
+        return tf.reshape(self.kernel, [-1, self.filters])
 
     def affine(self, inputs: tf.Tensor, kernel: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
-        """The same with another kernel and bias, without a pass over the result to add the bias."""
+        """The same with another kernel, like `flat_kernel`, and another bias, added without a pass
+        over the result."""
         frames = self._frames(inputs)
         frames = tf.concat([frames, tf.ones_like(frames[..., :1])], axis=-1)
         shifts = tf.tile(shift, [self.block])[None]
         return self._outputs(frames, tf.concat([self._frame_weights(kernel), shifts], axis=0))
 
-    def moments(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def moments(
+        self, inputs: tf.Tensor, kernel: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Mean and variance of each filter's outputs over a batch, without computing them.
 
         They follow from the sum m of all windows of the input and the sum S of their products: with
         kernel k and n outputs, k m / n and k S k / n minus its square. Summed in float64, since
         filters may leave little of the input's energy.
+
+        Args:
+            inputs: of the layer.
+            kernel: another one than its own, like `flat_kernel`.
 
         Returns:
             (mean [filters] and variance [filters], both float64; number of outputs, an integer).
@@ -127,12 +140,14 @@ class FramedConv1D(keras.layers.Layer):
         channels = inputs.shape[-1]
         size, hop = self.kernel_size * channels, self.strides * channels
         places = [slice(place * hop, place * hop + size) for place in range(self.block)]
-        of_windows = tf.add_n([of_frames[place, place] for place in places])
-        sums = tf.add_n([tf.reshape(sums, [-1])[place] for place in places])
-        kernel = tf.cast(tf.reshape(self.kernel, [size, self.filters]), tf.float64)
+        of_windows = tf.reduce_sum([of_frames[place, place] for place in places], 0)
+        sums = tf.reduce_sum([tf.reshape(sums, [-1])[place] for place in places], 0)
+        kernel = self.flat_kernel() if kernel is None else kernel
+        kernel = tf.cast(kernel, tf.float64)
         count = tf.shape(inputs)[0] * blocks * self.block
         mean = tf.linalg.matvec(kernel, sums, transpose_a=True) / tf.cast(count, tf.float64)
-        square = tf.reduce_sum(kernel * tf.matmul(of_windows, kernel), 0)
+        both = kernel[None]  # one gradient for both uses, see FramedNormalization
+        square = tf.reduce_sum(both * tf.matmul(of_windows, both), [0, 1])
         variance = tf.maximum(square / tf.cast(count, tf.float64) - tf.square(mean), 0.0)
         return mean + tf.cast(self.bias, tf.float64), variance, count
 
@@ -188,13 +203,14 @@ class FramedConv1D(keras.layers.Layer):
 
     def _frame_weights(self, kernel):
         """The kernel at each position of a block: [frame * channels, block * filters]."""
-        rows, channels, frame = [], kernel.shape[1], self._frame_samples
-        kernel = tf.reshape(kernel, [self.kernel_size * channels, self.filters])
-        for place in range(self.block):
-            before = place * self.strides * channels
-            after = frame * channels - before - self.kernel_size * channels
-            rows.append(tf.pad(kernel, [[before, after], [0, 0]]))
-        return tf.concat(rows, axis=1)
+        size = kernel.shape[0]
+        channels = size // self.kernel_size
+        hop = self.strides * channels
+        kernel = tf.pad(kernel, [[0, 1], [0, 0]])
+        # Gathered: TensorFlow would sum the gradients of as many pads in varying order.
+        rows = np.arange(self._frame_samples * channels)[:, None] - hop * np.arange(self.block)
+        rows = np.where((rows >= 0) & (rows < size), rows, size)  # zeros around the kernel
+        return tf.reshape(tf.gather(kernel, rows), [len(rows), self.block * self.filters])
 
 
 class PartialConv1D(keras.layers.Conv1D):

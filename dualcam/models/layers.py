@@ -117,11 +117,15 @@ class FramedNormalization(FusedBatchNormalization):
         if not convolutions.is_reshaped(self):
             return super().call(inputs, training=training)
         conv, collected = self._conv(), self.collected
+        # Both uses have one gradient, of another shape than the kernel's. With that of weight decay
+        # there would be three to add, which TensorFlow does in varying order: training would not
+        # repeat to the bit.
+        kernel = conv.flat_kernel()
         if collected is not None:
             mean, variance, count = conv.moments(source)
             collected.append((tf.cast(mean, tf.float32), tf.cast(variance, tf.float32), count))
         elif training and self.trainable:
-            mean, variance, count = conv.moments(source)
+            mean, variance, count = conv.moments(source, kernel)
             unbiased = variance * tf.cast(count / tf.maximum(count - 1, 1), tf.float64)
             self.track(tf.cast(mean, tf.float32), tf.cast(unbiased, tf.float32))
         else:
@@ -132,7 +136,7 @@ class FramedNormalization(FusedBatchNormalization):
         offset = tf.cast(conv.bias, tf.float64) - mean
         return conv.affine(
             source,
-            conv.kernel * tf.cast(scale, tf.float32),
+            kernel * tf.cast(scale, tf.float32),
             self.beta + tf.cast(offset * scale, tf.float32),
         )
 

@@ -68,7 +68,7 @@ class Step:
         """`parts` with the L2 penalty, if any, and their 'total'."""
         if self._kernels and self._weight_decay:
             parts = parts | {'l2': losses.l2_penalty(self._kernels, self._weight_decay)}
-        return parts | {'total': tf.add_n(list(parts.values()))}
+        return parts | {'total': tf.reduce_sum(list(parts.values()))}
 
 
 def outputs(network: keras.Model, inputs: Any, training: bool) -> tf.Tensor | dict[str, tf.Tensor]:

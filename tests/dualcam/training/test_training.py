@@ -231,6 +231,37 @@ def test_steps_name_their_losses_and_train_the_student_only(store):
             distillation.DistillationStep(student, *wrong)
 
 
+@pytest.mark.parametrize(
+    'network, options',
+    [
+        ('hearnet', {'dropout': 0.5}),
+        ('oursoundnet', {}),
+        ('dualcamnet', {'frame_stride': 6, 'batch_norm': True}),
+    ],
+)
+def test_no_sum_of_a_step_depends_on_the_order_of_its_operations(network, options):
+    """TensorFlow adds three terms or more beginning with one whose memory happens to be free, and
+    joins sums of sums of the same shape."""
+    model = models.build(network, 3, **options)
+    batch = {
+        'input': tf.zeros((2, *model.input_shape[1:])),
+        'label': tf.constant([0, 1], tf.int64),
+        'teacher_logits': tf.zeros((2, 3)),
+    }
+    step = distillation.DistillationStep(model, 0.5, 4.0)
+    optimizer = loop.make_optimizer(loop.LoopParams(1, 2), 2)
+    optimizer.build(step.variables)
+    train_step = loop.make_train_step(step, optimizer)
+    operations = train_step.get_concrete_function(batch).graph.get_operations()
+    added = [one for one in operations if one.type in ('AddN', 'Add', 'AddV2')]
+    assert len(added) > len(step.variables) / 2
+    for one in added:
+        terms = [term.op.type for term in one.inputs]
+        assert len(terms) == 2, f'{one.name}: {terms}'
+        if one.type == 'AddN':
+            assert 'AddN' not in terms, f'{one.name}: {terms}'
+
+
 def test_a_loss_that_is_not_finite_ends_the_run(data, tmp_path):
     wild = dataclasses.replace(params(), loop=loop.LoopParams(3, 4, 1e30))
     with pytest.raises(loop.NotFinite, match='epoch 1, step'):
