@@ -169,9 +169,6 @@ $(VENV)/installed: $(BASE)
 	$(PIP_INSTALL) -e '.[dev,$(EXTRA)]'
 	@touch $@
 
-# One process more than cores: some wait for processes that they started.
-IN_PARALLEL := -n $(shell expr $$(nproc 2>/dev/null || echo 2) + 1) --maxprocesses=4 --dist=loadfile
-
 lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -181,7 +178,7 @@ lint: setup
 # Linters, types, import contracts and the quick tests. Left out are tests marked as slow, and those
 # that start processes or run whole networks (tests/conftest.py).
 check: $(if $(TF),setup,lint)
-	$(PY) -m pytest -q $(IN_PARALLEL) -m 'not slow'
+	$(PY) -m pytest -q -n auto --maxprocesses=4 --dist=loadfile -m 'not slow'
 
 # Files in order: sorted by number of tests, the few slow ones would come last and leave cores idle.
 # Page tests drive Debian's Chromium; if it is missing and cannot be installed, they are skipped.
@@ -191,7 +188,7 @@ test: $(if $(TF),setup,lint)
 	  echo 'Installing Chromium for the tests of pages.'; \
 	  { apt-get update -q && apt-get install -qy --no-install-recommends chromium chromium-driver; \
 	  } > /dev/null 2>&1 || echo 'Not installed (as root?): tests of pages are skipped.'; }
-	$(PY) -m pytest $(IN_PARALLEL) --no-loadscope-reorder $(TESTS)
+	$(PY) -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(TESTS)
 
 # What depends most on the versions of TensorFlow, Keras and NumPy: with TF=2.21, in addition to a
 # whole make test with the default.
