@@ -122,7 +122,7 @@ class FramedNormalization(FusedBatchNormalization):
         # repeat to the bit.
         kernel = conv.flat_kernel()
         if collected is not None:
-            mean, variance, count = conv.moments(source)
+            mean, variance, count = conv.moments(source, kernel)
             collected.append((tf.cast(mean, tf.float32), tf.cast(variance, tf.float32), count))
         elif training and self.trainable:
             mean, variance, count = conv.moments(source, kernel)
@@ -189,11 +189,11 @@ class _RowNormalization(keras.layers.Normalization):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Repeats mean and variance over a row."""
         super().build(input_shape)
-        self._repeats = (input_shape[-2] or 1) if len(input_shape) > 2 else 1
+        repeats = (input_shape[-2] or 1) if len(input_shape) > 2 else 1
         # Not constants of a graph, where division would become multiplication.
         with tf.init_scope():
             self._mean, self._deviation = (
-                tf.tile(tf.reshape(values, [-1]), [self._repeats])
+                tf.tile(tf.reshape(values, [-1]), [repeats])
                 for values in (
                     self.mean,
                     tf.maximum(tf.sqrt(self.variance), keras.config.epsilon()),
