@@ -319,13 +319,13 @@ tensorboard: $(BASE)
 	$(VENV)/bin/tensorboard --logdir=$(LOGS)
 
 bench: setup
-	$(if $(PEERS),$(PY) -m pip install -q -c $(CONSTRAINTS) -e '.[bench]')
+	$(if $(PEERS),$(PIP_INSTALL) -e '.[bench]')
 	$(PY) benchmarks/run.py --out=work/benchmarks $(if $(PUBLISH),--publish=$(PUBLISH))
 
 # The site in work/site, with the executed notebook. Works offline once its packages are installed.
 docs: setup work/docs/take.md
 	@$(PY) -c 'import material, mkdocstrings_handlers.python' 2> /dev/null || \
-	  $(PY) -m pip install -q -c $(CONSTRAINTS) -e '.[docs]'
+	  $(PIP_INSTALL) -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
 	@echo 'written: work/site/index.html'
 
