@@ -1,6 +1,7 @@
 """Rates of trained students: embedding files, serving a SavedModel."""
 
 import os
+import pathlib
 import subprocess
 import sys
 import time
@@ -46,7 +47,7 @@ def embedding(folder, count=10_000, seconds=5):
                     'embed',
                     f'--model={folder}/{model}',
                     f'--input={folder}/in',
-                    f'--out={folder}/features-{attempt}.npz',
+                    f'--out={folder}/{pathlib.Path(model).name}-{attempt}.npz',
                 ],
                 check=True,
                 stdout=subprocess.PIPE,
