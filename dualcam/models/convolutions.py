@@ -84,7 +84,7 @@ class FramedConv1D(keras.layers.Layer):
         return self._outputs(frames, tf.concat([self._frame_weights(kernel), shifts], axis=0))
 
     def moments(
-        self, inputs: tf.Tensor, kernel: tf.Tensor | None = None
+        self, inputs: tf.Tensor, kernel: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Mean and variance of each filter's outputs over a batch, without computing them.
 
@@ -94,7 +94,7 @@ class FramedConv1D(keras.layers.Layer):
 
         Args:
             inputs: of the layer.
-            kernel: another one than its own, like `flat_kernel`.
+            kernel: `flat_kernel`, or another one like it.
 
         Returns:
             (mean [filters] and variance [filters], both float64; number of outputs, an integer).
@@ -142,7 +142,6 @@ class FramedConv1D(keras.layers.Layer):
         places = [slice(place * hop, place * hop + size) for place in range(self.block)]
         of_windows = tf.reduce_sum([of_frames[place, place] for place in places], 0)
         sums = tf.reduce_sum([tf.reshape(sums, [-1])[place] for place in places], 0)
-        kernel = self.flat_kernel() if kernel is None else kernel
         kernel = tf.cast(kernel, tf.float64)
         count = tf.shape(inputs)[0] * blocks * self.block
         mean = tf.linalg.matvec(kernel, sums, transpose_a=True) / tf.cast(count, tf.float64)

@@ -161,7 +161,7 @@ def test_moments_of_a_framed_convolution_are_exact(rng):
     difference[30:33, 0, 0] = 1, -2, 1
     difference[:, 0, 1] = rng.standard_normal(64)
     conv.kernel.assign(difference)
-    mean, variance, count = conv.moments(tf.constant(inputs))
+    mean, variance, count = conv.moments(tf.constant(inputs), conv.flat_kernel())
     padded = np.pad(inputs[..., 0].astype(np.float64), [(0, 0), (32, 32)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, 64, axis=1)[:, ::2]
     outputs = windows[:, : conv(inputs).shape[1]] @ difference[:, 0].astype(np.float64)
