@@ -17,7 +17,7 @@ FEATURES_ECCV = 'fc2'
 SPECTROGRAM_ECCV = audio.SpectrogramParams(hop=219)  # 200 frames of 2 s
 INPUT = 'spectrogram'
 REGULARIZED = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5')
-_FEW_TAPS = 5  # up to this number, a plain convolution is faster
+_FEW_PRODUCTS = 500  # taps times steps; with fewer, a plain convolution is as fast
 
 
 def build(
@@ -107,7 +107,8 @@ def _trunk(params, seconds, num_frames, bins_heard):
     x = inputs
     for i, (filters, taps) in enumerate(((128, 11), (256, 5), (256, 3)), 1):
         heard = bins_heard if i == 1 else None
-        kind = convolutions.SpectralConv1D if taps > _FEW_TAPS else convolutions.PartialConv1D
+        is_long = taps * x.shape[1] >= _FEW_PRODUCTS
+        kind = convolutions.SpectralConv1D if is_long else convolutions.PartialConv1D
         x = kind(filters, taps, padding='same', activation='relu', heard=heard, name=f'conv{i}')(x)
         x = keras.layers.MaxPooling1D(5, padding=padding, name=f'pool{i}')(x)
     x = convolutions.ProductConv1D(1024, min(4, x.shape[1]), activation='relu', name='conv4')(x)
