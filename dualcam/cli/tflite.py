@@ -73,9 +73,9 @@ def _run(options):
     original = students.open_listener(saved_model)
     windows = _windows(options.examples, original, options.num_examples, options.root)
     listeners = {'SavedModel': original}
-    for kind in kinds:
-        path = out / f'{original.network}.{kind}{tflite.SUFFIX}'
-        tflite.convert(saved_model, path, kind, windows)
+    paths = {kind: out / f'{original.network}.{kind}{tflite.SUFFIX}' for kind in kinds}
+    tflite.convert_all(saved_model, paths, windows)
+    for kind, path in paths.items():
         listeners[f'TFLite {kind}'] = students.open_listener(path)
         print(f'written: {path}')
     rows = _compare(listeners, options.test, options.root)

@@ -12,9 +12,10 @@ logarithm of a spectrum. The last layer stays float32 in int8 files, too: with e
 classes together, close logits would become equal.
 
 The converter aborts its process when it fails, so it runs in a separate one:
-`python -m dualcam.export.tflite SAVED_MODEL OUT KIND [EXAMPLES.npy]`.
+`python -m dualcam.export.tflite SAVED_MODEL EXAMPLES.npy KIND=OUT ...`.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,24 +44,33 @@ _ASSETS = ('class_names.txt', 'metadata.json')
 def convert(
     saved_model: AnyPath, path: AnyPath, kind: str, examples: np.ndarray | None = None
 ) -> None:
-    """Writes a `.tflite` file; an existing one is replaced once the new one is complete.
+    """Writes one `.tflite` file; see `convert_all`."""
+    convert_all(saved_model, {kind: path}, examples)
+
+
+def convert_all(
+    saved_model: AnyPath, paths: Mapping[str, AnyPath], examples: np.ndarray | None = None
+) -> None:
+    """Writes `.tflite` files; existing ones are replaced once all new ones are complete.
+
+    Kinds have most of their work in common, so that three take little longer than one.
 
     Args:
         saved_model: folder of a version, see `saved_models.export`.
-        path: of the file.
-        kind: 'float32'; 'float16', weights of half the size; or 'int8', weights and activations
-            of a quarter of the size.
+        paths: {kind: file}; a kind is 'float32'; 'float16', weights of half the size; or 'int8',
+            weights and activations of a quarter of the size.
         examples: for int8, [n, samples] float32: typical windows, whose ranges set the scales of
             the integers.
 
     Raises:
-        ValueError: the kind is unknown, int8 lacks examples, or it is not a SavedModel of ours.
+        ValueError: a kind is unknown, int8 lacks examples, or it is not a SavedModel of ours.
         RuntimeError: TensorFlow's converter failed; the message ends with its last output.
     """
-    saved_model, path = pathlib.Path(saved_model), pathlib.Path(path)
-    if kind not in KINDS:
-        raise ValueError(f'kind {kind!r}: expected one of {", ".join(KINDS)}')
-    if kind == 'int8' and (examples is None or not len(examples)):
+    saved_model = pathlib.Path(saved_model)
+    unknown = sorted(set(paths) - set(KINDS))
+    if unknown:
+        raise ValueError(f'kind {unknown[0]!r}: expected one of {", ".join(KINDS)}')
+    if 'int8' in paths and (examples is None or not len(examples)):
         raise ValueError('int8 needs examples: typical windows of sound')
     missing = [name for name in _ASSETS if not (saved_model / 'assets' / name).is_file()]
     if missing:
@@ -67,31 +78,42 @@ def convert(
             f'{saved_model}: not a SavedModel that dualcam exported; it has no assets/{missing[0]}'
         )
     saved_model_safety.check(saved_model)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic.writing_file(path) as partial:
-        with tempfile.TemporaryDirectory() as scratch:
-            arguments = [saved_model, partial, kind]
-            if kind == 'int8':
-                examples_file = pathlib.Path(scratch) / 'examples.npy'
-                np.save(examples_file, np.asarray(examples, np.float32))
-                arguments.append(examples_file)
-            done = subprocess.run(
-                [sys.executable, '-m', 'dualcam.export.tflite', *map(str, arguments)],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        if done.returncode:
-            raise RuntimeError(
-                f"{saved_model}: TensorFlow's converter to {kind} failed with exit "
-                f'code {done.returncode}: {done.stderr.strip()[-500:]}'
-            )
-        with zipfile.ZipFile(partial, 'a') as archive:
-            for name in _ASSETS:
-                archive.write(saved_model / 'assets' / name, name)
-            # Without a timestamp: equal models give equal files.
-            card = zipfile.ZipInfo(model_cards.FILE)
-            archive.writestr(card, model_cards.of_tflite(saved_model, kind))
+    with contextlib.ExitStack() as files:
+        partial = {}
+        for kind, path in paths.items():
+            pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+            partial[kind] = files.enter_context(atomic.writing_file(pathlib.Path(path)))
+        _convert_apart(saved_model, partial, examples)
+        for kind, path in partial.items():
+            with zipfile.ZipFile(path, 'a') as archive:
+                for name in _ASSETS:
+                    archive.write(saved_model / 'assets' / name, name)
+                # Without a timestamp: equal models give equal files.
+                card = zipfile.ZipInfo(model_cards.FILE)
+                archive.writestr(card, model_cards.of_tflite(saved_model, kind))
+
+
+def _convert_apart(saved_model, paths, examples):
+    """Writes the models, without their metadata, in a process of its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        examples_file = pathlib.Path(scratch) / 'examples.npy'
+        if 'int8' in paths:
+            np.save(examples_file, np.asarray(examples, np.float32))
+        done = subprocess.run(
+            [
+                *(sys.executable, '-m', 'dualcam.export.tflite', str(saved_model)),
+                str(examples_file),
+                *(f'{kind}={path}' for kind, path in paths.items()),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise RuntimeError(
+            f"{saved_model}: TensorFlow's converter to {', '.join(paths)} failed with exit "
+            f'code {done.returncode}: {done.stderr.strip()[-500:]}'
+        )
 
 
 def open_file(path: AnyPath, num_threads: int | None = None) -> tuple[Any, dict]:
@@ -127,37 +149,45 @@ def of_one_window(contents: bytes) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def _work(saved_model, out, kind, examples=None):
+def _work(saved_model, examples, *kinds_and_paths):
     """Runs in the child process."""
-    lite, signature = tf.lite, interface.WINDOW_SIGNATURE
+    made = _converter(saved_model).convert()
+    for kind, _, path in (one.partition('=') for one in kinds_and_paths):
+        converted = {
+            'float32': lambda: made,
+            'float16': lambda: _halved(made),
+            'int8': lambda: _in_eight_bits(saved_model, made, examples),
+        }[kind]()
+        pathlib.Path(path).write_bytes(converted)
 
-    def converter():
-        return lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[signature])
 
-    made = converter().convert()
-    if kind == 'float16':
-        made = _halved(made)
-    if kind == 'int8':
-        whole = converter()
-        whole.optimizations = [lite.Optimize.DEFAULT]
-        whole.representative_dataset = lambda: (
-            (signature, {'waveform': window[None]}) for window in np.load(examples)
-        )
-        interpreter = interpreters.interpreter(made)
-        # No public API distinguishes results from constants; a constant's name is harmless here.
-        outside = {
-            tensor['name']
-            for tensor in interpreter.get_tensor_details()
-            if _NETWORK not in tensor['name'] or any(last in tensor['name'] for last in _LAST)
-        }
-        made = lite.experimental.QuantizationDebugger(
-            converter=whole,
-            debug_dataset=whole.representative_dataset,
-            debug_options=lite.experimental.QuantizationDebugOptions(
-                denylisted_nodes=sorted(outside)
-            ),
-        ).get_nondebug_quantized_model()
-    pathlib.Path(out).write_bytes(made)
+def _converter(saved_model):
+    return tf.lite.TFLiteConverter.from_saved_model(
+        saved_model, signature_keys=[interface.WINDOW_SIGNATURE]
+    )
+
+
+def _in_eight_bits(saved_model, made, examples):
+    """A network in eight bits, but for its front end and last layer; `made` is its float32 form."""
+    whole = _converter(saved_model)
+    whole.optimizations = [tf.lite.Optimize.DEFAULT]
+    whole.representative_dataset = lambda: (
+        (interface.WINDOW_SIGNATURE, {'waveform': window[None]}) for window in np.load(examples)
+    )
+    interpreter = interpreters.interpreter(made)
+    # No public API distinguishes results from constants; a constant's name is harmless here.
+    outside = {
+        tensor['name']
+        for tensor in interpreter.get_tensor_details()
+        if _NETWORK not in tensor['name'] or any(last in tensor['name'] for last in _LAST)
+    }
+    return tf.lite.experimental.QuantizationDebugger(
+        converter=whole,
+        debug_dataset=whole.representative_dataset,
+        debug_options=tf.lite.experimental.QuantizationDebugOptions(
+            denylisted_nodes=sorted(outside)
+        ),
+    ).get_nondebug_quantized_model()
 
 
 def _halved(made):

@@ -59,10 +59,11 @@ def opened(*more):
 
 
 def text_with(driver, wanted, timeout_s=60):
-    """The page's text once it has all of `wanted`, or at the timeout."""
+    """The page's text, its words separated by single spaces, once it has all of `wanted`, or at the
+    timeout."""
     end = time.monotonic() + timeout_s
     while True:
-        text = driver.execute_script(_TEXT)
+        text = ' '.join(driver.execute_script(_TEXT).split())
         if all(word in text for word in wanted) or time.monotonic() > end:
             return text
         time.sleep(0.5)
