@@ -19,8 +19,7 @@
 # microphone, classify them?
 #
 # This page is a notebook, stored by jupytext as text in `examples/take.py` and executed by
-# `make docs`. Running it, training included, takes two minutes of CPU time. The sounds are
-# simulated.
+# `make docs`. Running it, training included, takes half a minute. The sounds are simulated.
 
 # %%
 import pathlib
@@ -69,12 +68,12 @@ plt.show()
 
 # %%
 grid = view.grid()
+beamformer = beamforming.Beamformer(array, grid, focus_m=1.5)
 
 
 def acoustic_images(signals):
     """[frames, 36, 48, 512] of signals [samples, mics]."""
-    frames = signals.reshape(-1, 1024, signals.shape[1]).transpose(0, 2, 1)
-    return beamforming.beamform(frames, array, grid, focus_m=1.5)
+    return beamformer.power(signals.reshape(-1, 1024, signals.shape[1]).transpose(0, 2, 1))
 
 
 seen = acoustic_images(sound)

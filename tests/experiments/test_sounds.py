@@ -80,6 +80,7 @@ def made(tmp_path_factory, command, program):
         '--preset=smoke',
         f'--matfiles={root}/raw/matfiles',
         '--nokeep_array',
+        '--novideo',
         f'--sources={folder}',
         '--folds=1,3',
     )
