@@ -147,20 +147,27 @@ def test_a_receding_source_is_lower_in_pitch():
     assert peak_hz == pytest.approx(1000 / (1 + 10 / 343), abs=1.0)
 
 
+@pytest.fixture(scope='module')
+def beamformer():
+    """Of the built-in array, whose steering takes seconds."""
+    return beamforming.Beamformer(
+        microphones.built_in_array(), microphones.look_directions(), focus_m=1.5
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('scenario', scenes.SCENARIOS, ids=lambda s: s.name)
-def test_the_camera_finds_the_actor_where_the_take_says(scenario):
+def test_the_camera_finds_the_actor_where_the_take_says(scenario, beamformer):
     """In most of a take's loud frames, the image's peak is at the actor."""
     rng = np.random.default_rng(5)
-    mics, grid = microphones.built_in_array(), microphones.look_directions()
     sound = sound_of('paper shaking', duration_s=2)[: 24 * 1024]
     others = [
         sound_of('speaking', take=9, subject=4, duration_s=2)[: 24 * 1024]
     ] * scenario.num_others
     path_m = scenes.wander(np.array([0.2, 0.0, 1.5]), CLASSES['paper shaking'], 25, rng)
+    mics = beamformer.array
     take = scenes.record_take(scenario, sound, others, path_m, mics.positions_m, rng)
     assert take.frames.dtype == np.int32 and take.frames.shape == (24, 128, 1024)
-    beamformer = beamforming.Beamformer(mics, grid, focus_m=1.5)
     images = beamformer.power(take.frames)[..., 80:160].sum(axis=-1)
     offsets = []
     for image, place_m, level in zip(images, take.path_m, take.levels, strict=True):

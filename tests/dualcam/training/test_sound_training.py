@@ -141,6 +141,7 @@ def test_a_student_learns_two_tones_and_is_exported(store, tmp_path):
         made.clips(params(), tmp_path / 'run', np.zeros((1, 2)))
 
 
+@pytest.mark.usefixtures('without_exports')
 def test_without_validation_the_last_epoch_counts(store, tmp_path):
     short = dataclasses.replace(params(), loop=loop.LoopParams(2, 8, 1e-3))
     run.train(recipes.SUPERVISED, short, data_of(store, slice(0, 4), slice(0, 0)), tmp_path / 'run')

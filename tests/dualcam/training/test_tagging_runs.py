@@ -113,6 +113,7 @@ def test_a_folder_holds_all_of_a_mutual_run(together, data, summaries):
     assert len(lines[0].split('\t')) == 32  # 512 / 16
 
 
+@pytest.mark.usefixtures('without_exports')
 def test_a_stopped_mutual_run_ends_where_it_would_have(together, data, tmp_path, monkeypatch):
     wanted, _, student = together
     saved, real = [], checkpoints.Progress.save
@@ -126,12 +127,13 @@ def test_a_stopped_mutual_run_ends_where_it_would_have(together, data, tmp_path,
     monkeypatch.setattr(checkpoints.Progress, 'save', save)
     with pytest.raises(KeyboardInterrupt):
         train(wanted, data, tmp_path / 'run')
-    monkeypatch.undo()
+    monkeypatch.setattr(checkpoints.Progress, 'save', real)
     again = train(wanted, data, tmp_path / 'run')
     for ours, theirs in zip(again.variables, student.variables, strict=True):
         np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
 
 
+@pytest.mark.usefixtures('without_exports')
 def test_a_taught_run_asks_its_teacher_and_says_what_is_missing(data, teacher, tmp_path):
     wanted = params('tagging_audio', 'taught', 2, transfer=tagging_steps.Transfer(1.0, 0.0, 0.0))
     with pytest.raises(ValueError, match='expected a trained teacher'):
@@ -145,6 +147,18 @@ def test_a_taught_run_asks_its_teacher_and_says_what_is_missing(data, teacher, t
     # Stretches differ in each epoch, so the teacher runs in every step.
     cropped = dataclasses.replace(wanted, crop_s=1)
     train(cropped, data, tmp_path / 'cropped', teacher)
+    unlabelled = tagging_steps.Transfer(1.0, 0.0, 0.0, hard=0.0)
+    train(dataclasses.replace(wanted, transfer=unlabelled), data, tmp_path / 'soft', teacher)
+    curves = json.loads((tmp_path / 'soft' / 'metrics.json').read_text())['history']
+    assert 'train/soft' in curves[0] and 'train/hard' not in curves[0]
+    assert run.described(tmp_path / 'soft').params.transfer == unlabelled
+    with pytest.raises(ValueError, match='takes visual, which the data lack; they have sound'):
+        train(wanted, dataclasses.replace(data, features={}), tmp_path / 'blind', teacher)
+    with pytest.raises(ValueError, match='another folder'):
+        train(dataclasses.replace(wanted, width=1 / 8), data, tmp_path / 'run', teacher)
+
+
+def test_a_hint_is_learned_first_and_its_regressor_stays_with_the_run(data, teacher, tmp_path):
     hinted = params('tagging_audio', 'fitnets', 2, hint_epochs=1)
     train(hinted, data, tmp_path / 'hinted', teacher)
     curves = json.loads((tmp_path / 'hinted' / 'metrics.json').read_text())['history']
@@ -161,15 +175,6 @@ def test_a_taught_run_asks_its_teacher_and_says_what_is_missing(data, teacher, t
     np.testing.assert_allclose(
         served['probabilities'], tagging.probabilities(again['network'], clips)[:2], atol=1e-4
     )
-    unlabelled = tagging_steps.Transfer(1.0, 0.0, 0.0, hard=0.0)
-    train(dataclasses.replace(wanted, transfer=unlabelled), data, tmp_path / 'soft', teacher)
-    curves = json.loads((tmp_path / 'soft' / 'metrics.json').read_text())['history']
-    assert 'train/soft' in curves[0] and 'train/hard' not in curves[0]
-    assert run.described(tmp_path / 'soft').params.transfer == unlabelled
-    with pytest.raises(ValueError, match='takes visual, which the data lack; they have sound'):
-        train(wanted, dataclasses.replace(data, features={}), tmp_path / 'blind', teacher)
-    with pytest.raises(ValueError, match='another folder'):
-        train(dataclasses.replace(wanted, width=1 / 8), data, tmp_path / 'run', teacher)
 
 
 @pytest.mark.parametrize(

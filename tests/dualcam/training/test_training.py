@@ -98,6 +98,7 @@ def test_a_run_learns_and_leaves_all_it_promises(network, data, tmp_path, store)
         run.train(recipes.SUPERVISED, params(network, epochs=7), data, tmp_path)
 
 
+@pytest.mark.usefixtures('without_exports')
 def test_a_stopped_run_ends_where_an_unstopped_one_does(data, tmp_path, monkeypatch):
     whole = run.train(recipes.SUPERVISED, params(), data, tmp_path / 'whole')
     original, calls = checkpoints.Progress.save, []
@@ -148,6 +149,7 @@ def test_epochs_that_differ_by_rounding_are_equal_and_the_kept_one_stays():
     assert 1 < len(set(chosen)) < 100
 
 
+@pytest.mark.usefixtures('without_exports')
 def test_layers_start_from_given_weights(data, tmp_path):
     other = models.build('hearnet', 3)
     start = {'conv2': other.get_layer('conv2').get_weights()}
@@ -269,6 +271,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(data, tmp_path):
     assert not (tmp_path / 'metrics.json').exists()
 
 
+@pytest.mark.usefixtures('without_exports')
 def test_a_run_with_another_front_end_is_refused(data, tmp_path):
     run.train(recipes.SUPERVISED, params(epochs=1), data, tmp_path)
     saved = json.loads((tmp_path / 'run.json').read_text())
@@ -278,6 +281,7 @@ def test_a_run_with_another_front_end_is_refused(data, tmp_path):
         run.load(tmp_path)
 
 
+@pytest.mark.usefixtures('without_exports')
 def test_a_trace_is_written_on_request(data, tmp_path):
     run.train(recipes.SUPERVISED, params(epochs=1), data, tmp_path, profile=True)
     (trace,) = tmp_path.rglob('*.xplane.pb')
