@@ -72,7 +72,7 @@ def made(tmp_path_factory, command, program):
     """
     root = tmp_path_factory.mktemp('esc10')
     # Ten classes, so that each split has a take, with one take per scenario and class.
-    folder = write_esc(root / 'esc', classes=tuple('abcdefghij'), seconds=1.0)
+    folder = write_esc(root / 'esc', classes=tuple('abcdefghij'), takes=1, seconds=1.0)
     code, _, errors = command(
         '-m',
         'records.synthetic',
