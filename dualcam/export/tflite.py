@@ -99,16 +99,9 @@ def _convert_apart(saved_model, paths, examples):
         examples_file = pathlib.Path(scratch) / 'examples.npy'
         if 'int8' in paths:
             np.save(examples_file, np.asarray(examples, np.float32))
-        done = subprocess.run(
-            [
-                *(sys.executable, '-m', 'dualcam.export.tflite', str(saved_model)),
-                str(examples_file),
-                *(f'{kind}={path}' for kind, path in paths.items()),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [sys.executable, '-m', 'dualcam.export.tflite', saved_model, examples_file]
+        command += [f'{kind}={path}' for kind, path in paths.items()]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(
             f"{saved_model}: TensorFlow's converter to {', '.join(paths)} failed with exit "
@@ -152,13 +145,14 @@ def of_one_window(contents: bytes) -> bytes:
 def _work(saved_model, examples, *kinds_and_paths):
     """Runs in the child process."""
     made = _converter(saved_model).convert()
-    for kind, _, path in (one.partition('=') for one in kinds_and_paths):
-        converted = {
-            'float32': lambda: made,
-            'float16': lambda: _halved(made),
-            'int8': lambda: _in_eight_bits(saved_model, made, examples),
-        }[kind]()
-        pathlib.Path(path).write_bytes(converted)
+    forms = {
+        'float32': lambda: made,
+        'float16': lambda: _halved(made),
+        'int8': lambda: _in_eight_bits(saved_model, made, examples),
+    }
+    for one in kinds_and_paths:
+        kind, _, path = one.partition('=')
+        pathlib.Path(path).write_bytes(forms[kind]())
 
 
 def _converter(saved_model):

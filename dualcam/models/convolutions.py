@@ -229,17 +229,17 @@ class PartialConv1D(keras.layers.Conv1D):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """See the class."""
-        return _convolve_row(self, *self.heard_parts(inputs), self.padding)
-
-    def heard_parts(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Input and kernel without the channels that are always zero."""
-        if self.heard is None:
-            return inputs, self.kernel  # the gradient of a slice would copy all of them
-        return inputs[..., : self.heard], self.kernel[:, : self.heard]
+        return _convolve_row(self, *self._heard_parts(inputs), self.padding)
 
     def get_config(self) -> dict:
         """Arguments, for Keras."""
         return super().get_config() | {'heard': self.heard}
+
+    def _heard_parts(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Input and kernel without the channels that are always zero."""
+        if self.heard is None:
+            return inputs, self.kernel  # the gradient of a slice would copy all of them
+        return inputs[..., : self.heard], self.kernel[:, : self.heard]
 
 
 class SpectralConv1D(PartialConv1D):
@@ -256,7 +256,7 @@ class SpectralConv1D(PartialConv1D):
         if not is_reshaped(self):
             return super().call(inputs)
         outputs = _correlate(
-            *self.heard_parts(inputs), (self.kernel_size[0] - 1) // 2, inputs.shape[1]
+            *self._heard_parts(inputs), (self.kernel_size[0] - 1) // 2, inputs.shape[1]
         )
         return self.activation(outputs + self.bias)
 
@@ -291,7 +291,7 @@ class ProductConv1D(PartialConv1D):
         """See the class."""
         if not is_reshaped(self):
             return super().call(inputs)
-        return _product(self, *self.heard_parts(inputs))
+        return _product(self, *self._heard_parts(inputs))
 
 
 class StridedProductConv1D(keras.layers.Conv1D):

@@ -23,7 +23,6 @@ CLIPS = record_clips.ClipParams(2, 2, 1)
 _CLIP_S = 1
 _LABELS = [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2)] * 2
 _NUM_TRAINING = 9
-EXPORTING = recipes.SUPERVISED, recipes.DISTILLATION, recipes.TAGGING
 
 
 def write_records(scratch):
@@ -31,10 +30,14 @@ def write_records(scratch):
     tagged_clips.write_records(scratch / 'records', _LABELS, _CLIP_S, np.random.default_rng(0))
 
 
-def skip_exports():
-    """Makes runs of this process export no student, which takes a third of their time."""
-    for recipe in EXPORTING:
-        recipe.export = lambda *_: None
+def skip_exports(replace=setattr):
+    """Makes runs of this process export no student, which takes a third of their time.
+
+    Args:
+        replace: pytest's `monkeypatch.setattr`, to undo it after a test.
+    """
+    for recipe in (recipes.SUPERVISED, recipes.DISTILLATION, recipes.TAGGING):
+        replace(recipe, 'export', lambda *_: None)
 
 
 def _train(recipe, params, data, folder, teacher=None):

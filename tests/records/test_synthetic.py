@@ -165,8 +165,8 @@ def test_the_camera_finds_the_actor_where_the_take_says(scenario, beamformer):
         sound_of('speaking', take=9, subject=4, duration_s=2)[: 24 * 1024]
     ] * scenario.num_others
     path_m = scenes.wander(np.array([0.2, 0.0, 1.5]), CLASSES['paper shaking'], 25, rng)
-    mics = beamformer.array
-    take = scenes.record_take(scenario, sound, others, path_m, mics.positions_m, rng)
+    mics_m = beamformer.array.positions_m
+    take = scenes.record_take(scenario, sound, others, path_m, mics_m, rng)
     assert take.frames.dtype == np.int32 and take.frames.shape == (24, 128, 1024)
     images = beamformer.power(take.frames)[..., 80:160].sum(axis=-1)
     offsets = []
