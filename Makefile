@@ -130,6 +130,9 @@ PYTHONS := python3.11 python3.12 $(if $(TF),python3.13) python3.10 python3
 
 PY := $(VENV)/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# pip leaves packages uncompiled below, and the first process to import a module compiles it. With
+# this variable, which many containers set, all would: 8 s to load TensorFlow instead of 3.
+unexport PYTHONDONTWRITEBYTECODE
 
 OF_DATA = $(or $(if $(TAKES),-$(basename $(notdir $(TAKES)))),$(if $(AVIA)$(ACIVW)$(TAGGED),-real),$(strip \
   $(if $(filter-out demo,$(PRESET)),-$(PRESET))$(OF_SOURCES)$(if $(FOLDS),-folds$(subst $(COMMA),,$(FOLDS)))$(if \

@@ -197,6 +197,12 @@ PROCESSES = {'command', 'smoke', 'acivw_smoke', 'built', 'engine'}
 NETWORKS = {'cli', 'export', 'features', 'inference', 'live', 'models', 'reports', 'training'}
 
 
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_auto_num_workers():
+    """One test process more than processors, as tests also wait for pages and other processes."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Sorts long test files first, experiments before all, so that no worker waits for the last.

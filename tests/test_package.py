@@ -277,6 +277,13 @@ def test_tables_do_not_wait_for_what_only_tests_need():
     assert '[dev' not in said and said.index('pip install') < said.index('run_table2.py')
 
 
+def test_make_lets_python_keep_what_it_compiles():
+    call = ['make', '-s', '--eval', 'shown: ; @env', 'shown']
+    variables = os.environ | {'PYTHONDONTWRITEBYTECODE': '1', 'OTHER': '1'}
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=True, env=variables)
+    assert 'OTHER=1\n' in done.stdout and 'PYTHONDONTWRITEBYTECODE' not in done.stdout
+
+
 def test_make_rejects_a_set_that_does_not_exist():
     call = ['make', '-n', 'setup', 'TF=2.99']
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -202,6 +202,7 @@ PRESETS = {
         {},
         epochs=dict.fromkeys(models.NAMES, 2),
         crops=dict.fromkeys(models.NAMES, 1),
+        validation_period=2,
         **_SHORT | {'frame_strides': dict.fromkeys(('dualcamnet', 'resnet50', 'avnet'), 12)},
         note='smoke preset: tests the pipeline; numbers mean nothing',
     ),
