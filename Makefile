@@ -130,8 +130,8 @@ PYTHONS := python3.11 python3.12 $(if $(TF),python3.13) python3.10 python3
 
 PY := $(VENV)/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
-# pip leaves packages uncompiled below, and the first process to import a module compiles it. With
-# this variable, which many containers set, all would: 8 s to load TensorFlow instead of 3.
+# pip leaves packages uncompiled below: the first process that imports a module compiles it. With this
+# variable, which many containers set, every process would: 8 s to load TensorFlow instead of 3.
 unexport PYTHONDONTWRITEBYTECODE
 
 OF_DATA = $(or $(if $(TAKES),-$(basename $(notdir $(TAKES)))),$(if $(AVIA)$(ACIVW)$(TAGGED),-real),$(strip \
@@ -150,7 +150,7 @@ ARGUMENTS = --out=$(RESULTS) --preset=$(PRESET) $(RUN_SEEDS) $(WEIGHTS) $(HARDWA
 BASE := $(VENV)/installed-base
 
 # Built with the venv's setuptools: a build environment of its own takes seconds more.
-PIP_INSTALL = $(PY) -m pip install -q --no-build-isolation -c $(CONSTRAINTS)
+PIP_INSTALL = $(PY) -m pip install -q --no-build-isolation --no-compile -c $(CONSTRAINTS)
 
 setup: $(VENV)/installed
 
@@ -165,7 +165,7 @@ $(BASE): pyproject.toml setup.py $(CONSTRAINTS)
 	  echo 'This Python cannot make a venv; installing python3-venv.'; \
 	  apt-get update -q && apt-get install -qy python3-venv && $$python -m venv $(VENV); }
 	$(PY) -m pip install -q -c $(CONSTRAINTS) setuptools wheel
-	$(PIP_INSTALL) --no-compile -e '.[$(EXTRA)]'
+	$(PIP_INSTALL) -e '.[$(EXTRA)]'
 	@touch $@
 
 $(VENV)/installed: $(BASE)

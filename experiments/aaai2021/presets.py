@@ -144,7 +144,7 @@ PRESETS = {
     ),
     'smoke': AaaiPreset(
         'smoke',
-        loop.LoopParams(2, 16, 1e-3, **_MEASURED),
+        loop.LoopParams(2, 16, 1e-3, **_MEASURED, validation_period=2),
         1 / 16,
         held_out=0.25,
         note='smoke preset: tests the pipeline; numbers mean nothing',

@@ -119,8 +119,8 @@ PRESETS = {
     ),
     'smoke': EccvPreset(
         'smoke',
-        loop.LoopParams(2, 10, 3e-4, **_MEASURED),
-        loop.LoopParams(2, 10, 1e-3, **_MEASURED),
+        loop.LoopParams(2, 10, 3e-4, **_MEASURED, validation_period=2),
+        loop.LoopParams(2, 10, 1e-3, **_MEASURED, validation_period=2),
         1,
         (0.0, 0.5),
         ('hearnet', 'dualcamnet'),

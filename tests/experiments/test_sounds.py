@@ -8,6 +8,7 @@ import pytest
 from dualcam.data.sources import datasets
 from experiments.shared import outcomes, transfer
 from experiments.sounds import comparison
+from tests.helpers import small_runs
 from tests.helpers.sound_folders import write_esc
 
 
@@ -102,7 +103,9 @@ def made(tmp_path_factory, command, program):
         '--preset=smoke',
         f'--records={root}/records',
     ]
-    code, out, errors = program(*arguments)
+    with pytest.MonkeyPatch.context() as patch:
+        small_runs.skip_exports(patch.setattr)  # nothing here looks at exported students
+        code, out, errors = program(*arguments)
     assert code == 0, errors
     return root, arguments, out
 

@@ -79,7 +79,7 @@ def test_the_raw_layout(simulated):
         assert avia_layout.read_frame('video', sequence.files['video'][7]).shape == (480, 640, 3)
 
 
-def test_the_same_seed_gives_the_same_bytes(simulated, two_classes, tmp_path, command):
+def test_the_same_seed_gives_the_same_bytes(simulated, two_classes, tmp_path, command, program):
     code, _, errors = command(
         '-m',
         'records.synthetic',
@@ -106,7 +106,7 @@ def test_the_same_seed_gives_the_same_bytes(simulated, two_classes, tmp_path, co
         assert a.shape == (36, 48, 12) and a.dtype == np.float32
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-2)
     # A second call does nothing; another seed is refused.
-    code, out, _ = command(
+    code, out, _ = program(
         '-m',
         'records.synthetic',
         f'--out={simulated}',
@@ -114,7 +114,7 @@ def test_the_same_seed_gives_the_same_bytes(simulated, two_classes, tmp_path, co
         f'--sources={two_classes}',
     )
     assert code == 0 and '0 takes of 5 s written, 6 already existed' in out
-    code, _, errors = command(
+    code, _, errors = program(
         '-m',
         'records.synthetic',
         f'--out={simulated}',
