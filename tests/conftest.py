@@ -197,10 +197,10 @@ PROCESSES = {'command', 'smoke', 'acivw_smoke', 'built', 'engine'}
 NETWORKS = {'cli', 'export', 'features', 'inference', 'live', 'models', 'reports', 'training'}
 
 
-@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+@pytest.hookimpl(optionalhook=True, wrapper=True)
 def pytest_xdist_auto_num_workers():
     """One test process more than processors, as tests also wait for pages and other processes."""
-    return (os.cpu_count() or 1) + 1
+    return (yield) + 1
 
 
 @pytest.hookimpl(tryfirst=True)
