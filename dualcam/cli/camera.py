@@ -4,7 +4,8 @@ import argparse
 import contextlib
 import pathlib
 
-from dualcam.cli import array_options, examples, startup
+from dualcam import startup
+from dualcam.cli import array_options, examples
 
 _FILES = (
     *('overlay.mp4', 'sheet.png', 'peaks.csv', 'sources.csv', 'take.json', 'maps.npy'),

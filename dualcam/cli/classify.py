@@ -4,7 +4,8 @@ import argparse
 import os
 import pathlib
 
-from dualcam.cli import examples, inputs, startup
+from dualcam import startup
+from dualcam.cli import examples, inputs
 
 _EXAMPLES = (
     'dualcam classify --model=RUN --input clip.wav folder',

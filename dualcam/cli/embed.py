@@ -3,7 +3,8 @@
 import argparse
 import pathlib
 
-from dualcam.cli import examples, inputs, startup
+from dualcam import startup
+from dualcam.cli import examples, inputs
 
 _EXAMPLES = (
     'dualcam embed --model=RUN --input=folder --out=features.npz',

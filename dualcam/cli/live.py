@@ -2,7 +2,8 @@
 
 import argparse
 
-from dualcam.cli import array_options, examples, startup
+from dualcam import startup
+from dualcam.cli import array_options, examples
 
 _EXAMPLES = (
     'dualcam live --array=uma16 --device=UMA --channels=1-16 --out=takes',

@@ -6,6 +6,7 @@ import pathlib
 import statistics
 import time
 
+from dualcam import startup
 from dualcam.cli import examples
 
 _EXAMPLES = (
@@ -54,7 +55,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(options):
-    # Imported late: TensorFlow takes seconds to start, and --help does not need it.
+    # Imported late: TensorFlow takes seconds to start, and --help does not need it. Keras is not
+    # needed at all: a run's network is in its SavedModel.
+    startup.start_without_keras()
     from dualcam.export import tflite
     from dualcam.inference import students
 

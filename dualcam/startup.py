@@ -3,6 +3,9 @@
 Keras takes a third of TensorFlow's startup time, and spends more than half of its own on
 matplotlib and scikit-learn. A SavedModel or a `.tflite` file needs no Keras at all. TensorFlow
 itself imports SciPy's sparse matrices, only to recognise them among the inputs of an old Keras.
+
+For commands and other whole processes, before anything else imports TensorFlow: a process cannot
+use what was left out, such as Keras' wrappers for scikit-learn.
 """
 
 import contextlib
@@ -14,7 +17,7 @@ from dualcam.files.path_types import AnyPath
 
 
 def start_for(model: AnyPath) -> None:
-    """Imports what a student needs, before anything else imports TensorFlow.
+    """Imports what a student needs.
 
     Args:
         model: a run's folder, which has a Keras network, a SavedModel or a `.tflite` file.
@@ -23,10 +26,13 @@ def start_for(model: AnyPath) -> None:
         with _absent('matplotlib', 'sklearn', 'scipy.sparse'):
             import keras  # noqa: F401
     else:
-        with _absent(
-            'keras.src', 'scipy.sparse'
-        ):  # TensorFlow tries to import it and works without
-            import tensorflow  # noqa: F401
+        start_without_keras()
+
+
+def start_without_keras() -> None:
+    """Imports TensorFlow, which tries to import Keras' networks and works without them."""
+    with _absent('keras.src', 'scipy.sparse'):
+        import tensorflow  # noqa: F401
 
 
 @contextlib.contextmanager
