@@ -2,7 +2,7 @@
 
     history.json      the curves up to that epoch
     latest/ckpt-N     state of model, optimizer and random number generators after epoch N; ckpt-0
-                      is the initial state
+                      is the initial state, in which the optimizer has nothing to save
     best/ckpt-N       the weights of the best epoch so far
 
 `history.json` is replaced last, atomically, and determines how many epochs are saved: readers
@@ -11,6 +11,7 @@ may be killed at any instruction.
 """
 
 import json
+import math
 import os
 import pathlib
 import re
@@ -42,12 +43,14 @@ class Progress:
         self, model: keras.Model, optimizer: keras.optimizers.Optimizer, folder: pathlib.Path
     ):
         # Keras does not save the random state of its dropout layers.
-        self._state = tf.train.Checkpoint(
-            model=model,
-            optimizer=optimizer,
-            random=[one for one in model.variables if one.name == 'seed_generator_state'],
-        )
+        random = [one for one in model.variables if one.name == 'seed_generator_state']
+        self._state = tf.train.Checkpoint(model=model, optimizer=optimizer, random=random)
+        self._initial = tf.train.Checkpoint(model=model, random=random)
         self._weights = tf.train.Checkpoint(model=model)
+        self._state_bytes = sum(
+            math.prod(one.shape) * tf.as_dtype(one.dtype).size
+            for one in [*model.variables, *optimizer.variables]
+        )
         self._folder = folder
         self.kept = 'nothing is kept yet'
 
@@ -64,7 +67,7 @@ class Progress:
         latest, best = (_newest(self._folder / name, len(history)) for name in (_LATEST, _BEST))
         if latest is None:
             return None
-        _read(self._state, self._folder / _LATEST, latest)
+        _read(self._state_after(latest), self._folder / _LATEST, latest)
         # Those of epochs not in the history could be mistaken for the ones about to be written.
         _keep_only(self._folder / _LATEST, latest)
         _keep_only(self._folder / _BEST, best)
@@ -79,7 +82,7 @@ class Progress:
         Raises:
             ValueError: it is missing or damaged.
         """
-        _read(self._state, self._folder / _LATEST, number)
+        _read(self._state_after(number), self._folder / _LATEST, number)
         self._note(number)
 
     def history(self) -> list[dict]:
@@ -93,7 +96,9 @@ class Progress:
             OSError: it cannot be written; earlier checkpoints are unchanged.
         """
         number = len(history)
-        written = [(_LATEST, self._state)] + ([(_BEST, self._weights)] if keep else [])
+        written = [(_LATEST, self._state_after(number))] + (
+            [(_BEST, self._weights)] if keep else []
+        )
         try:
             for name, checkpoint in written:
                 (self._folder / name).mkdir(parents=True, exist_ok=True)
@@ -119,8 +124,7 @@ class Progress:
         Raises:
             OSError: there is less space.
         """
-        state = sum(path.stat().st_size for path in (self._folder / _LATEST).iterdir())
-        needed = 2 * state + _OTHER_BYTES
+        needed = 2 * self._state_bytes + _OTHER_BYTES
         partial = atomic.partial_name(self._folder / 'room')
         try:
             with open(partial, 'wb') as file:
@@ -137,6 +141,9 @@ class Progress:
     def restore_best(self) -> None:
         """Restores the best weights."""
         restore_best(self._folder, self._weights)
+
+    def _state_after(self, number):
+        return self._state if number else self._initial
 
     def _note(self, number):
         when = f'after epoch {number}' if number else 'before the first epoch'
