@@ -22,6 +22,7 @@ _STRIP = 120  # height of the spectrogram below it
 _GREY = 96  # background without video
 _OPAQUE = 0.7
 _CAPTION = 14
+_COMPRESSION = 2  # of PNG: files are a seventh larger than with the usual 6, in a third of the time
 _FINER = 2  # upsampling of a placed map along each side
 
 
@@ -263,7 +264,7 @@ def write_mp4(
 
 
 def png(picture: np.ndarray) -> bytes:
-    """A picture [height, width, 3] uint8 encoded as PNG."""
+    """A picture [height, width, 3] uint8 encoded as PNG, fast rather than small."""
     held = io.BytesIO()
-    Image.fromarray(picture).save(held, 'PNG')
+    Image.fromarray(picture).save(held, 'PNG', compress_level=_COMPRESSION)
     return held.getvalue()

@@ -1,6 +1,7 @@
 """A run's reports: TensorBoard's summaries, the projector's files, the report page."""
 
 import csv
+import io
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import soundfile
 from PIL import Image
 
+from dualcam.evaluation import metrics
 from dualcam.reports import figures, samples, tensorboard
 from tests.helpers.made_up_runs import CLASSES, LOGITS, Clips, write_run
 
@@ -39,6 +41,13 @@ def test_an_epoch_is_written_with_names_answers_and_scores(chosen, tmp_path, sum
         'sounds/sample 2, dog bark',
     } <= set(found)
     assert {f'precision and recall/{name}/pr_curves' for name in CLASSES} <= set(found)
+    shown = found['confusion matrix']
+    width, height, encoded = shown.tensor.string_val
+    assert shown.metadata.plugin_data.plugin_name == 'images'
+    drawn = np.asarray(Image.open(io.BytesIO(encoded)))
+    assert drawn.shape == (int(height), int(width), 3)
+    counts = metrics.confusion(Clips().columns['label'], LOGITS.argmax(axis=1), len(CLASSES))
+    np.testing.assert_array_equal(drawn, figures.confusion_picture(counts, CLASSES))
     table = next(
         value
         for value in summaries(tmp_path)
