@@ -284,8 +284,11 @@ def _large_directions(matrix, tolerance):
 
     The rank depends on aperture and view more than on the number of rows, so of many rows a random
     subspace is taken first, wide enough to hold these vectors (Halko, Martinsson and Tropp 2011,
-    algorithm 4.1): 1,024 rows need a tenth of the time.
+    algorithm 4.1): 1,024 rows need a tenth of the time. Without a tolerance, all directions are
+    kept, and any basis of the whole space is as good.
     """
+    if not tolerance:
+        return np.eye(len(matrix), dtype=matrix.dtype)
     width = _SKETCH_WIDTH
     while 2 * width < len(matrix):
         mixed = np.random.default_rng(width).standard_normal((matrix.shape[1], width))
