@@ -114,15 +114,18 @@ def _line(
         )
 
 
-def _errors(cells: 'Sequence[Cell]') -> np.ndarray:
-    """Distances to the lower and upper limits, [2, cells]; deviations if there is no test."""
+def _errors(cells: 'Sequence[Cell]') -> list[list[float]]:
+    """Distances to the lower and upper limits, [2, cells]; deviations if there is no test.
+
+    Lists, as Matplotlib takes the number out of an array of one, which NumPy warns about.
+    """
     errors = np.zeros((2, len(cells)))
     for number, cell in enumerate(cells):
         if cell.interval:
             errors[:, number] = cell.mean - cell.interval.low, cell.interval.high - cell.mean
         else:
             errors[:, number] = cell.deviation or 0.0
-    return np.maximum(errors, 0.0)
+    return np.maximum(errors, 0.0).tolist()
 
 
 def _marks(

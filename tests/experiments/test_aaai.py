@@ -335,9 +335,9 @@ def tagged(tmp_path_factory, command):
 
 
 @pytest.mark.slow
-def test_tables_are_made_from_records_to_picture(tagged, command, program):
-    def table(runner, number):
-        return runner(
+def test_tables_are_made_from_records_to_picture(tagged, program):
+    def table(number):
+        return program(
             'experiments/run_aaai2021.py',
             f'--table={number}',
             '--preset=smoke',
@@ -345,7 +345,7 @@ def test_tables_are_made_from_records_to_picture(tagged, command, program):
             f'--out={tagged}/results',
         )
 
-    code, out, errors = table(command, 3)
+    code, out, errors = table(3)
     assert code == 0, errors
     assert 'methods of learning from a teacher' in out and 'simulated' in out
     assert 'smoke preset' in out and 'no weights of VGG-16' in out
@@ -375,7 +375,7 @@ def test_tables_are_made_from_records_to_picture(tagged, command, program):
     students = list((tagged / 'results' / 'runs').glob('*/saved_model/1/saved_model.pb'))
     assert len(students) == 6  # all but the teacher
     before = {path: path.stat().st_mtime_ns for path in (tagged / 'results').rglob('metrics.json')}
-    code, out, errors = table(program, 6)
+    code, out, errors = table(6)
     assert code == 0, errors
     assert 'F1, ensemble' in out and '*0.6080*' in out
     after = {path: path.stat().st_mtime_ns for path in (tagged / 'results').rglob('metrics.json')}

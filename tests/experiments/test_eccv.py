@@ -321,9 +321,9 @@ def table(runner, number, folder, *arguments):
 
 
 @pytest.fixture(scope='module')
-def made(acivw_smoke, command):
+def made(acivw_smoke, program):
     """Table 2 of the smoke data."""
-    code, out, errors = table(command, 2, acivw_smoke)
+    code, out, errors = table(program, 2, acivw_smoke)
     assert code == 0, errors
     return acivw_smoke, out
 

@@ -14,7 +14,7 @@ BANDS_HZ = {'hum': (300, 1500), 'hiss': (3000, 6000)}
 
 
 @pytest.mark.slow
-def test_own_takes_of_one_place_become_a_table(tmp_path, command, rng):
+def test_own_takes_of_one_place_become_a_table(tmp_path, command, program, rng):
     with open(tmp_path / 'takes.csv', 'w', encoding='utf-8') as file:
         file.write('recording,class\n')
         for number in range(6):
@@ -34,7 +34,7 @@ def test_own_takes_of_one_place_become_a_table(tmp_path, command, rng):
     )
     assert code == 0, errors
     assert '30 records written, 0 already existed' in out
-    code, out, errors = command(
+    code, out, errors = program(
         'experiments/run_table3.py',
         f'--records={tmp_path}/records',
         f'--out={tmp_path}/results',
