@@ -1,5 +1,6 @@
 """Lists by take: no take in two, every class of every scenario in each, seeded."""
 
+import functools
 import itertools
 
 import pytest
@@ -21,11 +22,35 @@ def make_records(root, seconds=NUM_TAKES * TAKE_S, subjects=SUBJECTS):
             (folder / f'Data_{i + 1:03d}.tfrecord').touch()
 
 
+def make_data_set(root):
+    make_records(root)
+    datasets.write_description(root, datasets.DatasetInfo('embedded', take_rule=RULE))
+    return root
+
+
+@pytest.fixture(scope='module')
+def records(tmp_path_factory):
+    """The data set, for tests that change nothing in it: making its files takes a second."""
+    return make_data_set(tmp_path_factory.mktemp('records'))
+
+
 @pytest.fixture
 def root(tmp_path):
-    make_records(tmp_path)
-    datasets.write_description(tmp_path, datasets.DatasetInfo('embedded', take_rule=RULE))
-    return tmp_path
+    """The data set, for one test."""
+    return make_data_set(tmp_path)
+
+
+@pytest.fixture(scope='module')
+def of_subjects(tmp_path_factory):
+    """Records of one second of the first subjects, by their number."""
+
+    @functools.cache
+    def of(count):
+        folder = tmp_path_factory.mktemp('subjects')
+        make_records(folder, seconds=1, subjects=range(1, count + 1))
+        return folder
+
+    return of
 
 
 def takes(paths, take_s=TAKE_S):
@@ -41,9 +66,9 @@ def cells(paths):
 @pytest.mark.parametrize('location', [None, 2])
 @pytest.mark.parametrize('num_seconds', [1, 2, 5])
 def test_a_take_is_in_one_list_and_every_class_of_every_scenario_in_each(
-    root, location, num_seconds
+    records, location, num_seconds
 ):
-    lists = take_lists.make_take_lists(root, num_seconds, location=location)
+    lists = take_lists.make_take_lists(records, num_seconds, location=location)
     assert set(lists) == {*SPLITS, 'dataset.txt'}
     for one, other in itertools.combinations(SPLITS, 2):
         assert not takes(lists[one]) & takes(lists[other])
@@ -63,8 +88,8 @@ def test_a_take_is_in_one_list_and_every_class_of_every_scenario_in_each(
 
 
 @pytest.mark.parametrize('num_seconds', [1, 2, 5])
-def test_sequences_follow_each_other_within_a_take(root, num_seconds):
-    for paths in take_lists.make_take_lists(root, num_seconds).values():
+def test_sequences_follow_each_other_within_a_take(records, num_seconds):
+    for paths in take_lists.make_take_lists(records, num_seconds).values():
         for first in range(0, len(paths), num_seconds):
             sequence = paths[first : first + num_seconds]
             assert len(takes(sequence)) == 1
@@ -72,8 +97,8 @@ def test_sequences_follow_each_other_within_a_take(root, num_seconds):
             assert numbers == list(range(numbers[0], numbers[0] + num_seconds))
 
 
-def test_unseen_subjects_are_in_no_other_list(root):
-    lists = take_lists.make_take_lists(root, 5)
+def test_unseen_subjects_are_in_no_other_list(records):
+    lists = take_lists.make_take_lists(records, 5)
     for name in SPLITS[:3]:
         assert {path.split('/')[1] for path in lists[name]} == {
             f'Subject_{subject:02d}' for subject in range(1, 8)
@@ -84,9 +109,9 @@ def test_unseen_subjects_are_in_no_other_list(root):
     }
 
 
-def test_held_out_takes_of_a_class_come_from_all_subjects(root):
+def test_held_out_takes_of_a_class_come_from_all_subjects(records):
     """Eight test takes of a class, seven subjects: each subject has one or two."""
-    testing = takes(take_lists.make_take_lists(root, 5)['testing.txt'])
+    testing = takes(take_lists.make_take_lists(records, 5)['testing.txt'])
     for place, action in itertools.product(PLACES, ACTIONS):
         of_class = [
             folder
@@ -96,12 +121,14 @@ def test_held_out_takes_of_a_class_come_from_all_subjects(root):
         assert len(set(of_class)) == 7 and len(of_class) == 8
 
 
-def test_the_seed_alone_decides(root):
-    once, again, other = (take_lists.make_take_lists(root, 5, seed=seed) for seed in (42, 42, 43))
-    assert once == again == take_lists.make_take_lists(root, 5)
+def test_the_seed_alone_decides(records):
+    once, again, other = (
+        take_lists.make_take_lists(records, 5, seed=seed) for seed in (42, 42, 43)
+    )
+    assert once == again == take_lists.make_take_lists(records, 5)
     assert takes(once['testing.txt']) != takes(other['testing.txt'])
     # A scenario's lists do not depend on whether the others are made too.
-    alone = take_lists.make_take_lists(root, 5, location=3)
+    alone = take_lists.make_take_lists(records, 5, location=3)
     for name, paths in alone.items():
         assert sorted(paths) == sorted(p for p in once[name] if p.startswith('Location_03'))
 
@@ -118,14 +145,14 @@ def test_without_a_description_a_folder_is_a_take(tmp_path):
 
 @pytest.mark.parametrize('count', range(3, 12))
 @pytest.mark.parametrize('share', [0.01, 0.4, 0.99])
-def test_three_takes_suffice_and_some_always_train(tmp_path, count, share):
-    make_records(tmp_path, seconds=1, subjects=range(1, count + 1))
-    lists = take_lists.make_take_lists(tmp_path, 1, datasets.TakeRule(test_share=share))
+def test_three_takes_suffice_and_some_always_train(of_subjects, count, share):
+    folder = of_subjects(count)
+    lists = take_lists.make_take_lists(folder, 1, datasets.TakeRule(test_share=share))
     for name in SPLITS[:3]:
         assert len(cells(lists[name])) == 12
     with pytest.raises(ValueError, match='2 takes of 1 s or more of action 1 in location 1'):
         take_lists.make_take_lists(
-            tmp_path, 1, datasets.TakeRule(unseen_subjects=tuple(range(3, count + 1)))
+            folder, 1, datasets.TakeRule(unseen_subjects=tuple(range(3, count + 1)))
         )
 
 
