@@ -1,5 +1,6 @@
 """Numbers measured with the authors' programs: sound, statistics, networks, losses."""
 
+import functools
 import hashlib
 import json
 
@@ -111,6 +112,23 @@ def test_network(golden, key, name, shape):
         )
 
 
+@pytest.fixture(scope='module')
+def video_network(golden):
+    """A network on video with the authors' weights, by its key and name."""
+    entries = json.loads((golden / 'models.json').read_text())
+
+    @functools.lru_cache(maxsize=1)  # tests of one network follow each other
+    def build(key, name):
+        model = models.build(name, **({'frame_stride': 12} if name == 'resnet50' else {}))
+        variables = entries[key]['variables']
+        weights.assign_tf1(
+            model, {v['name']: goldens.weights(v['name'], v['shape']) for v in variables}
+        )
+        return model
+
+    return build
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('scale, suffix', [(1, ''), (1 / 64, '__video_input_div64')])
 @pytest.mark.parametrize(
@@ -121,13 +139,10 @@ def test_network(golden, key, name, shape):
         ('wacv_AVModel', 'avnet', 12),
     ],
 )
-def test_video_network(golden, key, name, frames, scale, suffix):
+def test_video_network(golden, video_network, key, name, frames, scale, suffix):
     entry = json.loads((golden / 'models.json').read_text())[key]
     stored = np.load(golden / 'models.npz')
-    model = models.build(name, **({'frame_stride': 12} if name == 'resnet50' else {}))
-    weights.assign_tf1(
-        model, {v['name']: goldens.weights(v['name'], v['shape']) for v in entry['variables']}
-    )
+    model = video_network(key, name)
     assert model.count_params() == entry['params_total']
     assert (
         sum(int(np.prod(v.shape)) for v in models.trained_variables(model))
