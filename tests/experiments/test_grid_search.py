@@ -15,6 +15,7 @@ from dualcam.training import loop, run_data
 from dualcam.training.recipes import distillation
 from experiments.shared import grids, outcomes, results
 from experiments.wacv2020 import presets, runs
+from tests.helpers import small_runs
 
 
 def test_points_of_both_columns():
@@ -239,8 +240,11 @@ def test_tensorboard_has_a_session_a_run(made, summaries):
 
 
 @pytest.mark.slow
-def test_a_second_call_trains_nothing_and_a_wider_grid_only_what_is_new(made, smoke, program):
+def test_a_second_call_trains_nothing_and_a_wider_grid_only_what_is_new(
+    made, smoke, program, monkeypatch
+):
     out, _ = made
+    small_runs.skip_exports(monkeypatch.setattr)
 
     def saved():
         found = json.loads((out / 'grid/hearnet-D-scenario_1/grid.json').read_text())
@@ -286,6 +290,7 @@ class Watched:
 @pytest.mark.parametrize('column', ['G', 'D'])
 def test_test_splits_are_not_read(made, smoke, monkeypatch, column, tmp_path):
     out, _ = made
+    small_runs.skip_exports(monkeypatch.setattr)
     search = grids.Search('hearnet', column, 'scenario_1')
     workshop = runs.open_workshop(
         smoke / 'records', out, presets.preset_named('smoke'), [search.run(grids.Point(1e-3))]
