@@ -2,9 +2,9 @@
 
     .venv/bin/python docs/tools/architecture.py [--out=FILE]
 
-There is one box per folder, below all boxes that import it. An arrow is drawn only if no other path
-leads to the same box; the picture would be illegible with all imports. The packages are analysed by
-grimp, a dependency of import-linter, without running them.
+There is one box per folder, and one for `dualcam/startup.py`, below all boxes that import it. An
+arrow is drawn only if no other path leads to the same box; the picture would be illegible with all
+imports. The packages are analysed by grimp, a dependency of import-linter, without running them.
 """
 
 import argparse
@@ -34,6 +34,7 @@ PURPOSES = {
     'dualcam.data': 'records, sounds, clips',
     'dualcam.acoustics': 'arrays, beamforming',
     'dualcam.jobs': 'processes, a cluster',
+    'dualcam.startup': 'TensorFlow, and no more',
     'dualcam.files': 'whole or not at all',
 }
 WIDTH, HEIGHT, GAP, RISE, MARGIN = 176, 50, 22, 36, 16

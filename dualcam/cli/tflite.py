@@ -7,7 +7,8 @@ import statistics
 import time
 
 from dualcam import startup
-from dualcam.cli import examples
+from dualcam.cli import examples, inputs
+from dualcam.export import interface
 
 _EXAMPLES = (
     'dualcam tflite --model=RUN --out=small --kinds=float32,float16',
@@ -55,23 +56,14 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(options):
-    # Imported late: TensorFlow takes seconds to start, and --help does not need it. Keras is not
-    # needed at all: a run's network is in its SavedModel.
+    kinds = _kinds(options)
+    inputs.check_model(options.model)
+    # Imported late: TensorFlow takes seconds to start, and neither --help nor errors need it. Keras
+    # is not needed at all: a run's network is in its SavedModel.
     startup.start_without_keras()
     from dualcam.export import tflite
     from dualcam.inference import students
 
-    possible = [kind for kind in tflite.KINDS if options.examples or kind != 'int8']
-    kinds = options.kinds.split(',') if options.kinds else possible
-    unknown = sorted(set(kinds) - set(tflite.KINDS))
-    if unknown:
-        raise ValueError(
-            f'--kinds={options.kinds}: {unknown[0]!r} is none of {", ".join(tflite.KINDS)}'
-        )
-    if options.num_examples < 1:
-        raise ValueError(f'--num_examples={options.num_examples}: expected 1 or more')
-    if 'int8' in kinds and not options.examples:
-        raise ValueError('int8 needs --examples=PATH, typical sounds; or --kinds=float32,float16')
     saved_model, out = students.find_saved_model(options.model), pathlib.Path(options.out)
     original = students.open_listener(saved_model)
     windows = _windows(options.examples, original, options.num_examples, options.root)
@@ -92,6 +84,23 @@ def _run(options):
     print(f'\n{text}\nwritten: {out}/tflite.md, .csv')
     if not options.kinds and not options.examples:
         print('not written: int8, which needs --examples=PATH, typical sounds')
+
+
+def _kinds(options):
+    """The kinds to write; raises a `ValueError` for options that are wrong by themselves."""
+    possible = [kind for kind in interface.TFLITE_KINDS if options.examples or kind != 'int8']
+    kinds = options.kinds.split(',') if options.kinds else possible
+    unknown = sorted(set(kinds) - set(interface.TFLITE_KINDS))
+    if unknown:
+        raise ValueError(
+            f'--kinds={options.kinds}: {unknown[0]!r} is none of '
+            f'{", ".join(interface.TFLITE_KINDS)}'
+        )
+    if options.num_examples < 1:
+        raise ValueError(f'--num_examples={options.num_examples}: expected 1 or more')
+    if 'int8' in kinds and not options.examples:
+        raise ValueError('int8 needs --examples=PATH, typical sounds; or --kinds=float32,float16')
+    return kinds
 
 
 def _windows(places, listener, count, root):

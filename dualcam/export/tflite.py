@@ -31,7 +31,7 @@ from dualcam.export import interface, interpreters, model_cards, saved_model_saf
 from dualcam.files import atomic
 from dualcam.files.path_types import AnyPath
 
-KINDS = ('float32', 'float16', 'int8')
+KINDS = interface.TFLITE_KINDS
 SUFFIX = interface.TFLITE_SUFFIX
 _ASSETS = ('class_names.txt', 'metadata.json')
 

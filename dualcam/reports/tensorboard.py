@@ -16,7 +16,7 @@ import numpy as np
 import scipy.special
 import tensorflow as tf
 from google.protobuf import text_format
-from tensorboard.plugins.image import metadata as image_metadata
+from tensorboard.plugins.image import metadata
 from tensorboard.plugins.pr_curve import summary as pr_curve
 from tensorboard.plugins.projector import projector_config_pb2
 
@@ -205,5 +205,5 @@ def _show(name, picture):
     tf.summary.write(
         name,
         tf.constant([b'%d' % width, b'%d' % height, overlays.png(picture)]),
-        metadata=image_metadata.create_summary_metadata(None, None),
+        metadata=metadata.create_summary_metadata(None, None),
     )

@@ -275,6 +275,8 @@ def test_what_is_wrong_at_a_glance_is_said_before_tensorflow_starts(tmp_path):
         (['--help'], 0, 'dualcam classify'),
         (['classify', f'--model={tmp_path}/none', '--input', 'x'], 1, 'no such file or folder'),
         (['embed', f'--model={tmp_path}', '--input=x', '--out=x.csv'], 1, '.npz'),
+        (['tflite', f'--model={tmp_path}', '--out=x', '--kinds=int4'], 1, 'is none of float32'),
+        (['tflite', f'--model={tmp_path}/none', '--out=x'], 1, 'no such file or folder'),
         (['nothing'], 1, 'invalid choice'),
     ):
         done = subprocess.run(
