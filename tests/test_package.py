@@ -279,11 +279,15 @@ def test_tables_do_not_wait_for_what_only_tests_need():
     assert '[dev' not in said and said.index('pip install') < said.index('run_table2.py')
 
 
-def test_make_lets_python_keep_what_it_compiles():
+def test_make_lets_python_keep_what_it_compiles_and_memory():
     call = ['make', '-s', '--eval', 'shown: ; @env', 'shown']
-    variables = os.environ | {'PYTHONDONTWRITEBYTECODE': '1', 'OTHER': '1'}
+    variables = os.environ | {'PYTHONDONTWRITEBYTECODE': '1', 'MALLOC_TRIM_THRESHOLD_': '7'}
+    variables.pop('MALLOC_MMAP_THRESHOLD_', None)
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=True, env=variables)
-    assert 'OTHER=1\n' in done.stdout and 'PYTHONDONTWRITEBYTECODE' not in done.stdout
+    shown = done.stdout.splitlines()
+    assert 'PYTHONDONTWRITEBYTECODE' not in done.stdout
+    assert f'MALLOC_MMAP_THRESHOLD_={2**28}' in shown
+    assert 'MALLOC_TRIM_THRESHOLD_=7' in shown  # what users set stays
 
 
 def test_make_rejects_a_set_that_does_not_exist():
