@@ -47,10 +47,6 @@ class Progress:
         self._state = tf.train.Checkpoint(model=model, optimizer=optimizer, random=random)
         self._initial = tf.train.Checkpoint(model=model, random=random)
         self._weights = tf.train.Checkpoint(model=model)
-        self._state_bytes = sum(
-            math.prod(one.shape) * tf.as_dtype(one.dtype).size
-            for one in [*model.variables, *optimizer.variables]
-        )
         self._folder = folder
         self.kept = 'nothing is kept yet'
 
@@ -124,7 +120,12 @@ class Progress:
         Raises:
             OSError: there is less space.
         """
-        needed = 2 * self._state_bytes + _OTHER_BYTES
+        state = sum(
+            math.prod(one.shape) * tf.as_dtype(one.dtype).size
+            for part in (self._state.model, self._state.optimizer)
+            for one in part.variables
+        )
+        needed = 2 * state + _OTHER_BYTES
         partial = atomic.partial_name(self._folder / 'room')
         try:
             with open(partial, 'wb') as file:

@@ -309,8 +309,8 @@ def test_windows_of_a_file_have_length_1_before_they_are_averaged(kind, tmp_path
         assert np.abs(feature - late).max() > 5e-3
 
 
-def table(runner, number, folder, *arguments):
-    return runner(
+def table(program, number, folder, *arguments):
+    return program(
         'experiments/run_eccv2020.py',
         f'--table={number}',
         f'--records={folder}/records',

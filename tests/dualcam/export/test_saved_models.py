@@ -402,7 +402,7 @@ def test_a_growing_memory_is_seen():
     held = []
 
     def leak(**_):
-        held.append(np.ones(1 << 19))  # 4 MiB
+        held.append(np.ones(1 << 18))  # 2 MiB
         return {'probabilities': np.ones(1)}
 
     outcome = soak.soak(
