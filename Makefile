@@ -111,7 +111,7 @@ endif
 
 # Length in seconds of a folder in the embedded data, all takes together
 # (records/synthetic/presets.py); AVIA's takes are cut to 30.
-FOLDER_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),5,$(if $(filter paper,$(PRESET)),30,$(if $(SOURCES),20,15))))
+FOLDER_S := $(if $(AVIA),30,$(if $(filter smoke,$(PRESET)),4,$(if $(filter paper,$(PRESET)),30,$(if $(SOURCES),20,15))))
 
 # Length in seconds of a tagged clip; real ones have ten.
 CLIP_S := $(if $(filter smoke,$(PRESET)),2,$(if $(filter paper,$(PRESET)),10,4))

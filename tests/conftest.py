@@ -113,7 +113,7 @@ def shared(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def smoke(shared, command):
-    """Four classes of the embedded data at smoke size, from simulator to records: its folder."""
+    """Three classes of the embedded data at smoke size, from simulator to records: its folder."""
 
     def make(folder):
         _call(
@@ -122,7 +122,7 @@ def smoke(shared, command):
             'records.synthetic',
             f'--out={folder}/raw',
             '--preset=smoke',
-            '--classes=4',
+            '--classes=3',
             f'--matfiles={folder}/raw/matfiles',
             '--nokeep_array',
         )
@@ -133,7 +133,7 @@ def smoke(shared, command):
             f'--matfiles={folder}/raw/matfiles',
             f'--sync={folder}/raw/sync',
             f'--out={folder}/records',
-            '--sequence_seconds=5',
+            '--sequence_seconds=4',
         )
 
     return shared('smoke', make)

@@ -70,6 +70,7 @@ PRESETS = {
     'smoke': dataclasses.replace(
         _FULL,
         epochs={'hearnet': 2, 'oursoundnet': 1},
+        seconds={'hearnet': 2, 'oursoundnet': 4},
         note='smoke preset: tests the pipeline; numbers mean nothing',
     ),
 }

@@ -23,6 +23,7 @@ class Preset:
         scenario_epochs: {network: epochs} for runs on a single scenario, if different: fewer
             clips need more epochs for as many steps.
         crops: {network: clips per sequence and epoch}.
+        sample_length: records in a clip of students and of Temporal ResNet-50.
         standardise: whether to standardise teachers' inputs by training statistics.
         mirrored: teachers on acoustic images alone whose training clips are mirrored, see
             `supervised.RunParams`.
@@ -48,6 +49,7 @@ class Preset:
     scenario_1_rates: dict
     epochs: dict
     crops: dict
+    sample_length: int = 5
     standardise: bool = False
     mirrored: tuple[str, ...] = ()
     normalisation: str = 'min_max'
@@ -86,7 +88,9 @@ class Preset:
         return supervised.RunParams(
             network=network,
             clips=record_clips.ClipParams(
-                self.total_length, 1 if one_second else 5, self.crops[network]
+                self.total_length,
+                1 if one_second else self.sample_length,
+                self.crops[network],
             ),
             loop=loop.LoopParams(
                 epochs,
@@ -197,11 +201,12 @@ PRESETS = {
     ),
     'smoke': Preset(
         'smoke',
-        5,
+        4,  # OurSoundNet takes no shorter clips
         _SHORT_RATES,
         {},
         epochs=dict.fromkeys(models.NAMES, 2),
         crops=dict.fromkeys(models.NAMES, 1),
+        sample_length=4,
         validation_period=2,
         **_SHORT | {'frame_strides': dict.fromkeys(('dualcamnet', 'resnet50', 'avnet'), 12)},
         note='smoke preset: tests the pipeline; numbers mean nothing',

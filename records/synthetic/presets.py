@@ -67,14 +67,14 @@ class AcivwPreset:
 PRESETS: dict[str, dict[str, Any]] = {
     'avia': {
         # One take of a class and scenario for each list.
-        'smoke': AviaPreset(num_subjects=4, num_takes=1, take_s=5, num_unseen=1),
+        'smoke': AviaPreset(num_subjects=4, num_takes=1, take_s=4, num_unseen=1),
         # Per class and scenario: 8 takes for training, 3 validation, 7 test, 6 of unseen subjects.
         'demo': AviaPreset(num_subjects=8, num_takes=3, take_s=5, num_unseen=2, test_share=0.4),
         'paper': AviaPreset(num_subjects=9, num_takes=1, take_s=30, num_unseen=2, test_share=0.3),
     },
     # Real recordings: each take or video has its own, of which there are few.
     'avia_recordings': {
-        'smoke': AviaPreset(num_subjects=1, num_takes=1, take_s=5),
+        'smoke': AviaPreset(num_subjects=1, num_takes=1, take_s=4),
         'demo': AviaPreset(num_subjects=3, num_takes=2, take_s=10),
         'paper': AviaPreset(num_subjects=9, num_takes=3, take_s=10),
     },

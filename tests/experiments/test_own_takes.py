@@ -19,7 +19,7 @@ def test_own_takes_of_one_place_become_a_table(tmp_path, command, program, rng):
         file.write('recording,class\n')
         for number in range(6):
             name = ('hum', 'hiss')[number % 2]
-            signal = 0.1 * array_takes.noise(5 * RATE_HZ, rng, RATE_HZ, BANDS_HZ[name])
+            signal = 0.1 * array_takes.noise(4 * RATE_HZ, rng, RATE_HZ, BANDS_HZ[name])
             place = rng.uniform(-20, 20, 2) * (1.0, 0.7)
             mics_m = array_takes.geometry_files.uma16().positions_m
             sound = array_takes.heard(signal, mics_m, place, rate_hz=RATE_HZ)
@@ -33,7 +33,7 @@ def test_own_takes_of_one_place_become_a_table(tmp_path, command, program, rng):
         f'--out={tmp_path}/records',
     )
     assert code == 0, errors
-    assert '30 records written, 0 already existed' in out
+    assert '24 records written, 0 already existed' in out
     code, out, errors = program(
         'experiments/run_table3.py',
         f'--records={tmp_path}/records',
@@ -47,6 +47,6 @@ def test_own_takes_of_one_place_become_a_table(tmp_path, command, program, rng):
         lines = [line for line in csv.DictReader(file) if line['accuracy']]
     assert {(line['train'], line['test']) for line in lines} == {('scenario_1', 'scenario_1')}
     assert {line['column'] for line in lines} == {'DualCamNet', 'G', 'D'}
-    # One test take of each class: students take 5 s at once, teachers each second.
+    # One test take of each class: students take 4 s at once, teachers each second.
     assert all(line['takes'] == '2' for line in lines)
     assert np.all([0 <= float(line['accuracy']) <= 1 for line in lines])

@@ -92,7 +92,7 @@ def made(tmp_path_factory, command, program):
         f'--matfiles={root}/raw/matfiles',
         f'--sync={root}/raw/sync',
         f'--out={root}/records',
-        '--sequence_seconds=5',
+        '--sequence_seconds=4',
         '--modalities=0,1',
     )
     assert code == 0, errors

@@ -131,7 +131,7 @@ def test_rows_of_places_without_records_are_left_blank():
 
 @pytest.fixture
 def opened(tmp_path, monkeypatch):
-    """Opens records that exist only as names: {location: takes of 5 s}."""
+    """Opens records that exist only as names: {location: takes of 4 s}."""
 
     class Store:
         def whole_sequences(self, paths, total_length):
@@ -146,7 +146,7 @@ def opened(tmp_path, monkeypatch):
             for take in range(1, count + 1):
                 folder = tmp_path / f'r/Location_{location:02d}/Subject_01/Action_{take:03d}'
                 folder.mkdir(parents=True)
-                for second in range(1, 6):
+                for second in range(1, 5):
                     (folder / f'Data_{second:03d}.tfrecord').touch()
         return runs.Source(tmp_path / 'r', tmp_path / 'o', presets.preset_named('smoke'), wanted)
 
@@ -177,7 +177,7 @@ def test_places_beyond_those_that_are_described_have_rows(opened):
     'takes, wanted, message',
     [
         ({}, _WANTED, r'no records in it; expected Location_LL/Subject_SS'),
-        ({1: 9}, _WANTED, 'the 9 sequences of 5 s of location 1 leave none for validation'),
+        ({1: 9}, _WANTED, 'the 9 sequences of 4 s of location 1 leave none for validation'),
         (
             {1: 10},
             [run for run in _WANTED if run.train_on == 'scenario_2'],
@@ -322,15 +322,15 @@ def test_a_table_is_made_from_records_to_picture(made):
     assert len(lines) == 5 * 11
     for line in lines:
         assert 0 <= float(line['accuracy']) <= 1 and line['seeds'] == '1'
-        # Of four actions by four subjects, one of them unseen: a take of 5 s each, of which one of
+        # Of three actions by four subjects, one of them unseen: a take of 4 s each, of which one of
         # a seen subject tests; all of another scenario; and those of the unseen subject.
-        num_takes = 16
+        num_takes = 12
         if line['test'] == line['train']:
-            num_takes = 12 if line['test'] == 'all' else 4
+            num_takes = 9 if line['test'] == 'all' else 3
         if line['test'] == runs.UNSEEN_SUBJECTS:
-            num_takes = 12
+            num_takes = 9
         # Teachers take each second separately.
-        assert line['clips'] == str(num_takes * (1 if line['column'] in 'GDR' else 5))
+        assert line['clips'] == str(num_takes * (1 if line['column'] in 'GDR' else 4))
         assert line['takes'] == str(num_takes) and float(line['low']) <= float(line['accuracy'])
         assert float(line['accuracy']) <= float(line['high'])
     assert (smoke / 'results/table3.png').read_bytes()[:4] == b'\x89PNG'
@@ -419,7 +419,7 @@ def test_matrices_are_made_of_the_tables_runs(made, program, summaries):
         with open(folder / f'{name}.csv', newline='') as file:
             header, *rows = csv.reader(file)
         assert [row[0] for row in rows] == header[1:-1] and header[1] == 'clapping'
-        expected = np.zeros((4, 4), int)
+        expected = np.zeros((3, 3), int)
         (run_folder,) = (results / 'runs').glob(f'{run.network}-{run.column}-{run.train_on}-*')
         answered = json.loads((run_folder / f'test_{test}.json').read_text())
         for label, answer in zip(answered['labels'], answered['answers'], strict=True):

@@ -165,7 +165,7 @@ def test_images_that_were_made_for_a_camera_are_not_moved_again(tmp_path, take, 
 
 @pytest.mark.slow
 def test_the_command_looks_at_records_and_raw_folders(smoke, tmp_path, capsys, program):
-    folder = smoke / 'records' / 'Location_01' / 'Subject_01' / 'Action_004'
+    folder = smoke / 'records' / 'Location_01' / 'Subject_01' / 'Action_003'
     assert main.main(['look', '--input', str(folder), f'--out={tmp_path}', '--kinds=sheet']) == 0
     assert 'written: ' in capsys.readouterr().out
     by_record = look.read_take(folder / 'Data_001.tfrecord')
@@ -176,14 +176,14 @@ def test_the_command_looks_at_records_and_raw_folders(smoke, tmp_path, capsys, p
         f'--raw={smoke}/raw',
         f'--out={tmp_path}/raw',
         '--kinds=sheet',
-        '--take=Location_01/Subject_01/Action_003',
+        '--take=Location_01/Subject_01/Action_002',
     )
     assert code == 0, errors
-    assert 'Action_003.png' in out
+    assert 'Action_002.png' in out
     # The same take, from its records and from its frames, whose actions count from 0.
     name = 'Location_01_Subject_01_Action_{}.png'
     np.testing.assert_array_equal(
-        pixels(tmp_path / name.format('004')), pixels(tmp_path / 'raw' / name.format('003'))
+        pixels(tmp_path / name.format('003')), pixels(tmp_path / 'raw' / name.format('002'))
     )
     # And with a camera that has another view.
     view = ('--view_deg=70,43', '--mirrored', '--video_offset_s=0.25', '--kinds=sheet')
@@ -193,13 +193,13 @@ def test_the_command_looks_at_records_and_raw_folders(smoke, tmp_path, capsys, p
         'records.look',
         f'--raw={smoke}/raw',
         f'--out={tmp_path}/seen',
-        '--take=Location_01/Subject_01/Action_003',
+        '--take=Location_01/Subject_01/Action_002',
         *view,
     )
     assert code == 0, errors
-    seen = pixels(tmp_path / 'seen' / name.format('004'))
-    np.testing.assert_array_equal(seen, pixels(tmp_path / 'seen' / name.format('003')))
-    assert np.any(seen != pixels(tmp_path / name.format('004')))
+    seen = pixels(tmp_path / 'seen' / name.format('003'))
+    np.testing.assert_array_equal(seen, pixels(tmp_path / 'seen' / name.format('002')))
+    assert np.any(seen != pixels(tmp_path / name.format('003')))
     for path, message in (
         (tmp_path, 'expected the folder of one take'),
         (smoke / 'none', 'no Data_NNN'),
