@@ -124,7 +124,7 @@ def test_the_report_shows_the_run(trained, chromium):
         'const done = arguments[0], a = document.querySelector("audio");'
         'if (a.readyState) done(a.duration); else a.onloadedmetadata = () => done(a.duration);'
     )
-    assert abs(lasting - 5.0) < 0.1
+    assert abs(lasting - 4.0) < 0.1
     browser.keep(chromium, 'report')
     chromium.execute_script('document.querySelector("figure").scrollIntoView()')
     browser.keep(chromium, 'report_examples')
@@ -156,10 +156,10 @@ def test_results_show_where_teacher_and_student_differ(trained, chromium, tmp_pa
     # The teacher's predictions for the clips, from its stored logits for single seconds.
     (logits,) = workshop.folder(TEACHER, 0).glob('answers_*.npy')
     of_record = dict(zip(workshop.store.paths, np.load(logits), strict=True))
-    assert len(records) == 5 * len(answers)
+    assert len(records) == 4 * len(answers)
     differing = {}
     for number, (label, answer) in enumerate(zip(tested[STUDENT].labels, answers, strict=True)):
-        clip = records[5 * number : 5 * number + 5]
+        clip = records[4 * number : 4 * number + 4]
         said = int(np.argmax(sum(of_record[path] for path in clip)))
         if said != answer:
             name = clip[0][clip[0].index('Location_') :].removesuffix('.tfrecord')

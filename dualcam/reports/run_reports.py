@@ -22,7 +22,7 @@ from dualcam.data.sources import takes
 from dualcam.evaluation import metrics, saved_tests, tagging_scores
 from dualcam.losses import triplet
 from dualcam.reports import figures, overlays, run_page, samples, tensorboard
-from dualcam.training import loop, run_folder
+from dualcam.training import predictions, run_folder
 from dualcam.training.observers import MakeObserver, Observer, WatchedRun
 from dualcam.training.recipes import correspondence, tagging
 
@@ -55,7 +55,7 @@ class LabelReport(Observer):
 
     def _show(self, network):
         run, validation = self._run, self._run.validation
-        logits, features = _predicted(network, validation)
+        logits, features = predictions.predict_with_features(network, validation)
         labels, answers = validation.columns['label'], np.argmax(logits, axis=-1)
         run_folder.write_json(
             run.folder / saved_tests.VALIDATION_FILE,
@@ -77,19 +77,6 @@ class LabelReport(Observer):
                 'scenario': validation.origin.groups.tolist(),
             },
         )
-
-
-def _predicted(network, clips):
-    """Logits of all clips, and features in one pass; None for a head, whose input is features."""
-    layer = models.network(network.name).features
-    if layer not in [one.name for one in network.layers]:
-        return loop.predict(network, clips), None
-    both = keras.Model(network.input, [network.output, network.get_layer(layer).output])
-    batches = [
-        both.predict_on_batch(models.inputs_of(network, batch['input']))
-        for batch in clips.batches(32)
-    ]
-    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
 class CorrespondenceReport(Observer):
@@ -161,7 +148,9 @@ class TaggingReport(Observer):
         """Writes scores, examples, embeddings and the page."""
         run, validation = self._run, self._run.validation
         labels = validation.columns['label']
-        shares = tagging.probabilities(network, validation)
+        logits, features = predictions.predict_with_features(network, validation)
+        assert features is not None, 'tagging networks have features'
+        shares = tagging.probabilities(logits)
         found = tagging_scores.evaluate(labels, shares, run.classes)
         write_tagging_scores(run.folder, 'validation', found)
         figure = tagging_scores.precision_figure(
@@ -173,11 +162,9 @@ class TaggingReport(Observer):
         samples.save_tagged(
             self._samples, shares, run.classes, tagging_scores.THRESHOLD, run.folder / 'examples'
         )
-        layer = models.network(network.name).features
-        part = keras.Model(network.input, network.get_layer(layer).output)
         events = [', '.join(np.array(run.classes)[row > 0]) or 'none' for row in labels]
         self._board.end(
-            loop.predict(part, validation),
+            features,
             {'events': events, 'first event': [text.partition(', ')[0] for text in events]},
         )
         run_page.write(run.folder, run_metrics)

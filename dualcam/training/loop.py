@@ -23,7 +23,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dualcam import models
 from dualcam.evaluation import ties
 from dualcam.files import progress_bars
 from dualcam.files.path_types import AnyPath
@@ -264,16 +263,6 @@ def _resume(progress, folder):
     (folder / nonfinite.FILE).unlink(missing_ok=True)
     curve_files.forget_after(folder / 'tensorboard', len(history))
     return history
-
-
-def predict(model: keras.Model, clips: Any, batch_size: int = 32) -> np.ndarray:
-    """Logits of all clips in order, [clips, classes] float32."""
-    return np.concatenate(
-        [
-            model.predict_on_batch(models.inputs_of(model, batch['input']))
-            for batch in clips.batches(batch_size)
-        ]
-    )
 
 
 def chosen_epoch(history: list[dict], keep: str = 'best', measure: str = 'accuracy') -> int:

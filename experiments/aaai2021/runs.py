@@ -16,7 +16,7 @@ from dualcam.data.sources import datasets, tagging_lists
 from dualcam.evaluation import tagging_scores
 from dualcam.features import sound_features
 from dualcam.reports import run_reports
-from dualcam.training import frame_network, recipes, tagging_data
+from dualcam.training import frame_network, predictions, recipes, tagging_data
 from dualcam.training.recipes import tagging
 from dualcam.training.run import load_networks
 from experiments.aaai2021 import presets
@@ -185,7 +185,7 @@ class Source:
         if test == TEACHER_TEST:
             network = load_networks(folder)[tagging.TEACHER]
         clips = resolved.data.cut(resolved.params, self.rows['testing'], folder)
-        probabilities = tagging.probabilities(network, clips)
+        probabilities = tagging.probabilities(predictions.predict(network, clips))
         run_reports.write_tagging_scores(folder, test, self.judge(probabilities))
         return outcomes.Tagged(probabilities)
 

@@ -19,7 +19,7 @@ from dualcam.data.packers import record_packer
 from dualcam.data.records import reading, take_lists
 from dualcam.data.sources import datasets, takes
 from dualcam.models import l3net
-from dualcam.training import loop, recipes, run_data
+from dualcam.training import predictions, recipes, run_data
 from dualcam.training.recipes import correspondence, correspondence_steps
 from experiments.eccv2020 import presets
 from experiments.eccv2020.features import NetworkFeatures, PairFeatures
@@ -157,9 +157,9 @@ class Source:
         if test == CORRESPONDENCE:
             return test_pairs(network, resolved.params, resolved.folder, self.store, windows)
         clips = run_data.cut(resolved.params, self.store, windows, resolved.folder)
-        predictions = np.argmax(loop.predict(network, clips), -1)
+        answers = np.argmax(predictions.predict(network, clips), -1)
         names = takes.of_records(self.store, windows[:, 0])
-        return outcomes.Tested(labels(self.store, windows), predictions, tuple(names))
+        return outcomes.Tested(labels(self.store, windows), answers, tuple(names))
 
 
 def test_pairs(

@@ -19,7 +19,7 @@ from dualcam.evaluation import metrics
 from dualcam.features import frame_features
 from dualcam.files import fingerprints
 from dualcam.models import resnet, soundnet, weights
-from dualcam.training import loop, recipes, run_data
+from dualcam.training import predictions, recipes, run_data
 from experiments.shared import outcomes, workshops
 from experiments.wacv2020 import presets
 
@@ -288,7 +288,7 @@ class Source:
         clips = run_data.test_clips(resolved.params, self.store, paths, folder)
         labels = clips.columns['label']
         if test == VALIDATION:
-            logits = loop.predict(network, clips)
+            logits = predictions.predict(network, clips)
             return outcomes.Validation(
                 metrics.accuracy(labels, logits),
                 metrics.cross_entropy(labels, logits),
@@ -299,7 +299,7 @@ class Source:
             # It will be evaluated on every record anyway.
             logits = workshop.record_logits(resolved)[clips.origin.windows[:, 0]]
         else:
-            logits = loop.predict(network, clips)
+            logits = predictions.predict(network, clips)
         names = takes.of_records(self.store, clips.origin.windows[:, 0], self.info.take_rule)
         return outcomes.Tested(labels, np.argmax(logits, -1), tuple(names))
 

@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from dualcam import losses
 from dualcam.data.clips import clip_sets
-from dualcam.files import atomic, progress_bars
+from dualcam.files import atomic
 from dualcam.files.path_types import AnyPath
-from dualcam.training import steps
+from dualcam.training import predictions, steps
 from dualcam.training.recipes import supervised
 from dualcam.training.recipes.recipe import NETWORK
 
@@ -105,18 +105,7 @@ def record_predictions(
     path = pathlib.Path(path)
     if path.exists():
         return np.load(path)
-    batches = seconds.batches(batch_size)
-    logits = np.concatenate(
-        [
-            teacher.predict_on_batch(batch['input'])
-            for batch in progress_bars.bar(
-                batches,
-                desc='predictions of the teacher',
-                unit='batch',
-                total=-(-len(seconds) // batch_size),
-            )
-        ]
-    )
+    logits = predictions.predict(teacher, seconds, batch_size, 'predictions of the teacher')
     with atomic.writing_file(path) as partial, open(partial, 'wb') as file:
         np.save(file, logits)
     return logits

@@ -211,6 +211,6 @@ def needs_sound_only(params: TaggingParams) -> bool:
     return params.sound == ('audio',) and params.network in ('tagging_audio', 'tagging_student')
 
 
-def probabilities(network: keras.Model, clips: Any) -> np.ndarray:
-    """Probability of each event in each clip, [clips, classes] float64."""
-    return scipy.special.expit(loop.predict(network, clips).astype(np.float64))
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Probability of each event in each clip, [clips, classes] float64, of such logits."""
+    return scipy.special.expit(logits.astype(np.float64))

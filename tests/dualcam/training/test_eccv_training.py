@@ -14,7 +14,7 @@ from dualcam.data.packers import record_packer
 from dualcam.data.records import reading
 from dualcam.data.signal import acoustic_images, channel_statistics
 from dualcam.export import saved_models
-from dualcam.training import loop, recipes, run, run_data
+from dualcam.training import loop, predictions, recipes, run, run_data
 from dualcam.training.recipes import supervised
 
 # network, how its spectrograms are normalised, options, learning rate
@@ -49,9 +49,9 @@ def test_a_run_learns_and_is_found_again(
     assert history[-1]['train/total'] < history[0]['train/total']
     assert ('train/l2' in history[0]) == (network != 'dualcamnet_eccv')
     test = run_data.test_clips(wanted, eccv_store, eccv_data.validation, tmp_path)
-    logits = loop.predict(model, test)
+    logits = predictions.predict(model, test)
     assert logits.shape == (2, 2)
-    np.testing.assert_allclose(loop.predict(run.load(tmp_path), test), logits, atol=1e-4)
+    np.testing.assert_allclose(predictions.predict(run.load(tmp_path), test), logits, atol=1e-4)
     student = models.network(network).input == 'spectrogram'
     assert (tmp_path / 'saved_model' / '1').exists() == student
     # The run's acoustic images are aligned with the video.

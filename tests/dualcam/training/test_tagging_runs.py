@@ -16,7 +16,7 @@ from dualcam.data.sources import sound_files, sound_folders
 from dualcam.export import saved_models, tflite
 from dualcam.inference import classification, embeddings, students
 from dualcam.reports import run_reports
-from dualcam.training import checkpoints, loop, recipes, run, tagging_data
+from dualcam.training import checkpoints, loop, predictions, recipes, run, tagging_data
 from dualcam.training.recipes import tagging, tagging_steps
 from tests.helpers.tagged_clips import INFO, RATE_HZ, sound, write_records
 
@@ -94,8 +94,8 @@ def test_a_folder_holds_all_of_a_mutual_run(together, data, summaries):
     assert set(found['average_precision']) == set(INFO.classes)
     networks = run.load_networks(folder)
     np.testing.assert_allclose(
-        loop.predict(networks['network'], validation),
-        loop.predict(student, validation),
+        predictions.predict(networks['network'], validation),
+        predictions.predict(student, validation),
         rtol=1e-5,
         atol=1e-6,
     )
@@ -173,7 +173,9 @@ def test_a_hint_is_learned_first_and_its_regressor_stays_with_the_run(data, teac
     )
     clips = data.cut(hinted, data.validation, tmp_path / 'hinted')
     np.testing.assert_allclose(
-        served['probabilities'], tagging.probabilities(again['network'], clips)[:2], atol=1e-4
+        served['probabilities'],
+        tagging.probabilities(predictions.predict(again['network'], clips))[:2],
+        atol=1e-4,
     )
 
 
@@ -195,7 +197,7 @@ def test_the_student_is_served_as_it_was_trained(together, data, tmp_path):
     """The run, its SavedModel (from samples and from WAV bytes) and TFLite agree."""
     wanted, folder, student = together
     clips = data.cut(wanted, data.validation, folder)
-    expected = tagging.probabilities(student, clips)
+    expected = tagging.probabilities(predictions.predict(student, clips))
     waveforms = data.store.waveforms(data.validation)
     loaded = tf.saved_model.load(str(folder / 'saved_model' / '1'))
     served = loaded.signatures[saved_models.SIGNATURE](waveform=tf.constant(waveforms))

@@ -11,7 +11,7 @@ import tensorflow as tf
 from dualcam import models
 from dualcam.evaluation import tagging_scores
 from dualcam.models import cnn8
-from dualcam.training import checkpoints, loop
+from dualcam.training import checkpoints, loop, predictions
 from dualcam.training.recipes import tagging_steps
 from tests.helpers import made_up_clips, numpy_layers
 
@@ -357,13 +357,15 @@ def test_a_run_learns_and_its_best_epoch_has_the_best_map(tmp_path, summaries):
     assert history[-1]['train/total'] < 0.7 * history[0]['train/total']
     assert not any('accuracy' in key for key in history[0])
     clips = ToyClips(seed=1)  # the student has the chosen weights
-    logits = loop.predict(student, clips)
+    logits = predictions.predict(student, clips)
     assert logits.shape == (24, CLASSES)
     assert tagging_scores.mean_average_precision(clips.columns['label'], logits) == pytest.approx(
         measured[best]
     )
     assert (
-        tagging_scores.mean_average_precision(clips.columns['label'], loop.predict(teacher, clips))
+        tagging_scores.mean_average_precision(
+            clips.columns['label'], predictions.predict(teacher, clips)
+        )
         > 0.7
     )
     tags = {value.tag for value in summaries(tmp_path / 'tensorboard' / 'validation')}

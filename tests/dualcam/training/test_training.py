@@ -14,7 +14,7 @@ from dualcam.data.clips import record_clips
 from dualcam.data.packers import record_packer
 from dualcam.data.sources import datasets
 from dualcam.reports import run_reports
-from dualcam.training import checkpoints, loop, recipes, run, run_data
+from dualcam.training import checkpoints, loop, predictions, recipes, run, run_data
 from dualcam.training.recipes import distillation, supervised
 
 INFO = datasets.DatasetInfo('toy', ('low', 'high', 'noise'), 'made up', 1)
@@ -80,8 +80,8 @@ def test_a_run_learns_and_leaves_all_it_promises(network, data, tmp_path, store)
     assert run.described(tmp_path) == run.Description('supervised', wanted, INFO.classes)
     assert saved['versions']['tensorflow'] == tf.__version__
     test = run_data.test_clips(wanted, store, data.validation, tmp_path)
-    logits = loop.predict(model, test)
-    np.testing.assert_allclose(loop.predict(run.load(tmp_path), test), logits, atol=1e-4)
+    logits = predictions.predict(model, test)
+    np.testing.assert_allclose(predictions.predict(run.load(tmp_path), test), logits, atol=1e-4)
     events = list((tmp_path / 'tensorboard').rglob('events*'))
     tags = {
         value.tag

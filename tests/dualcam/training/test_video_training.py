@@ -14,7 +14,7 @@ from dualcam.data.packers import record_packer
 from dualcam.data.sources import datasets
 from dualcam.features import frame_features
 from dualcam.models import resnet
-from dualcam.training import loop, recipes, run, run_data
+from dualcam.training import loop, predictions, recipes, run, run_data
 from dualcam.training.recipes import supervised
 from records import writer
 
@@ -80,9 +80,9 @@ def test_a_head_on_kept_features_is_the_whole_network(network, store, backbone, 
         else {'video': images, 'acoustic': store.arrays['acoustic'][:1]}
     )
     made = run_data.test_clips(settings, store, store.paths[:1], tmp_path / 'run')
-    got = loop.predict(head, made)
+    got = predictions.predict(head, made)
     np.testing.assert_allclose(got, whole(seen, training=False), rtol=1e-3, atol=1e-3)
-    again = loop.predict(run.load(tmp_path / 'run'), made)
+    again = predictions.predict(run.load(tmp_path / 'run'), made)
     np.testing.assert_array_equal(got, again)
 
 
@@ -94,7 +94,7 @@ def test_a_head_learns_what_frames_show(store, tmp_path):
     made = run_data.test_clips(
         params('resnet50', standardise=True), store, store.paths, tmp_path / 'run'
     )
-    answers = loop.predict(head, made).argmax(axis=1)
+    answers = predictions.predict(head, made).argmax(axis=1)
     np.testing.assert_array_equal(answers, np.arange(8) % 2)
     assert (tmp_path / 'run' / 'stats_features' / 'global_std_dev.npy').exists()
 
@@ -132,7 +132,7 @@ def test_frames_asked_for_in_one_pass_are_all_that_runs_need(store, tmp_path, mo
     )
     data = run_data.RunData(store, store.paths[:4], store.paths[4:6], INFO)
     head = run.train(recipes.SUPERVISED, settings, data, tmp_path / 'run')
-    logits = loop.predict(
+    logits = predictions.predict(
         head, run_data.test_clips(settings, store, store.paths[6:], tmp_path / 'run')
     )
     assert logits.shape == (2, 2)
