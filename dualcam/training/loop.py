@@ -128,7 +128,8 @@ def fit(
     Args:
         step: a `steps.Step`.
         training: clips, such as `clip_sets.Clips`.
-        validation: likewise, or None; the last epoch's weights are then chosen.
+        validation: likewise, or None; the last epoch's weights are then chosen, and the state is
+            saved each minute and at the end.
         params: a `LoopParams`.
         folder: of the run; checkpoints and TensorBoard curves are written there.
         optimizer: a Keras optimizer.
@@ -234,8 +235,7 @@ def fit(
                 shown['validation'] = f'{curves.get(step.measure, curves["total"]):.3f}'
             history.append(record)
             written.write(record, step.measure)
-            is_due = validation is None or is_validated
-            if is_due or time.perf_counter() - saved > _UNSAVED_S:
+            if is_last or is_validated or time.perf_counter() - saved > _UNSAVED_S:
                 chosen = (
                     params.epochs - 1
                     if validation is None or keep == 'last'
