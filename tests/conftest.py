@@ -13,6 +13,7 @@ THREADS = dict.fromkeys(
 os.environ.update(THREADS)
 
 import fcntl
+import gc
 import pathlib
 import subprocess
 import sys
@@ -201,6 +202,18 @@ NETWORKS = {'cli', 'export', 'features', 'inference', 'live', 'models', 'reports
 def pytest_xdist_auto_num_workers():
     """One test process more than processors, as tests also wait for pages and other processes."""
     return (yield) + 1
+
+
+def pytest_collection_finish():
+    """Takes what was imported out of garbage collection, which would look at all of it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish():
+    """Undoes that for whoever looks at all objects at the end, as Hypothesis does."""
+    gc.unfreeze()
 
 
 @pytest.hookimpl(tryfirst=True)
