@@ -406,5 +406,6 @@ def test_statistics_of_a_training_list(smoke, program):
         f'--root={smoke}/records',
         '--num_seconds=4',
         '--location=2',
+        '--sample_length=3',
     )
-    assert code == 1 and '--sample_length=5' in errors
+    assert code == 1 and '--sample_length=3' in errors
