@@ -12,8 +12,11 @@ THREADS = dict.fromkeys(
 )
 os.environ.update(THREADS)
 
-import fcntl
 import gc
+
+gc.disable()  # until all is imported, see `pytest_collection_finish`
+
+import fcntl
 import pathlib
 import subprocess
 import sys
@@ -21,7 +24,7 @@ import sys
 import numpy as np
 import pytest
 
-import dualcam  # noqa: F401  (sets up TensorFlow's environment)
+from dualcam import startup  # sets up TensorFlow's environment, too
 
 pytest.register_assert_rewrite('tests.helpers')  # failures there show their values too
 
@@ -208,12 +211,14 @@ def pytest_collection_finish():
     """Takes what was imported out of garbage collection, which would look at all of it again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish():
     """Undoes that for whoever looks at all objects at the end, as Hypothesis does."""
     gc.unfreeze()
+    startup.end_uncollected()
 
 
 @pytest.hookimpl(tryfirst=True)

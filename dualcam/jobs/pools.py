@@ -32,6 +32,7 @@ def run_all(
     name_of: Callable[[_Piece], str] = str,
     folder: path_types.AnyPath | None = None,
     apart: bool = False,
+    prepare: Callable[[], object] | None = None,
 ) -> list[_Result]:
     """Calls `work(piece)` for every piece, with a progress bar; the first error ends it.
 
@@ -45,6 +46,8 @@ def run_all(
         done: called in this process with each result as soon as it arrives.
         size_of: returns how far a piece moves the progress bar; by default 1.
         name_of, folder, apart: with a cluster, see `clusters.Cluster.run`.
+        prepare: called first in each new process of this machine, before it imports what `work` is
+            in; a picklable function.
 
     Returns:
         The results, in the order of the pieces.
@@ -58,7 +61,7 @@ def run_all(
     elif processes <= 1 or len(pieces) <= 1:
         answers = (answer for answer in enumerate(map(work, pieces)))
     else:
-        answers = _by_processes(work, pieces, processes, start_method)
+        answers = _by_processes(work, pieces, processes, start_method, prepare)
     results: list[Any] = [None] * len(pieces)
     # Closing: an error here also ends the pieces in progress.
     with (
@@ -73,10 +76,10 @@ def run_all(
     return results
 
 
-def _by_processes(work, pieces, processes, start_method):
+def _by_processes(work, pieces, processes, start_method, prepare):
     """(number of the piece, result), in the order in which they are done."""
     context = multiprocessing.get_context(start_method)
-    with concurrent.futures.ProcessPoolExecutor(processes, context, _end_with_parent) as pool:
+    with concurrent.futures.ProcessPoolExecutor(processes, context, _begin, (prepare,)) as pool:
         futures = {pool.submit(work, piece): number for number, piece in enumerate(pieces)}
         try:
             for one in concurrent.futures.as_completed(futures):
@@ -91,8 +94,8 @@ def _by_processes(work, pieces, processes, start_method):
             raise
 
 
-def _end_with_parent():
-    """Ends this worker once its parent is killed; otherwise it would wait for work forever."""
+def _begin(prepare):
+    """Prepares this worker, which ends once its parent is killed; else it would wait forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None  # this is a worker
 
@@ -101,3 +104,5 @@ def _end_with_parent():
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
+    if prepare is not None:
+        prepare()

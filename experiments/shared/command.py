@@ -9,6 +9,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')  # before TensorFlow, whose s
 
 from absl import app, flags, logging
 
+from dualcam import startup
 from dualcam.cli import errors
 from dualcam.files import progress_bars
 from dualcam.training import precisions
@@ -258,7 +259,7 @@ def start(
         if options.seeds is not None:
             chosen = read_seeds(options.seeds)
 
-        # What follows loads TensorFlow, which takes seconds.
+        startup.start_with_keras()  # which takes seconds, and what follows needs TensorFlow
         import tensorflow as tf
 
         from dualcam.training import hosts

@@ -17,6 +17,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from dualcam import startup
 from dualcam.files import progress_bars
 from dualcam.jobs import Cluster, run_all
 from experiments.shared import workshops
@@ -67,7 +68,7 @@ def train_ahead(
         threads=max(1, (os.cpu_count() or 1) // jobs),
         left_out=left_out,
     )
-    run_all(work, missing, jobs, 'run', size_of=len)
+    run_all(work, missing, jobs, 'run', size_of=len, prepare=startup.start_with_keras)
 
 
 def by_teacher(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+from dualcam import jobs
 from tests.helpers.checkout import ROOT
 
 _SCRIPT = """
@@ -36,6 +37,27 @@ def test_workers_end_with_the_process_they_work_for(tmp_path):
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     _wait_for(lambda: [pid for pid in workers if not _is_running(pid)], 2)
+
+
+_prepared = []
+
+
+def _prepare():
+    _prepared.append(os.getpid())
+
+
+def _when_prepared(piece):
+    return piece, _prepared == [os.getpid()]
+
+
+def test_each_process_is_prepared_once_before_its_first_piece():
+    assert jobs.run_all(_when_prepared, [0, 1, 2, 3], 2, 'piece', prepare=_prepare) == [
+        (0, True),
+        (1, True),
+        (2, True),
+        (3, True),
+    ]
+    assert not _prepared
 
 
 def _wait_for(found, count):
