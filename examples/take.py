@@ -180,7 +180,10 @@ clips = record_clips.ClipParams(total_length=2, sample_length=1, number_of_crops
 
 def params(network, epochs, **options):
     return supervised.RunParams(
-        network, clips, loop.LoopParams(epochs, 16, 1e-3, schedule='cosine'), **options
+        network,
+        clips,
+        loop.LoopParams(epochs, 16, 1e-3, schedule='cosine', validation_period=5),
+        **options,
     )
 
 

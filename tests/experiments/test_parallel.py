@@ -37,7 +37,7 @@ def started(monkeypatch):
     monkeypatch.setattr(
         parallel,
         'run_all',
-        lambda work, pieces, processes, unit, size_of: calls.append(
+        lambda work, pieces, processes, unit, size_of, prepare: calls.append(
             (pieces, processes, work.keywords['threads'])
         ),
     )
