@@ -3,8 +3,8 @@
 Keras takes a third of TensorFlow's startup time, and spends more than half of its own on
 matplotlib and scikit-learn. A SavedModel or a `.tflite` file needs no Keras at all. TensorFlow
 itself imports SciPy's sparse matrices, only to recognise them among the inputs of an old Keras.
-A third of the time that remains goes to Python's search for garbage among what was imported, when
-the process ends again.
+A third of the remaining time is Python's search for garbage among what it imports, meanwhile and
+when the process ends, although all of it is in use.
 
 For commands and other whole processes, before anything else imports TensorFlow: a process cannot
 use what was left out, such as Keras' wrappers for scikit-learn.
