@@ -199,8 +199,8 @@ test: $(if $(TF),setup,lint)
 
 # What depends most on the versions of TensorFlow, Keras and NumPy: with TF=2.21, in addition to a
 # whole make test with the default.
-test-versions: TESTS := $(addprefix tests/,test_readme.py dualcam/export dualcam/losses \
-  dualcam/evaluation $(addprefix dualcam/models/,test_goldens.py test_models.py) \
+test-versions: TESTS := $(addprefix tests/,test_readme.py dualcam/test_startup.py dualcam/export \
+  dualcam/losses dualcam/evaluation $(addprefix dualcam/models/,test_goldens.py test_models.py) \
   dualcam/training/test_checkpoints.py dualcam/training/test_training.py records/test_goldens.py \
   records/test_writer.py)
 test-versions: test
