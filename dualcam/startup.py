@@ -46,7 +46,6 @@ def start_without_keras() -> None:
 
 def end_uncollected() -> None:
     """Lets the process end without searching for garbage, which takes 0.8 s with TensorFlow."""
-    atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)
 
 

@@ -14,7 +14,7 @@ os.environ.update(THREADS)
 
 import gc
 
-gc.disable()  # until all is imported, see `pytest_collection_finish`
+gc.disable()  # until all is imported, see `pytest_collection`
 
 import fcntl
 import pathlib
@@ -207,11 +207,18 @@ def pytest_xdist_auto_num_workers():
     return (yield) + 1
 
 
-def pytest_collection_finish():
-    """Takes what was imported out of garbage collection, which would look at all of it again."""
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Takes what was imported out of garbage collection, which would look at all of it again.
+
+    Also runs where nothing is collected: in the process that distributes the tests.
+    """
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
