@@ -6,6 +6,9 @@
 import concurrent.futures
 import multiprocessing
 import os
+import subprocess
+import sys
+import time
 import unittest.mock
 
 import numpy as np
@@ -13,7 +16,8 @@ import python_speech_features
 
 from benchmarks import measure
 from dualcam.acoustics import band_beamforming, beamforming, cepstra, dimensions, microphones
-from records.synthetic import propagation, scenes
+from dualcam.data.sources import datasets
+from records.synthetic import presets, propagation, scenes
 
 SECONDS = 4
 _FRAMES = SECONDS * dimensions.FRAMES_PER_SECOND
@@ -187,6 +191,38 @@ def simulator(_):
         return SECONDS
 
     yield measure.row('one fixed source to 128 channels', 'x real time', *measure.rates(one))
+
+
+def simulated_takes(folder):
+    """The command that simulates takes, as `make tfrecords` calls it, its startup included."""
+    subjects, found = 2, []
+    folders = len(datasets.AVIA_CLASSES) * len(scenes.SCENARIOS) * subjects
+    preset = presets.PRESETS['avia']['demo']
+    for attempt in range(measure.RUNS):
+        started = time.perf_counter()
+        subprocess.run(
+            [
+                sys.executable,
+                '-m',
+                'records.synthetic',
+                f'--out={folder}/raw-{attempt}',
+                '--preset=demo',
+                f'--subjects={subjects}',
+                f'--matfiles={folder}/raw-{attempt}/matfiles',
+                '--nokeep_array',
+                '--novideo',
+            ],
+            check=True,
+            capture_output=True,
+        )
+        simulated_s = folders * preset.num_takes * preset.take_s
+        found.append(simulated_s / (time.perf_counter() - started))
+    yield measure.row(
+        f'simulated takes, straight to cepstra: {folders} folders on all processors',
+        'x real time',
+        found,
+        reach='20',
+    )
 
 
 def noise():

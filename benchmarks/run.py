@@ -139,6 +139,7 @@ def _measurements(only):
             array_processing.beamform,
             array_processing.cepstral_images,
             array_processing.simulator,
+            array_processing.simulated_takes,
             array_maps.live_maps,
             array_maps.live_view,
         ),

@@ -127,7 +127,9 @@ class BandBeamformer:
         return np.moveaxis(bands.reshape(num_bands, len(frames), *self.grid.shape), 0, -1)
 
     def _add_energies(self, frames, bands):
-        spectra = np.ascontiguousarray(np.moveaxis(beamforming.frame_spectra(frames), -1, 0))
+        spectra = np.empty((dimensions.BINS, *frames.shape[:2]), np.complex64)
+        for i, frame in enumerate(frames):  # one fits the cache
+            spectra[:, i] = beamforming.frame_spectra(frame).T
         locks = [threading.Lock() for _ in bands]
 
         def work(block):

@@ -177,12 +177,13 @@ def record_take(
     if scenario.wind_db is not None:
         wind = _Wind(len(sound), reference * _gain(-scenario.wind_db), rng)
     counts = np.empty(signals.shape, np.int32)
+    low, high = np.float32(-(2**23)), np.float32(2**23 - 1)  # with int, NumPy 1 clips as float64
     for signal, count in zip(signals, counts, strict=True):  # one microphone fits the cache
         signal += _white(len(sound), hiss, rng)
         if wind:
             signal += wind.at_a_microphone(rng)
         signal *= 2.0**19
-        count[:] = np.clip(signal, -(2**23), 2**23 - 1, out=signal)
+        count[:] = np.clip(signal, low, high, out=signal)
     frames = counts.reshape(len(counts), num_frames, -1).transpose(1, 0, 2)
     return Take(frames, path_m[:-1], levels(sound))
 
