@@ -70,18 +70,19 @@ def number(value):
     return f'{value:.3g}' if abs(value) < 1000 else f'{value:,.0f}'
 
 
-def rates(*works, runs=RUNS):
+def rates(*works, runs=RUNS, warm_up=True):
     """Rates of functions that are run alternately.
 
     Args:
-        works: functions that do something and return how much; each is called once to warm up.
+        works: functions that do something and return how much.
         runs: number of timed runs of each.
+        warm_up: call each once before.
 
     Returns:
         A list of rates per second for each function.
     """
     found = [[] for _ in works]
-    for work in works:
+    for work in works if warm_up else ():
         work()
     for _ in range(runs):
         for rate, work in zip(found, works, strict=True):

@@ -127,9 +127,6 @@ class BandBeamformer:
         return np.moveaxis(bands.reshape(num_bands, len(frames), *self.grid.shape), 0, -1)
 
     def _add_energies(self, frames, bands):
-        spectra = np.empty((dimensions.BINS, *frames.shape[:2]), np.complex64)
-        for i, frame in enumerate(frames):  # one fits the cache
-            spectra[:, i] = beamforming.frame_spectra(frame).T
         locks = [threading.Lock() for _ in bands]
 
         def work(block):
@@ -147,6 +144,7 @@ class BandBeamformer:
                     bands[band] += image
 
         with self._pool() as pool:
+            spectra = beamforming.spectra_by_bin(frames, pool)
             for _ in pool.map(work, self._blocks):
                 pass
 

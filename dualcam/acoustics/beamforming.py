@@ -50,6 +50,26 @@ def frame_spectra(frames: np.ndarray) -> np.ndarray:
     return scipy.fft.rfft(windowed)[..., : dimensions.BINS]
 
 
+def spectra_by_bin(frames: np.ndarray, pool: concurrent.futures.Executor) -> np.ndarray:
+    """Spectra of windowed frames, in the order of products with steering matrices.
+
+    Args:
+        frames: [frames, mics, 1024] samples.
+        pool: its threads transform some frames each.
+
+    Returns:
+        [512, frames, mics] complex64.
+    """
+    spectra = np.empty((dimensions.BINS, *frames.shape[:2]), np.complex64)
+
+    def transform(chosen):
+        spectra[:, chosen] = np.moveaxis(frame_spectra(frames[chosen]), -1, 0)
+
+    for _ in pool.map(transform, _slices(len(frames), _FRAMES_TO_TRANSFORM)):
+        pass
+    return spectra
+
+
 def check_frames(frames: np.ndarray, array: microphones.MicArray) -> None:
     """Raises a `ValueError` unless frames are [frames, mics, 1024] of an array."""
     wanted = (array.num_mics, dimensions.SAMPLES_PER_FRAME)
@@ -132,10 +152,6 @@ class Beamformer:
                 'float32, in C order'
             )
         check_frames(frames, self.array)
-        spectra = np.empty((dimensions.BINS, *frames.shape[:2]), np.complex64)
-
-        def transform(chosen):
-            spectra[:, chosen] = np.moveaxis(frame_spectra(frames[chosen]), -1, 0)
 
         def steer(block):
             in_bases = [
@@ -150,12 +166,9 @@ class Beamformer:
                     np.matmul(powers.transpose(2, 0, 3, 1), same, out=of_block[chosen, rows])
 
         with single_threaded_pool(self.num_threads) as pool:
-            for function, parts in (
-                (transform, _slices(len(frames), _FRAMES_TO_TRANSFORM)),
-                (steer, self._blocks),
-            ):
-                for _ in pool.map(function, parts):
-                    pass
+            spectra = spectra_by_bin(frames, pool)
+            for _ in pool.map(steer, self._blocks):
+                pass
         return images
 
     def _factors_of(self, bins, rank_tolerance):
